@@ -1,0 +1,17 @@
+"""The command line: parse, call, print, exit code. One module a command; heavy imports inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the ``tbdiag`` command. ``--version`` answers without loading anything."""
+    if sys.argv[1:] == ["--version"]:
+        from tbdiag import __version__
+
+        sys.stdout.write(f"tbdiag {__version__}\n")
+        return
+    from tbdiag.cli.app import run
+
+    sys.exit(run())

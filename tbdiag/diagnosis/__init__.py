@@ -1,0 +1,1 @@
+"""Outcomes -> report: explaining away, ranking, the next experiment, the note, the verdict."""

@@ -1,0 +1,52 @@
+"""Runs detectors in isolation: found, clean, not applicable (why), suppressed, crashed. A crash never loses the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tbdiag.config import Config
+from tbdiag.detectors import load_detectors
+from tbdiag.detectors._base import Detector, NotApplicable, View
+from tbdiag.features import Features
+from tbdiag.model import Outcome, OutcomeKind
+
+
+def run_detectors(features: Features, config: Config | None = None, detectors: Iterable[Detector] | None = None) -> tuple[Outcome, ...]:
+    """Outcome of every selected detector, in order of id."""
+    config = config or Config()
+    return tuple(run_detector(d, features, config) for d in (load_detectors() if detectors is None else detectors))
+
+
+def run_detector(detector: Detector, features: Features, config: Config) -> Outcome:
+    """Outcome of one detector: narrowed to the roles that it declares, its exceptions caught."""
+    if (config.select and detector.id not in config.select) or detector.id in config.ignore:
+        return Outcome(detector.id, OutcomeKind.SUPPRESSED, "left out by the configuration")
+    domain = features.signals.domain
+    if domain not in detector.domains:
+        return Outcome(detector.id, OutcomeKind.NOT_APPLICABLE, f"not meaningful for {domain.value.replace('_', ' ')} runs")
+    absent = [need for need in detector.needs if not _present(need, features)]
+    if absent:
+        names = tuple(n if isinstance(n, str) else n[0] for n in absent)
+        spelled = ", ".join(n if isinstance(n, str) else " or ".join(n) for n in absent)
+        return Outcome(detector.id, OutcomeKind.NOT_APPLICABLE, f"not logged: {spelled}", missing=names)
+    thresholds = {name: t.value for name, t in detector.thresholds.items()} | dict(config.thresholds.get(detector.id, {}))
+    try:
+        result = detector.detect(View(features, thresholds, detector.declared))
+    except Exception as error:  # noqa: BLE001 - one broken detector must not lose the report
+        return Outcome(detector.id, OutcomeKind.CRASHED, f"{type(error).__name__}: {error}")
+    if result is None:
+        return Outcome(detector.id, OutcomeKind.CLEAN)
+    if isinstance(result, NotApplicable):
+        return Outcome(detector.id, OutcomeKind.NOT_APPLICABLE, result.why, missing=result.missing)
+    return Outcome(detector.id, OutcomeKind.FOUND, result.title, finding=result)
+
+
+def _present(need: str | tuple[str, ...], features: Features) -> bool:
+    return any(_logged(key, features) for key in ((need,) if isinstance(need, str) else need))
+
+
+def _logged(key: str, features: Features) -> bool:
+    """A role key, a derived series, or the plain value of a role that has any signal; ``log`` is always there."""
+    if key == "log":
+        return True
+    return features.curve(key) is not None or any(s.role.value == key for s in features.signals.all)

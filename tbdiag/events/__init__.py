@@ -1,0 +1,1 @@
+"""Bytes of one event file -> columns. Knows nothing of runs."""

@@ -1,0 +1,57 @@
+"""Facts about a run that several detectors use, computed once, named in the field's words.
+
+`Features.curve(key)` is the way in: key is a role key (``train_loss``, ``val_metric``, ``lr``, ``grad_norm``) or the name
+of a derived series (``max_class_share``, ``grad_depth_ratio`` ...; see `tbdiag.features.derived`).
+"""
+
+from __future__ import annotations
+
+from tbdiag.features.curves import CurveFacts, build_curve
+from tbdiag.features.derived import DERIVED
+from tbdiag.model import Role, Run, Signal, Signals, Split
+
+__all__ = ["DERIVED", "CurveFacts", "Features"]
+
+
+class Features:
+    """Memoised facts of one run. Pure: the same signals give the same facts."""
+
+    def __init__(self, signals: Signals) -> None:
+        self.signals = signals
+        self._curves: dict[str, CurveFacts | None] = {}
+        self._by_name: dict[str, CurveFacts] = {}
+
+    @property
+    def run(self) -> Run:
+        """The run that the signals were read from."""
+        return self.signals.run
+
+    def curve(self, key: str) -> CurveFacts | None:
+        """Facts of the main signal of a role key, or of a derived series; None where it was not logged."""
+        if key not in self._curves:
+            signal = self.signals.main(key)
+            if signal is None and key in DERIVED:
+                signal = DERIVED[key](self)
+            self._curves[key] = self.of(signal) if signal is not None and signal.series is not None else None
+        return self._curves[key]
+
+    def of(self, signal: Signal) -> CurveFacts:
+        """Facts of any scalar signal."""
+        known = self._by_name.get(signal.name)
+        if known is None or known.signal is not signal:
+            known = self._by_name[signal.name] = build_curve(signal)
+        return known
+
+    def group(self, role: Role, split: Split | None = None) -> tuple[CurveFacts, ...]:
+        """Facts of all scalar signals of a role."""
+        return tuple(self.of(s) for s in self.signals.role(role, split) if s.series is not None)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """First and last step of the main training axis (train loss, else the longest series); (0, 0) without series."""
+        key = next((k for k in ("train_loss", "reward", "train_reward", "val_loss", "val_metric") if self.signals.main(k)), None)
+        signal = self.signals.main(key) if key else None
+        series = signal.series if signal else max(self.run.series.values(), key=len, default=None)
+        if series is None or not len(series):
+            return (0, 0)
+        return int(series.step[0]), int(series.step[-1])

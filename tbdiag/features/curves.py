@@ -1,0 +1,166 @@
+"""Facts of one scalar curve: smoothed values, first, end, best, noise. Directions are taken from the signal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.model import Direction, Signal
+from tbdiag.stats.noise import Noise, estimate_noise, running_median
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CurveFacts:
+    """One series, cleaned: non-finite points apart, in the scale of its signal (bits already turned into nats).
+
+    Attributes:
+        step: int64 ``[n]``; wall_time: float64 ``[n]``; value: float64 ``[n]``, finite points only.
+        bad_step: int64 ``[m]``, steps of non-finite points; bad_value float64 ``[m]`` (NaN, inf or -inf).
+        total: number of logged points, finite or not.
+    """
+
+    signal: Signal
+    step: Int64
+    wall_time: Float64
+    value: Float64
+    bad_step: Int64
+    bad_value: Float64
+    total: int
+
+    @property
+    def name(self) -> str:
+        """Series name."""
+        return self.signal.name
+
+    @property
+    def n(self) -> int:
+        """Number of finite points."""
+        return int(self.value.size)
+
+    @property
+    def sign(self) -> float:
+        """+1 where lower is better (or no direction), -1 where higher is better."""
+        return -1.0 if self.signal.direction is Direction.HIGHER else 1.0
+
+    @cached_property
+    def cost(self) -> Float64:
+        """Values turned so that lower is better; float64 ``[n]``."""
+        return self.sign * self.value
+
+    @cached_property
+    def log_scale(self) -> bool:
+        """Whether the values live on a logarithmic scale: all positive and spanning more than a factor of three."""
+        return self.n >= 3 and bool(self.value.min() > 0) and float(self.value.max() / self.value.min()) > 3
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Noise of the values in their own unit."""
+        return estimate_noise(self.value)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise (see `tbdiag.stats.noise`)."""
+        return self.noise.sigma
+
+    @cached_property
+    def smooth(self) -> Float64:
+        """Centred 5-point running median of the cost; float64 ``[n]`` (the raw cost for fewer than ten points)."""
+        return running_median(self.cost, 5) if self.n >= 10 else self.cost
+
+    @property
+    def tail_points(self) -> int:
+        """Points that `end` looks at: a tenth of the run, at least three; one for fewer than ten points."""
+        return 1 if self.n < 10 else max(3, self.n // 10)
+
+    @cached_property
+    def first_cost(self) -> float:
+        """Median cost of the first points (two per cent of the run, at least three; the first point below ten points)."""
+        k = 1 if self.n < 10 else max(3, self.n // 50)
+        return float(np.median(self.cost[:k]))
+
+    @cached_property
+    def end_cost(self) -> float:
+        """Median cost of the last points."""
+        return float(np.median(self.cost[-self.tail_points :]))
+
+    @cached_property
+    def best_index(self) -> int:
+        """Index of the best smoothed point."""
+        return int(np.argmin(self.smooth))
+
+    @property
+    def best_cost(self) -> float:
+        """Best smoothed cost."""
+        return float(self.smooth[self.best_index])
+
+    @property
+    def best_step(self) -> int:
+        """Step of the best smoothed point."""
+        return int(self.step[self.best_index])
+
+    @property
+    def first(self) -> float:
+        """`first_cost` as logged."""
+        return self.sign * self.first_cost
+
+    @property
+    def end(self) -> float:
+        """`end_cost` as logged."""
+        return self.sign * self.end_cost
+
+    @property
+    def best(self) -> float:
+        """`best_cost` as logged."""
+        return self.sign * self.best_cost
+
+    @property
+    def drop(self) -> float:
+        """Improvement from first to end (positive: better)."""
+        return self.first_cost - self.end_cost
+
+    @property
+    def gain(self) -> float:
+        """Improvement from first to best (never the noise of a single point)."""
+        return self.first_cost - self.best_cost
+
+    @property
+    def rise(self) -> float:
+        """How much worse than its best the curve ended (0 or more)."""
+        return max(self.end_cost - self.best_cost, 0.0)
+
+    def between(self, first_share: float, last_share: float) -> slice:
+        """Indices of the points whose step lies within a share of the run's steps."""
+        low, high = float(self.step[0]), float(self.step[-1])
+        a = np.searchsorted(self.step, low + first_share * (high - low), side="left")
+        b = np.searchsorted(self.step, low + last_share * (high - low), side="right")
+        return slice(int(a), int(b))
+
+    def after(self, step: float) -> slice:
+        """Indices of the points after a step."""
+        return slice(int(np.searchsorted(self.step, step, side="right")), self.n)
+
+
+def build_curve(signal: Signal) -> CurveFacts:
+    """Facts of a scalar signal; wall times that are not finite stay as they are."""
+    series = signal.series
+    assert series is not None
+    value = series.value.astype(np.float64)
+    finite = np.isfinite(value)
+    good = value[finite]
+    if signal.scale.value == "bits":
+        good = good * np.log(2.0)
+    return CurveFacts(
+        signal=signal,
+        step=series.step[finite],
+        wall_time=series.wall_time[finite],
+        value=good,
+        bad_step=series.step[~finite],
+        bad_value=value[~finite],
+        total=len(series),
+    )

@@ -1,0 +1,1 @@
+"""Directories -> runs: discovery, merging of sub-runs, restarts, remote file systems, refresh."""

@@ -1,0 +1,1 @@
+"""Nightly reports over shared trees of runs: state, scheduling, history, site, notifications."""

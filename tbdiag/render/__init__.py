@@ -1,0 +1,1 @@
+"""Report -> text of one format. Reads the report only."""

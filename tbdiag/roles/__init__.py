@@ -1,0 +1,1 @@
+"""Tag -> role with the reason; axes, domains and the configuration found in the log."""

@@ -1,0 +1,1 @@
+"""Numbers only: noise, trend, rise, change points, spikes. No word of training in here; numpy first, scipy late."""

@@ -1,0 +1,110 @@
+"""How noisy a series is: a robust scale that neither trend, autocorrelation nor rounding fools.
+
+Formulas and their calibration: the scale of the differences, corrected for lag-1 autocorrelation
+(``sigma = MAD(diff) / sqrt(2 (1 - r1))``, exact for AR(1) noise), with a floor at ``quantum / sqrt(12)`` for rounded values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+MAD_TO_SD = 1.482602218505602
+"""1 / Phi^-1(3/4): turns a median absolute deviation into a standard deviation of Gaussian noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Noise of a series, in the unit of its values.
+
+    Attributes:
+        sigma: standard deviation of the noise, corrected for autocorrelation and rounding.
+        r1: lag-1 autocorrelation of the detrended series, within [0, 0.95].
+        quantum: smallest step between distinct values that explains them all, 0 where the values are not rounded.
+        n_eff: effective number of independent points.
+    """
+
+    sigma: float
+    r1: float
+    quantum: float
+    n_eff: float
+
+
+def mad(values: Float64) -> float:
+    """Median absolute deviation from the median, scaled to a standard deviation; 0 for an empty array."""
+    if not values.size:
+        return 0.0
+    return float(np.median(np.abs(values - np.median(values)))) * MAD_TO_SD
+
+
+def running_median(values: Float64, width: int) -> Float64:
+    """Centred running median of odd `width` with the window shrinking at the ends; float64 ``[n]``."""
+    n = values.size
+    width = min(width | 1, n if n % 2 else max(n - 1, 1))
+    half = width // 2
+    if half == 0:
+        return values.astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
+    out = np.empty(n)
+    out[half : n - half] = np.median(windows, axis=1)
+    for i in range(half):
+        out[i] = np.median(values[: 2 * i + 1])
+        out[n - 1 - i] = np.median(values[n - 1 - 2 * i :])
+    return out
+
+
+def find_quantum(values: Float64) -> float:
+    """Rounding step of the values (0.0001, 0.001 ...), or 0 where a power of ten does not explain them all.
+
+    Values are compared with multiples of 10^-k for k = 0..6 within the error of float32.
+    """
+    if values.size < 4:
+        return 0.0
+    scale = float(np.max(np.abs(values))) or 1.0
+    tolerance = scale * 2.0**-23
+    for digits in range(7):
+        quantum = 10.0**-digits
+        if quantum <= 4 * tolerance:
+            return 0.0
+        if np.all(np.abs(values - np.round(values, digits)) <= tolerance):
+            return quantum if quantum < scale else 0.0
+    return 0.0
+
+
+def estimate_noise(values: Float64) -> Noise:
+    """Noise of a finite series float64 ``[n]`` in order of its steps; sigma 0 for fewer than three points."""
+    n = values.size
+    if n < 3:
+        return Noise(0.0, 0.0, 0.0, float(n))
+    quantum = find_quantum(values)
+    if n >= 8:
+        second = np.diff(values, 2)
+        first = np.diff(values)
+        detrended = values - running_median(values, max(5, min(n // 5, 51)))
+        r1 = _lag1(detrended)
+        by_first = mad(first) / np.sqrt(2 * (1 - r1))
+        by_second = mad(second) / np.sqrt(2 * (1 - r1) * (3 - r1))
+        # A steep trend inflates first differences only; second differences see a straight line as nothing.
+        sigma = min(by_first, by_second * 1.25) if by_second > 0 else by_first
+    else:
+        r1 = 0.0
+        second = np.diff(values, 2)
+        sigma = float(np.median(np.abs(second))) * MAD_TO_SD / np.sqrt(6.0) if second.size else 0.0
+    sigma = max(float(sigma), quantum / np.sqrt(12.0))
+    return Noise(sigma, r1, quantum, n * (1 - r1) / (1 + r1))
+
+
+def _lag1(residual: Float64) -> float:
+    centred = residual - residual.mean()
+    power = float(np.dot(centred, centred))
+    if power <= 0:
+        return 0.0
+    limit = 5 * mad(centred)
+    if limit > 0:
+        centred = np.clip(centred, -limit, limit)
+        power = float(np.dot(centred, centred))
+    return float(np.clip(np.dot(centred[1:], centred[:-1]) / power, 0.0, 0.95))
