@@ -178,6 +178,9 @@ def predicate(
     window: tuple[float, float] | None = None,
     source: str = "",
     tag: str | None = None,
+    minus_role: str | None = None,
+    minus_times: float = 1.0,
+    minus_argument: float | None = None,
 ) -> Predicate:
     """A predicate whose window is a share of the run."""
     return Predicate(
@@ -191,6 +194,9 @@ def predicate(
         window=Window(first_share=window[0], last_share=window[1]) if window else None,
         source=source,
         tag=tag,
+        minus_role=minus_role,
+        minus_times=minus_times,
+        minus_argument=minus_argument,
     )
 
 

@@ -81,16 +81,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """``statistic(role) [- statistic(minus)] comparison threshold [+ sd_times sd(role)]``, checked on the next run.
+    """``statistic(role) [- minus_times * minus(role)] comparison threshold [+ sd_times sd(role)]``, checked on the next run.
 
     Attributes:
-        role: role key (``val_loss``) or derived series of `Features` (``max_class_share``, ``grad_depth_ratio``), or ``log``.
+        role: role key (``val_loss``), derived series of `Features` (``max_class_share``, ``grad_depth_ratio``), ``log`` (statistics of
+            the files: `tbdiag.features.statistics.LOG_STATISTICS`), or ``series`` (whatever `tag` names).
         statistic: a name of `tbdiag.features.statistics.STATISTICS`; `argument` is its parameter, where it has one.
         comparison: one of ``<  <=  >  >=  ==  !=``.
         threshold: a number, this run's values already bound in.
         sd_times: added to the threshold in units of the next run's noise of `role`.
         source: where the threshold came from, in words: ``best(val_loss) of this run``.
-        minus: second statistic of the same role that is subtracted on the left, e.g. ``best`` in ``end - best``.
+        minus: second statistic that is subtracted on the left, e.g. ``best`` in ``end - best``; of the same role and tag unless
+            `minus_role` or `minus_tag` say otherwise, `minus_argument` its parameter, multiplied by `minus_times`.
     """
 
     role: str
@@ -103,6 +105,10 @@ class Predicate:
     window: Window | None = None
     source: str = ""
     tag: str | None = None
+    minus_role: str | None = None
+    minus_times: float = 1.0
+    minus_argument: float | None = None
+    minus_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
