@@ -1,0 +1,240 @@
+"""One run -> its report: signals, features, outcomes, then what they mean together."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tbdiag.config import Config, Suppression
+from tbdiag.detectors import load_detectors
+from tbdiag.diagnosis.experiment import choose_experiment
+from tbdiag.diagnosis.explaining import explain_away, order_findings
+from tbdiag.diagnosis.missing import audit_evidence
+from tbdiag.diagnosis.notes import write_note
+from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, write_headline
+from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
+from tbdiag.engine import run_detectors
+from tbdiag.features import Features
+from tbdiag.model import Finding, Note, Outcome, OutcomeKind, ReadIssue, Report, Role, Run, RunReport
+from tbdiag.success.fingerprint import make_fingerprint
+
+MAX_CURVES = 200
+"""Curves kept of one run: all main signals first, then by role; the rest is named in the signals table."""
+MAX_HISTOGRAMS = 60
+LIVE_SECONDS = 1800.0
+LIVE_GAPS = 20.0
+QUIET_WHILE_LIVE = frozenset({"unconverged", "plateau", "underfitting", "stalled"})
+"""Findings that a run still being written cannot have; a half-written last record is no truncated log either."""
+
+
+def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None) -> RunReport:
+    """Judge one run.
+
+    Args:
+        run: what was read.
+        config: the user's settings.
+        now: seconds since the epoch against which liveness is judged; without it every run counts as ended.
+    """
+    from tbdiag.roles import resolve
+
+    config = config or Config()
+    if not run.readable:
+        return _unreadable(run)
+    live = now is not None and is_live(run, now)
+    features = Features(resolve(run, config))
+    outcomes = tuple(_silence(o, run, live) for o in run_detectors(features, config))
+    outcomes, spent = _suppress(outcomes, run, config, now)
+    first, last = features.steps
+    findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
+    findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name, (first, last))) for f in findings)
+    verdict = choose_verdict(findings, features)
+    missing = audit_evidence(features, outcomes)
+    experiment = choose_experiment(findings, features, missing)
+    return RunReport(
+        name=run.name,
+        path=run.path,
+        verdict=verdict,
+        status="live" if live else "ended",
+        headline=write_headline(run.name, verdict, findings, outcomes),
+        span=_span(run, features),
+        config=_config(features),
+        findings=findings,
+        next_experiment=experiment,
+        note=write_note(findings, features, experiment),
+        signals=make_rows(features),
+        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
+        checks=outcomes,
+        missing_evidence=missing,
+        read_issues=run.issues + spent,
+        best_checkpoint=find_best_checkpoint(features),
+        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS],
+        domain=features.signals.domain.value,
+        framework=features.signals.framework,
+        own_rules=_own_rules(config, features),
+        epoch_steps=_epochs(features),
+    )
+
+
+def build_report(runs: Iterable[RunReport], problems: Sequence[ReadIssue] = ()) -> Report:
+    """Put judged runs in order, worst first, then by name."""
+    from tbdiag import __version__
+
+    ordered = sorted(runs, key=_badness)
+    return Report(runs=tuple(ordered), tool={"name": "tbdiag", "version": __version__}, problems=tuple(problems))
+
+
+def is_live(run: Run, now: float) -> bool:
+    """Whether the run's last write is recent against its own cadence (20 median gaps, at least half an hour)."""
+    last = max((f.last_wall_time for f in run.files if f.last_wall_time is not None), default=None)
+    if last is None:
+        return False
+    longest = max(run.series.values(), key=len, default=None)
+    gap = 0.0
+    if longest is not None and len(longest) > 2:
+        gaps = sorted(float(b - a) for a, b in zip(longest.wall_time[:-1], longest.wall_time[1:], strict=True))
+        gap = gaps[len(gaps) // 2]
+    return now - last <= max(LIVE_SECONDS, LIVE_GAPS * gap)
+
+
+def _badness(run: RunReport) -> tuple[int, int, int, int, str]:
+    errors = sum(f.severity.rank == 0 for f in run.heads)
+    warnings = sum(f.severity.rank == 1 for f in run.heads)
+    order = ("unreadable", "findings", "unclear", "healthy").index(run.verdict)
+    # An unreadable run is as bad as one with errors: nobody can say anything about it.
+    return (0 if errors or run.verdict == "unreadable" else 1 if warnings else 2, -errors, -warnings, order, run.name)
+
+
+def _silence(outcome: Outcome, run: Run, live: bool) -> Outcome:
+    if not live or outcome.finding is None:
+        return outcome
+    half_written = outcome.id == "truncated-log" and all(i.kind == "truncated" for i in run.issues if i.damage)
+    if outcome.id in QUIET_WHILE_LIVE or half_written:
+        return Outcome(outcome.id, OutcomeKind.NOT_APPLICABLE, "the run is still being written")
+    return outcome
+
+
+def _suppress(
+    outcomes: tuple[Outcome, ...], run: Run, config: Config, now: float | None
+) -> tuple[tuple[Outcome, ...], tuple[ReadIssue, ...]]:
+    """Apply the accepted findings; an expired suppression does not count and is reported."""
+    if not config.suppressions:
+        return outcomes, ()
+    today = _today(now)
+    out, used = list(outcomes), set()
+    problems: list[ReadIssue] = []
+    for suppression in config.suppressions:
+        if not fnmatchcase(run.name, suppression.run):
+            continue
+        expired = bool(suppression.expires and suppression.expires < today)
+        for i, outcome in enumerate(out):
+            if outcome.id != suppression.finding or outcome.finding is None:
+                continue
+            used.add(id(suppression))
+            if not expired:
+                until = f", until {suppression.expires}" if suppression.expires else ""
+                out[i] = Outcome(outcome.id, OutcomeKind.SUPPRESSED, f"accepted: {suppression.reason}{until}")
+        if expired:
+            problems.append(_about(suppression, config, f"expired on {suppression.expires} and no longer counts"))
+        elif id(suppression) not in used:
+            problems.append(_about(suppression, config, "matched no finding of this run: remove it"))
+    return tuple(out), tuple(problems)
+
+
+def _about(suppression: Suppression, config: Config, what: str) -> ReadIssue:
+    message = f"suppression of {suppression.finding} ({suppression.reason}) {what}"
+    return ReadIssue("suppression", os.path.basename(config.source or "configuration"), message, damage=False)  # noqa: PTH119
+
+
+def _today(now: float | None) -> str:
+    """Date that expiry is judged against: `now`, else SOURCE_DATE_EPOCH, else the clock (suppressions only)."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    seconds = now if now is not None else float(epoch) if epoch and epoch.isdigit() else None
+    moment = dt.datetime.now(dt.timezone.utc) if seconds is None else dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
+    return moment.date().isoformat()
+
+
+def _span(run: Run, features: Features) -> dict[str, Any]:
+    first, last = features.steps
+    walls = [t for f in run.files for t in (f.first_wall_time, f.last_wall_time) if t is not None]
+    main = next((s for s in features.signals.all if s.main and s.key == "train_loss"), None)
+    return {
+        "first_step": first,
+        "last_step": last,
+        "axis": main.axis.value if main else "step",
+        "points": sum(len(s) for s in run.series.values()),
+        "series": len(run.series),
+        "histogram_series": len(run.histograms),
+        "seconds": round(max(walls) - min(walls), 3) if walls else None,
+        "files": len(run.files),
+        "bytes": sum(f.size for f in run.files),
+        "bytes_readable": sum(f.readable for f in run.files),
+        "restarts": len(run.restarts),
+    }
+
+
+def _config(features: Features) -> dict[str, Any]:
+    signals = features.signals
+    found = {k: {"value": v, "source": signals.config_source.get(k, "")} for k, v in sorted(signals.config.items())}
+    if signals.classes is not None:
+        found.setdefault("classes", {"value": signals.classes, "source": signals.chance_why})
+    return found
+
+
+def _worth_drawing(features: Features) -> list[Any]:
+    scalars = [s for s in features.signals.all if s.series is not None and len(s.series) and s.role is not Role.IGNORED]
+    scalars.sort(key=lambda s: (not s.main, s.role is Role.UNKNOWN, s.role in (Role.EPOCH, Role.COUNTER), s.name))
+    return scalars[:MAX_CURVES]
+
+
+def _own_rules(config: Config, features: Features) -> tuple[Mapping[str, Any], ...]:
+    if not config.success:
+        return ()
+    from tbdiag.success import check_config_rules
+
+    return tuple(check_config_rules(config, features))
+
+
+def _epochs(features: Features) -> tuple[int, ...]:
+    steps = features.signals.epoch_steps
+    return () if steps is None else tuple(int(s) for s in steps[:1000])
+
+
+def _unreadable(run: Run) -> RunReport:
+    lost = next((i for i in run.issues if i.damage), None)
+    why = lost.message if lost else "no event file holds a valid record"
+    finding: tuple[Finding, ...] = ()
+    note = Note("unclear: nothing could be read", "not logged", "not logged", "not possible", "copy the log again", "the log can be read")
+    return RunReport(
+        name=run.name,
+        path=run.path,
+        verdict="unreadable",
+        status="ended",
+        headline=f"{run.name}: unreadable ({why})",
+        span={
+            "first_step": 0,
+            "last_step": 0,
+            "axis": "step",
+            "points": 0,
+            "series": 0,
+            "histogram_series": 0,
+            "seconds": None,
+            "files": len(run.files),
+            "bytes": sum(f.size for f in run.files),
+            "bytes_readable": 0,
+            "restarts": 0,
+        },
+        config={},
+        findings=finding,
+        next_experiment=None,
+        note=note,
+        signals=(),
+        curves=(),
+        checks=tuple(Outcome(d.id, OutcomeKind.NOT_APPLICABLE, "nothing could be read") for d in load_detectors()),
+        missing_evidence=(),
+        read_issues=run.issues,
+        best_checkpoint=None,
+    )

@@ -1,0 +1,65 @@
+"""The verdict of a run, its headline, and the checkpoint to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tbdiag.features import CurveFacts, Features
+from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Split
+
+QUALITY = ("val_loss", "val_metric", "test_metric", "test_loss", "train_metric", "reward", "val_reward", "train_reward")
+
+
+def choose_verdict(findings: tuple[Finding, ...], features: Features) -> str:
+    """``findings`` with an error or warning; ``healthy`` where a validation series or quality metric was judged; else ``unclear``."""
+    if any(f.severity.rank < 2 for f in findings):
+        return "findings"
+    judged = any((c := features.curve(key)) is not None and c.n >= 3 for key in QUALITY)
+    return "healthy" if judged or _any_metric(features) else "unclear"
+
+
+def _any_metric(features: Features) -> bool:
+    roles = (Role.METRIC, Role.REWARD, Role.PREFERENCE_ACCURACY)
+    return any(s.series is not None and len(s.series) >= 3 for r in roles for s in features.signals.role(r))
+
+
+def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...]) -> str:
+    """One line that tells the verdict: ``runs/exp42: overfitting from step 4,200, 2 notes``."""
+    heads = [f for f in findings if f.caused_by is None]
+    strong = [f for f in heads if f.severity.rank < 2]
+    notes = len(heads) - len(strong)
+    tail = f", {notes} note{'s' * (notes != 1)}" if notes else ""
+    if strong:
+        first = strong[0]
+        since = f" from step {first.onset.first_step:,}" if first.onset else ""
+        more = f", {len(strong) - 1} more finding{'s' * (len(strong) != 2)}" if len(strong) > 1 else ""
+        return f"{name}: {first.id.replace('-', ' ')}{since}{more}{tail}"
+    clean = sum(o.kind is OutcomeKind.CLEAN for o in outcomes)
+    impossible = sum(o.kind is OutcomeKind.NOT_APPLICABLE for o in outcomes)
+    if verdict == "healthy":
+        return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
+    return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
+
+
+def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
+    """Step, role, tag and value of the best point of the validation loss, else of the main validation metric or reward."""
+    for key in ("val_loss", "val_metric", "test_loss", "val_reward", "reward", "train_reward"):
+        curve = features.curve(key)
+        if curve is None or curve.n < 2 or curve.signal.direction is Direction.NONE:
+            continue
+        index = best_point(curve)
+        return {
+            "step": int(curve.step[index]),
+            "role": key,
+            "tag": curve.name,
+            "value": float(curve.value[index]),
+            "split": curve.signal.split.value if curve.signal.split is not Split.NONE else "",
+        }
+    return None
+
+
+def best_point(curve: CurveFacts) -> int:
+    """Index of the best logged point: a checkpoint exists at a point, not at a smoothed one."""
+    return int(np.argmin(curve.cost))

@@ -1,0 +1,172 @@
+"""The audit of what a run saved: each artefact of the trade's list, present or absent, and the lines that log it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tbdiag.model import Role, Split
+
+if TYPE_CHECKING:
+    from tbdiag.features import Features
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One thing that every run should save.
+
+    Attributes:
+        id: stable name; decides: detector ids that need it; why: why one saves it.
+    """
+
+    id: str
+    title: str
+    why: str
+    decides: tuple[str, ...]
+    snippets: dict[str, str]
+
+
+_PLAIN = "writer"
+
+ARTEFACTS: tuple[Artefact, ...] = (
+    Artefact(
+        "val-curve",
+        "validation loss and metric",
+        "tells overfitting, gap and leakage from learning",
+        ("overfitting", "generalization-gap", "val-better", "leakage", "noisy-validation", "label-noise", "underfitting"),
+        {
+            _PLAIN: 'writer.add_scalar("val/loss", val_loss, step)\nwriter.add_scalar("val/accuracy", val_accuracy, step)',
+            "lightning": 'self.log("val_loss", loss)  # in validation_step',
+            "hf": 'TrainingArguments(eval_strategy="steps", eval_steps=500, ...)',
+            "keras": "model.fit(x, y, validation_data=(x_val, y_val), callbacks=[keras.callbacks.TensorBoard(logdir)])",
+        },
+    ),
+    Artefact(
+        "train-curve",
+        "training loss",
+        "the first diagnostic surface",
+        ("no-learning", "divergence", "plateau", "unconverged", "spikes", "instability"),
+        {
+            _PLAIN: 'writer.add_scalar("train/loss", loss.item(), step)',
+            "lightning": 'self.log("train_loss", loss)  # in training_step',
+            "hf": "TrainingArguments(logging_steps=50, ...)",
+            "keras": "keras.callbacks.TensorBoard(logdir, update_freq=100)",
+        },
+    ),
+    Artefact(
+        "learning-rate",
+        "learning rate",
+        "tells a schedule from a symptom",
+        ("lr-zero", "lr-schedule", "lr-too-high", "lr-too-low"),
+        {
+            _PLAIN: 'writer.add_scalar("train/lr", optimizer.param_groups[0]["lr"], step)',
+            "lightning": 'Trainer(callbacks=[LearningRateMonitor(logging_interval="step")])',
+            "keras": 'tf.summary.scalar("learning_rate", optimizer.learning_rate, step=step)',
+        },
+    ),
+    Artefact(
+        "gradient-statistics",
+        "gradient norm",
+        "catches instability before the loss shows it",
+        ("exploding-gradients", "vanishing-gradients", "clipping-saturated"),
+        {
+            _PLAIN: "norm = torch.nn.utils.clip_grad_norm_(model.parameters(), float('inf'))  # the norm before clipping\n"
+            'writer.add_scalar("train/grad_norm", norm, step)',
+            "lightning": "def on_before_optimizer_step(self, optimizer):\n    self.log_dict(grad_norm(self, norm_type=2))",
+            "hf": "TrainingArguments(max_grad_norm=1.0, ...)  # logs train/grad_norm",
+            "keras": 'tf.summary.scalar("grad_norm", tf.linalg.global_norm(gradients), step=step)',
+        },
+    ),
+    Artefact(
+        "prediction-samples",
+        "prediction samples or class counts",
+        "reveals collapse that the loss hides",
+        ("prediction-collapse", "class-imbalance", "low-confidence", "over-confidence"),
+        {
+            _PLAIN: "counts = torch.bincount(predictions, minlength=classes) / len(predictions)\n"
+            "for i, share in enumerate(counts):\n"
+            '    writer.add_scalar(f"val/pred_share/class_{i}", share, step)\n'
+            'writer.add_scalar("val/confidence", probabilities.max(dim=1).values.mean(), step)',
+            "keras": 'tf.summary.histogram("predictions", model.predict(x_val).argmax(axis=1), step=epoch)',
+        },
+    ),
+    Artefact(
+        "config",
+        "configuration",
+        "reproduces the run and makes actions concrete",
+        ("lr-too-high", "lr-too-low", "clipping-saturated"),
+        {
+            _PLAIN: 'writer.add_hparams({"lr": lr, "batch_size": batch_size, "weight_decay": wd, "seed": seed}, {"val/loss": best})',
+            "lightning": "self.save_hyperparameters()  # in __init__",
+            "keras": 'hp.hparams({"lr": lr, "batch_size": batch_size, "seed": seed})',
+        },
+    ),
+    Artefact(
+        "seed",
+        "random seed",
+        "a symptom must be reproduced before it is explained",
+        (),
+        {_PLAIN: 'writer.add_text("seed", str(seed))', "lightning": "seed_everything(seed); self.save_hyperparameters()"},
+    ),
+    Artefact(
+        "code-version",
+        "code and data version",
+        "tells which change broke it",
+        ("sudden-shift",),
+        {_PLAIN: 'writer.add_text("git_commit", subprocess.check_output(["git", "rev-parse", "HEAD"], text=True))'},
+    ),
+    Artefact(
+        "split-version",
+        "data split version",
+        "detects leakage or drift between runs",
+        ("leakage", "val-better"),
+        {_PLAIN: 'writer.add_text("split", hashlib.sha256("".join(sorted(val_ids)).encode()).hexdigest())'},
+    ),
+    Artefact(
+        "best-checkpoint",
+        "best checkpoint",
+        "compare without retraining",
+        (),
+        {
+            _PLAIN: 'writer.add_text("best_checkpoint", f"step {step}: {path}", step)',
+            "lightning": 'Trainer(callbacks=[ModelCheckpoint(monitor="val_loss")])',
+            "hf": "TrainingArguments(load_best_model_at_end=True, save_strategy='steps', ...)",
+            "keras": 'keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)',
+        },
+    ),
+)
+"""The list of the source texts, most deciding first."""
+
+
+def is_present(artefact: str, features: Features) -> bool:
+    """Whether an artefact of `ARTEFACTS` was logged (by role, configuration, text or media tag)."""
+    signals = features.signals
+    config = {str(k).lower() for k in signals.config}
+    texts = " ".join(features.run.texts).lower()
+
+    def any_role(*roles: Role) -> bool:
+        return any(s.role in roles for s in signals.all)
+
+    if artefact == "val-curve":
+        quality = (Role.LOSS, Role.METRIC, Role.REWARD)
+        return any(s.split in (Split.VAL, Split.TEST) and s.role in quality for s in signals.all) or any_role(Role.REWARD)
+    if artefact == "train-curve":
+        train = (Role.LOSS, Role.LOSS_COMPONENT, Role.POLICY_LOSS, Role.VALUE_LOSS, Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS)
+        return any(s.role in train and s.split in (Split.TRAIN, Split.NONE) for s in signals.all)
+    if artefact == "learning-rate":
+        return any_role(Role.LR)
+    if artefact == "gradient-statistics":
+        return any_role(Role.GRAD_NORM, Role.LAYER_GRAD_NORM, Role.GRADIENT_HISTOGRAM)
+    if artefact == "prediction-samples":
+        logged = any_role(Role.PREDICTION_SHARE, Role.PREDICTION_HISTOGRAM, Role.PREDICTION_STAT, Role.CONFIDENCE, Role.CLASS_METRIC)
+        return logged or any(m.plugin in ("images", "audio") for m in features.run.media.values()) or "predict" in texts
+    if artefact == "config":
+        return len(config - {"seed"}) > 0
+    if artefact == "seed":
+        return any("seed" in key for key in config) or "seed" in texts
+    words = {
+        "code-version": ("commit", "git", "revision", "code_version", "version"),
+        "split-version": ("split", "fold", "data_version", "dataset_version"),
+        "best-checkpoint": ("checkpoint", "best_model", "best_step"),
+    }[artefact]
+    return any(word in name for word in words for name in (texts, *config))
