@@ -10,7 +10,7 @@ from tbdiag.features import DERIVED
 from tbdiag.features.statistics import LOG_STATISTICS, STATISTICS
 from tbdiag.model import Role, Split, Window
 from tbdiag.model.signals import SPLIT_ROLES
-from tbdiag.success.syntax import COMPARISONS, Call, Clause, Term, Token, cut, fail
+from tbdiag.success.syntax import COMPARISONS, Call, Clause, Quantity, Term, Token, cut, fail
 
 LOG_ROLE = "log"
 """Pseudo role of statistics about the files themselves (`LOG_STATISTICS`)."""
@@ -131,7 +131,8 @@ class _Parser:
             else:
                 window = self.window()
         self.need("mark", ")", "')'")
-        return Call(name.text, role.text, unquote(tag.text) if tag else None, argument, window, earlier, name.column)
+        quantity = Quantity(name.text, role.text, unquote(tag.text) if tag else None, argument, window)
+        return Call(quantity, earlier, name.column)
 
     def check_word(self, token: Token, table: Iterable[str], what: str) -> None:
         words = sorted(table)

@@ -21,14 +21,21 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """``statistic(role "tag", argument, window)``; `earlier` for ``this.statistic(...)``, the run that the rule was written for."""
+class Quantity:
+    """``statistic(role "tag", argument, window)``: one number of a run."""
 
     statistic: str
     role: str
-    tag: str | None
-    argument: float | None
-    window: Window | None
+    tag: str | None = None
+    argument: float | None = None
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A quantity where it stands in the text; `earlier` for ``this.statistic(...)``, the run that the rule was written for."""
+
+    quantity: Quantity
     earlier: bool
     column: int
 
