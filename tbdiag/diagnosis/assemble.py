@@ -50,7 +50,7 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
     outcomes, spent = _suppress(outcomes, run, config, now)
     first, last = features.steps
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
-    findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name, (first, last))) for f in findings)
+    findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
     verdict = choose_verdict(findings, features)
     missing = audit_evidence(features, outcomes)
     experiment = choose_experiment(findings, features, missing)

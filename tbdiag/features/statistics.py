@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tbdiag.features.curves import CurveFacts
+from tbdiag.features.evidence import ARTEFACTS, is_present
 from tbdiag.stats.noise import mad, running_median
 
 if TYPE_CHECKING:
@@ -126,6 +127,10 @@ def _log_gap(ratio: bool) -> LogStatistic:
     return measure
 
 
+def _has(artefact: str) -> LogStatistic:
+    return lambda f, _: float(is_present(artefact, f))
+
+
 LOG_STATISTICS: dict[str, LogStatistic] = {
     "crc_errors": _issues("truncated", "corrupt", "bad-record", "shrunk"),
     "damaged": lambda f, _: float(sum(issue.damage for issue in f.run.issues)),
@@ -139,6 +144,7 @@ LOG_STATISTICS: dict[str, LogStatistic] = {
     "gap": _log_gap(ratio=False),
     "gap_ratio": _log_gap(ratio=True),
     "settings": lambda f, _: float(len(f.signals.config)),
+    **{f"has_{a.id.replace('-', '_')}": _has(a.id) for a in ARTEFACTS},
 }
 """Every statistic of the pseudo role ``log`` by name."""
 
@@ -179,5 +185,6 @@ MEANINGS: dict[str, str] = {
     "superseded": "points that a later write replaced",
     "series": "number of logged scalar and histogram series",
     "settings": "number of settings found in the log (learning rate, seed ...)",
+    **{f"has_{a.id.replace('-', '_')}": f"1 where the log holds the {a.title}, else 0" for a in ARTEFACTS},
 }
 """What each statistic means, for the documentation."""
