@@ -57,7 +57,7 @@ def test_a_note_explains_nothing_away() -> None:
 
 def test_a_consequence_follows_its_head_even_past_a_milder_finding() -> None:
     told = judge(finding("stalled"), finding("spikes"), finding("instability"), finding("nan-inf", Severity.ERROR))
-    assert [f.id for f in told][0] == "nan-inf"
+    assert told[0].id == "nan-inf"
     at = {f.id: i for i, f in enumerate(told)}
     for f in told:
         if f.caused_by:
