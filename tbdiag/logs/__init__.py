@@ -1,1 +1,27 @@
-"""Directories -> runs: discovery, merging of sub-runs, restarts, remote file systems, refresh."""
+"""Directories -> runs: discovery, merging of sub-runs, restarts, remote file systems, refresh.
+
+The whole interface of this room::
+
+    read_runs(paths, verify=False) -> list[Run]        every run beneath logdirs or event files
+    iter_runs(paths, verify=False) -> Iterator[Run]    the same, one run in memory at a time
+
+    list_runs(paths) -> list[RunListing]               one listing: names and files with size and mtime; nothing is decoded
+    read_run(listing, verify=False) -> Run             one run of a listing; never raises for what a file holds
+
+    state = open_run(listing)                          a RunState: `state.run`, and where reading ended in each file
+    state = refresh(state, listing)                    the same run after its files grew: only new bytes are read
+    state.changed(listing)                             whether any file was added, removed, or has another size or mtime
+    state.save(path); RunState.load(path)              keep it between processes (one .npz file, no pickle)
+
+A `RunListing` has ``name``, ``path``, ``files`` (`ListedFile`: ``path, subrun, size, mtime_ns``) and ``signature`` (a short string that
+changes with any file's name, size or mtime). `refresh` opens only files whose size or mtime changed, reads a grown file from the end of
+its last whole record, and reads a file that was replaced or shrank from its beginning (reported as a read issue).
+"""
+
+from __future__ import annotations
+
+from tbdiag.logs.discovery import ListedFile, RunListing, list_runs
+from tbdiag.logs.reading import iter_runs, read_run, read_runs
+from tbdiag.logs.state import RunState, open_run, refresh
+
+__all__ = ["ListedFile", "RunListing", "RunState", "iter_runs", "list_runs", "open_run", "read_run", "read_runs", "refresh"]

@@ -1,0 +1,133 @@
+"""One decoded record -> the columns of its file: what each kind of summary becomes."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tbdiag.events import tensors, wire
+from tbdiag.events.columns import HistogramSink, Items, ScalarSink
+from tbdiag.events.histograms import decode_histo, split_tensor
+from tbdiag.events.hparams import decode_session_start
+
+_float = struct.Struct("<f").unpack_from
+_FLOAT32 = np.dtype("<f4")
+_MAX_TEXT = 1 << 20
+_MEDIA = {wire.IMAGE: "images", wire.AUDIO: "audio", wire.OLD_HISTOGRAM: "old_histograms"}
+_GRAPHS = {wire.GRAPH_DEF: ("graph", "graphs"), wire.META_GRAPH: ("meta_graph", "graphs"), wire.RUN_METADATA: ("", "graph_run_metadata")}
+_BLOB_PLUGINS = frozenset({"images", "audio", "mesh", "graphs", "graph_keras_model", "graph_run_metadata", "profile", "projector"})
+_BLOB_PREFIXES = ("graph_run_metadata", "graph_tensor", "mesh")
+
+
+@dataclass(slots=True)
+class Contents:
+    """What the records of one file said, before columns are closed."""
+
+    scalars: dict[bytes, ScalarSink] = field(default_factory=dict)
+    histos: dict[bytes, HistogramSink] = field(default_factory=dict)
+    histogram_tensors: dict[bytes, HistogramSink] = field(default_factory=dict)
+    tensors: dict[bytes, Items] = field(default_factory=dict)
+    texts: dict[bytes, Items] = field(default_factory=dict)
+    media: dict[bytes, Items] = field(default_factory=dict)
+    hparams: dict[str, float | str | bool] = field(default_factory=dict)
+    plugins: dict[bytes, str] = field(default_factory=dict)
+    session_starts: list[tuple[int, int, float]] = field(default_factory=list)
+    nan_wall_times: int = 0
+    rejected: dict[tuple[bytes, str], int] = field(default_factory=dict)
+
+
+def is_blob(plugin: str) -> bool:
+    """Whether the payload of a plugin's tensors is never decoded."""
+    return plugin in _BLOB_PLUGINS or plugin.startswith(_BLOB_PREFIXES)
+
+
+def add_event(out: Contents, data: bytes, event: wire.Event, base: int) -> None:
+    """File the values of an event whose record lies at byte `base` of the file; `data` holds the record from index 0."""
+    if event.wall_time != event.wall_time:
+        out.nan_wall_times += 1
+    if event.what == wire.SUMMARY:
+        for value in event.values:
+            try:
+                _add_value(out, data, event, value, base)
+            except wire.WireError as error:
+                key = (value.tag, str(error))
+                out.rejected[key] = out.rejected.get(key, 0) + 1
+    elif event.what == wire.SESSION_LOG:
+        if event.session_start:
+            out.session_starts.append((base, event.step, event.wall_time))
+    elif event.what in _GRAPHS:
+        tag, plugin = _GRAPHS[event.what]
+        name = event.run_metadata_tag if event.run_metadata_tag is not None else tag.encode()
+        out.plugins.setdefault(name, plugin)
+        out.media.setdefault(name, Items()).append(base, event.step, event.wall_time, None, event.payload_bytes)
+
+
+def _add_value(out: Contents, data: bytes, event: wire.Event, value: wire.Value, base: int) -> None:
+    tag = value.tag
+    if value.plugin is not None and tag not in out.plugins:
+        out.plugins[tag] = value.plugin.decode("utf-8", "backslashreplace")
+    plugin = out.plugins.get(tag, "")
+    position = base + value.start
+    if plugin == "hparams" and value.content is not None:
+        out.hparams.update(decode_session_start(data, *value.content))
+    kind = value.payload
+    if kind == wire.SIMPLE:
+        sink = out.scalars.get(tag)
+        if sink is None:
+            sink = out.scalars[tag] = ScalarSink()
+        sink.append(position, event.step, event.wall_time, _float(data, value.start)[0], _FLOAT32)
+    elif kind == wire.TENSOR:
+        if plugin != "hparams":
+            _add_tensor(out, data, event, value, position, plugin)
+    elif kind == wire.HISTO:
+        moments, right, count = decode_histo(data, value.start, value.end)
+        _histogram_sink(out.histos, tag, tensor=False).append(position, event.step, event.wall_time, (moments, None, right, count))
+    elif kind in _MEDIA:
+        out.plugins.setdefault(tag, _MEDIA[kind])
+        _add_media(out, event, value, position)
+
+
+def _add_tensor(out: Contents, data: bytes, event: wire.Event, value: wire.Value, position: int, plugin: str) -> None:
+    tag = value.tag
+    if is_blob(plugin):
+        _add_media(out, event, value, position)
+        return
+    view = tensors.locate_tensor(data, value.start, value.end)
+    if view.dtype == tensors.STRING:
+        if plugin in ("text", "") and value.end - value.start <= _MAX_TEXT:
+            strings = tensors.decode_strings(data, view)
+            text = strings[0].decode("utf-8", "backslashreplace") if strings else ""
+            out.texts.setdefault(tag, Items()).append(position, event.step, event.wall_time, text)
+        else:
+            _add_media(out, event, value, position)
+        return
+    array = tensors.decode_tensor(data, view)
+    if array.ndim == 0 or (plugin == "scalars" and array.size == 1):
+        sink = out.scalars.setdefault(tag, ScalarSink())
+        flat = array.reshape(1)
+        sink.append(position, event.step, event.wall_time, flat[0], flat.dtype)
+    elif plugin in ("histograms", "distributions") and array.ndim == 2 and array.shape[1] == 3:
+        _histogram_sink(out.histogram_tensors, tag, tensor=True).append(position, event.step, event.wall_time, _tensor_block(array))
+    elif plugin in ("scalars", "histograms", "distributions"):
+        raise wire.WireError(f"{plugin} tensor of shape {list(array.shape)}")
+    else:
+        out.tensors.setdefault(tag, Items()).append(position, event.step, event.wall_time, array)
+
+
+def _tensor_block(array: Any) -> Any:
+    moments, left, right, count = split_tensor(array)
+    return moments, left, right, count
+
+
+def _histogram_sink(sinks: dict[bytes, HistogramSink], tag: bytes, *, tensor: bool) -> HistogramSink:
+    sink = sinks.get(tag)
+    if sink is None:
+        sink = sinks[tag] = HistogramSink(tensor)
+    return sink
+
+
+def _add_media(out: Contents, event: wire.Event, value: wire.Value, position: int) -> None:
+    out.media.setdefault(value.tag, Items()).append(position, event.step, event.wall_time, None, value.end - value.start)

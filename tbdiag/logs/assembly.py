@@ -1,0 +1,239 @@
+"""Columns of files -> one `Run`: series in step order, restarts resolved, names made unique."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tbdiag.events.columns import Histograms, Items, Points
+from tbdiag.events.reader import FileColumns
+from tbdiag.logs.issues import issues_of_file
+from tbdiag.logs.names import printable, tag_text, unique
+from tbdiag.logs.restarts import Break, Resolution, Track, merge_breaks, resolve_track
+from tbdiag.model import EventFile, HistogramSeries, MediaSeries, ReadIssue, Restart, Run, Series, TensorSeries, TextSeries
+
+
+@dataclass(slots=True)
+class ReadFile:
+    """One file of a run: where it is, what it held, or why it could not be opened."""
+
+    name: str
+    subrun: str
+    listed_size: int
+    columns: FileColumns | None
+    failure: ReadIssue | None = None
+    notes: tuple[ReadIssue, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    series: dict[str, Series] = field(default_factory=dict)
+    histograms: dict[str, HistogramSeries] = field(default_factory=dict)
+    tensors: dict[str, TensorSeries] = field(default_factory=dict)
+    texts: dict[str, TextSeries] = field(default_factory=dict)
+    media: dict[str, MediaSeries] = field(default_factory=dict)
+    hparams: dict[str, float | str | bool] = field(default_factory=dict)
+    superseded: dict[str, Series] = field(default_factory=dict)
+    restarts: list[Restart] = field(default_factory=list)
+    issues: list[ReadIssue] = field(default_factory=list)
+
+
+def assemble_run(name: str, path: str, files: Sequence[ReadFile], issues: Sequence[ReadIssue] = ()) -> Run:
+    """Build the run from what its files held."""
+    draft = _Draft()
+    for file in files:
+        if file.failure is not None:
+            draft.issues.append(file.failure)
+        draft.issues.extend(file.notes)
+        if file.columns is not None:
+            draft.issues.extend(issues_of_file(file.name, file.columns, file.listed_size))
+    subruns = list(dict.fromkeys(file.subrun for file in files))
+    for subrun in subruns:
+        _add_directory(draft, subrun, [file.columns for file in files if file.subrun == subrun and file.columns is not None], files)
+    return Run(
+        name=name,
+        path=printable(path),
+        series=draft.series,
+        histograms=draft.histograms,
+        tensors=draft.tensors,
+        texts=draft.texts,
+        media=draft.media,
+        hparams=draft.hparams,
+        superseded=draft.superseded,
+        files=tuple(_event_file(file) for file in files),
+        issues=(*draft.issues, *issues),
+        restarts=tuple(draft.restarts),
+        subruns=tuple(subrun for subrun in subruns if subrun),
+    )
+
+
+def _event_file(file: ReadFile) -> EventFile:
+    columns = file.columns
+    if columns is None:
+        return EventFile(file.name, file.listed_size, 0, 0)
+    return EventFile(file.name, columns.size, columns.readable, columns.records, columns.first_wall_time, columns.last_wall_time)
+
+
+def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: Sequence[ReadFile]) -> None:
+    starts = [(i, position, step) for i, part in enumerate(parts) for position, step, _ in part.session_starts]
+    spans = [_span(part) for part in parts]
+    plugins: dict[bytes, str] = {}
+    for part in parts:
+        for tag, plugin in part.plugins.items():
+            plugins.setdefault(tag, plugin)
+        draft.hparams.update(part.hparams)
+    breaks: list[tuple[str, Break]] = []
+    repeats: list[Break] = []
+    stepless: list[str] = []
+
+    def resolve(track: Track) -> Resolution | None:
+        resolution = resolve_track(track, starts)
+        if resolution is not None:
+            breaks.extend((track.name, part) for part in resolution.breaks)
+            if resolution.repeats is not None:
+                repeats.append(resolution.repeats)
+            if resolution.stepless:
+                stepless.append(track.name)
+        return resolution
+
+    for tag in _tags(part.scalars for part in parts):
+        _add_scalars(draft, subrun, tag, [part.scalars.get(tag) for part in parts], plugins.get(tag, ""), resolve)
+    for encoding, tables in (("histo", [p.histos for p in parts]), ("tensor", [p.histogram_tensors for p in parts])):
+        for tag in _tags(tables):
+            _add_histograms(draft, subrun, tag, [table.get(tag) for table in tables], encoding, resolve)
+    _add_items(draft, subrun, parts, plugins)
+    restarts = merge_breaks(breaks, repeats, spans, starts)
+    draft.restarts.extend(restarts)
+    home = next((file.name for file in reversed(files) if file.subrun == subrun), "")
+    draft.issues.extend(_restart_issue(home, restart) for restart in restarts)
+    if stepless:
+        message = (
+            f"all points of {len(stepless)} tag{'s' * (len(stepless) != 1)} carry one step (first: {stepless[0]!r}): logged without a step"
+        )
+        draft.issues.append(ReadIssue("duplicate-step", home, message, damage=False))
+
+
+def _span(part: FileColumns) -> tuple[float, float] | None:
+    if part.first_wall_time is None or part.last_wall_time is None:
+        return None
+    return part.first_wall_time, part.last_wall_time
+
+
+def _restart_issue(home: str, restart: Restart) -> ReadIssue:
+    kind = {"session-start": "restart", "step-regression": "restart"}.get(restart.kind, restart.kind)
+    what = {
+        "session-start": "the writer started a new session",
+        "step-regression": "steps went backwards",
+        "overlapping-writers": "two files whose times overlap wrote the same steps",
+        "duplicate-step": "steps were written more than once",
+    }[restart.kind]
+    agree = {True: "; both writes agree", False: "; the writes differ", None: ""}[restart.agree]
+    message = (
+        f"{what} (steps {restart.first_step:,} to {restart.last_step:,}): {restart.points:,} earlier point{'s' * (restart.points != 1)} of {restart.tags:,} "
+        f"tag{'s' * (restart.tags != 1)} set aside, the later ones count{agree}"
+    )
+    return ReadIssue(kind, home, message, first_step=restart.first_step, last_step=restart.last_step, damage=False)
+
+
+def _tags(tables: Any) -> list[bytes]:
+    found: dict[bytes, None] = {}
+    for table in tables:
+        found.update(dict.fromkeys(table))
+    return list(found)
+
+
+def _join(parts: list[Any], pick: Callable[[Any], Any]) -> Any:
+    arrays = [pick(part) for part in parts]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _file_index(parts: list[Any], order: list[int]) -> Any:
+    return np.repeat(np.array(order, dtype=np.int64), [part.step.size for part in parts])
+
+
+def _add_scalars(
+    draft: _Draft, subrun: str, tag: bytes, found: list[Points | None], plugin: str, resolve: Callable[[Track], Resolution | None]
+) -> None:
+    order = [i for i, part in enumerate(found) if part is not None]
+    parts = [part for part in found if part is not None]
+    step, wall_time = _join(parts, lambda p: p.step), _join(parts, lambda p: p.wall_time)
+    value = _join(parts, lambda p: p.value)
+    text = tag_text(tag)
+    track = Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, value)
+    resolution = resolve(track)
+    plugin = plugin or "scalars"
+    if resolution is None:
+        series = Series(text, subrun, step, wall_time, value, plugin)
+    else:
+        kept, gone = resolution.kept, resolution.superseded
+        series = Series(text, subrun, step[kept], wall_time[kept], value[kept], plugin)
+        if gone.size:
+            draft.superseded[unique(series.name, draft.superseded)] = Series(text, subrun, step[gone], wall_time[gone], value[gone], plugin)
+    draft.series[unique(series.name, draft.series)] = series
+
+
+def _add_histograms(
+    draft: _Draft, subrun: str, tag: bytes, found: list[Histograms | None], encoding: str, resolve: Callable[[Track], Resolution | None]
+) -> None:
+    order = [i for i, part in enumerate(found) if part is not None]
+    parts = [part for part in found if part is not None]
+    step, wall_time = _join(parts, lambda p: p.step), _join(parts, lambda p: p.wall_time)
+    moments, right = _join(parts, lambda p: p.moments), _join(parts, lambda p: p.right)
+    count = _join(parts, lambda p: p.count)
+    left = _join(parts, lambda p: p.left) if encoding == "tensor" else None
+    sizes = _join(parts, lambda p: np.diff(p.offset))
+    text = tag_text(tag)
+    resolution = resolve(Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, None))
+    if resolution is not None:
+        kept = resolution.kept
+        starts = np.cumsum(sizes) - sizes
+        sizes = sizes[kept]
+        rows = np.concatenate(
+            [np.arange(a, a + k) for a, k in zip(starts[kept].tolist(), sizes.tolist(), strict=True)] or [np.zeros(0, np.int64)]
+        )
+        step, wall_time, moments, right, count = step[kept], wall_time[kept], moments[kept], right[rows], count[rows]
+        left = left[rows] if left is not None else None
+    offset = np.zeros(sizes.size + 1, dtype=np.int64)
+    np.cumsum(sizes, out=offset[1:])
+    low, high, num, total, squares = (np.ascontiguousarray(moments[:, i]) for i in range(5))
+    series = HistogramSeries(text, subrun, step, wall_time, offset, right, count, left, low, high, num, total, squares, encoding)
+    draft.histograms[unique(series.name, draft.histograms)] = series
+
+
+def _add_items(draft: _Draft, subrun: str, parts: list[FileColumns], plugins: dict[bytes, str]) -> None:
+    def joined(tables: list[dict[bytes, Items]]) -> list[tuple[bytes, Items]]:
+        merged: dict[bytes, Items] = {}
+        for table in tables:
+            for tag, items in table.items():
+                merged.setdefault(tag, Items()).extend(items)
+        return list(merged.items())
+
+    def name_of(tag: bytes, taken: dict[str, Any]) -> str:
+        text = tag_text(tag)
+        return unique(f"{subrun}/{text}" if subrun else text, taken)
+
+    for tag, items in joined([part.texts for part in parts]):
+        step, wall_time = _axes(items)
+        draft.texts[name_of(tag, draft.texts)] = TextSeries(tag_text(tag), subrun, step, wall_time, tuple(items.value))
+    for tag, items in joined([part.media for part in parts]):
+        step, wall_time = _axes(items)
+        media = MediaSeries(tag_text(tag), subrun, plugins.get(tag, ""), step, wall_time, items.payload_bytes)
+        draft.media[name_of(tag, draft.media)] = media
+    for tag, items in joined([part.tensors for part in parts]):
+        shape = items.value[-1].shape
+        fit = [i for i, value in enumerate(items.value) if value.shape == shape]
+        if len(fit) < len(items.value):
+            message = f"{len(items.value) - len(fit):,} tensors of tag {tag_text(tag)!r} have another shape than the last, {list(shape)}; left out"
+            draft.issues.append(ReadIssue("bad-record", "", message, records=len(items.value) - len(fit), damage=False))
+        step, wall_time = _axes(items)
+        value = np.stack([items.value[i] for i in fit])
+        draft.tensors[name_of(tag, draft.tensors)] = TensorSeries(
+            tag_text(tag), subrun, plugins.get(tag, ""), step[fit], wall_time[fit], value
+        )
+
+
+def _axes(items: Items) -> tuple[Any, Any]:
+    return np.array(items.step, dtype=np.int64), np.array(items.wall_time, dtype=np.float64)

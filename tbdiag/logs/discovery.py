@@ -1,0 +1,230 @@
+"""Finds event files as TensorBoard does: a directory that holds files named ``*tfevents*`` is a run.
+
+Symbolic links are followed, each directory once; files are ordered by name, which is the order in which TensorBoard reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tbdiag.errors import LogdirError
+from tbdiag.logs.layout import group_directories
+from tbdiag.logs.names import printable, root_labels
+from tbdiag.model import ReadIssue
+
+StrPath = str | os.PathLike[str]
+Paths = StrPath | Sequence[StrPath]
+
+_MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One event file of a listing: `path` as the file system knows it, `subrun` below the run's path, size in bytes, mtime in ns."""
+
+    path: str
+    subrun: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunListing:
+    """One run as a listing shows it.
+
+    Attributes:
+        name: unique among the runs of the listing, relative to the logdir, printable.
+        path: the run's directory (or the event file itself, where a file was given).
+        root: the logdir that the run was found under.
+        files: its event files, the run's own directory first, each directory in TensorBoard's order.
+        issues: what was noticed while listing.
+    """
+
+    name: str
+    path: str
+    root: str
+    files: tuple[ListedFile, ...]
+    issues: tuple[ReadIssue, ...] = ()
+
+    @property
+    def signature(self) -> str:
+        """Changes whenever a file is added, removed, or has another size or modification time."""
+        text = "\n".join(f"{f.path}\0{f.size}\0{f.mtime_ns}" for f in self.files)
+        return f"{len(self.files)}-{sum(f.size for f in self.files)}-{zlib.crc32(os.fsencode(text)):08x}"
+
+
+@dataclass(slots=True)
+class Tree:
+    """Event files below one root: directory (relative, ``""`` for the root) -> files in name order."""
+
+    directories: dict[str, list[ListedFile]] = field(default_factory=dict)
+    issues: list[tuple[str, ReadIssue]] = field(default_factory=list)
+
+
+def as_paths(paths: Paths) -> list[str]:
+    """One or many paths as strings."""
+    if isinstance(paths, (str, os.PathLike)):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def is_event_file(name: str) -> bool:
+    """Whether TensorBoard would read a file of this name."""
+    return "tfevents" in name and not name.endswith(".profile-empty")
+
+
+def list_runs(paths: Paths) -> list[RunListing]:
+    """List every run beneath one or more logdirs or event files, without decoding them, in order of name within each logdir.
+
+    Raises:
+        LogdirError: a path does not exist, cannot be listed, or holds no event file.
+    """
+    roots = as_paths(paths)
+    if not roots:
+        raise LogdirError("no logdir was given")
+    labels = root_labels(roots) if len(roots) > 1 else [""]
+    listings: list[RunListing] = []
+    seen: set[str] = set()
+    for root, label in zip(roots, labels, strict=True):
+        for listing in _list_root(root, label):
+            key = os.path.realpath(listing.path) if "://" not in root else listing.path
+            if key not in seen:
+                seen.add(key)
+                listings.append(listing)
+    return _rename_twins(listings)
+
+
+def _rename_twins(listings: list[RunListing]) -> list[RunListing]:
+    counts: dict[str, int] = {}
+    out = []
+    for listing in listings:
+        counts[listing.name] = number = counts.get(listing.name, 0) + 1
+        if number > 1:
+            listing = RunListing(f"{listing.name}#{number}", listing.path, listing.root, listing.files, listing.issues)  # noqa: PLW2901
+        out.append(listing)
+    return out
+
+
+def _list_root(root: str, label: str) -> Iterable[RunListing]:
+    if os.path.isfile(root):
+        status = os.stat(root)
+        file = ListedFile(root, "", status.st_size, status.st_mtime_ns)
+        name = printable(os.path.basename(root))
+        return [RunListing(label or name, root, root, (file,))]
+    tree = walk_tree(root)
+    if not tree.directories:
+        detail = f" ({tree.issues[0][1].message})" if tree.issues else ""
+        raise LogdirError(
+            f"no event file below {printable(root)!r}{detail}: pass the directory that your training script writes to; "
+            "event files have 'tfevents' in their name"
+        )
+    return _runs_of_tree(root, label, tree)
+
+
+def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
+    runs = []
+    pending = list(tree.issues)
+    groups = group_directories(tree.directories)
+    for base in sorted(groups, key=printable):
+        members = groups[base]
+        files = [
+            ListedFile(file.path, printable(os.path.relpath(directory, base or ".")) if directory != base else "", file.size, file.mtime_ns)
+            for directory in sorted(members, key=lambda d: (d != base, d))
+            for file in tree.directories[directory]
+        ]
+        path = os.path.join(root, base) if base else root
+        issues = [issue for where, issue in pending if any(where == d or where.startswith(f"{d}{os.sep}") or not d for d in members)]
+        pending = [pair for pair in pending if pair[1] not in issues]
+        inner = printable(base)
+        name = "/".join(part for part in (label, inner) if part) or "."
+        runs.append(RunListing(name, path, root, tuple(files), tuple(issues)))
+    if pending:
+        first = runs[0]
+        runs[0] = RunListing(first.name, first.path, first.root, first.files, first.issues + tuple(issue for _, issue in pending))
+    return runs
+
+
+def walk_tree(root: str) -> Tree:
+    """Find all event files below a directory.
+
+    Raises:
+        LogdirError: the directory does not exist or cannot be listed.
+    """
+    tree = Tree()
+    try:
+        seen = {_identity(os.stat(root))}
+        os.scandir(root).close()
+    except FileNotFoundError:
+        raise LogdirError(f"no such file or directory: {printable(root)!r}") from None
+    except OSError as error:
+        raise LogdirError(f"cannot open {printable(root)!r}: {error.strerror or error}") from None
+    # Links wait until all real directories were seen, so that a directory keeps its real name where both exist.
+    plain: list[str] = [""]
+    links: list[str] = []
+    while plain or links:
+        relative = plain.pop() if plain else links.pop(0)
+        try:
+            _list_directory(root, relative, tree, seen, plain, links)
+        except OSError as error:
+            issue = ReadIssue(
+                "unreadable-file", printable(relative), f"the directory cannot be listed: {error.strerror or error}", damage=False
+            )
+            tree.issues.append((relative, issue))
+    return tree
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _list_directory(root: str, relative: str, tree: Tree, seen: set[tuple[int, int]], plain: list[str], links: list[str]) -> None:
+    top = os.path.join(root, relative) if relative else root
+    if relative.count(os.sep) >= _MAX_DEPTH:
+        message = f"directories more than {_MAX_DEPTH} levels deep were not searched"
+        tree.issues.append((relative, ReadIssue("limit", printable(relative), message, damage=False)))
+        return
+    if relative and os.path.islink(top):
+        identity = _identity(os.stat(top))
+        if identity in seen:
+            message = "a symbolic link leads to a directory that was read already"
+            tree.issues.append((relative, ReadIssue("symlink-loop", printable(relative), message, damage=False)))
+            return
+        seen.add(identity)
+    files: list[ListedFile] = []
+    with os.scandir(top) as entries:
+        for entry in entries:
+            child = os.path.join(relative, entry.name) if relative else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                seen.add(_identity(entry.stat(follow_symlinks=False)))
+                plain.append(child)
+            elif entry.is_symlink() and _is_directory(entry):
+                links.append(child)
+            elif is_event_file(entry.name):
+                _list_file(entry, child, tree, files)
+    links.sort()
+    if files:
+        tree.directories[relative] = sorted(files, key=lambda file: file.path)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _list_file(entry: os.DirEntry[str], relative: str, tree: Tree, files: list[ListedFile]) -> None:
+    if entry.name.startswith("._"):
+        message = "an AppleDouble companion of another file, not an event file"
+        tree.issues.append((os.path.dirname(relative), ReadIssue("not-an-event-file", printable(entry.name), message, damage=False)))
+        return
+    try:
+        status = entry.stat()
+    except OSError as error:
+        why = "the link leads nowhere" if entry.is_symlink() else f"the file vanished: {error.strerror or error}"
+        tree.issues.append((os.path.dirname(relative), ReadIssue("vanished", printable(entry.name), why, damage=False)))
+        return
+    files.append(ListedFile(entry.path, "", status.st_size, status.st_mtime_ns))

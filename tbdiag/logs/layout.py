@@ -1,0 +1,152 @@
+"""Which directories belong to one run, by the layouts that writers produce.
+
+A directory that holds event files is a run of its own, unless one of these holds (P is its parent, H the nearest directory above it that
+holds event files):
+
+- it is named like a split (``train``, ``validation``, ``eval_x`` ...) and P holds event files itself (TF Estimator), or P holds both a
+  training and an evaluation split (Keras, fairseq), or nothing else lies below P;
+- it lies below such an evaluation directory (T5X ``training_eval/<task>``);
+- it is named ``rank_N`` (one writer a process);
+- it is a child that ``add_scalars`` made below H: its name begins with the only tag that it holds (PyTorch: ``/`` -> ``_``, then ``_``;
+  tensorboardX: the tag, then ``/``);
+- it is a stub that ``add_hparams`` made below H: named like a float timestamp, or holding hyper-parameters and single points only, where
+  H holds scalars.
+
+Everything else stays apart: ``version_N``, ``runs/<date>``, ``exp1``, ``exp2``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tbdiag.logs.discovery import ListedFile
+
+_TRAIN = re.compile(r"(train|training|trn|train_inner|fit)", re.IGNORECASE)
+_EVALUATION = re.compile(r"(val|valid|validation|eval|evaluation|test|testing|dev|holdout|training_eval|inference_eval)", re.IGNORECASE)
+_EVALUATION_WITH_SUFFIX = re.compile(r"(valid\d+|val\d+|(val|valid|validation|evaluation)[_\-.].+|eval.+)", re.IGNORECASE)
+_EVALUATION_PARENT = re.compile(r"(training_eval|inference_eval|infer_eval|eval)", re.IGNORECASE)
+_RANK = re.compile(r"rank[_\-]?\d+", re.IGNORECASE)
+_FLOAT_TIME = re.compile(r"\d{9,10}\.\d+")
+_STUB_BYTES = 1 << 16
+_PEEK_BYTES = 1 << 13
+
+
+def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[str, list[str]]:
+    """Group directories that hold event files into runs.
+
+    Args:
+        directories: relative directory (``""`` for the logdir) -> its event files in order.
+
+    Returns:
+        The run's directory -> the directories that belong to it, both relative to the logdir.
+    """
+    owner: dict[str, str] = {}
+    splits = _split_parents(directories)
+    for directory in sorted(directories, key=lambda d: (_depth(d), d)):
+        owner[directory] = _find_owner(directory, directories, owner, splits)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for directory, base in owner.items():
+        groups[base].append(directory)
+    return dict(groups)
+
+
+def _depth(directory: str) -> int:
+    return directory.count(os.sep) + 1 if directory else 0
+
+
+def _split_parents(directories: Mapping[str, Sequence[ListedFile]]) -> set[str]:
+    """Directories without event files of their own whose split-named children are one run."""
+    train: set[str] = set()
+    evaluation: set[str] = set()
+    below: dict[str, int] = defaultdict(int)
+    for directory in directories:
+        ancestor = directory
+        while ancestor:
+            ancestor = os.path.dirname(ancestor)
+            below[ancestor] += 1
+        parent, name = os.path.split(directory)
+        if not directory:
+            continue
+        if _TRAIN.fullmatch(name):
+            train.add(parent)
+        elif _EVALUATION.fullmatch(name) or _EVALUATION_WITH_SUFFIX.fullmatch(name):
+            evaluation.add(parent)
+        elif parent and _EVALUATION_PARENT.fullmatch(os.path.basename(parent)):
+            evaluation.add(os.path.dirname(parent))
+    alone = {
+        os.path.dirname(d)
+        for d in directories
+        if d and below[os.path.dirname(d)] == 1 and (_TRAIN.fullmatch(os.path.basename(d)) or _EVALUATION.fullmatch(os.path.basename(d)))
+    }
+    return (train & evaluation) | alone
+
+
+def _find_owner(directory: str, directories: Mapping[str, Sequence[ListedFile]], owner: Mapping[str, str], splits: set[str]) -> str:
+    if not directory:
+        return directory
+    parent, name = os.path.split(directory)
+    is_split = any(pattern.fullmatch(name) for pattern in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX))
+    if parent in directories:
+        if is_split or _RANK.fullmatch(name) or _FLOAT_TIME.fullmatch(name):
+            return owner[parent]
+    elif (is_split and parent in splits) or _RANK.fullmatch(name):
+        return parent
+    elif parent and _EVALUATION_PARENT.fullmatch(os.path.basename(parent)):
+        grand = os.path.dirname(parent)
+        if grand in directories:
+            return owner[grand]
+        if grand in splits:
+            return grand
+    holder = _nearest_holder(directory, directories)
+    if holder is not None and _is_child_writer(os.path.relpath(directory, holder or "."), directories[directory], directories[holder]):
+        return owner[holder]
+    return directory
+
+
+def _nearest_holder(directory: str, directories: Mapping[str, Sequence[ListedFile]]) -> str | None:
+    while directory:
+        directory = os.path.dirname(directory)
+        if directory in directories:
+            return directory
+    return None
+
+
+def _is_child_writer(relative: str, files: Sequence[ListedFile], holder_files: Sequence[ListedFile]) -> bool:
+    tags, counts = _peek(files[0])
+    if not tags:
+        return False
+    if "_hparams_/session_start_info" in tags:
+        stub = sum(f.size for f in files) <= _STUB_BYTES and max(counts.values()) <= 1
+        return stub and any(any(not tag.startswith("_hparams_") for tag in _peek(f)[0]) for f in holder_files[:4])
+    path = relative.replace(os.sep, "/")
+    return all(path.startswith((tag.replace("/", "_") + "_", tag + "/")) for tag in tags)
+
+
+def _peek(file: ListedFile) -> tuple[set[str], dict[str, int]]:
+    """Tags in the first few kilobytes of a file, and how often each occurs there."""
+    from tbdiag.events.reader import read_events
+    from tbdiag.events.source import BytesSource, LocalSource
+    from tbdiag.logs.names import tag_text
+
+    try:
+        with LocalSource(file.path) as source:
+            head = source.read(0, _PEEK_BYTES)
+    except OSError:
+        return set(), {}
+    columns = read_events(BytesSource(head))
+    counts: dict[str, int] = {}
+    for table in (columns.scalars, columns.histos, columns.histogram_tensors):
+        for tag, points in table.items():
+            counts[tag_text(tag)] = max(counts.get(tag_text(tag), 0), int(points.step.size))
+    tags = set(counts) | {tag_text(tag) for tag in columns.plugins if not is_internal(tag)}
+    return tags, counts or {"": 0}
+
+
+def is_internal(tag: bytes) -> bool:
+    """Whether a tag belongs to the run's graph rather than to its data."""
+    return tag in (b"graph", b"meta_graph")
