@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+import numpy as np
+
 from tbdiag.model.runs import HistogramSeries, Int64, Run, Series
 
 
@@ -144,7 +146,8 @@ class Signal:
         class_id: class of a per-class series; `sub_kind` narrows the role (``zero_fraction``, ``p95``, ``std``, ``mean``).
         main: chosen to stand for its role and split (the train loss, the validation loss, the main metric).
         why: one clause that says how it was recognised; `convention` the convention's name, or ``""`` for general rules.
-        mean_scale: factor that turns the logged values into `scale` (ln 2 turns bits into nats); 1 where nothing is undone.
+        axis: unit of the step column as it was logged.
+        logged: the series as it was logged, where `series` is a copy that was moved onto the run's common axis (see `tbdiag.roles.axes`).
     """
 
     name: str
@@ -165,6 +168,13 @@ class Signal:
     convention: str = ""
     score: float = 0.0
     writer: Writer = field(default_factory=Writer)
+    logged: Series | None = None
+
+    def logged_step(self, step: float) -> int:
+        """A step of `series` in the unit that the log itself uses for this series (the same step where nothing was moved)."""
+        if self.logged is None or self.series is None or not len(self.series):
+            return round(step)
+        return round(float(np.interp(step, self.series.step, self.logged.step)))
 
     @property
     def key(self) -> str:
@@ -201,7 +211,7 @@ class Signals:
             ``precision``, ``weight_decay``, ``optimizer``, ``warmup_steps``, ``total_steps``, ``classes`` ...), each
             with its source in `config_source`.
         chance: chance level of the main loss in nats (ln K) and `classes` = K, where they can be known.
-        epoch_steps: int64, the training steps at which an epoch ended, empty where unknown.
+        epoch_steps: int64, the training steps at which an epoch ended, None where unknown; `epoch_why` says how they were found.
         overrides: series names whose role the user set.
     """
 
@@ -215,6 +225,7 @@ class Signals:
     chance: float | None = None
     chance_why: str = ""
     epoch_steps: Int64 | None = None
+    epoch_why: str = ""
     overrides: tuple[str, ...] = ()
 
     def main(self, key: str) -> Signal | None:

@@ -1,0 +1,326 @@
+"""Choosing the one series that stands for a role: the train loss, the validation loss, the main metric, the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.model import Direction, Domain, Role, Run, Scale, Series, Split
+from tbdiag.roles.convention import Convention
+from tbdiag.roles.plan import Draft
+
+GROUPS = frozenset(
+    {
+        Role.LOSS_COMPONENT,
+        Role.LAYER_GRAD_NORM,
+        Role.LAYER_WEIGHT_NORM,
+        Role.PREDICTION_SHARE,
+        Role.LABEL_SHARE,
+        Role.PREDICTION_STAT,
+        Role.CLASS_METRIC,
+        Role.SAMPLE_LOSS,
+        Role.ACTIVATION_STAT,
+        Role.DISCRIMINATOR_SCORE,
+        Role.COUNTER,
+        Role.UNKNOWN,
+        Role.IGNORED,
+    }
+)
+"""Roles that several series play together: none of them stands for the others."""
+
+METRIC_ORDER = [
+    "balanced_accuracy",
+    "accuracy",
+    "mean_iou",
+    "miou",
+    "map50_95",
+    "map_50_95",
+    "map",
+    "ap",
+    "hota",
+    "pq",
+    "dice",
+    "mdice",
+    "f1",
+    "macro_f1",
+    "f1_macro",
+    "auc",
+    "auroc",
+    "bleu",
+    "sacrebleu",
+    "chrf",
+    "rougel",
+    "rouge",
+    "wer",
+    "cer",
+    "r2",
+    "mae",
+    "rmse",
+    "mse",
+    "perplexity",
+    "bits",
+    "psnr",
+    "ssim",
+    "fid",
+    "exact_match",
+    "ndcg",
+    "mrr",
+    "success_rate",
+    "error",
+    "error_rate",
+    "top5_accuracy",
+    "map50",
+    "ap50",
+    "iou",
+    "precision",
+    "recall",
+]
+"""Metrics that say most about a model first; what is not listed comes after them."""
+
+STAND_INS = ("mse", "mae", "rmse", "perplexity", "bits")
+"""Error metrics that stand for the loss where no series is called loss."""
+
+
+def settle_splits(drafts: list[Draft], run: Run) -> None:
+    """Give losses and metrics without a split word the split that the rest of the run implies."""
+    losses = sorted((d for d in drafts if d.role in {Role.LOSS, Role.LOSS_COMPONENT}), key=lambda d: d.role is not Role.LOSS)
+    train = next((d for d in losses if d.split is Split.TRAIN), None) or next((d for d in losses if d.split is Split.NONE), None)
+    val = next((d for d in losses if d.split is Split.VAL), None)
+    known = {(d.role, d.stem, d.split) for d in drafts}
+    for d in drafts:
+        if d.split is not Split.NONE or d.histogram:
+            continue
+        if d.role in {Role.LOSS, Role.LOSS_COMPONENT}:
+            d.split = Split.TRAIN
+            d.why += ", train because no split is named"
+        elif d.role in {Role.METRIC, Role.CLASS_METRIC, Role.CALIBRATION_ERROR}:
+            d.split, clause = _metric_split(d, run, train, val, known)
+            d.why += clause
+        elif d.role in {Role.REWARD, Role.PREFERENCE_ACCURACY, Role.REWARD_MARGIN}:
+            d.split = Split.TRAIN
+            d.why += (
+                ", of the training rollouts because no split is named" if d.role is Role.REWARD else ", train because no split is named"
+            )
+    if not any(d.split is Split.VAL and d.role in {Role.LOSS, Role.METRIC, Role.LOSS_COMPONENT, Role.REWARD} for d in drafts):
+        for d in drafts:
+            if d.split is Split.TEST and d.role is not Role.UNKNOWN:
+                d.split = Split.VAL
+                d.why += "; the test series stand for validation, which was not logged"
+
+
+def _metric_split(d: Draft, run: Run, train: Draft | None, val: Draft | None, known: set[tuple[Role, str, Split]]) -> tuple[Split, str]:
+    if (d.role, d.stem, Split.VAL) in known:
+        return Split.TRAIN, ", train because it has a validation twin"
+    if (d.role, d.stem, Split.TRAIN) in known:
+        return Split.VAL, ", validation because it has a train twin"
+    own = run.series[d.name].step
+    for other, split in ((val, Split.VAL), (train, Split.TRAIN)):
+        if other is not None and other.name in run.series and np.array_equal(run.series[other.name].step, own):
+            return split, f", {split.value} because it has the steps of {other.name}"
+    if d.role is Role.CLASS_METRIC:
+        return Split.VAL, ", validation because metrics of classes are taken there"
+    if train is not None and train.name in run.series and 2 * own.size <= len(run.series[train.name]):
+        return Split.VAL, ", validation because it is logged more rarely than the train loss"
+    if val is not None:
+        return Split.VAL, ", validation because a validation loss is logged and no split is named"
+    return Split.TRAIN, ", train because no split is named"
+
+
+def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Convention | None) -> list[tuple[Draft, Series]]:
+    """Find a loss for each split that has none: a stand-in metric, the only component, or the sum of the components.
+
+    Returns:
+        Drafts made here with their series (sums), to be added to the run's signals.
+    """
+    made: list[tuple[Draft, Series]] = []
+    if domain in {Domain.REINFORCEMENT, Domain.GAN}:
+        return made
+    for d in drafts:
+        single = d.role is Role.LOSS and d.name in run.series and len(run.series[d.name]) == 1
+        if single and any(
+            o.role is Role.LOSS and o.split is d.split and o.name in run.series and len(run.series[o.name]) > 1 for o in drafts
+        ):
+            d.preferred = -1
+            d.why += "; a single point, so it does not stand for the loss"
+    parts = {s: _components(drafts, s) for s in (Split.TRAIN, Split.VAL)}
+    has = {s: any(d.role is Role.LOSS and d.split is s for d in drafts) for s in parts}
+    common = {d.stem for d in parts[Split.TRAIN]} & {d.stem for d in parts[Split.VAL]}
+    for split, group in parts.items():
+        other = Split.VAL if split is Split.TRAIN else Split.TRAIN
+        if has[split] or not group:
+            continue
+        if len(group) == 1:
+            _promote(group[0], "the only part of a loss that was logged")
+        elif (convention is not None and convention.losses_sum) or not has[other]:
+            total = _sum([d for d in group if d.stem in common or not parts[other]], split, run)
+            if total is not None:
+                made.append(total)
+            else:
+                _promote(group[0], "no total is logged, the first part stands for it")
+        else:
+            _promote(group[0], "no total of this split is logged, the first part stands for it")
+    if not made and not any(has.values()) and not any(parts.values()):
+        _promote_metrics(drafts)
+    return made
+
+
+def _components(drafts: list[Draft], split: Split) -> list[Draft]:
+    return [
+        d
+        for d in drafts
+        if d.role is Role.LOSS_COMPONENT
+        and d.split is split
+        and d.sub_kind is None
+        and not d.stem.startswith("loss_m")
+        and d.stem != "loss_std"
+    ]
+
+
+def _promote(d: Draft, why: str) -> None:
+    d.role, d.why = Role.LOSS, f"{d.why}; {why}"
+    if d.direction is Direction.NONE:
+        d.direction = Direction.LOWER
+
+
+def _promote_metrics(drafts: list[Draft]) -> None:
+    for stem in STAND_INS:
+        group = [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram]
+        if group:
+            for d in group:
+                _promote(d, "no series is called loss, this error stands for it")
+            return
+
+
+def _sum(group: list[Draft], split: Split, run: Run) -> tuple[Draft, Series] | None:
+    """Sum of components that share their steps."""
+    found = [run.series[d.name] for d in group if d.name in run.series]
+    if len(found) < 2 or any(not np.array_equal(s.step, found[0].step) for s in found[1:]):
+        return None
+    value: npt.NDArray[np.float64] = np.sum([s.value.astype(np.float64) for s in found], axis=0)
+    name = " + ".join(d.name for d in group)
+    series = Series(tag=name, subrun="", step=found[0].step, wall_time=found[0].wall_time, value=value, plugin=found[0].plugin)
+    first = group[0]
+    draft = Draft(
+        name=name,
+        subrun="",
+        tag=name,
+        histogram=False,
+        role=Role.LOSS,
+        split=split,
+        direction=Direction.LOWER,
+        stem="loss",
+        why="no total loss is logged: the sum of its parts",
+        axis=first.axis,
+        writer=first.writer,
+        convention=first.convention,
+    )
+    return draft, series
+
+
+def settle_scales(drafts: list[Draft], run: Run) -> None:
+    """Percent or fraction, from the values: a metric bounded by 1 that passes 1.5 is in percent."""
+    for d in drafts:
+        if d.scale is not Scale.UNKNOWN or d.histogram or d.role not in _BOUNDED or d.name not in run.series:
+            continue
+        if d.role is Role.METRIC and not any(d.stem.startswith(s) for s in _SHARES):
+            continue
+        value = run.series[d.name].value
+        finite = value[np.isfinite(value)]
+        if finite.size:
+            top = float(np.max(np.abs(finite)))
+            d.scale = Scale.PERCENT if 1.5 < top <= 100.5 else Scale.FRACTION if top <= 1.5 else Scale.UNKNOWN
+
+
+_BOUNDED = frozenset(
+    {
+        Role.METRIC,
+        Role.CLASS_METRIC,
+        Role.CONFIDENCE,
+        Role.PREDICTION_SHARE,
+        Role.LABEL_SHARE,
+        Role.BASELINE,
+        Role.CLIP_FRACTION,
+        Role.POLICY_CLIP_FRACTION,
+        Role.PREFERENCE_ACCURACY,
+        Role.ACTIVATION_STAT,
+    }
+)
+_SHARES = (
+    "accuracy",
+    "top5",
+    "f1",
+    "precision",
+    "recall",
+    "auc",
+    "auroc",
+    "map",
+    "ap",
+    "iou",
+    "miou",
+    "dice",
+    "error",
+    "balanced",
+    "exact",
+    "success",
+    "sensitivity",
+    "specificity",
+    "macro",
+    "micro",
+    "wer",
+    "cer",
+)
+
+
+def settle_counters(drafts: list[Draft], run: Run) -> None:
+    """A series of unknown meaning whose values only ever grow by whole numbers counts something."""
+    for d in drafts:
+        if d.role is Role.UNKNOWN and not d.histogram and d.name in run.series:
+            value = run.series[d.name].value
+            if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
+                d.role, d.why = Role.COUNTER, "whole numbers that only grow"
+
+
+def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: frozenset[str]) -> None:
+    """Mark one draft of each key as main."""
+    groups: dict[tuple[Role, Split], list[Draft]] = {}
+    for d in drafts:
+        if d.histogram or d.role in GROUPS or d.preferred < 0 or d.name not in series or not len(series[d.name]):
+            continue
+        if d.layer is not None:
+            continue
+        split = d.split if d.role in _BY_SPLIT else Split.NONE
+        groups.setdefault((d.role, split), []).append(d)
+    val = groups.get((Role.METRIC, Split.VAL), [])
+    stem = max(val, key=lambda d: _metric_rank(d, series)).stem if val else None
+    for (role, split), group in groups.items():
+        if role is Role.METRIC:
+            best = max(group, key=lambda d: (d.name in forced, d.stem == stem, *_metric_rank(d, series)))
+        else:
+            best = max(
+                group, key=lambda d: (d.name in forced, d.preferred, split is Split.NONE and d.split is Split.TRAIN, *_rank(d, series))
+            )
+        best.main = True
+
+
+_BY_SPLIT = frozenset(
+    {Role.LOSS, Role.METRIC, Role.CONFIDENCE, Role.CALIBRATION_ERROR, Role.REWARD, Role.PREFERENCE_ACCURACY, Role.REWARD_MARGIN}
+)
+
+
+def _rank(d: Draft, series: Mapping[str, Series]) -> tuple[float, ...]:
+    n = len(series[d.name])
+    return (
+        min(n, 2),
+        d.rank,
+        -len(d.extra),
+        not d.writer.running_mean,
+        n if d.role in {Role.LOSS, Role.GRAD_NORM, Role.LR, Role.REWARD} else 0,
+    )
+
+
+def _metric_rank(d: Draft, series: Mapping[str, Series]) -> tuple[float, ...]:
+    stem = d.stem if not d.extra else d.stem.removesuffix("_" + "_".join(d.extra))
+    order = METRIC_ORDER.index(stem) if stem in METRIC_ORDER else len(METRIC_ORDER)
+    return (d.preferred, min(len(series[d.name]), 2), -len(d.extra), d.rank < 0 and -1, -order, len(series[d.name]))

@@ -1,0 +1,251 @@
+"""What a set of tags means, before any value is looked at. Cached by the set of names: a nightly job reads one log layout thousands of times."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from tbdiag.model import Axis, Direction, Domain, Role, Scale, Split, Writer
+from tbdiag.roles.convention import Convention, Tag, find_tag, recognise
+from tbdiag.roles.domain import find_domain
+from tbdiag.roles.layers import order_layers
+from tbdiag.roles.reading import Reading, read_histogram, read_scalar
+from tbdiag.roles.vocabulary import NOISE, VOCABULARY
+from tbdiag.roles.words import split_word, subrun_split, tokenize
+
+Key = tuple[str, str]
+"""Sub-run and tag."""
+
+RAW = Writer()
+
+
+@dataclass(slots=True)
+class Draft:
+    """A signal in the making. Copied from the plan for each run, then changed in place by the steps that look at values."""
+
+    name: str
+    subrun: str
+    tag: str
+    histogram: bool
+    role: Role
+    split: Split
+    direction: Direction
+    stem: str
+    why: str
+    rank: int = 0
+    extra: tuple[str, ...] = ()
+    layer: str | None = None
+    depth: int | None = None
+    class_id: str | None = None
+    sub_kind: str | None = None
+    scale: Scale = Scale.UNKNOWN
+    axis: Axis = Axis.STEP
+    writer: Writer = RAW
+    convention: str = ""
+    preferred: int = 0
+    twin: str | None = None
+    main: bool = False
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Drafts of all names of a run, the framework's convention and the domain."""
+
+    drafts: tuple[Draft, ...]
+    convention: Convention | None
+    score: float
+    domain: Domain
+
+
+@lru_cache(maxsize=256)
+def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
+    """Read the names of a run's scalar and histogram series."""
+    names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms)]
+    convention, score = recognise(frozenset(n.lower() for n in names))
+    skip = _common_prefix([t for _, t in scalars])
+    drafts = [_draft(s, t, False, convention, skip) for s, t in scalars]
+    drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
+    domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention)
+    _mark_repeats(drafts)
+    _settle_classes(drafts)
+    for draft in drafts:
+        _fit_domain(draft, domain)
+    order_layers(drafts)
+    return Plan(tuple(drafts), convention, score, domain)
+
+
+def _draft(subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...]) -> Draft:
+    count = len(skip) if skip and tokenize(tag)[: len(skip)] == skip else 0
+    reading = read_histogram(tag) if histogram else read_scalar(tag, count)
+    name = f"{subrun}/{tag}" if subrun else tag
+    split = reading.split if reading.split is not Split.NONE else subrun_split(subrun) or Split.NONE
+    draft = Draft(
+        name=name,
+        subrun=subrun,
+        tag=tag,
+        histogram=histogram,
+        role=reading.role,
+        split=split,
+        direction=reading.direction,
+        stem=reading.stem,
+        why=_explain(reading, subrun, split),
+        rank=reading.rank,
+        extra=reading.extra,
+        layer=reading.layer,
+        class_id=reading.class_id,
+        sub_kind=reading.sub_kind,
+        axis=reading.axis or Axis.STEP,
+        twin=" ".join(reading.base) if reading.base else None,
+    )
+    if convention is not None:
+        if reading.axis is None:
+            draft.axis = convention.axis
+        draft.writer = convention.writer
+        entry = find_tag(convention, subrun.lower(), tag.lower())
+        if entry is not None:
+            _apply(draft, entry, convention)
+    return draft
+
+
+def _explain(reading: Reading, subrun: str, split: Split) -> str:
+    why = reading.why
+    if split is not Split.NONE and reading.split is Split.NONE:
+        why += f", {split.value} by the sub-run {subrun}"
+    return why
+
+
+def _apply(draft: Draft, entry: Tag, convention: Convention) -> None:
+    """What a convention says replaces what the words said."""
+    changed = entry.role is not None and entry.role is not draft.role
+    draft.role = entry.role or draft.role
+    draft.split = entry.split or draft.split
+    if entry.direction is not None:
+        draft.direction = entry.direction
+    elif changed:
+        draft.direction = _usual_direction(draft.role)
+    if entry.stem is not None:
+        draft.stem = entry.stem
+    elif changed:
+        draft.stem = draft.role.value
+    if changed:
+        draft.extra, draft.class_id = (), None
+    draft.scale = entry.scale or draft.scale
+    draft.axis = entry.axis or draft.axis
+    draft.sub_kind = entry.sub_kind or draft.sub_kind
+    draft.writer = entry.writer or draft.writer
+    draft.preferred = 0 if entry.main is None else 1 if entry.main else -1
+    draft.convention = convention.name
+    if draft.role is Role.IGNORED:
+        draft.twin = None
+    if entry.layer:
+        head, _, tail = entry.pattern.partition("*")
+        draft.layer = draft.tag[len(head) : len(draft.tag) - len(tail)] if head or tail else draft.tag
+    draft.why = f"{convention.name}: {entry.why}" if entry.why else f"{convention.name} logs it so"
+
+
+_HIGHER = frozenset(
+    {
+        Role.METRIC,
+        Role.REWARD,
+        Role.CONFIDENCE,
+        Role.THROUGHPUT,
+        Role.EXPLAINED_VARIANCE,
+        Role.CHOSEN_REWARD,
+        Role.REWARD_MARGIN,
+        Role.PREFERENCE_ACCURACY,
+        Role.BASELINE,
+    }
+)
+_LOWER = frozenset(
+    {Role.LOSS, Role.LOSS_COMPONENT, Role.VALUE_LOSS, Role.STEP_TIME, Role.LOADER_TIME, Role.CALIBRATION_ERROR, Role.SAMPLE_LOSS}
+)
+
+
+def _usual_direction(role: Role) -> Direction:
+    return Direction.HIGHER if role in _HIGHER else Direction.LOWER if role in _LOWER else Direction.NONE
+
+
+def _common_prefix(tags: list[str]) -> tuple[str, ...]:
+    """Leading words that at least four fifths of the tags share and that mean nothing by themselves (an experiment's name)."""
+    if len(tags) < 3:
+        return ()
+    tokens = [tokenize(t) for t in tags]
+    prefix: tuple[str, ...] = ()
+    while True:
+        size = len(prefix) + 1
+        heads = Counter(t[:size] for t in tokens if len(t) > size and t[: size - 1] == prefix)
+        if not heads:
+            return prefix
+        head, count = heads.most_common(1)[0]
+        word = head[-1]
+        if count < 0.8 * len(tags) or word in VOCABULARY or word in NOISE or split_word(word) is not None or word in _MEANINGFUL:
+            return prefix
+        prefix = head
+
+
+_MEANINGFUL = frozenset(w for phrase in VOCABULARY for w in phrase.split())
+_ON_AXIS = re.compile(r"^(.*)/(time|iter|frame|iteration|frames|walltime)$", re.IGNORECASE)
+
+
+def _mark_repeats(drafts: list[Draft]) -> None:
+    """One measurement logged on several axes is one series: ``loss vs samples``, ``Train/mean_reward/time``, ``rewards/iter``."""
+    bases = {(d.subrun, " ".join(tokenize(d.tag))): d for d in drafts if not d.histogram}
+    by_tag = {(d.subrun, d.tag): d for d in drafts if not d.histogram}
+    for draft in drafts:
+        if draft.histogram or draft.role is Role.IGNORED:
+            continue
+        original = None
+        if draft.twin:
+            words = draft.twin.split()
+            options = [draft.twin, " ".join(["epoch", *words[1:]]), " ".join(words[1:])]
+            original = next((bases[draft.subrun, o] for o in options if (draft.subrun, o) in bases), None)
+        else:
+            found = _ON_AXIS.match(draft.tag)
+            if found:
+                original = by_tag.get((draft.subrun, found[1])) or by_tag.get((draft.subrun, found[1] + "/step"))
+        if original is not None and original is not draft:
+            draft.why = f"the same points as {original.name} on another axis"
+            draft.role, draft.direction, draft.layer, draft.class_id = Role.IGNORED, Direction.NONE, None, None
+
+
+def _settle_classes(drafts: list[Draft]) -> None:
+    """``f1/0, f1/1`` are metrics of classes; a lone ``accuracy_1`` is the framework's way to make a name unique."""
+    groups: dict[tuple[str, str, Split], set[str]] = {}
+    for d in drafts:
+        if d.role is Role.METRIC and d.class_id is not None:
+            groups.setdefault((d.subrun, d.stem, d.split), set()).add(d.class_id)
+    for d in drafts:
+        if d.role is Role.METRIC and d.class_id is not None:
+            ids = groups[d.subrun, d.stem, d.split]
+            if len(ids) >= 2 and ids & {"0", "1"}:
+                d.role = Role.CLASS_METRIC
+                d.why += f" of class {d.class_id}"
+            else:
+                d.extra = (*d.extra, d.class_id)
+                d.class_id = None
+
+
+def _fit_domain(draft: Draft, domain: Domain) -> None:
+    """The same word means different things in different trainings."""
+    if domain is Domain.REINFORCEMENT:
+        if draft.role is Role.CLIP_FRACTION:
+            draft.role, draft.stem = Role.POLICY_CLIP_FRACTION, "policy_clip_fraction"
+        if draft.role is Role.LOSS or (draft.role is Role.LOSS_COMPONENT and draft.stem != "value_loss"):
+            draft.direction = Direction.NONE
+            draft.why += "; in reinforcement learning a loss has no direction"
+        if draft.role in {Role.LOSS_COMPONENT, Role.METRIC} and draft.stem in {"kl", "kl_loss"}:
+            draft.role, draft.direction = Role.APPROX_KL, Direction.NONE
+    elif draft.role is Role.ENTROPY and draft.stem == "entropy" and not draft.convention:
+        draft.role, draft.sub_kind = Role.PREDICTION_STAT, "entropy"
+    if domain is Domain.GAN and draft.role in {Role.LOSS, Role.LOSS_COMPONENT} and not draft.convention:
+        draft.direction = Direction.NONE
+    if domain is Domain.SUPERVISED and draft.role in {Role.POLICY_LOSS, Role.VALUE_LOSS, Role.EPISODE_LENGTH}:
+        draft.role = Role.LOSS_COMPONENT if draft.role is not Role.EPISODE_LENGTH else Role.UNKNOWN
+
+
+def copy_drafts(plan: Plan) -> list[Draft]:
+    """Fresh drafts that may be changed."""
+    return [replace(d) for d in plan.drafts]

@@ -1,0 +1,151 @@
+"""From a run's series to its signals: roles, splits, directions, units, one axis, chance level, configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tbdiag.config import Config
+from tbdiag.errors import ConfigError
+from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Split
+from tbdiag.roles.axes import align
+from tbdiag.roles.chance import find_chance
+from tbdiag.roles.choose import choose_mains, settle_counters, settle_losses, settle_scales, settle_splits
+from tbdiag.roles.epochs import find_epochs
+from tbdiag.roles.found import find_config
+from tbdiag.roles.plan import Draft, copy_drafts, make_plan
+
+
+def resolve(run: Run, config: Config | None = None) -> Signals:
+    """Give every series of a run its role, and choose those that stand for the run's losses, metrics and optimiser.
+
+    Args:
+        run: what was read.
+        config: `Config.roles` (role key -> tag) and `Config.directions` (tag -> direction) override what was recognised.
+
+    Raises:
+        ConfigError: a role key that does not exist, or a tag that only near matches of this run's have.
+    """
+    plan = make_plan(
+        tuple((s.subrun, s.tag) for s in run.series.values()),
+        tuple((h.subrun, h.tag) for h in run.histograms.values()),
+    )
+    drafts = copy_drafts(plan)
+    forced = _override(drafts, run, config) if config is not None else ()
+    settle_splits(drafts, run)
+    settle_counters(drafts, run)
+    made = settle_losses(drafts, run, plan.domain, plan.convention)
+    settle_scales(drafts, run)
+    series: Mapping[str, Series] = run.series
+    if made:
+        series = {**run.series, **{d.name: s for d, s in made}}
+        drafts += [d for d, _ in made]
+    choose_mains(drafts, series, frozenset(forced))
+    signals = [_signal(d, series, run) for d in drafts]
+    signals, moved = align(signals)
+    found, source = find_config(run, signals)
+    domain = _refine(plan.domain, found)
+    classes, chance, why = find_chance(signals, found, domain)
+    epoch_steps, epoch_why = find_epochs(signals, moved)
+    return Signals(
+        run=run,
+        all=tuple(signals),
+        domain=domain,
+        framework=plan.convention.name if plan.convention is not None else "",
+        config=found,
+        config_source=source,
+        classes=classes,
+        chance=chance,
+        chance_why=why,
+        epoch_steps=epoch_steps,
+        epoch_why=epoch_why,
+        overrides=forced,
+    )
+
+
+def _refine(domain: Domain, config: Mapping[str, float | str | bool]) -> Domain:
+    """A model's configuration may say what the tags do not."""
+    if domain is Domain.SUPERVISED and "vocab_size" in config and "classes" not in config:
+        return Domain.LANGUAGE_MODEL
+    return domain
+
+
+def _signal(d: Draft, series: Mapping[str, Series], run: Run) -> Signal:
+    return Signal(
+        name=d.name,
+        role=d.role,
+        split=d.split,
+        direction=d.direction,
+        stem=d.stem,
+        why=d.why,
+        series=None if d.histogram else series[d.name],
+        histogram=run.histograms[d.name] if d.histogram else None,
+        scale=d.scale,
+        axis=d.axis,
+        layer=d.layer,
+        depth=d.depth,
+        class_id=d.class_id,
+        sub_kind=d.sub_kind,
+        main=d.main,
+        convention=d.convention,
+        score=d.score,
+        writer=d.writer,
+    )
+
+
+SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
+
+
+def parse_key(key: str) -> tuple[Role, Split | None]:
+    """Role and split that a key such as ``train_loss`` or ``lr`` names.
+
+    Raises:
+        ConfigError: there is no such key; the message names the near match.
+    """
+    text = key.strip().lower().replace("-", "_")
+    for split in SPLITS:
+        if text.startswith(split.value + "_"):
+            rest = text[len(split.value) + 1 :]
+            if rest in Role._value2member_map_:
+                return Role(rest), split
+    if text in Role._value2member_map_:
+        return Role(text), None
+    import difflib
+
+    known = [r.value for r in Role] + [
+        f"{s.value}_{r.value}" for s in SPLITS for r in (Role.LOSS, Role.METRIC, Role.REWARD, Role.CONFIDENCE)
+    ]
+    near = difflib.get_close_matches(text, known, n=1)
+    raise ConfigError(
+        f'unknown role "{key}"'
+        + (f': did you mean "{near[0]}"?' if near else ": role keys are train_loss, val_loss, val_metric, lr, grad_norm ...")
+    )
+
+
+def _override(drafts: list[Draft], run: Run, config: Config) -> tuple[str, ...]:
+    """Apply the user's roles and directions; names of the series that were changed."""
+    changed = []
+    for key, tag in config.roles.items():
+        role, split = parse_key(key)
+        for draft in _find(drafts, tag):
+            draft.role, draft.preferred, draft.convention = role, 2, ""
+            draft.split = split or draft.split
+            draft.why = "set by the user"
+            draft.layer = draft.class_id = draft.sub_kind = None
+            if role is Role.LOSS:
+                draft.direction, draft.stem = Direction.LOWER, "loss"
+            elif role in {Role.METRIC, Role.REWARD} and draft.direction is Direction.NONE:
+                draft.direction = Direction.HIGHER
+            elif role not in {Role.METRIC, Role.REWARD, Role.LOSS_COMPONENT}:
+                draft.stem = role.value
+            changed.append(draft.name)
+    for tag, direction in config.directions.items():
+        for draft in _find(drafts, tag):
+            draft.direction = Direction(direction)
+            draft.why += ", direction set by the user"
+    return tuple(dict.fromkeys(changed))
+
+
+def _find(drafts: list[Draft], tag: str) -> list[Draft]:
+    """Scalar drafts of a series name or tag; a tag that this run does not hold is no error (a configuration serves many runs)."""
+    exact = [d for d in drafts if not d.histogram and d.name == tag]
+    return exact or [d for d in drafts if not d.histogram and d.tag == tag][:1]

@@ -1,0 +1,255 @@
+"""The field's words as data: phrase -> what a series called so is. Phrases are lower-case words, separators do not matter.
+
+Longer phrases win over shorter ones, then the higher rank, then the later place in the tag. Adding a word is adding a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tbdiag.model import Direction, Role
+
+LOWER, HIGHER, NONE = Direction.LOWER, Direction.HIGHER, Direction.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Meaning of a phrase: role, direction, and the stem that pairs it with the same measure of another split."""
+
+    role: Role
+    direction: Direction = NONE
+    stem: str = ""
+    rank: int = 0
+    sub_kind: str | None = None
+
+
+def _many(role: Role, direction: Direction, phrases: str, *, stem: str = "", rank: int = 0, sub_kind: str | None = None) -> dict[str, Word]:
+    """One entry a phrase; phrases are separated by commas."""
+    return {p: Word(role, direction, stem or p.replace(" ", "_"), rank, sub_kind) for p in (q.strip() for q in phrases.split(",")) if p}
+
+
+VOCABULARY: dict[str, Word] = {
+    # The loss itself. "nll", "xent" and the like are losses by name even where the word loss is missing.
+    **_many(Role.LOSS, LOWER, "loss, losses, cost, objective, criterion", stem="loss"),
+    **_many(Role.LOSS, LOWER, "total loss, loss total, l total, loss all, overall loss, combined loss, full loss, sum loss", stem="loss", rank=3),
+    **_many(Role.LOSS, LOWER, "lm loss, reduced loss, reduced train loss, training loss, loss avg, global avg loss, lm loss validation", stem="loss", rank=2),
+    **_many(Role.LOSS, LOWER, "xent, cross entropy, crossentropy, cross ent, categorical crossentropy, sparse categorical crossentropy", stem="loss", rank=-1),
+    **_many(Role.LOSS, LOWER, "nll, negative log likelihood, logloss, log loss, bce, ce", stem="loss", rank=-2),
+    **_many(Role.LOSS, LOWER, "cross entropy loss, ce loss, bce loss, nll loss, mse loss, xent loss, neg elbo", stem="loss", rank=-1),
+    # Parts of a loss.
+    **_many(
+        Role.LOSS_COMPONENT,
+        LOWER,
+        "box loss, cls loss, dfl loss, obj loss, pose loss, kobj loss, seg loss, mask loss, bbox loss, loss cls, loss bbox, loss mask, loss box reg, "
+        "loss rpn cls, loss rpn loc, classification loss, localization loss, regularization loss, reg loss, l1 loss, l2 loss, aux loss, kl loss, "
+        "kld loss, recon loss, reconstruction loss, mel loss, fm loss, feature matching loss, duration loss, commit loss, vq loss, z loss, perceptual loss, "
+        "style loss, content loss, gp loss, gradient penalty, iou loss, giou loss, loss giou, loss dfl, loss obj, loss iou, loss ce, loss kl, loss recon, loss reg",
+    ),
+    **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl divergence, recon, reconstruction", rank=-3),
+    # Quality, higher is better.
+    **_many(Role.METRIC, HIGHER, "accuracy, acc, acc1, top1, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, token accuracy, mean token accuracy, top 1 accuracy", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
+    **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, success rate, win rate, hit rate, pass rate", rank=1),
+    **_many(Role.METRIC, HIGHER, "f1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
+    **_many(Role.METRIC, HIGHER, "precision, recall, sensitivity, specificity, auc, auroc, auprc, roc auc, auc roc, pr auc, average precision, mcc, kappa"),
+    **_many(Role.METRIC, HIGHER, "map, map50, ap, ap50, ap75, ar, map 0, map 50, map 50 95, map50 95, iou, miou, mean iou, jaccard, dice, dice score, mdice, pck, oks, hota, mota, idf1, pq"),
+    **_many(Role.METRIC, HIGHER, "bleu, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
+    **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
+    **_many(Role.METRIC, HIGHER, "r2, r2 score, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
+    **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, neg log perplexity, quality", rank=-1),
+    **_many(Role.METRIC, HIGHER, "score", rank=-2),
+    # Quality, lower is better.
+    **_many(Role.METRIC, LOWER, "mae, mean absolute error, l1 error", stem="mae"),
+    **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
+    **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, nrmse, nmse, msle"),
+    **_many(Role.METRIC, LOWER, "error, err, error rate, top1 err, top5 err, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
+    **_many(Role.METRIC, LOWER, "ppl, perplexity, word perplexity, token perplexity", stem="perplexity"),
+    **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bits per byte, bits per char, bits per dim", stem="bits"),
+    **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
+    # Optimiser.
+    **_many(Role.LR, NONE, "lr, learning rate, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
+    **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
+    **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
+    **_many(Role.WEIGHT_NORM, NONE, "weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm, norm weights, norm weight", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
+    **_many(
+        Role.UPDATE_RATIO,
+        NONE,
+        "update ratio, update to weight ratio, update weight ratio, weight update ratio, update to weight, update to param ratio, update data ratio, "
+        "grad data ratio, relative update, update to data, update param ratio",
+        rank=2,
+        stem="update_ratio",
+    ),
+    **_many(Role.COUNTER, NONE, "l2 norm update, l2 norm moment, weight update rms, update norm, momentum norm", rank=2),
+    **_many(Role.CLIP_FRACTION, NONE, "clip fraction, clipfrac, clip frac, clip, clipped fraction, fraction clipped, clip rate, grad clip fraction, clip ratio, clipped, grad clipped", stem="clip_fraction"),
+    **_many(Role.LOSS_SCALE, NONE, "loss scale, grad scaler, amp scaler, grad scale, scaler scale, amp scale, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
+    **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
+    # Predictions.
+    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax", stem="confidence", rank=1),
+    **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
+    **_many(Role.BASELINE, HIGHER, "accuracy baseline, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
+    **_many(Role.PREDICTION_STAT, NONE, "prediction mean, predictions mean, pred mean, mean pred, mean prediction, output mean", sub_kind="mean", rank=2, stem="prediction"),
+    **_many(Role.PREDICTION_STAT, NONE, "prediction std, predictions std, pred std, std pred, output std", sub_kind="std", rank=2, stem="prediction"),
+    **_many(Role.PREDICTION_STAT, NONE, "pred std ratio, prediction std ratio, std ratio, predictions std ratio", sub_kind="std_ratio", rank=3, stem="prediction"),
+    **_many(Role.PREDICTION_STAT, NONE, "prediction entropy, pred entropy, predictive entropy, softmax entropy, token entropy, logit entropy, output entropy", sub_kind="entropy", rank=2, stem="prediction"),
+    **_many(Role.LABEL_SHARE, NONE, "label mean, labels mean, target mean, targets mean", sub_kind="mean", rank=2, stem="label"),
+    # Counters and cost.
+    **_many(Role.EPOCH, NONE, "epoch, epochs, current epoch, misc epoch", rank=-3, stem="epoch"),
+    **_many(
+        Role.COUNTER,
+        NONE,
+        "global step, iter, iteration, iterations, num updates, consumed samples, num tokens, num input tokens seen, total flos, total flops, samples seen, "
+        "tokens seen, eta seconds, eta, uptime, wall, train wall, elapsed, time elapsed, total timesteps, n updates, env step, "
+        "patience, num zeros, steps, step, skipped train samples, num batches, num gen batches, total num tokens, time since start, total episodes, episodes, num episodes",
+        rank=-2,
+    ),
+    **_many(
+        Role.THROUGHPUT,
+        HIGHER,
+        "throughput, fps, sps, tps, wps, ups, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
+        "global step sec, steps sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, tflops, mfu, batches per second, "
+        "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, total fps",
+        rank=3,
+    ),
+    **_many(
+        Role.STEP_TIME,
+        LOWER,
+        "step time, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
+        "backward time, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
+        rank=-1,
+    ),
+    **_many(Role.LOADER_TIME, LOWER, "data time, loader time, data loading, dataloader time, load time, data loading s, fetch time, data wait", rank=3),
+    **_many(
+        Role.MEMORY,
+        NONE,
+        "memory, mem, gpu memory, max memory, peak memory, cuda memory, memory allocated, max memory allocated, vram, gpu mem, num ooms, num alloc retries, cpu memory used",
+        rank=3,
+    ),
+    # Reinforcement learning.
+    **_many(
+        Role.REWARD,
+        HIGHER,
+        "ep rew mean, episode reward, episode reward mean, episode return, episode return mean, episodic return, mean reward, average reward, avg reward, reward mean, "
+        "cumulative reward, returns stat mean, mean return, average return, eval return, test return, total reward, episode rewards, rlhf reward, return mean, reward per episode",
+        rank=2,
+        stem="reward",
+    ),
+    **_many(Role.REWARD, HIGHER, "reward, rewards, return, returns", stem="reward"),
+    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length", rank=3),
+    **_many(Role.POLICY_LOSS, NONE, "policy loss, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss", rank=2),
+    **_many(Role.VALUE_LOSS, LOWER, "value loss, vf loss, critic loss, c loss, value function, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss value avg", rank=2),
+    **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),
+    **_many(Role.APPROX_KL, NONE, "approx kl, approxkl, approxkl avg, old approx kl, mean kl, ppo kl, kl mean, policy kl", rank=2, stem="approx_kl"),
+    **_many(Role.POLICY_CLIP_FRACTION, NONE, "pg clipfrac, pg clip fraction, ppo clip ratio, policy clipfrac avg, clipfrac avg, ratio clip fraction", rank=3, stem="policy_clip_fraction"),
+    **_many(Role.EXPLAINED_VARIANCE, HIGHER, "explained variance, vf explained var, explained var", rank=3, stem="explained_variance"),
+    # GAN.
+    **_many(Role.GENERATOR_LOSS, NONE, "loss g, g loss, generator loss, gen loss, loss gen, loss generator, gloss, lossg, errg, loss g total", rank=3),
+    **_many(Role.DISCRIMINATOR_LOSS, NONE, "loss d, d loss, discriminator loss, disc loss, loss disc, loss discriminator, dloss, lossd, errd, loss d total, critic wgan loss", rank=3),
+    **_many(Role.DISCRIMINATOR_SCORE, NONE, "d x, d g z, d real, d fake, real score, fake score, d loss real score, score real, score fake, disc real, disc fake", rank=3),
+    # Preference tuning.
+    **_many(Role.CHOSEN_REWARD, HIGHER, "rewards chosen, chosen rewards, chosen reward, reward chosen", rank=3),
+    **_many(Role.REJECTED_REWARD, NONE, "rewards rejected, rejected rewards, rejected reward, reward rejected, reject reward", rank=3),
+    **_many(Role.REWARD_MARGIN, HIGHER, "rewards margins, reward margin, rewards margin, margin, margins, reward margins", rank=3),
+    **_many(Role.PREFERENCE_ACCURACY, HIGHER, "rewards accuracies, reward accuracy, rewards accuracy, preference accuracy, reward accuracies", rank=3),
+    **_many(Role.REWARD_STD, NONE, "reward std, rewards std, std reward, reward standard deviation", rank=3),
+    # Never a measurement.
+    **_many(Role.IGNORED, NONE, "hp metric", rank=9),
+}  # fmt: skip
+
+LONGEST = 5
+"""Words in the longest phrase."""
+
+NOISE = frozenset(
+    [
+        "epoch",
+        "epochs",
+        "step",
+        "steps",
+        "batch",
+        "iter",
+        "iteration",
+        "iterations",
+        "avg",
+        "average",
+        "mean",
+        "running",
+        "smooth",
+        "smoothed",
+        "smoothened",
+        "ema",
+        "moving",
+        "per",
+        "log",
+        "logs",
+        "metric",
+        "metrics",
+        "stats",
+        "stat",
+        "summary",
+        "scalar",
+        "scalars",
+        "performance",
+        "monitor",
+        "charts",
+        "chart",
+        "result",
+        "results",
+        "current",
+        "cur",
+        "global",
+        "final",
+        "overall",
+        "total",
+        "full",
+        "info",
+        "misc",
+        "the",
+        "of",
+        "at",
+        "on",
+        "by",
+        "and",
+        "value",
+        "values",
+        "history",
+        "dataloader",
+        "idx",
+        "main",
+        "rank",
+        "core",
+        "aux",
+        "custom",
+        "plot",
+        "plots",
+        "curve",
+        "curves",
+        "tb",
+        "tensorboard",
+    ]
+)
+"""Words that say how a series was taken, not what it measures."""
+
+ACTIVATION_KINDS = {
+    "zero fraction": "zero_fraction",
+    "fraction of zero values": "zero_fraction",
+    "fraction of zeros": "zero_fraction",
+    "zeros fraction": "zero_fraction",
+    "dead fraction": "zero_fraction",
+    "dead units": "zero_fraction",
+    "dead relu": "zero_fraction",
+    "dead": "zero_fraction",
+    "dead neurons": "zero_fraction",
+    "sparsity": "zero_fraction",
+    "frac zero": "zero_fraction",
+    "saturated fraction": "saturated_fraction",
+    "saturation": "saturated_fraction",
+    "saturated": "saturated_fraction",
+    "frac saturated": "saturated_fraction",
+    "std": "std",
+    "stddev": "std",
+    "mean": "mean",
+}
+"""Last words of a per-layer activation series -> sub_kind."""

@@ -1,0 +1,71 @@
+"""Tags as words: how a tag is cut into tokens, and which words name a split. Case and separators carry no meaning."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from tbdiag.model import Split
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2,})")
+_TOKEN = re.compile(r"[^\W_]+")
+_GLUED = re.compile(
+    r"^(train|training|valid|validation|val|test|eval|epoch|batch|total|avg|mean|running|loss|grad|gradient|learning|step|f1|r2|weight|param|batch|mean)"
+    r"(loss|acc|accuracy|error|norm|rate|scale|size|score|time|f1|auc|iterstats|epochstats|stats|train|val|test|mse|mae|iou)$"
+)
+
+TRAIN_WORDS = frozenset({"train", "training", "trn", "trains", "fit"})
+VAL_WORDS = frozenset({"val", "valid", "validation", "validate", "eval", "evaluation", "evaluator", "dev", "heldout", "holdout", "cv"})
+TEST_WORDS = frozenset({"test", "testing", "tst"})
+_JOIN = {("m", "iou"): "miou", ("m", "ap"): "map", ("t", "flops"): "tflops", ("p", "flops"): "pflops"}
+
+
+@lru_cache(maxsize=65536)
+def tokenize(text: str) -> tuple[str, ...]:
+    """Lower-case words of a tag: cut at every separator, between camelCase words, and inside common compounds."""
+    out: list[str] = []
+    for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
+        low = word.lower()
+        glued = _GLUED.match(low) if low not in _WHOLE else None
+        for part in glued.groups() if glued else (low,):
+            joined = _JOIN.get((out[-1], part)) if out else None
+            if joined:
+                out[-1] = joined
+            else:
+                out.append(part)
+    return tuple(out)
+
+
+_WHOLE = frozenset({"validation", "training", "testing", "evaluation"})
+
+
+def split_word(token: str) -> Split | None:
+    """Split that a token names, or None."""
+    if token in TRAIN_WORDS:
+        return Split.TRAIN
+    if token in VAL_WORDS or (token[:5] == "valid" and token[5:].isdigit()) or (token[:3] == "val" and token[3:].isdigit()):
+        return Split.VAL
+    if token in TEST_WORDS:
+        return Split.TEST
+    return None
+
+
+def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
+    """Position and split of every token that names one (``std dev`` does not)."""
+    found = []
+    for i, token in enumerate(tokens):
+        split = split_word(token)
+        if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev"}):
+            continue
+        found.append((i, split))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def subrun_split(subrun: str) -> Split | None:
+    """Split that a sub-run's directory names: ``validation``, ``eval_news``, ``loss_val``, ``training_eval/task``, ``train_inner``."""
+    tokens = tokenize(subrun)
+    if "training" in tokens and "eval" in tokens:
+        return Split.VAL
+    found = find_splits(tokens)
+    return found[-1][1] if found else None
