@@ -91,7 +91,7 @@ def detect(view: View) -> Finding | None:
         causes=(Cause("The training script never logs it"), Cause("It is logged under a name that was not recognised")),
         first_check="Look in the signals table for the series under another name; set its role in the configuration if it is there.",
         first_action=f"Log the {first.title} in the next run.",
-        fixes=tuple(f"Log the {a.title}: it {a.why}" for a in absent[1:]),
+        fixes=tuple(f"Log the {a.title}: {a.why}" for a in absent[1:]),
         success_rule=rule,
         phase=LOG,
         roles=(),

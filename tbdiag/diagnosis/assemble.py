@@ -15,7 +15,7 @@ from tbdiag.diagnosis.experiment import choose_experiment
 from tbdiag.diagnosis.explaining import explain_away, order_findings
 from tbdiag.diagnosis.missing import audit_evidence
 from tbdiag.diagnosis.notes import write_note
-from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, write_headline
+from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, write_headline
 from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
 from tbdiag.engine import run_detectors
 from tbdiag.features import Features
@@ -59,7 +59,7 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
         path=run.path,
         verdict=verdict,
         status="live" if live else "ended",
-        headline=write_headline(run.name, verdict, findings, outcomes),
+        headline=write_headline(find_label(run), verdict, findings, outcomes),
         span=_span(run, features),
         config=_config(features),
         findings=findings,
@@ -213,7 +213,7 @@ def _unreadable(run: Run) -> RunReport:
         path=run.path,
         verdict="unreadable",
         status="ended",
-        headline=f"{run.name}: unreadable ({why})",
+        headline=f"{find_label(run)}: unreadable ({why})",
         span={
             "first_step": 0,
             "last_step": 0,

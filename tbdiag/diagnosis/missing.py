@@ -44,9 +44,9 @@ def choose_snippet(artefact: Artefact, framework: str) -> str:
 
 def _why(artefact: Artefact, present: bool, blocked: list[str], supports: list[str]) -> str:
     if present:
-        return f"logged; it {artefact.why}"
+        return f"logged: {artefact.why}"
     if blocked:
         return f"would have decided {', '.join(blocked)} in this run"
     if supports:
-        return f"would have supported {', '.join(supports)}; it {artefact.why}"
-    return f"it {artefact.why}"
+        return f"would have supported {', '.join(supports)}: {artefact.why}"
+    return artefact.why

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from tbdiag.features import CurveFacts, Features
-from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Split
+from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
 
 QUALITY = ("val_loss", "val_metric", "test_metric", "test_loss", "train_metric", "reward", "val_reward", "train_reward")
 
@@ -23,6 +24,11 @@ def choose_verdict(findings: tuple[Finding, ...], features: Features) -> str:
 def _any_metric(features: Features) -> bool:
     roles = (Role.METRIC, Role.REWARD, Role.PREFERENCE_ACCURACY)
     return any(s.series is not None and len(s.series) >= 3 for r in roles for s in features.signals.role(r))
+
+
+def find_label(run: Run) -> str:
+    """Name of a run as people know it: its path below the logdir, or the logdir's own name for the logdir itself."""
+    return run.name if run.name != "." else PurePath(run.path).name or "."
 
 
 def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...]) -> str:

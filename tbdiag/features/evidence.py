@@ -32,7 +32,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "val-curve",
         "validation loss and metric",
-        "tells overfitting, gap and leakage from learning",
+        "it tells overfitting, gap and leakage from learning",
         ("overfitting", "generalization-gap", "val-better", "leakage", "noisy-validation", "label-noise", "underfitting"),
         {
             _PLAIN: 'writer.add_scalar("val/loss", val_loss, step)\nwriter.add_scalar("val/accuracy", val_accuracy, step)',
@@ -44,7 +44,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "train-curve",
         "training loss",
-        "the first diagnostic surface",
+        "it is the first diagnostic surface",
         ("no-learning", "divergence", "plateau", "unconverged", "spikes", "instability"),
         {
             _PLAIN: 'writer.add_scalar("train/loss", loss.item(), step)',
@@ -56,7 +56,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "learning-rate",
         "learning rate",
-        "tells a schedule from a symptom",
+        "it tells a schedule from a symptom",
         ("lr-zero", "lr-schedule", "lr-too-high", "lr-too-low"),
         {
             _PLAIN: 'writer.add_scalar("train/lr", optimizer.param_groups[0]["lr"], step)',
@@ -67,7 +67,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "gradient-statistics",
         "gradient norm",
-        "catches instability before the loss shows it",
+        "it catches instability before the loss shows it",
         ("exploding-gradients", "vanishing-gradients", "clipping-saturated"),
         {
             _PLAIN: "norm = torch.nn.utils.clip_grad_norm_(model.parameters(), float('inf'))  # the norm before clipping\n"
@@ -80,7 +80,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "prediction-samples",
         "prediction samples or class counts",
-        "reveals collapse that the loss hides",
+        "they reveal a collapse that the loss hides",
         ("prediction-collapse", "class-imbalance", "low-confidence", "over-confidence"),
         {
             _PLAIN: "counts = torch.bincount(predictions, minlength=classes) / len(predictions)\n"
@@ -93,7 +93,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "config",
         "configuration",
-        "reproduces the run and makes actions concrete",
+        "it reproduces the run and makes actions concrete",
         ("lr-too-high", "lr-too-low", "clipping-saturated"),
         {
             _PLAIN: 'writer.add_hparams({"lr": lr, "batch_size": batch_size, "weight_decay": wd, "seed": seed}, {"val/loss": best})',
@@ -111,21 +111,21 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "code-version",
         "code and data version",
-        "tells which change broke it",
+        "they tell which change broke a run",
         ("sudden-shift",),
         {_PLAIN: 'writer.add_text("git_commit", subprocess.check_output(["git", "rev-parse", "HEAD"], text=True))'},
     ),
     Artefact(
         "split-version",
         "data split version",
-        "detects leakage or drift between runs",
+        "it detects leakage or drift between runs",
         ("leakage", "val-better"),
         {_PLAIN: 'writer.add_text("split", hashlib.sha256("".join(sorted(val_ids)).encode()).hexdigest())'},
     ),
     Artefact(
         "best-checkpoint",
         "best checkpoint",
-        "compare without retraining",
+        "it allows comparing without retraining",
         (),
         {
             _PLAIN: 'writer.add_text("best_checkpoint", f"step {step}: {path}", step)',
