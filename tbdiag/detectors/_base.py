@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tbdiag.features import CurveFacts, Features
+from tbdiag.features import CurveFacts, Features, HistogramFacts, LayerFacts
+from tbdiag.features.layers import SOURCES
 from tbdiag.model import (
     Cause,
     Domain,
@@ -105,6 +106,20 @@ class View:
         if role.value not in self.allowed:
             raise LookupError(f"role {role.value} was not declared by this detector")
         return tuple(c for c in self.features.group(role, split) if c.n)
+
+    def layers(self, kind: str) -> tuple[LayerFacts, ...]:
+        """Layers of a kind from the input to the output; the detector must declare the roles that they come from."""
+        scalar, _, histogram = SOURCES[kind]
+        if scalar.value not in self.allowed or histogram.value not in self.allowed:
+            raise LookupError(f"roles {scalar.value} and {histogram.value} were not declared by this detector")
+        return tuple(x for x in self.features.layers(kind) if x.curve.total)
+
+    def histograms(self, role: Role) -> tuple[HistogramFacts, ...]:
+        """Facts of all histogram signals of a role (declared by the role's plain value)."""
+        if role.value not in self.allowed:
+            raise LookupError(f"role {role.value} was not declared by this detector")
+        signals = (s for s in self.signals.role(role) if s.histogram is not None and len(s.histogram))
+        return tuple(self.features.histogram(s) for s in signals)
 
     def __getitem__(self, threshold: str) -> float:
         return self.thresholds[threshold]

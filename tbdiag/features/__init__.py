@@ -6,11 +6,14 @@ of a derived series (``max_class_share``, ``grad_depth_ratio`` ...; see `tbdiag.
 
 from __future__ import annotations
 
+from tbdiag.features import predictions as _predictions  # noqa: F401 - registers its derived series
 from tbdiag.features.curves import CurveFacts, build_curve
 from tbdiag.features.derived import DERIVED
+from tbdiag.features.histograms import HistogramFacts
+from tbdiag.features.layers import LayerFacts, layer_facts
 from tbdiag.model import Role, Run, Signal, Signals, Split
 
-__all__ = ["DERIVED", "CurveFacts", "Features"]
+__all__ = ["DERIVED", "CurveFacts", "Features", "HistogramFacts", "LayerFacts"]
 
 
 class Features:
@@ -20,6 +23,8 @@ class Features:
         self.signals = signals
         self._curves: dict[str, CurveFacts | None] = {}
         self._by_name: dict[str, CurveFacts] = {}
+        self._histograms: dict[str, HistogramFacts] = {}
+        self._layers: dict[str, tuple[LayerFacts, ...]] = {}
 
     @property
     def run(self) -> Run:
@@ -45,6 +50,19 @@ class Features:
     def group(self, role: Role, split: Split | None = None) -> tuple[CurveFacts, ...]:
         """Facts of all scalar signals of a role."""
         return tuple(self.of(s) for s in self.signals.role(role, split) if s.series is not None)
+
+    def histogram(self, signal: Signal) -> HistogramFacts:
+        """Facts of any histogram signal."""
+        known = self._histograms.get(signal.name)
+        if known is None or known.signal is not signal:
+            known = self._histograms[signal.name] = HistogramFacts(signal)
+        return known
+
+    def layers(self, kind: str) -> tuple[LayerFacts, ...]:
+        """Layers from the input to the output: ``gradient``, ``weight``, ``zero``, ``saturated`` or ``spread`` (see `features.layers`)."""
+        if kind not in self._layers:
+            self._layers[kind] = layer_facts(self, kind)
+        return self._layers[kind]
 
     @property
     def steps(self) -> tuple[int, int]:

@@ -1,0 +1,44 @@
+"""Small helpers of detectors that judge the last part of a curve: its tail, since when a state holds, layer names in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.detectors._base import Interval
+from tbdiag.features import CurveFacts
+
+TAIL = 0.3
+"""Share of the run that a lasting state must cover."""
+
+
+def tail(curve: CurveFacts, share: float = TAIL, least: int = 1) -> npt.NDArray[np.float64]:
+    """Values within the last `share` of the curve's steps, at least `least` of them (or all there are)."""
+    part = curve.value[curve.between(1.0 - share, 1.0)]
+    return part if part.size >= least else curve.value[-min(least, curve.n) :]
+
+
+def since(holds: npt.NDArray[np.bool_]) -> int | None:
+    """Index from which a condition holds without a break to the end, or None where it does not hold at the end."""
+    if not holds.size or not holds[-1]:
+        return None
+    broken = np.flatnonzero(~holds)
+    return int(broken[-1]) + 1 if broken.size else 0
+
+
+def begins(step: npt.NDArray[np.int64], index: int) -> Interval:
+    """Onset of a state first seen at a point: some step after the point before, up to that point."""
+    return Interval(int(step[max(index - 1, 0)]), int(step[index]))
+
+
+def lasts(step: npt.NDArray[np.int64], index: int) -> Interval:
+    """Extent of a state from a point to the end."""
+    return Interval(int(step[index]), int(step[-1]))
+
+
+def name_some(names: Sequence[str], most: int = 3) -> str:
+    """Names for a sentence: the first few in quotes and how many more."""
+    shown = ", ".join(f"'{n}'" for n in names[:most])
+    return shown if len(names) <= most else f"{shown} and more"

@@ -1,0 +1,205 @@
+"""What the model predicts: class shares, per-class metrics, accuracy as a fraction, confidence against accuracy."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tbdiag.features.curves import CurveFacts
+from tbdiag.features.derived import derived
+from tbdiag.features.series import make_signal, nan_reduce, overlay
+from tbdiag.model import Direction, Role, Scale, Signal, Split
+
+if TYPE_CHECKING:
+    from tbdiag.features import Features
+
+METRIC_NAMES: dict[str, str] = {
+    "accuracy": r"(acc|accuracy|top_?1|top1_acc|acc_?1|(sparse_)?(categorical|binary)_accuracy|accuracy_top1|acc_top1|accuracy_score)",
+    "balanced_accuracy": r"(bal(anced)?_?acc(uracy)?|mean_?(class_?)?acc(uracy)?|uar|macro_?recall|recall_?macro)",
+    "agreement": r"(mcc|matthews\w*|phi|kappa|cohen_?kappa)",
+    "recall": r"(recall|sensitivity|tpr|true_positive_rate|minority_recall|recall_?(pos|positive|minority|1))",
+    "f1": r"(f1|f1_?score|f_?1|fscore|f_?score|minority_f1|f1_?(pos|positive|minority|1))",
+    "macro_f1": r"(f1_?macro|macro_?f1|macro_?f1_?score|f1_?score_?macro)",
+    "auc": r"(auc|auroc|roc_?auc|auc_?roc|rocauc)",
+}
+"""Metrics that are looked for by name -> pattern of the whole stem."""
+
+_PATTERNS = {name: re.compile(pattern) for name, pattern in METRIC_NAMES.items()}
+_SPLIT_WORDS = re.compile(
+    r"^(train|training|val|valid|validation|eval|evaluation|test|dev)[/_. -]|[/_. -](train|val|valid|validation|eval|test)$"
+)
+
+
+def named_metric(features: Features, kind: str, split: Split) -> CurveFacts | None:
+    """The metric of a kind (see `METRIC_NAMES`) on a split, the main metric first; None where none was logged."""
+    fits = []
+    for signal in features.signals.role(Role.METRIC, split):
+        if signal.series is None or not len(signal.series) or signal.layer or signal.class_id:
+            continue
+        if any(_PATTERNS[kind].fullmatch(text) for text in _spellings(signal)):
+            fits.append(signal)
+    if not fits:
+        return None
+    best = max(fits, key=lambda s: (s.main, len(s.series) if s.series is not None else 0))
+    curve = features.of(best)
+    return curve if curve.n else None
+
+
+def _spellings(signal: Signal) -> tuple[str, ...]:
+    stem = signal.stem.lower()
+    last = _SPLIT_WORDS.sub("", (signal.series.tag if signal.series is not None else signal.name).lower())
+    return tuple(re.sub(r"[^a-z0-9]+", "_", t).strip("_") for t in (stem, last, last.rsplit("/", 1)[-1]))
+
+
+def as_fraction(curve: CurveFacts) -> float:
+    """Factor that turns a metric into a fraction: 0.01 for percentages, else 1."""
+    if curve.signal.scale is Scale.PERCENT or (curve.signal.scale is Scale.UNKNOWN and curve.n and float(curve.value.max()) > 1.5):
+        return 0.01
+    return 1.0
+
+
+def _fraction_signal(name: str, curve: CurveFacts | None, direction: Direction = Direction.HIGHER) -> Signal | None:
+    if curve is None:
+        return None
+    value = curve.value * as_fraction(curve)
+    return make_signal(
+        name, curve.step, curve.wall_time, value, curve.name, role=Role.METRIC, split=curve.signal.split, direction=direction
+    )
+
+
+def _register(kind: str, split: Split) -> None:
+    name = f"{split.value}_{kind}"
+
+    @derived(name)
+    def make(features: Features) -> Signal | None:
+        return _fraction_signal(name, named_metric(features, kind, split))
+
+
+for _kind in METRIC_NAMES:
+    for _split in (Split.TRAIN, Split.VAL):
+        _register(_kind, _split)
+
+
+def class_curves(features: Features, role: Role, split: Split | None = None, kind: str = "") -> tuple[CurveFacts, ...]:
+    """Curves of the classes of one metric (or of the shares), of the split with the most classes; validation wins ties."""
+    groups: dict[tuple[int, str], list[CurveFacts]] = {}
+    order = {Split.VAL: 0, Split.TEST: 1, Split.NONE: 2, Split.TRAIN: 3}
+    for curve in features.group(role, split):
+        if curve.n and (not kind or kind in f"{curve.signal.stem} {curve.signal.sub_kind or ''} {curve.name}".lower()):
+            groups.setdefault((order[curve.signal.split], curve.signal.sub_kind or ""), []).append(curve)
+    if not groups:
+        return ()
+    best = min(groups, key=lambda key: (-len(groups[key]), key))
+    return tuple(groups[best])
+
+
+def normalised_shares(curves: tuple[CurveFacts, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps, wall times and shares ``[classes, n]`` of prediction (or label) shares or counts; each column adds up to at most one.
+
+    Shares that were logged as fractions stay as they are (a class may be missing); counts and percentages are divided by their sum.
+    """
+    step, wall, value = overlay(curves)
+    filled = np.nan_to_num(value, nan=0.0)
+    total = filled.sum(axis=0)
+    counts = bool((filled > 1.0 + 1e-6).any())
+    share = filled / np.where(total > 0, total, 1.0) if counts or bool((total > 1.0 + 0.02).any()) else filled
+    seen = ~np.isnan(value).all(axis=0) & (total > 0)
+    return step[seen], wall[seen], share[:, seen]
+
+
+@derived("max_class_share")
+def _max_class_share(features: Features) -> Signal | None:
+    """Largest share of a predicted class."""
+    curves = class_curves(features, Role.PREDICTION_SHARE)
+    if not curves:
+        return None
+    step, wall, share = normalised_shares(curves)
+    if len(curves) == 1 and not bool((share >= 0.5).all()):
+        # One class of two: the other has the rest.
+        share = np.maximum(share, 1.0 - share)
+    return make_signal(
+        "max_class_share", step, wall, share.max(axis=0), f"largest of {len(curves)} predicted shares", split=curves[0].signal.split
+    )
+
+
+@derived("predicted_classes")
+def _predicted_classes(features: Features) -> Signal | None:
+    """Number of classes that are predicted at all."""
+    curves = class_curves(features, Role.PREDICTION_SHARE)
+    if len(curves) < 2:
+        return None
+    step, wall, share = normalised_shares(curves)
+    return make_signal("predicted_classes", step, wall, (share > 0).sum(axis=0).astype(np.float64), f"of {len(curves)} classes")
+
+
+@derived("max_label_share")
+def _max_label_share(features: Features) -> Signal | None:
+    """Largest share of a class among the labels."""
+    curves = class_curves(features, Role.LABEL_SHARE)
+    if not curves:
+        return None
+    step, wall, share = normalised_shares(curves)
+    if len(curves) == 1 and not bool((share >= 0.5).all()):
+        share = np.maximum(share, 1.0 - share)
+    return make_signal("max_label_share", step, wall, share.max(axis=0), f"largest of {len(curves)} label shares")
+
+
+@derived("min_class_recall")
+def _min_class_recall(features: Features) -> Signal | None:
+    """Smallest recall (or other metric) of a class, else the recall of a binary task."""
+    curves = class_curves(features, Role.CLASS_METRIC, kind="recall") or class_curves(features, Role.CLASS_METRIC)
+    if len(curves) < 2:
+        single = named_metric(features, "recall", Split.VAL) or (curves[0] if curves else None)
+        return _fraction_signal("min_class_recall", single)
+    step, wall, value = overlay(curves)
+    scale = 0.01 if float(np.nanmax(value)) > 1.5 else 1.0
+    lowest = nan_reduce("min", value) * scale
+    return make_signal("min_class_recall", step, wall, lowest, f"smallest of {len(curves)} classes", direction=Direction.HIGHER)
+
+
+@derived("confidence_gap")
+def _confidence_gap(features: Features) -> Signal | None:
+    """Mean confidence minus accuracy of the same split, at the steps of the confidence."""
+    pair = confidence_and_accuracy(features)
+    if pair is None:
+        return None
+    confidence, accuracy = pair
+    at = np.searchsorted(accuracy.step, confidence.step, side="right") - 1
+    keep = at >= 0
+    gap = confidence.value[keep] * as_fraction(confidence) - accuracy.value[at[keep]] * as_fraction(accuracy)
+    return make_signal("confidence_gap", confidence.step[keep], confidence.wall_time[keep], gap, f"{confidence.name} minus {accuracy.name}")
+
+
+def confidence_and_accuracy(features: Features) -> tuple[CurveFacts, CurveFacts] | None:
+    """The mean confidence and the accuracy to compare it with: the same split, validation first; an unnamed split means validation."""
+    for split in (Split.VAL, Split.NONE, Split.TEST, Split.TRAIN):
+        confidence = next((c for c in features.group(Role.CONFIDENCE, split) if c.n), None)
+        if confidence is None:
+            continue
+        wanted = Split.VAL if split is Split.NONE else split
+        accuracy = named_metric(features, "accuracy", wanted) or (
+            named_metric(features, "accuracy", Split.NONE) if split is Split.NONE else None
+        )
+        if accuracy is not None:
+            return confidence, accuracy
+    return None
+
+
+@derived("clip_share")
+def _clip_share(features: Features) -> Signal | None:
+    """Share of steps on which the gradient was clipped: logged, or the logged norm against the limit in the configuration."""
+    logged = features.signals.main("clip_fraction") or next(iter(features.signals.role(Role.CLIP_FRACTION)), None)
+    if logged is not None and logged.series is not None and len(logged.series):
+        curve = features.of(logged)
+        return _fraction_signal("clip_share", curve, Direction.NONE) if curve.n else None
+    limit = features.signals.config.get("max_grad_norm")
+    norm = features.signals.main("grad_norm")
+    if not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0 or norm is None or norm.series is None:
+        return None
+    curve = features.of(norm)
+    if not curve.n:
+        return None
+    clipped = (curve.value > float(limit)).astype(np.float64)
+    return make_signal("clip_share", curve.step, curve.wall_time, clipped, f"{curve.name} above the clipping limit {limit:g}")

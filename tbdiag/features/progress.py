@@ -1,0 +1,62 @@
+"""How far a run got: whether the loss or the accuracy left the level that knowing nothing gives.
+
+The share that was learned is measured from chance (ln K) to zero where the chance level is known, else from the first loss to zero;
+an accuracy is measured from its chance level (1 / K, or the share of the largest class) to one. Literature: bad is a loss above three
+quarters of chance, an accuracy below a quarter of the way from chance to one, or, without any reference, a drop below a fifth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tbdiag.features import Features
+
+BAD_LOSS_SHARE = 0.25
+BAD_ACCURACY_SHARE = 0.25
+BAD_DROP = 0.20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What was learned.
+
+    Attributes:
+        bad: still at the level of knowing nothing; None where neither a loss nor an accuracy was logged.
+        loss_share: learned share of the loss, or None; accuracy_share: the same of the accuracy, or None.
+        reference: what the loss share is measured from, in words.
+    """
+
+    bad: bool | None
+    loss_share: float | None
+    accuracy_share: float | None
+    reference: str
+
+
+def measure_progress(features: Features) -> Progress:
+    """Learned shares of a run; the training loss is looked at first, the validation loss where there is none."""
+    loss = features.curve("train_loss") or features.curve("val_loss")
+    accuracy = features.curve("val_accuracy") or features.curve("train_accuracy")
+    chance = features.signals.chance
+    loss_share, reference, loss_bad = None, "", None
+    if loss is not None and loss.n:
+        start = chance if chance else loss.first
+        reference = "chance" if chance else "the first loss"
+        if start and abs(start) > 0:
+            loss_share = (start - loss.end) / abs(start)
+            loss_bad = loss_share < (BAD_LOSS_SHARE if chance else BAD_DROP)
+    accuracy_share, accuracy_bad = None, None
+    if accuracy is not None and accuracy.n:
+        classes = features.signals.classes
+        floor = 1.0 / classes if classes else 0.0
+        label = features.curve("max_label_share")
+        if label is not None and label.n:
+            floor = max(floor, min(label.end, 0.99))
+        accuracy_share = (accuracy.end - floor) / (1.0 - floor) if floor < 1 else 0.0
+        accuracy_bad = accuracy_share < BAD_ACCURACY_SHARE
+    if loss_bad is None and accuracy_bad is None:
+        return Progress(None, None, None, "")
+    # An accuracy well above chance outweighs a loss that label smoothing or regularisation keeps high.
+    bad = bool(loss_bad) if accuracy_bad is None else bool(accuracy_bad) if loss_bad is None else bool(loss_bad and accuracy_bad)
+    return Progress(bad, loss_share, accuracy_share, reference)
