@@ -1,14 +1,15 @@
-"""Small helpers of detectors that judge the last part of a curve: its tail, since when a state holds, layer names in sentences."""
+"""Small helpers of detectors that judge the last part of a curve: its tail, since when a state holds, names in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.detectors._base import Interval
+from tbdiag.detectors._base import Evidence, Interval
 from tbdiag.features import CurveFacts
+from tbdiag.model import Mark
 
 TAIL = 0.3
 """Share of the run that a lasting state must cover."""
@@ -38,7 +39,13 @@ def lasts(step: npt.NDArray[np.int64], index: int) -> Interval:
     return Interval(int(step[index]), int(step[-1]))
 
 
+def say(template: str, series: Iterable[CurveFacts | str] = (), marks: tuple[Mark, ...] = (), /, **numbers: float) -> Evidence:
+    """Evidence whose sentence is `template` with its `numbers` filled in, so that sentence and numbers cannot disagree."""
+    names = tuple(dict.fromkeys(s if isinstance(s, str) else s.name for s in series))
+    return Evidence(template.format(**numbers), {k: float(v) for k, v in numbers.items()}, names, marks)
+
+
 def name_some(names: Sequence[str], most: int = 3) -> str:
-    """Names for a sentence: the first few in quotes and how many more."""
-    shown = ", ".join(f"'{n}'" for n in names[:most])
+    """Names for the template of a sentence: the first few in quotes, braces doubled."""
+    shown = ", ".join(f"'{n}'" for n in names[:most]).replace("{", "{{").replace("}", "}}")
     return shown if len(names) <= most else f"{shown} and more"

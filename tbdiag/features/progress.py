@@ -7,11 +7,14 @@ quarters of chance, an accuracy below a quarter of the way from chance to one, o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tbdiag.features import Features
+from tbdiag.features.curves import CurveFacts
+from tbdiag.model import Signals
+
+PROGRESS_ROLES = ("train_loss", "val_loss", "val_accuracy", "train_accuracy", "max_label_share")
+"""What `measure_progress` looks at; a detector that uses it declares them."""
 
 BAD_LOSS_SHARE = 0.25
 BAD_ACCURACY_SHARE = 0.25
@@ -34,11 +37,11 @@ class Progress:
     reference: str
 
 
-def measure_progress(features: Features) -> Progress:
-    """Learned shares of a run; the training loss is looked at first, the validation loss where there is none."""
-    loss = features.curve("train_loss") or features.curve("val_loss")
-    accuracy = features.curve("val_accuracy") or features.curve("train_accuracy")
-    chance = features.signals.chance
+def measure_progress(look: Callable[[str], CurveFacts | None], signals: Signals) -> Progress:
+    """Learned shares of a run, from the curves that `look` gives for `PROGRESS_ROLES`; training loss first, validation else."""
+    loss = look("train_loss") or look("val_loss")
+    accuracy = look("val_accuracy") or look("train_accuracy")
+    chance = signals.chance
     loss_share, reference, loss_bad = None, "", None
     if loss is not None and loss.n:
         start = chance if chance else loss.first
@@ -48,9 +51,9 @@ def measure_progress(features: Features) -> Progress:
             loss_bad = loss_share < (BAD_LOSS_SHARE if chance else BAD_DROP)
     accuracy_share, accuracy_bad = None, None
     if accuracy is not None and accuracy.n:
-        classes = features.signals.classes
+        classes = signals.classes
         floor = 1.0 / classes if classes else 0.0
-        label = features.curve("max_label_share")
+        label = look("max_label_share")
         if label is not None and label.n:
             floor = max(floor, min(label.end, 0.99))
         accuracy_share = (accuracy.end - floor) / (1.0 - floor) if floor < 1 else 0.0

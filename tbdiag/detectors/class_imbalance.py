@@ -1,0 +1,330 @@
+"""Accuracy looks high because one class is frequent, while rare classes are missed.
+
+What it means
+    The accuracy is about what always predicting the most frequent class would give. The rare class, usually the one that matters, is
+    hardly ever found.
+
+Why it matters
+    The curve looks fine and the model is useless for the minority; nothing in the loss or the accuracy says so.
+
+How it is told
+    With an accuracy of at least 0.75 over the last 30 % of the run, any one of: the recall (or F1) of the rarest class below 0.1;
+    the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound); balanced accuracy
+    0.25 or more below the accuracy, macro F1 0.3 or more below it, or an agreement score (kappa, MCC) below 0.1; the accuracy within
+    two standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one class
+    below 0.1 while the median class is above 0.5.
+
+First check
+    Print class counts for training and validation and compare the accuracy with that of always predicting the majority.
+
+First action
+    Rerun unchanged except for a class-weighted loss (weights inverse to class frequency).
+
+Success rule
+    The smallest class recall ends at least 0.1 above this run's, and the accuracy loses at most 0.05.
+
+Not to be confused with
+    prediction-collapse (one class although the classes are balanced), no-learning (accuracy at chance), label-noise in one class.
+
+Limits
+    Without class recall, shares, a balanced metric or a baseline the accuracy alone says nothing about classes.
+
+Sources
+    Source text 2, "Class imbalance: when accuracy lies"; literature 7.2 (accuracy minus balanced accuracy above 0.2, class recall below 0.1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    PREDICTIONS,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Predicate,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import begins, lasts, name_some, say, since, tail
+from tbdiag.features import CurveFacts
+from tbdiag.model import Role
+
+Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...]]
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Every sign that was logged; the strongest leads, the others support it."""
+    accuracy = view.curve("val_accuracy") or view.curve("train_accuracy")
+    signs: list[Sign] = []
+    if accuracy is not None and float(np.median(tail(accuracy))) >= view["accuracy"]:
+        level = float(np.median(tail(accuracy)))
+        for look in (_by_recall, _by_shares, _by_balanced, _by_baseline):
+            sign = look(view, accuracy, level)
+            if sign is not None:
+                signs.append(sign)
+    else:
+        sign = _by_classes(view)
+        if sign is not None:
+            signs.append(sign)
+    if not signs:
+        return None
+    signs.sort(key=lambda s: -s[3])
+    _, onset, extent, confidence, rules, _ = signs[0]
+    title = f"Class imbalance: the accuracy of {tail(accuracy)[-1]:.4g} hides a class that is hardly found" if accuracy else ""
+    if accuracy is None or float(np.median(tail(accuracy))) < view["accuracy"]:
+        title = "Class imbalance: one class is hardly found while the others are"
+    return Finding(
+        id="class-imbalance",
+        severity=Severity.WARNING,
+        confidence=min(confidence + 0.03 * (len(signs) - 1), 0.95),
+        title=title,
+        onset=onset,
+        extent=extent,
+        evidence=tuple(s[0] for s in signs),
+        causes=(
+            Cause("Few samples of the class and an unweighted loss"),
+            Cause("A decision threshold of 0.5 on probabilities that follow the class frequencies"),
+            Cause("Wrong labels or different preprocessing for the rare class"),
+        ),
+        first_check="Print class counts for training and validation and compare the accuracy with that of always predicting the majority.",
+        first_action="Rerun unchanged except for a class-weighted loss (weights inverse to class frequency).",
+        fixes=(
+            "Log recall per class and choose the checkpoint by balanced accuracy or macro F1",
+            "Weight the loss by inverse class frequency",
+            "Oversample the rare class or undersample the frequent one (careful with duplicates)",
+            "Tune the decision threshold to the cost of errors",
+            "Inspect labels of the rare class",
+        ),
+        success_rule=SuccessRule(
+            all=rules,
+            sentence="The weakest class is found at least 0.1 better than in this run, and the accuracy loses at most 0.05.",
+        ),
+        phase=PREDICTIONS,
+        roles=tuple(dict.fromkeys(r for s in signs for r in s[5])),
+    )
+
+
+def _rules(weakest: str, level: float, accuracy: CurveFacts | None, value: float) -> tuple[Predicate, ...]:
+    found = predicate(weakest, "end", ">=", level + 0.1, source="0.1 above this run's end")
+    if accuracy is None:
+        return (found,)
+    return (found, predicate(accuracy.name, "best", ">=", value - 0.05, source="this run's accuracy minus 0.05"))
+
+
+def _where(curve: CurveFacts, holds: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Interval, Interval]:
+    index = since(holds)
+    index = max(curve.n - 1, 0) if index is None else index
+    return begins(curve.step, index), lasts(curve.step, index)
+
+
+def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
+    for key, word in (("min_class_recall", "recall of the weakest class"), ("val_f1", "F1 score")):
+        curve = view.curve(key)
+        if curve is None or curve.step[-1] < accuracy.step[0]:
+            continue
+        low = tail(curve)
+        weakest = float(np.median(low))
+        if weakest >= view["recall"] or float(low[-1]) >= view["recall"]:
+            continue
+        onset, extent = _where(curve, curve.value < view["recall"])
+        names = [c.name for c in view.group(Role.CLASS_METRIC)] if key == "min_class_recall" else []
+        evidence = say(
+            f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{weakest:.3g}}.",
+            (accuracy.signal.why, *(names or [curve.signal.why])),
+            accuracy=level,
+            weakest=weakest,
+        )
+        return evidence, onset, extent, 0.92, _rules(key, weakest, accuracy, level), ("val_metric", key)
+    return None
+
+
+def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
+    share = view.curve("max_class_share")
+    if share is None:
+        return None
+    largest = float(np.median(tail(share)))
+    label = view.curve("max_label_share")
+    other, error = 1.0 - largest, 1.0 - level
+    bound = other / (error + other) if error + other > 0 else 1.0
+    if largest < 0.95 or error < view["least_error"] or bound >= view["recall"]:
+        return None
+    if label is not None and largest <= float(np.median(tail(label))) + 0.01:
+        return None
+    onset, extent = _where(share, share.value >= largest - 0.02)
+    evidence = say(
+        "One class holds a share of {share:.4g} of the predictions and the accuracy is {accuracy:.4g}: all other classes together have a "
+        "recall of at most {bound:.3g}.",
+        (accuracy.signal.why, *(c.name for c in view.group(Role.PREDICTION_SHARE))),
+        share=largest,
+        accuracy=level,
+        bound=bound,
+    )
+    found = predicate("max_class_share", "median", "<", max(largest - 0.02, 0.5), window=(0.7, 1.0), source="this run's share minus 0.02")
+    kept = predicate(accuracy.name, "best", ">=", level - 0.05, source="this run's accuracy minus 0.05")
+    return evidence, onset, extent, 0.88, (found, kept), ("val_metric", "prediction_share")
+
+
+def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
+    for key, word, limit in (
+        ("val_balanced_accuracy", "balanced accuracy", level - view["balanced_gap"]),
+        ("val_macro_f1", "macro F1 score", level - view["macro_gap"]),
+        ("val_agreement", "agreement beyond chance", view["recall"]),
+    ):
+        curve = view.curve(key)
+        if curve is None:
+            continue
+        value = float(np.median(tail(curve)))
+        if value > limit:
+            continue
+        onset, extent = _where(curve, curve.value <= limit)
+        evidence = say(
+            f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{value:.4g}}.",
+            (accuracy.signal.why, curve.signal.why),
+            accuracy=level,
+            value=value,
+        )
+        return evidence, onset, extent, 0.85, _rules(key, value, accuracy, level), ("val_metric", key)
+    return None
+
+
+def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
+    known = view.group(Role.BASELINE)
+    label = view.curve("max_label_share")
+    scale = 0.01 if known and float(known[0].value.max()) > 1.5 else 1.0
+    base = float(known[0].value[-1]) * scale if known else float(np.median(tail(label))) if label is not None else None
+    if base is None or base < view["baseline"] or accuracy.n < 3:
+        return None
+    # The size of the validation set is unknown; a thousand samples make two standard errors of a rate.
+    margin = max(0.005, 2 * float(np.sqrt(base * (1 - base) / 1000.0)))
+    last = tail(accuracy)
+    if level > base + margin or level < base - 2 * margin or float(last.max()) > base + 2 * margin:
+        return None
+    onset, extent = _where(accuracy, accuracy.value <= base + margin)
+    names = (accuracy.signal.why, *(c.name for c in (known or view.group(Role.LABEL_SHARE))))
+    evidence = say(
+        "The accuracy ends at {accuracy:.4g}; always predicting the most frequent class gives {baseline:.4g}.",
+        names,
+        accuracy=level,
+        baseline=base,
+    )
+    rule = predicate(accuracy.name, "best", ">", base + margin, source="the majority baseline plus two standard errors")
+    return evidence, onset, extent, 0.8, (rule,), ("val_metric", "baseline" if known else "label_share")
+
+
+def _by_classes(view: View) -> Sign | None:
+    groups: dict[tuple[str, str, str], list[CurveFacts]] = {}
+    for curve in view.group(Role.CLASS_METRIC):
+        text = f"{curve.signal.stem} {curve.signal.sub_kind or ''} {curve.name}".lower()
+        kind = next((k for k in ("recall", "precision", "f1", "acc") if k in text), None)
+        if kind is not None:
+            groups.setdefault((curve.signal.split.value, curve.signal.sub_kind or "", kind), []).append(curve)
+    for (_, _, kind), curves in sorted(groups.items()):
+        if len(curves) < 3:
+            continue
+        scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
+        ends = np.array([float(np.median(tail(c))) for c in curves]) * scale
+        weak = int(np.argmin(ends))
+        middle = float(np.median(ends))
+        worst = curves[weak]
+        if ends[weak] >= view["recall"] or middle < view["median_class"] or float(tail(worst)[-1]) * scale >= view["recall"]:
+            continue
+        onset, extent = _where(worst, worst.value * scale < view["recall"])
+        evidence = say(
+            f"The {kind} of class {name_some([worst.signal.class_id or worst.name])} is {{weakest:.3g}} at the end of the run while the median "
+            "class has {middle:.3g}.",
+            curves,
+            weakest=float(ends[weak]),
+            middle=middle,
+        )
+        rule = predicate("min_class_recall", "end", ">=", float(ends[weak]) + 0.1, source="0.1 above this run's end")
+        return evidence, onset, extent, 0.75, (rule,), ("class_metric",)
+    return None
+
+
+def _imbalanced() -> object:
+    n = 20
+    rng = np.random.default_rng(21)
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 0.6, 0.2) + rng.normal(0, 0.005, n),
+            "loss/val": _synth.decay(n, 0.6, 0.25) + rng.normal(0, 0.005, n),
+            "accuracy/val": np.full(n, 0.94) + rng.normal(0, 0.002, n),
+            "recall/val": np.zeros(n),
+        }
+    )
+
+
+def _rare_found() -> object:
+    n = 20
+    rng = np.random.default_rng(22)
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 0.6, 0.02) + rng.normal(0, 0.005, n),
+            "loss/val": _synth.decay(n, 0.6, 0.05) + rng.normal(0, 0.005, n),
+            "accuracy/val": 0.99 - 0.05 * np.exp(-np.arange(n) / 3),
+            "recall/val": 0.88 - 0.88 * np.exp(-np.arange(n) / 3),
+        }
+    )
+
+
+def _late_found() -> object:
+    n = 20
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 0.6, 0.02),
+            "loss/val": _synth.decay(n, 0.6, 0.05),
+            "accuracy/val": 0.99 - 0.05 * np.exp(-np.arange(n) / 5),
+            "recall/val": np.concatenate((np.zeros(12), np.linspace(0.1, 0.7, 8))),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("accuracy 0.94, recall 0", _imbalanced, fires=True),
+    Example("a rare class that is found after a few epochs", _rare_found, fires=False),
+    Example("a rare class that is found late", _late_found, fires=False),
+)
+
+DETECTOR = Detector(
+    id="class-imbalance",
+    title="Class imbalance",
+    summary="Accuracy looks high because one class is frequent, while rare classes are missed.",
+    severity=Severity.WARNING,
+    phase=PREDICTIONS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("val_accuracy", "train_accuracy", "class_metric"),),
+    wants=(
+        "min_class_recall",
+        "val_f1",
+        "max_class_share",
+        "max_label_share",
+        "val_balanced_accuracy",
+        "val_macro_f1",
+        "val_agreement",
+        "baseline",
+        "label_share",
+        "prediction_share",
+    ),
+    thresholds={
+        "accuracy": Threshold(0.75, "what passes for a good accuracy"),
+        "recall": Threshold(0.1, "recall of a class that is hardly found; literature 7.2"),
+        "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
+        "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),
+        "macro_gap": Threshold(0.3, "macro F1 of a majority predictor on two classes is at least 0.4 below its accuracy"),
+        "baseline": Threshold(0.6, "below, an accuracy at the baseline is no-learning"),
+        "median_class": Threshold(0.5, "the other classes are learned"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("prediction-collapse",),
+)

@@ -1,0 +1,192 @@
+"""The activations of a layer are (nearly) all zero.
+
+What it means
+    A layer's units answer zero to every input. Nothing passes through them and no gradient comes back, so they cannot recover.
+
+Why it matters
+    The network has lost the layer; what lies behind it sees a constant. Training on goes nowhere.
+
+How it is told
+    From scalars or from histograms whose zero bucket is exact (TF1, PyTorch). In a layer the share of zeros is at least 0.99 over the
+    last 30 % of the run; or at least 0.95 while the run is still at the level of knowing nothing. Histograms with 30 linear buckets
+    (TF2, Keras) prove it only where every value is zero.
+
+First check
+    Look at the bias and the input scale of the first layer that is dead, and at the learning rate where it died.
+
+First action
+    Rerun unchanged with the learning rate divided by 10.
+
+Success rule
+    The share of zeros in every layer ends at 0.9 or below.
+
+Not to be confused with
+    ordinary sparsity (ReLU layers with 50 to 90 % zeros are normal; trained transformers reach 95 %), saturated-activations
+    (stuck at a limit that is not zero), vanishing-gradients without dead layers.
+
+Limits
+    The share is over activations, not over units; dropout and padding add zeros. Inputs that are sparse themselves are left out by name.
+
+Sources
+    TFCheck and DLCheck (0.95), AutoTrainer (0.7 of gradients), SageMaker Debugger DeadRelu; for the sparsity of healthy transformers Li et
+    al., "The lazy neuron phenomenon" (2022).
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    GRADIENTS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import TAIL, begins, lasts, name_some, say, since, tail
+from tbdiag.features import LayerFacts
+from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
+
+_SPARSE_BY_DESIGN = re.compile(r"input|mask|pad|dropout|one_?hot|router|expert|gate|attn_?(prob|weight)|attention_?(prob|weight)")
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Layers whose share of zeros stays at the limit to the end of the run."""
+    layers = [x for x in view.layers("zero") if x.curve.n and not _SPARSE_BY_DESIGN.search(x.name.lower())]
+    if not layers:
+        return NotApplicable("no activation statistics were logged", ("activation_stat",))
+    progress = measure_progress(view.curve, view.signals)
+    dead = [x for x in layers if _is_dead(x, view["dead"])]
+    sure = bool(dead)
+    if not dead and progress.bad:
+        dead = [x for x in layers if _is_dead(x, view["nearly_dead"])]
+    if not dead:
+        return None
+    worst = max(dead, key=lambda x: (float(np.median(tail(x.curve))), -x.rank))
+    level = float(np.median(tail(worst.curve)))
+    index = since(worst.curve.value >= view["nearly_dead"])
+    index = worst.curve.n - 1 if index is None else index
+    rest = [float(np.median(tail(x.curve))) for x in layers if x not in dead]
+    evidence = [
+        say(
+            f"In layer {name_some([worst.layer])} a share of {{zero:.4g}} of the activations is zero over the last part of the run "
+            "({dead:.0f} of {layers:.0f} layers are dead).",
+            [x.name for x in dead],
+            zero=level,
+            dead=float(len(dead)),
+            layers=float(len(layers)),
+        )
+    ]
+    if rest:
+        evidence.append(say("The other layers have shares of zeros up to {other:.3g}.", (), other=max(rest)))
+    confidence = (0.93 if level >= 0.999 else 0.85) if sure else 0.75
+    if progress.bad:
+        confidence = min(confidence + 0.02, 0.95)
+    start = index == 0
+    causes = (
+        (
+            Cause("Strongly negative biases or a bad initialisation", "dead from the first logged point"),
+            Cause("A learning rate that is too high"),
+        )
+        if start
+        else (Cause("A learning rate that is too high: one large step pushed the biases down"), Cause("Strongly negative biases"))
+    )
+    return Finding(
+        id="dead-units",
+        severity=Severity.ERROR,
+        confidence=confidence,
+        title=f"Dead units: layer '{worst.layer}' outputs zero for {level:.1%} of its activations",
+        onset=begins(worst.curve.step, index),
+        extent=lasts(worst.curve.step, index),
+        evidence=tuple(evidence),
+        causes=(*causes, Cause("Inputs that are not normalised")),
+        first_check="Look at the bias and the input scale of the first layer that is dead, and at the learning rate where it died.",
+        first_action=_action(view, start),
+        fixes=(
+            "Divide the learning rate by 10, or warm it up",
+            "Use the standard initialiser for the activation (He for ReLU) and biases of zero",
+            "Normalise the inputs, or add normalisation before the layer",
+            "Replace ReLU by a function that passes gradient below zero (leaky ReLU, GELU)",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate("zero_fraction", "median", "<=", 0.9, window=(0.7, 1.0), source="below the share of any dead layer"),),
+            sentence="In every layer at most nine tenths of the activations are zero in the last 30 % of the run.",
+        ),
+        phase=GRADIENTS,
+        roles=("activation_stat",),
+    )
+
+
+def _is_dead(layer: LayerFacts, limit: float) -> bool:
+    last = tail(layer.curve, TAIL, least=min(3, layer.curve.n))
+    return bool(np.median(last) >= limit and last.min() >= limit - 0.05 and last[-1] >= limit - 0.02)
+
+
+def _action(view: View, start: bool) -> str:
+    lr = view.curve("lr")
+    if start:
+        return "Reset biases and initialisation of the dead layer to the framework's defaults (He initialisation, biases zero) and rerun."
+    if lr is not None and float(lr.value.max()) > 0:
+        peak = float(lr.value.max())
+        return f"Rerun unchanged with the learning rate lowered from {peak:g} to {peak / 10:g}."
+    return "Rerun unchanged with the learning rate divided by 10."
+
+
+def _dead() -> object:
+    rng = np.random.default_rng(31)
+    n = 15
+    return _synth.make_run(
+        {
+            "loss/train": 2.3 + rng.normal(0, 0.005, n),
+            "activations/1/zero_fraction": np.clip(0.5 + rng.normal(0, 0.02, n), 0, 1),
+            "activations/3/zero_fraction": np.concatenate(([0.6, 0.97], np.ones(n - 2))),
+        }
+    )
+
+
+def _sparse() -> object:
+    rng = np.random.default_rng(32)
+    n = 15
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 2.3, 0.2) + rng.normal(0, 0.005, n),
+            "activations/1/zero_fraction": np.linspace(0.5, 0.9, n),
+            "activations/3/zero_fraction": np.linspace(0.5, 0.96, n),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("a layer dies after two points", _dead, fires=True, onset=(0, 2)),
+    Example("sparse but alive, and the loss falls", _sparse, fires=False),
+)
+
+DETECTOR = Detector(
+    id="dead-units",
+    title="Dead units",
+    summary="The activations of a layer are (nearly) all zero.",
+    severity=Severity.ERROR,
+    phase=GRADIENTS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("activation_stat", "activation_histogram"),),
+    wants=("lr", *PROGRESS_ROLES),
+    domains=EVERY,
+    thresholds={
+        "dead": Threshold(0.99, "healthy transformers reach 0.97 (lazy neurons); a dead layer has 1"),
+        "nearly_dead": Threshold(0.95, "literature 7.3, asked for together with a run at the level of knowing nothing"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("vanishing-gradients", "no-learning", "prediction-collapse"),
+)

@@ -1,0 +1,368 @@
+"""Gradient norms leave their range by orders of magnitude, before or while the loss breaks.
+
+What it means
+    One or many updates are far larger than the ones before: the weights are thrown out of the region that was learned.
+
+Why it matters
+    The gradient norm shows it before the loss does. A run that explodes is lost from there on, and often ends in NaN.
+
+How it is told
+    There is no absolute limit: a norm scales with the loss and with the number of parameters. The norm must rise tenfold over the
+    median of what came before, stay there for at least three logged points (or to the last finite one), and the training loss must
+    leave its level after that by more than 4 noise standard deviations and a tenth of what had been learned, without coming back; or
+    turn non-finite. A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
+    while the loss is not either. Across depth: the first layer's norm is a thousand times the last one's while nothing is learned.
+
+First check
+    Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.
+
+First action
+    Add clipping of the global gradient norm at the 90th percentile of the norms before the rise.
+
+Success rule
+    The 99th percentile of the gradient norm stays below three times its median, and neither norm nor loss is ever non-finite.
+
+Not to be confused with
+    spikes (single jumps that recover), divergence (the loss tells it), large norms at the start of training, norms that rise slowly
+    while the loss falls (sharp minima, mixture densities), a NaN from a broken input.
+
+Limits
+    Norms logged after clipping hide the explosion (see clipping-saturated). Writers that average many steps dampen it.
+
+Sources
+    Source text 2, "Detecting explosion early"; literature 7.3 (tenfold over the first fifth; clipping at the 90th percentile after the
+    tuning playbook). BTTackler and AutoTrainer for ratios across depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    DIRECTED,
+    GRADIENTS,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import name_some, say, tail
+from tbdiag.features import CurveFacts
+from tbdiag.features.layers import depth_curves
+from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
+from tbdiag.model import Mark
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Explosion:
+    onset: Interval
+    extent: Interval
+    evidence: tuple[Evidence, ...]
+    severity: Severity
+    confidence: float
+    title: str
+    calm: Float64
+    """Norms before the rise, from which the clipping limit is taken."""
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Non-finite norms first, then a lasting rise with its consequence, then explosion across depth."""
+    norm = view.curve("grad_norm")
+    raw = view.features.curve("grad_norm")
+    if raw is None or not raw.total:
+        return NotApplicable("no gradient norm was logged", ("grad_norm",))
+    loss = view.curve("train_loss") or view.curve("val_loss")
+    broken_loss = _first_bad(view)
+    found = _non_finite(view, raw, broken_loss)
+    if found is None and norm is not None:
+        found = _lasting_rise(view, norm, loss, broken_loss) or _across_depth(view)
+    if found is None:
+        return None
+    limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else None
+    lr = view.curve("lr")
+    if limit is not None and limit > 0:
+        action = f"Add clipping of the global gradient norm at {limit:.2g}, the 90th percentile of the norms before the rise."
+    elif lr is not None and float(lr.value.max()) > 0:
+        action = f"Lower the learning rate from {float(lr.value.max()):g} to {float(lr.value.max()) / 10:g} and rerun."
+    else:
+        action = "Lower the learning rate by a factor of 10 and rerun."
+    return Finding(
+        id="exploding-gradients",
+        severity=found.severity,
+        confidence=found.confidence,
+        title=found.title,
+        onset=found.onset,
+        extent=found.extent,
+        evidence=found.evidence,
+        causes=(
+            Cause("A learning rate that is too high, or warm-up that is too short"),
+            Cause(
+                "Weights initialised too large, or no normalisation layers", "the norm was never in range" if found.calm.size < 3 else ""
+            ),
+            Cause("A long recurrence, or a loss summed over samples instead of averaged"),
+            Cause("A bad batch: unnormalised inputs or wrong targets"),
+        ),
+        first_check="Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.",
+        first_action=action,
+        fixes=(
+            "Lower the learning rate by a factor of 10",
+            "Enable clipping of the global gradient norm",
+            "Verify input scaling: minimum, mean and maximum of each feature",
+            "Use numerically stable losses (logits and loss in one function)",
+            "Check initialisation and layer scaling",
+            "With mixed precision: check dynamic loss scaling, or try full precision",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    "grad_norm",
+                    "quantile",
+                    "<=",
+                    0.0,
+                    argument=0.99,
+                    minus="median",
+                    minus_times=3.0,
+                    source="three times the next run's median",
+                ),
+                predicate("grad_norm", "nonfinite", "==", 0.0),
+            ),
+            sentence="The 99th percentile of the gradient norm is at most three times its median, and no norm is NaN or infinite.",
+        ),
+        phase=GRADIENTS,
+        roles=("grad_norm", "train_loss"),
+    )
+
+
+def _first_bad(view: View) -> int | None:
+    """First step at which a training or validation loss is not finite."""
+    steps = []
+    for key in ("train_loss", "val_loss"):
+        curve = view.features.curve(key)
+        if curve is not None and curve.bad_step.size:
+            steps.append(int(curve.bad_step[0]))
+    return min(steps) if steps else None
+
+
+def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explosion | None:
+    bad = norm.bad_step
+    if not bad.size or broken_loss is None:
+        return None  # with a loss that stays finite, skipped steps or an unrelated writer, not an explosion
+    lasting = bad.size >= 0.1 * norm.total or (norm.n == 0 or bad[-1] >= norm.step[-1])
+    if not lasting:
+        return None
+    before = norm.value[norm.step < bad[0]]
+    infinite = bool(np.isinf(norm.bad_value).any())
+    grew = False
+    growth = 1.0
+    if before.size >= 3:
+        calm = before[: max(before.size - max(3, before.size // 10), 1)]
+        middle = float(np.median(calm))
+        growth = float(np.max(before[-max(3, before.size // 10) :])) / middle if middle > 0 else 1.0
+        grew = growth >= view["rise"]
+    never = before.size == 0
+    if not (grew or infinite or never):
+        return None
+    count = float(bad.size)
+    where = Interval(int(norm.step[before.size - 1]) if before.size else int(bad[0]), int(bad[0]))
+    if never:
+        statement = "The gradient norm is not finite at {bad:.0f} of {total:.0f} logged points, from the first one on."
+        evidence = say(statement, (norm.name,), bad=count, total=float(norm.total))
+        title = "Exploding gradients: the gradient norm is not finite from the first logged point on"
+        confidence = 0.72
+    else:
+        statement = "The gradient norm rises to {growth:.3g} times its median before step {step:,.0f} and is not finite at {bad:.0f} points from there."
+        evidence = say(
+            statement, (norm.name,), (Mark("event", "norm not finite", int(bad[0])),), growth=growth, step=float(bad[0]), bad=count
+        )
+        title = f"Exploding gradients: the gradient norm leaves the finite numbers at step {int(bad[0]):,}"
+        confidence = 0.9 if grew else 0.78
+    extra = say("The loss is not finite from step {step:,.0f} on.", (), step=float(broken_loss))
+    calm_norms = before[: max(before.size - 3, 0)]
+    return _Explosion(where, Interval(int(bad[0]), int(bad[-1])), (evidence, extra), Severity.ERROR, confidence, title, calm_norms)
+
+
+def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_loss: int | None) -> _Explosion | None:
+    index = find_rise(norm.value, float(view["rise"]))
+    if index is None or loss is None:
+        return None
+    step, middle, reached = _size_of(norm, index)
+    broke = broken_loss is not None and broken_loss >= step - (norm.step[-1] - norm.step[0]) // 10
+    left = _loss_leaves(view, loss, step)
+    factor = reached / middle
+    numbers = dict(before=middle, after=reached, factor=factor, step=float(step))
+    statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."
+    marks = (Mark("event", "gradient norm rises", step), Mark("level", "median before", None, middle))
+    evidence = [say(statement, (norm.name,), marks, **numbers)]
+    if broke and broken_loss is not None:
+        evidence.append(say("The loss is not finite from step {broken:,.0f} on.", (loss.name,), broken=float(broken_loss)))
+        severity, confidence = Severity.ERROR, 0.92
+    elif left is not None:
+        text = "The loss leaves its level of {level:.4g} after step {left:,.0f} and ends at {end:.4g}."
+        evidence.append(say(text, (loss.name,), level=left[1], left=float(left[0]), end=loss.end))
+        if left[0] > step:
+            ahead = say(
+                "The gradient norm rose {ahead:,.0f} steps before the loss did.", (norm.name, loss.name), ahead=float(left[0] - step)
+            )
+            evidence.append(ahead)
+        severity, confidence = Severity.WARNING, 0.85
+    elif factor >= view["early_warning"] and index >= norm.n - max(3, norm.n // 10):
+        # The run ends shortly after the jump: the loss may not have had the time to break.
+        severity, confidence = Severity.WARNING, 0.7
+    else:
+        return None
+    onset = Interval(int(norm.step[max(index - 1, 0)]), int(norm.step[min(index + 1, norm.n - 1)]))
+    title = f"Exploding gradients: the gradient norm rises {factor:.0f}-fold at step {step:,}"
+    return _Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, confidence, title, norm.value[:index])
+
+
+def find_rise(value: Float64, times: float) -> int | None:
+    """Index from which a positive series stays `times` above the median of everything before, or None.
+
+    The rise must hold for at least three points and a hundredth of the series, in their median; the first two per cent (at least three
+    points) are no reference, since norms are large while a run starts.
+    """
+    n = value.size
+    if n < 8:
+        return None
+    log = np.log(np.maximum(value, 1e-300))
+    need = np.log(times)
+    start = max(3, n // 50)
+    # Nothing after the start rises that far over the lowest value before it: the common case, answered at once.
+    if float(np.max(log[start:] - np.minimum.accumulate(log)[start - 1 : -1])) < need:
+        return None
+    width = max(3, n // 100)
+    candidates = np.flatnonzero(log[start + 2 :] - np.minimum.accumulate(log)[start + 1 : -1] >= need) + start + 2
+    if candidates.size > 200:
+        candidates = candidates[np.linspace(0, candidates.size - 1, 200).astype(int)]
+    for i in candidates:
+        before = log[max(start - 3, 0) : i]
+        after = log[i : i + width]
+        if before.size >= 5 and after.size >= min(3, width) and float(np.median(after)) - float(np.median(before)) >= need:
+            rest = log[i:]
+            if float(np.median(rest)) - float(np.median(before)) >= 0.5 * need:
+                return int(i)
+    return None
+
+
+def _size_of(norm: CurveFacts, index: int) -> tuple[int, float, float]:
+    return int(norm.step[index]), float(np.median(norm.value[:index])), float(np.median(norm.value[index : index + max(3, norm.n // 100)]))
+
+
+def _loss_leaves(view: View, loss: CurveFacts, step: int) -> tuple[int, float] | None:
+    """First step after `step` at which the loss has left its level for good, and that level; None where it did not or came back."""
+    first_after = int(np.searchsorted(loss.step, step, side="left"))
+    if first_after < 2 or first_after >= loss.n:
+        return None
+    level = float(np.median(loss.cost[max(first_after - max(3, loss.n // 20), 0) : first_after]))
+    learned = max(loss.first_cost - level, 0.0)
+    margin = max(view["sigmas"] * loss.sigma, view["learned_share"] * learned, 0.02 * abs(level))
+    if loss.end_cost <= level + margin:
+        return None
+    above = np.flatnonzero(loss.smooth[first_after:] > level + margin)
+    at = int(above[0]) + first_after if above.size else loss.n - 1
+    return int(loss.step[at]), loss.sign * level
+
+
+def _across_depth(view: View) -> _Explosion | None:
+    layers = depth_curves(view.layers("gradient"))
+    if len(layers) < 4 or not measure_progress(view.curve, view.signals).bad:
+        return None
+    level = np.array([float(np.median(tail(x.curve, 0.5))) for x in layers])
+    if not (level > 0).all() or level[0] < view["depth_ratio"] * level[-1]:
+        return None
+    if float(np.mean(np.diff(np.log10(level)) < 0)) < 0.6:
+        return None
+    evidence = say(
+        f"The gradient norm is {{first:.2e}} in layer {name_some([layers[0].layer])} and {{last:.2e}} in layer {name_some([layers[-1].layer])}: it "
+        "grows {ratio:.1e} times on its way back through {layers:.0f} layers.",
+        [x.name for x in layers],
+        first=float(level[0]),
+        last=float(level[-1]),
+        ratio=float(level[0] / level[-1]),
+        layers=float(len(layers)),
+    )
+    curve = layers[0].curve
+    whole = Interval(int(curve.step[0]), int(curve.step[-1]))
+    title = f"Exploding gradients: the gradient grows {level[0] / level[-1]:.0e}-fold from the last to the first layer"
+    return _Explosion(Interval(whole.first_step, whole.first_step), whole, (evidence,), Severity.ERROR, 0.8, title, np.empty(0))
+
+
+def _explosion() -> object:
+    rng = np.random.default_rng(71)
+    n, at = 200, 140
+    norm = 0.5 * np.exp(rng.normal(0, 0.3, n))
+    norm[at:] *= np.exp(np.linspace(2.5, 5.0, n - at))
+    loss = _synth.decay(n, 2.3, 0.4) + rng.normal(0, 0.02, n)
+    loss[at + 3 :] += np.linspace(0.3, 4.0, n - at - 3)
+    return _synth.make_run({"loss/train": loss, "grad_norm": norm}, every=10)
+
+
+def _ends_in_nan() -> object:
+    rng = np.random.default_rng(72)
+    n, at = 100, 60
+    norm = 0.5 * np.exp(rng.normal(0, 0.3, n))
+    norm[at - 4 : at] *= np.array([20.0, 200.0, 1e4, 1e7])
+    norm[at:] = np.nan
+    loss = _synth.decay(n, 2.3, 0.4) + rng.normal(0, 0.02, n)
+    loss[at:] = np.nan
+    return _synth.make_run({"loss/train": loss, "grad_norm": norm})
+
+
+def _sharpens() -> object:
+    rng = np.random.default_rng(73)
+    n = 200
+    norm = np.exp(np.linspace(0, 3, n) + rng.normal(0, 0.4, n))
+    return _synth.make_run({"loss/train": _synth.decay(n, 1.0, -1.3) + rng.normal(0, 0.05, n), "grad_norm": norm})
+
+
+def _one_spike() -> object:
+    rng = np.random.default_rng(74)
+    n = 200
+    norm = 0.5 * np.exp(rng.normal(0, 0.4, n))
+    norm[120] = 60.0
+    return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4) + rng.normal(0, 0.02, n), "grad_norm": norm})
+
+
+EXAMPLES = (
+    Example("the norm rises a hundredfold, then the loss", _explosion, fires=True, onset=(1300, 1500)),
+    Example("four growing norms, then NaN", _ends_in_nan, fires=True, onset=(52, 62)),
+    Example("norms grow twentyfold while the loss falls", _sharpens, fires=False),
+    Example("one spike of the norm", _one_spike, fires=False),
+)
+
+DETECTOR = Detector(
+    id="exploding-gradients",
+    title="Exploding gradients",
+    summary="Gradient norms leave their range by orders of magnitude, before or while the loss breaks.",
+    severity=Severity.ERROR,
+    phase=GRADIENTS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("grad_norm", "layer_grad_norm", "gradient_histogram"),),
+    wants=("grad_norm", "layer_grad_norm", "gradient_histogram", "lr", *PROGRESS_ROLES),
+    domains=DIRECTED,
+    thresholds={
+        "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
+        "early_warning": Threshold(100.0, "orders of magnitude, where the run ends before the loss could react (source text 2)"),
+        "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
+        "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),
+        "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer"),
+    },
+    examples=EXAMPLES,
+    scale_free=True,
+    explains=("divergence", "nan-inf", "spikes", "instability", "clipping-saturated"),
+)

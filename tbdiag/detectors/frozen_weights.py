@@ -1,0 +1,368 @@
+"""Some or all weights do not change although training goes on.
+
+What it means
+    The parameters of a layer are bit for bit the same at every logged point: they get no gradient, or the optimiser does not hold them.
+
+Why it matters
+    What does not change is not trained. A model whose first layers are random and frozen reaches a part of what it could.
+
+How it is told
+    The weight norm or the weight histogram of a weight matrix is identical over at least three logged points and to the end of the run,
+    for at least half of it, while the learning rate is above zero; biases, norms, running statistics, masks and fixed tables are left
+    out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a logged update-to-weight ratio is
+    zero. An error if nothing changes at all, a warning if some layers do not; a note if names or configuration speak of freezing on
+    purpose (adapters, frozen backbones).
+
+First check
+    Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.
+
+First action
+    Print the largest change of every parameter after one step, and give the optimiser the parameters that did not move.
+
+Success rule
+    Every weight matrix changes between any two logged points.
+
+Not to be confused with
+    lr-zero (the log shows the learning rate at zero), lr-too-low (weights move by less than rounding), vanishing-gradients (small but
+    not zero), layers frozen by design.
+
+Limits
+    A norm in float32 hides changes below one part in ten million. Weights logged once or twice cannot be judged.
+
+Sources
+    SageMaker Debugger UnchangedTensor (three equal saves); literature 7.3.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    GRADIENTS,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import name_some, say
+from tbdiag.features import CurveFacts, LayerFacts
+from tbdiag.model import Role
+
+_ON_PURPOSE = re.compile(
+    r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher"
+)
+
+
+@dataclass(frozen=True)
+class _Still:
+    """A parameter that stands still from a point on."""
+
+    layer: LayerFacts
+    index: int
+    points: int
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Weights by layer first, then the total norm, gradients and update ratios."""
+    lr = view.curve("lr")
+    if lr is not None and float(np.max(np.abs(lr.value))) == 0:
+        return None  # a learning rate of zero freezes everything and has its own name
+    layers = [x for x in view.layers("weight") if x.matrix and not x.buffer and _points(x) >= view["points"]]
+    if layers:
+        found = _by_layers(view, layers, lr)
+        if found is not None:
+            return found
+        if len(layers) > 1:
+            return None
+    return _by_gradient(view, bool(layers)) or _by_total(view, bool(layers), lr)
+
+
+def _points(layer: LayerFacts) -> int:
+    return layer.histogram.n if layer.histogram is not None else layer.curve.n
+
+
+def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> Finding | None:
+    still = [s for s in (_stands(x) for x in layers) if s is not None and s.points >= view["points"]]
+    still = [s for s in still if _share(s) >= view["share"] and _lr_alive(lr, _steps(s.layer)[s.index])]
+    if not still:
+        return None
+    whole = len(still) == len(layers)
+    first = min(still, key=lambda s: s.index)
+    step = _steps(first.layer)
+    from_start = first.index == 0
+    names = [s.layer.layer for s in still]
+    statement = (
+        f"Between steps {{first:,.0f}} and {{last:,.0f}} the weights of {name_some(names)} are identical at {{points:.0f}} logged points "
+        "({still:.0f} of {layers:.0f} weight matrices)."
+    )
+    evidence = [
+        say(
+            statement,
+            [s.layer.name for s in still],
+            first=float(step[first.index]),
+            last=float(step[-1]),
+            points=float(first.points),
+            still=float(len(still)),
+            layers=float(len(layers)),
+        )
+    ]
+    if lr is not None:
+        evidence.append(say("The learning rate is up to {lr:.3g} meanwhile.", (lr,), lr=float(lr.value.max())))
+    words = " ".join([*names, *(x.layer for x in layers), *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
+    purpose = not whole and bool(_ON_PURPOSE.search(words))
+    severity = Severity.ERROR if whole else Severity.NOTE if purpose else Severity.WARNING
+    title = (
+        "Frozen weights: no weight matrix changes"
+        if whole
+        else f"Frozen weights: {len(still)} of {len(layers)} weight matrices never change"
+        if from_start
+        else f"Frozen weights: {len(still)} of {len(layers)} weight matrices stop changing at step {int(step[first.index]):,}"
+    )
+    onset = Interval(int(step[max(first.index - 1, 0)]) if not from_start else int(step[0]), int(step[min(first.index + 1, step.size - 1)]))
+    confidence = 0.6 if purpose else 0.93 if min(s.points for s in still) >= 5 else 0.85
+    target = names[0] if len(names) == 1 else "the frozen layers"
+    return _finding(
+        view, severity, confidence, title, onset, Interval(int(step[first.index]), int(step[-1])), tuple(evidence), whole, target
+    )
+
+
+def _steps(layer: LayerFacts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return layer.histogram.step if layer.histogram is not None else layer.curve.step
+
+
+def _stands(layer: LayerFacts) -> _Still | None:
+    """The run of identical points at the end, by the histogram where there is one (it sees more than a norm)."""
+    if layer.histogram is not None:
+        same = layer.histogram.unchanged
+    else:
+        value = layer.curve.value
+        if value.size < 2 or layer.curve.bad_step.size:
+            return None
+        same = np.concatenate(([False], np.diff(value) == 0.0))
+        if value[-1] == 0.0:
+            return None  # zeros are a placeholder or an untouched output layer, not a trained matrix
+    moved = np.flatnonzero(~same)
+    index = int(moved[-1])
+    points = int(same.size - index)
+    return _Still(layer, index, points) if points >= 2 else None
+
+
+def _share(still: _Still) -> float:
+    step = _steps(still.layer)
+    span = float(step[-1] - step[0])
+    return float(step[-1] - step[still.index]) / span if span > 0 else 0.0
+
+
+def _lr_alive(lr: CurveFacts | None, since_step: float) -> bool:
+    if lr is None:
+        return True
+    later = lr.value[lr.step >= since_step]
+    # A schedule that ends at zero leaves the weights alone by design.
+    return bool(later.size == 0 or float(np.median(np.abs(later))) > 1e-12 + 1e-6 * float(np.max(np.abs(lr.value))))
+
+
+def _by_gradient(view: View, weights_move: bool) -> Finding | None:
+    if weights_move:
+        return None
+    norm = view.curve("grad_norm")
+    layers = [x for x in view.layers("gradient") if x.curve.n >= view["points"]]
+    zero = [x for x in layers if float(np.max(np.abs(x.curve.value))) == 0.0]
+    dead_total = norm is not None and norm.n >= view["points"] and not norm.bad_step.size and float(np.max(np.abs(norm.value))) == 0.0
+    if not dead_total and not (zero and len(zero) == len(layers)):
+        return None
+    loss = view.curve("train_loss") or view.curve("val_loss")
+    flat = loss is not None and loss.n >= 4 and abs(loss.drop) <= 0.05 * abs(loss.first) + 2 * loss.sigma
+    if not flat:
+        return None  # a writer that puts zeros for gradients it did not compute; the loss shows that weights move
+    source = norm if dead_total and norm is not None else zero[0].curve
+    names = [norm.name] if norm is not None and norm.name in view.features.run.series else [x.name for x in zero]
+    evidence = say(
+        "The gradient is exactly zero at all {points:.0f} logged points while the loss stays at {loss:.4g}.",
+        [*names, *([loss.name] if loss else [])],
+        points=float(source.n),
+        loss=loss.end if loss else 0.0,
+    )
+    whole = Interval(int(source.step[0]), int(source.step[-1]))
+    first = Interval(whole.first_step, whole.first_step)
+    title = "Frozen weights: the gradient is exactly zero from the start"
+    return _finding(
+        view,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        title=title,
+        onset=first,
+        extent=whole,
+        evidence=(evidence,),
+        whole=True,
+        target="the model",
+    )
+
+
+def _by_total(view: View, known: bool, lr: CurveFacts | None) -> Finding | None:
+    for curve, what in (
+        (view.curve("weight_norm"), "weight norm"),
+        *((c, "update-to-weight ratio") for c in view.group(Role.UPDATE_RATIO)),
+    ):
+        if curve is None or curve.n < view["total_points"] or curve.bad_step.size or (known and what == "weight norm"):
+            continue
+        ratio = what != "weight norm"
+        still = curve.value == 0.0 if ratio else np.concatenate(([False], np.diff(curve.value) == 0.0))
+        moved = np.flatnonzero(~still)
+        index = int(moved[-1]) if moved.size else 0
+        if not still[-1] or curve.n - index < view["total_points"] or (not ratio and float(curve.value[-1]) == 0.0):
+            continue
+        if (curve.step[-1] - curve.step[index]) < view["share"] * (curve.step[-1] - curve.step[0]) or not _lr_alive(
+            lr, float(curve.step[index])
+        ):
+            continue
+        evidence = say(
+            f"The {what} is exactly {{value:.6g}} at {{points:.0f}} logged points to the end of the run.",
+            (curve,),
+            value=float(curve.value[-1]),
+            points=float(curve.n - index),
+        )
+        onset = Interval(int(curve.step[max(index - 1, 0)]), int(curve.step[min(index + 1, curve.n - 1)]))
+        extent = Interval(int(curve.step[index]), int(curve.step[-1]))
+        title = f"Frozen weights: the {what} does not change after step {int(curve.step[index]):,}"
+        return _finding(
+            view,
+            severity=Severity.ERROR,
+            confidence=0.85,
+            title=title,
+            onset=onset,
+            extent=extent,
+            evidence=(evidence,),
+            whole=True,
+            target="the model",
+        )
+    return None
+
+
+def _finding(
+    view: View,
+    *,
+    severity: Severity,
+    confidence: float,
+    title: str,
+    onset: Interval,
+    extent: Interval,
+    evidence: tuple[Evidence, ...],
+    whole: bool,
+    target: str,
+) -> Finding:
+    layered = bool(view.layers("weight"))
+    rule = (
+        predicate("min_weight_change", "min", ">", 0.0, source="any change at all")
+        if layered
+        else predicate("weight_norm", "distinct", ">", 2.0, source="more than two different values")
+    )
+    if not layered and view.curve("weight_norm") is None:
+        rule = predicate("grad_norm", "min", ">", 0.0, source="a gradient that is not zero")
+    return Finding(
+        id="frozen-weights",
+        severity=severity,
+        confidence=confidence,
+        title=title,
+        onset=onset,
+        extent=extent,
+        evidence=evidence,
+        causes=(
+            Cause("The optimiser was built without these parameters, or before they were replaced"),
+            Cause("requires_grad (trainable) is off, or the graph is detached before the loss"),
+            Cause(
+                "Every step is skipped (mixed precision overflow), or the step is never called"
+                if whole
+                else "The layers were frozen on purpose"
+            ),
+            Cause("Updates below the resolution of the number format (bfloat16 weights with a tiny learning rate)"),
+        ),
+        first_check="Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.",
+        first_action=f"Print the largest change of every parameter after one step, and give the optimiser the parameters of {target}"
+        if target not in ("the model", "the frozen layers")
+        else f"Set requires_grad for all parameters of {target} that should be trained and build the optimiser from model.parameters() again.",
+        fixes=(
+            "Compare the number of trainable parameters with the number that the optimiser holds",
+            "Look for detach(), no_grad() or stop_gradient between the layer and the loss",
+            "Check that the optimiser's step is called and not skipped",
+            "Raise the learning rate modestly (2 to 5 times) if updates are below the number format's resolution",
+        ),
+        success_rule=SuccessRule(all=(rule,), sentence="Every weight matrix changes between any two logged points."),
+        phase=GRADIENTS,
+        roles=("layer_weight_norm",) if layered else ("grad_norm",),
+    )
+
+
+def _first_frozen() -> object:
+    n = 20
+    rng = np.random.default_rng(61)
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 1.0, 0.4) + rng.normal(0, 0.005, n),
+            "weight_norm/0.weight": np.full(n, 2.699),
+            "weight_norm/2.weight": np.linspace(3.0, 4.7, n),
+            "weight_norm/4.weight": np.linspace(0.8, 2.0, n),
+        }
+    )
+
+
+def _all_move() -> object:
+    n = 20
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 1.0, 0.1),
+            "weight_norm/0.weight": 2.699 + 1e-4 * np.arange(n),
+            "weight_norm/2.weight": np.linspace(3.0, 4.7, n),
+            "weight_norm/2.bias": np.zeros(n),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("the first layer's norm never changes", _first_frozen, fires=True),
+    Example("a slow first layer and a bias of zero", _all_move, fires=False),
+)
+
+DETECTOR = Detector(
+    id="frozen-weights",
+    title="Frozen weights",
+    summary="Some or all weights do not change although training goes on.",
+    severity=Severity.WARNING,
+    phase=GRADIENTS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("layer_weight_norm", "weight_histogram", "weight_norm", "update_ratio", "grad_norm", "layer_grad_norm", "gradient_histogram"),),
+    wants=(
+        "layer_weight_norm",
+        "weight_histogram",
+        "weight_norm",
+        "update_ratio",
+        "grad_norm",
+        "layer_grad_norm",
+        "gradient_histogram",
+        "lr",
+        "train_loss",
+        "val_loss",
+    ),
+    domains=EVERY,
+    thresholds={
+        "points": Threshold(3, "SageMaker Debugger UnchangedTensor: three saves"),
+        "total_points": Threshold(5, "one number for all weights is weaker evidence than a histogram"),
+        "share": Threshold(0.5, "shorter stretches end with the schedule"),
+    },
+    examples=EXAMPLES,
+    scale_free=True,
+    explains=("no-learning", "plateau"),
+)
