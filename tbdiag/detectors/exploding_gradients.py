@@ -203,7 +203,7 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
     broke = broken_loss is not None and broken_loss >= step - (norm.step[-1] - norm.step[0]) // 10
     left = _loss_leaves(view, loss, step)
     factor = reached / middle
-    numbers = dict(before=middle, after=reached, factor=factor, step=float(step))
+    numbers = {"before": middle, "after": reached, "factor": factor, "step": float(step)}
     statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."
     marks = (Mark("event", "gradient norm rises", step), Mark("level", "median before", None, middle))
     evidence = [say(statement, (norm.name,), marks, **numbers)]
