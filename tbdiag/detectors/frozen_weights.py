@@ -135,7 +135,15 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
     confidence = 0.6 if purpose else 0.93 if min(s.points for s in still) >= 5 else 0.85
     target = names[0] if len(names) == 1 else "the frozen layers"
     return _finding(
-        view, severity, confidence, title, onset, Interval(int(step[first.index]), int(step[-1])), tuple(evidence), whole, target
+        view,
+        severity=severity,
+        confidence=confidence,
+        title=title,
+        onset=onset,
+        extent=Interval(int(step[first.index]), int(step[-1])),
+        evidence=tuple(evidence),
+        whole=whole,
+        target=target,
     )
 
 
