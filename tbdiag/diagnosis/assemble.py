@@ -15,6 +15,7 @@ from tbdiag.diagnosis.experiment import choose_experiment
 from tbdiag.diagnosis.explaining import explain_away, order_findings
 from tbdiag.diagnosis.missing import audit_evidence
 from tbdiag.diagnosis.notes import write_note
+from tbdiag.diagnosis.units import say_own_unit
 from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, write_headline
 from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
 from tbdiag.engine import run_detectors
@@ -51,6 +52,7 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
     first, last = features.steps
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
     findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
+    findings = tuple(say_own_unit(f, features) for f in findings)
     verdict = choose_verdict(findings, features)
     missing = audit_evidence(features, outcomes)
     experiment = choose_experiment(findings, features, missing)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tbdiag.diagnosis.units import own_step
 from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
 
@@ -57,7 +58,7 @@ def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
             continue
         index = best_point(curve)
         return {
-            "step": int(curve.step[index]),
+            "step": own_step(curve.name, int(curve.step[index]), features),
             "role": key,
             "tag": curve.name,
             "value": float(curve.value[index]),

@@ -135,6 +135,8 @@ class Finding:
         fixes: the ordered ladder for when the first action did not help.
         caused_by: id of the finding of which this one is a consequence; `caused_by_why` the reason.
         fingerprint: stable identity (id, roles, coarse onset; no measured values).
+        drawn_onset, drawn_extent: the same on the axis that the curves are drawn on, where the series that prove the finding were logged on
+            another one (validation in epochs beside training in steps); None where both are the same.
         phase: troubleshooting order: 0 curves, 1 predictions, 2 gradients, 3 data, 4 hyper-parameters, 5 model, 6 log health.
     """
 
@@ -154,6 +156,8 @@ class Finding:
     caused_by_why: str = ""
     fingerprint: str = ""
     phase: int = 0
+    drawn_onset: Interval | None = None
+    drawn_extent: Interval | None = None
     roles: tuple[str, ...] = ()
 
 
