@@ -75,9 +75,12 @@ def register(app: typer.Typer) -> None:
 
 def judge(logdirs: list[str], config: Config, *, verify: bool = False, quiet: bool = False) -> Report:
     """Read and judge runs one at a time, so that only one run's points are in memory."""
+    from tbdiag.config import check_detectors
+    from tbdiag.detectors import load_detectors
     from tbdiag.diagnosis import build_report, diagnose_run
     from tbdiag.logs import iter_runs, list_runs
 
+    check_detectors(config, {d.id: d.thresholds for d in load_detectors()})
     bar = Progress(sum(len(list_runs(d)) for d in logdirs) if _on_terminal() else 0, "judging", enabled=not quiet)
     judged = []
     for run in iter_runs(logdirs, verify=verify):

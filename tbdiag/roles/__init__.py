@@ -5,6 +5,6 @@ framework means by its tags, `plan` the reading of a set of tags, `choose` the s
 `epochs` their steps, `chance` the level of guessing, `found` the configuration that was logged.
 """
 
-from tbdiag.roles.resolve import parse_key, resolve
+from tbdiag.roles.resolve import resolve
 
-__all__ = ["parse_key", "resolve"]
+__all__ = ["resolve"]

@@ -10,8 +10,9 @@ from functools import lru_cache
 from tbdiag.model import Axis, Direction, Domain, Role, Scale, Split, Writer
 from tbdiag.roles.convention import Convention, Tag, find_tag, recognise
 from tbdiag.roles.domain import find_domain
+from tbdiag.roles.histograms import read_histogram
 from tbdiag.roles.layers import order_layers
-from tbdiag.roles.reading import Reading, read_histogram, read_scalar
+from tbdiag.roles.reading import Reading, read_scalar
 from tbdiag.roles.vocabulary import NOISE, VOCABULARY
 from tbdiag.roles.words import split_word, subrun_split, tokenize
 

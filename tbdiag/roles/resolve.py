@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tbdiag.config import Config
-from tbdiag.errors import ConfigError
-from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Split
+from tbdiag.config import Config, parse_key
+from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals
 from tbdiag.roles.axes import align
 from tbdiag.roles.chance import find_chance
 from tbdiag.roles.choose import choose_mains, settle_counters, settle_losses, settle_scales, settle_splits
@@ -23,7 +22,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
         config: `Config.roles` (role key -> tag) and `Config.directions` (tag -> direction) override what was recognised.
 
     Raises:
-        ConfigError: a role key that does not exist, or a tag that only near matches of this run's have.
+        ConfigError: a role key that does not exist.
     """
     plan = make_plan(
         tuple((s.subrun, s.tag) for s in run.series.values()),
@@ -89,35 +88,6 @@ def _signal(d: Draft, series: Mapping[str, Series], run: Run) -> Signal:
         convention=d.convention,
         score=d.score,
         writer=d.writer,
-    )
-
-
-SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
-
-
-def parse_key(key: str) -> tuple[Role, Split | None]:
-    """Role and split that a key such as ``train_loss`` or ``lr`` names.
-
-    Raises:
-        ConfigError: there is no such key; the message names the near match.
-    """
-    text = key.strip().lower().replace("-", "_")
-    for split in SPLITS:
-        if text.startswith(split.value + "_"):
-            rest = text[len(split.value) + 1 :]
-            if rest in Role._value2member_map_:
-                return Role(rest), split
-    if text in Role._value2member_map_:
-        return Role(text), None
-    import difflib
-
-    known = [r.value for r in Role] + [
-        f"{s.value}_{r.value}" for s in SPLITS for r in (Role.LOSS, Role.METRIC, Role.REWARD, Role.CONFIDENCE)
-    ]
-    near = difflib.get_close_matches(text, known, n=1)
-    raise ConfigError(
-        f'unknown role "{key}"'
-        + (f': did you mean "{near[0]}"?' if near else ": role keys are train_loss, val_loss, val_metric, lr, grad_norm ...")
     )
 
 
