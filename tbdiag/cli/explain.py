@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,8 @@ from tbdiag.cli.output import write_result
 from tbdiag.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tbdiag.detectors._base import Detector
 
 
@@ -88,3 +90,15 @@ def describe(detector: Detector) -> dict[str, object]:
         "thresholds": {name: {"value": t.value, "why": t.why} for name, t in detector.thresholds.items()},
         "sections": detector.sections(),
     }
+
+
+_TOLD = ("What it means", "Why it matters", "How it is told", "Not to be confused with", "Limits", "Sources")
+
+
+def explain_findings(report: Mapping[str, Any]) -> dict[str, str]:
+    """Explanations, by id, of the findings of a plain report: what its HTML carries so that a reader without tbdiag understands it."""
+    from tbdiag.detectors import load_detectors
+
+    found = {f["id"] for run in report["runs"] for f in run["findings"]}
+    pages = {d.id: d for d in load_detectors() if d.id in found}
+    return {i: "\n\n".join(f"## {h}\n\n{t}" for h, t in d.sections().items() if h in _TOLD) for i, d in pages.items()}

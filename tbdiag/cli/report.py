@@ -59,13 +59,15 @@ def register(app: typer.Typer) -> None:
         quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No summary.")] = False,
     ) -> int:
         """Diagnose every run beneath LOGDIR and write one report."""
+        from tbdiag.cli.explain import explain_findings
         from tbdiag.config import load_config
         from tbdiag.render import render
 
         settings = load_config(Path(logdirs[0]), config, {"roles": role or (), "select": select or (), "ignore": ignore or ()})
         report = judge(logdirs, settings, verify=verify, quiet=quiet)
         target = output if output is not None else "tbdiag-report.html" if format is Format.HTML else "-"
-        written = write_result(render(report, format.value, show_paths=show_paths), target)
+        explanations = explain_findings(report.to_dict()) if format is Format.HTML else None
+        written = write_result(render(report, format.value, show_paths=show_paths, explanations=explanations), target)
         if not quiet:
             say_summary(report, written, to_stderr=written is None)
         if open_it and written is not None:

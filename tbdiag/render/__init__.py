@@ -1,1 +1,91 @@
-"""Report -> text of one format. Reads the report only."""
+"""Report -> text of one format. Reads the report only: a saved JSON or HTML report renders to the same bytes as the object.
+
+Formats: ``html`` (one file, complete without scripts), ``json`` (schema: ``docs/report.schema.json``), ``markdown`` (comment or job
+summary), ``text`` (terminal), ``junit`` (one suite a run, one case a check), ``github`` (workflow annotations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from tbdiag.errors import UsageError
+
+if TYPE_CHECKING:
+    from tbdiag.model import Report
+
+FORMATS = ("html", "json", "markdown", "text", "junit", "github")
+
+
+def render(
+    report: Report | Mapping[str, Any],
+    format: str,  # noqa: A002 - the public name
+    *,
+    show_paths: bool = False,
+    explanations: Mapping[str, str] | None = None,
+    **options: Any,
+) -> str:
+    """A report as text of one of the `FORMATS`.
+
+    Args:
+        report: the report or its plain dict (``Report.to_dict()``, `load_report`).
+        format: one of `FORMATS`.
+        show_paths: keep home directories, user and host names, which are left out otherwise.
+        explanations: documentation by finding id, which HTML reports carry for the findings that they hold.
+        options: ``markdown``: ``limit`` (characters), ``marker`` (name in the hidden first line), ``link`` (URL of the full
+            report); ``text``: ``colour``, ``width``; ``html``: ``limit`` (bytes).
+
+    Raises:
+        UsageError: the format is unknown.
+        ReportError: the dict is no report.
+    """
+    from tbdiag.render.prepare import prepare
+
+    if format not in FORMATS:
+        raise UsageError(f"unknown report format {format!r}: use one of {', '.join(FORMATS)}")
+    data = prepare(report, show_paths=show_paths)
+    if format == "html":
+        from tbdiag.render.html import render_html
+
+        return render_html(data, explanations=explanations or {}, **options)
+    if format == "json":
+        from tbdiag.render.strict_json import render_json
+
+        return render_json(data)
+    if format == "markdown":
+        from tbdiag.render.markdown import render_markdown
+
+        return render_markdown(data, **options)
+    if format == "junit":
+        from tbdiag.render.junit import render_junit
+
+        return render_junit(data)
+    if format == "github":
+        from tbdiag.render.github import render_github
+
+        return render_github(data)
+    from tbdiag.render.text import render_text
+
+    return render_text(data, **options)
+
+
+def render_notebook(report: Report | Mapping[str, Any]) -> str:
+    """The report as a fragment for a notebook's output cell: the whole page in a sandboxed frame."""
+    from tbdiag.render.notebook import render_frame
+
+    return render_frame(report)
+
+
+def load_report(path: str | PathLike[str]) -> dict[str, Any]:
+    """The plain dict of a JSON report, or of an HTML report, which carries its data.
+
+    Raises:
+        ReportError: the file cannot be read or holds no report.
+    """
+    from tbdiag.render.strict_json import load
+
+    return load(path)
+
+
+__all__ = ["FORMATS", "load_report", "render", "render_notebook"]

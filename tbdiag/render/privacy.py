@@ -1,0 +1,74 @@
+"""Takes host names, user names and home directories out of report data.
+
+Reports are attached to issues and pull requests; where a log lay and on whose machine it was written is nobody's business there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_ELIDED = "\u2026"
+
+# events.out.tfevents.<10 digits>.<host>[.<pid>.<n>][.v2]; hosts may hold dots, so everything up to the numeric tail goes
+_EVENT_FILE = re.compile(r"(events\.out\.tfevents\.\d{9,11})\.(?!\u2026)(?P<rest>[^\s/\\\"'<>|]+)")
+_EVENT_TAIL = re.compile(r"(?:\.\d+){0,3}(?:\.(?:v2|profile-empty))?$")
+# SummaryWriter's and the HF Trainer's default directory: Mar01_05-09-19_<host>[_comment]; a host name holds no underscore
+_DATED_RUN = re.compile(r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\d{2}_\d{2}-\d{2}-\d{2}_)(?!\u2026)[^\s/\\_\"'<>|]+")
+_HOME = re.compile(
+    r"(?:(?<=file://)|(?<![\w.~/]))/(?:home|Users|export/home|usr/home)/[^/\s\"'<>|]+(?=[/\s\"'<>|,;:)]|$)|(?<![\w./])/root(?=[/\s\"',;:)]|$)"
+)
+_WINDOWS_HOME = re.compile(r"(?<!\w)[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+[^\\/\s\"'<>|]+")
+_ACCOUNT = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*(?=:|\b)")
+_IDENTITY_KEYS = re.compile(r"(?:^|[/._-])(?:host|hostname|user|username|login|email|nodename|node_name|machine)$", re.IGNORECASE)
+_PATH_KEYS = frozenset({"path"})
+_NUMERIC = frozenset({"steps", "values", "quantiles", "zero", "epoch_steps", "numbers", "nonfinite"})
+
+
+def scrub_text(text: str) -> str:
+    """A text without home directories, accounts and the host part of event files and dated run directories."""
+    if "tfevents" in text:
+        text = _EVENT_FILE.sub(_without_host, text)
+    if "_" in text:
+        text = _DATED_RUN.sub(rf"\1{_ELIDED}", text)
+    if "/" in text or "\\" in text:
+        text = _WINDOWS_HOME.sub("~", _HOME.sub("~", text))
+    return _ACCOUNT.sub(_ELIDED, text) if "@" in text and not text.startswith("@") else text
+
+
+def scrub_path(path: str) -> str:
+    """A path as it may be shown: relative paths as they are, home directories as ``~``, others by their last two parts."""
+    path = scrub_text(path)
+    absolute = path.startswith(("/", "\\\\")) or re.match(r"[A-Za-z]:[\\/]", path)
+    if not absolute:
+        return path
+    parts = [p for p in re.split(r"[\\/]+", path) if p and not re.fullmatch(r"[A-Za-z]:", p)]
+    return "/".join([_ELIDED, *parts[-2:]]) if len(parts) > 2 else "/".join([_ELIDED, *parts[-1:]])
+
+
+def scrub(value: Any, key: str = "") -> Any:
+    """A copy of report data with `scrub_text` applied to every string and `scrub_path` to every path."""
+    if isinstance(value, str):
+        if key in _PATH_KEYS or (value.startswith(("/", "\\\\")) and key in {"file", "name"}):
+            return scrub_path(value)
+        return scrub_text(value)
+    if key in _NUMERIC:
+        return value
+    if isinstance(value, dict):
+        return {scrub_text(k): _ELIDED if _is_identity(k, v) else scrub(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [scrub(v, key) for v in value]
+    return value
+
+
+def _is_identity(key: str, value: Any) -> bool:
+    return isinstance(value, str) and bool(_IDENTITY_KEYS.search(key))
+
+
+def _without_host(match: re.Match[str]) -> str:
+    tail = _EVENT_TAIL.search(match["rest"])
+    # "0.0.0.0"-like rests and bare hosts: what looks like pid and counter stays
+    return f"{match[1]}.{_ELIDED}{tail[0] if tail and tail.start() else ''}"
+
+
+__all__ = ["scrub", "scrub_path", "scrub_text"]

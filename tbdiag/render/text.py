@@ -1,0 +1,138 @@
+"""Report -> text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from tbdiag.render import words
+from tbdiag.render.grouping import grouped_checks
+
+_COLOURS = {"error": "31", "warning": "33", "note": "36", "healthy": "32", "unclear": "2", "unreadable": "31"}
+_SIGNS = {"error": "\u2716", "warning": "\u25b2", "note": "\u25cb", "healthy": "\u2714", "unclear": "?", "unreadable": "\u2716"}
+BRIEF_RUNS = 12
+
+
+def render_text(report: dict[str, Any], *, colour: bool = False, brief: bool = False, width: int = 100) -> str:
+    """The report as text.
+
+    Args:
+        report: a prepared report.
+        colour: with ANSI colours.
+        brief: verdict, findings with onset and the next experiment only; of many runs one line each.
+        width: columns to wrap at.
+    """
+    view = words.visible_tree(report)
+    runs = view["runs"]
+    say = _Writer(colour, width)
+    if len(runs) != 1:
+        say.line(say.paint(words.report_title(view), "1"))
+        say.line()
+    for place, run in enumerate(runs):
+        if brief and len(runs) > 1:
+            if place == BRIEF_RUNS:
+                say.line(f"  and {words.plural(len(runs) - place, 'run')} more, in the report")
+                break
+            _row(run, say)
+            continue
+        _run(run, say, brief)
+        if place < len(runs) - 1:
+            say.line()
+    for problem in view["problems"]:
+        say.line(f"not read: {problem['file']}: {problem['message']}")
+    return "\n".join(say.lines) + "\n"
+
+
+class _Writer:
+    def __init__(self, colour: bool, width: int) -> None:
+        self.colour, self.width, self.lines = colour, max(40, width), list[str]()
+
+    def line(self, text: str = "") -> None:
+        self.lines.append(text.rstrip())
+
+    def wrap(self, text: str, indent: str = "  ", first: str | None = None) -> None:
+        head = indent if first is None else first
+        self.lines += textwrap.wrap(
+            text, self.width, initial_indent=head, subsequent_indent=indent if first is None else " " * len(first), break_on_hyphens=False
+        ) or [head.rstrip()]
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
+
+    def sign(self, kind: str) -> str:
+        return self.paint(_SIGNS.get(kind, "?"), _COLOURS.get(kind, "2"))
+
+
+def _row(run: Mapping[str, Any], say: _Writer) -> None:
+    say.line(f"{say.sign(words.worst(run))} {words.run_title(run)}")
+
+
+def _run(run: Mapping[str, Any], say: _Writer, brief: bool) -> None:
+    say.line(f"{say.sign(words.worst(run))} {say.paint(words.run_title(run), '1')}")
+    say.wrap(words.what_was_read(run))
+    for issue in run["read_issues"]:
+        if issue.get("damage"):
+            say.wrap(f"lost: {issue['message']}")
+    heads = words.heads(run)
+    if heads:
+        say.line()
+    for finding in heads:
+        _finding(run, finding, say, brief)
+    chosen = run["next_experiment"]
+    if chosen:
+        say.line()
+        say.line(say.paint("Next experiment", "1"))
+        say.wrap(chosen["action"])
+        if chosen.get("success_rule"):
+            say.wrap(f"Success when: {chosen['success_rule']}")
+        if chosen.get("command"):
+            say.line(f"  Check it with: {chosen['command']}")
+    if brief:
+        return
+    if run["note"]:
+        say.line()
+        say.line(say.paint("Note", "1"))
+        for key, value in run["note"].items():
+            say.wrap(f"{key.replace('_', ' ').capitalize()}: {value}")
+    if run["checks"]:
+        say.line()
+        say.line(say.paint("Checks", "1"))
+        for word, ids, why in grouped_checks(run):
+            say.wrap(f"{word}{f' ({why})' if why else ''}: {ids}")
+    absent = [m for m in run["missing_evidence"] if not m["present"]]
+    if absent:
+        say.line()
+        say.line(say.paint("Missing evidence", "1"))
+        for m in absent:
+            say.wrap(f"{m['title']}: {m['why']}")
+    kept = [i for i in run["read_issues"] if not i.get("damage")]
+    if kept:
+        say.line()
+        say.line(say.paint("What reading found", "1"))
+        for issue in kept:
+            say.wrap(f"{issue['kind']}: {issue['message']}")
+
+
+def _finding(run: Mapping[str, Any], finding: Mapping[str, Any], say: _Writer, brief: bool) -> None:
+    onset = f", onset {words.interval(finding['onset'])}" if finding["onset"] else ""
+    mark = say.paint(f"{finding['severity']}", _COLOURS.get(finding["severity"], "0"))
+    say.wrap(finding["title"], first=f"{_SIGNS.get(finding['severity'], '?')} ")
+    say.line(f"    {mark} {finding['id']}{onset}, confidence {round(100 * finding['confidence'])} %")
+    followers = words.consequences(run, finding)
+    if not brief:
+        for evidence in finding["evidence"]:
+            say.wrap(evidence["statement"], indent="    ")
+        if finding["causes"]:
+            say.wrap("Likely causes: " + "; ".join(c["text"] for c in finding["causes"]), indent="    ")
+        if finding["first_check"]:
+            say.wrap(f"First check: {finding['first_check']}", indent="    ")
+        if finding["first_action"]:
+            say.wrap(f"First action: {finding['first_action']}", indent="    ")
+        if finding["success_rule"]:
+            say.wrap(f"Success rule: {finding['success_rule']['sentence']}", indent="    ")
+    if followers:
+        say.wrap(f"also explains: {', '.join(f['id'] for f in followers)}", indent="    ")
+
+
+__all__ = ["render_text"]
