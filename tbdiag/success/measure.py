@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tbdiag.features import CurveFacts
 from tbdiag.features.statistics import LOG_STATISTICS, STATISTICS
 from tbdiag.model import Predicate, Role, Window
 from tbdiag.success.parse import LOG_ROLE, SERIES_ROLE
+from tbdiag.success.stored import StoredFeatures
 from tbdiag.success.syntax import Quantity
 
 if TYPE_CHECKING:
-    from tbdiag.features import CurveFacts, Features
+    from tbdiag.features import Features
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def take(features: Features, what: Quantity) -> Taken:
 def take_all(features: Features, what: Quantity) -> tuple[Taken, ...]:
     """A quantity of every series that stands for its role; at least one, which says why where there is none."""
     if what.role == LOG_ROLE:
-        return (_finite(LOG_STATISTICS[what.statistic](features, what.argument), what.statistic),)
+        return (_of_log(features, what),)
     found = tuple(_of_curve(c, what) for c in curves_of(features, what.role, what.tag))
     return found or (_absent(what),)
 
@@ -63,7 +65,16 @@ def _absent(what: Quantity) -> Taken:
     return Taken(None, f"{what.role} was not logged" + (f" under the tag {what.tag}" if what.tag is not None else ""))
 
 
+def _of_log(features: Features, what: Quantity) -> Taken:
+    if isinstance(features, StoredFeatures):
+        value = features.log_values.get(what.statistic)
+        return Taken(None, f"the report does not keep {what.statistic} of the log") if value is None else Taken(value)
+    return _finite(LOG_STATISTICS[what.statistic](features, what.argument), what.statistic)
+
+
 def _of_curve(curve: CurveFacts, what: Quantity) -> Taken:
+    if what.statistic == "points" and what.window is None:
+        return Taken(float(curve.total - curve.bad_step.size), sigma=curve.sigma)  # a stored curve holds fewer than it counts
     part = cut_window(curve, what.window)
     if part.n == 0 and what.statistic not in ("points", "nonfinite"):
         where = "" if what.window is None else " in the rule's window"
@@ -96,8 +107,8 @@ def cut_window(curve: CurveFacts, window: Window | None) -> CurveFacts:
     low, high = _bounds(curve, window)
     keep = (curve.step >= low) & (curve.step <= high)
     bad = (curve.bad_step >= low) & (curve.bad_step <= high)
-    return replace(
-        curve,
+    return CurveFacts(
+        signal=curve.signal,
         step=curve.step[keep],
         wall_time=curve.wall_time[keep],
         value=curve.value[keep],

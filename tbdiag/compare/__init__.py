@@ -1,0 +1,1 @@
+"""Two or more sides of runs -> what differs, with uncertainty."""

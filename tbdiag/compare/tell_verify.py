@@ -1,0 +1,96 @@
+"""What `verify` found, as a document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tbdiag.compare.document import Document, Heading, Table, render_document
+
+ORDER = ("not-fixed", "overshot", "cannot-tell", "improved", "fixed")
+WORDS = {"not-fixed": "not fixed", "cannot-tell": "cannot tell"}
+
+
+def verify_document(data: dict[str, Any]) -> Document:
+    """The document of a verification (its ``to_dict()``): verdicts first, then every rule with its numbers side by side."""
+    document = Document(verdict_line(data))
+    document.add(f"Earlier: {data['previous']}. Next: {data['next']}.")
+    rows = tuple((WORDS.get(f["verdict"], f["verdict"]), f["severity"], f["id"], f["run"] or "-", f["reason"]) for f in data["findings"])
+    document.add(Table(("verdict", "severity", "finding", "run", "why"), rows))
+    if not rows:
+        document.add("The earlier report has no findings: there is nothing to verify.")
+    for f in data["findings"]:
+        _tell_finding(document, f)
+    if data["new"]:
+        document.add(Heading("New findings"))
+        document.add(
+            Table(("severity", "finding", "run", "what"), tuple((n["severity"], n["id"], n["run"], n["title"]) for n in data["new"]))
+        )
+    if data["changed"]:
+        document.add(Heading("What changed between the runs"))
+        rows = tuple((c["key"], number(c["before"]), number(c["after"]), c["run"], _source(c)) for c in data["changed"])
+        document.add(Table(("setting", "before", "after", "run", "seen in"), rows))
+    for c in data["confounded"]:
+        document.add(f"One fix at a time: {c['message']}.")
+    if data["own_rules"]:
+        document.add(Heading("Your own rules"))
+        rows = tuple((WORDS.get(r["status"], r["status"]), r["name"], r["run"], r["rule"], r["reason"]) for r in data["own_rules"])
+        document.add(Table(("verdict", "name", "run", "rule", "why"), rows))
+    if data["unmatched"]:
+        document.add("No next run was matched with: " + ", ".join(data["unmatched"]) + ".")
+    return document
+
+
+def verdict_line(data: dict[str, Any]) -> str:
+    """One line: ``2 fixed, 1 not fixed; 1 new error``. Notes are counted apart."""
+    counts = Counter(f["verdict"] for f in data["findings"] if f["severity"] != "note")
+    parts = [f"{counts[v]} {WORDS.get(v, v)}" for v in ORDER if counts[v]]
+    notes = sum(f["severity"] == "note" for f in data["findings"])
+    if notes:
+        parts.append(f"{notes} note{'s' * (notes != 1)}")
+    line = ", ".join(parts) or "nothing to verify"
+    for severity in ("error", "warning"):
+        n = sum(f["severity"] == severity for f in data["new"])
+        if n:
+            line += f"; {n} new {severity}{'s' * (n != 1)}"
+    failed = sum(r["status"] == "failed" for r in data["own_rules"])
+    return line + (f"; {failed} of your own rules failed" if failed else "")
+
+
+def _tell_finding(document: Document, f: dict[str, Any]) -> None:
+    document.add(Heading(f"{f['id']}: {WORDS.get(f['verdict'], f['verdict'])}", 3))
+    document.add(f"{f['title']} (earlier run {f['previous_run']}).")
+    document.add(f"Success rule: {f['sentence']}")
+    rows = tuple(
+        (WORDS.get(r["status"], r["status"]), r["text"], number(r["earlier"]), number(r["value"]), number(r["limit"])) for r in f["rules"]
+    )
+    document.add(Table(("", "condition", "earlier run", "this run", "limit"), rows))
+    document.add(f"{f['reason'][:1].upper()}{f['reason'][1:]}.")
+    if f["rate_between"] is not None:
+        document.add(f"Next: the same change with a learning rate of {f['rate_between']:.2g}.")
+    elif f["next_rung"]:
+        document.add(f"Next rung of the ladder: {f['next_rung'].rstrip('.')}.")
+    elif f["verdict"] == "not-fixed":
+        document.add("The ladder of this finding has ended: run the tiny overfit test, then question the data and the model.")
+
+
+def _source(change: dict[str, Any]) -> str:
+    return str(change["source"]) + (
+        "" if change["relevant"] or change["source"] == "told by one run only" else ", no change of the experiment"
+    )
+
+
+def number(value: Any) -> str:
+    """A number for people; "-" where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def render_verify(data: dict[str, Any], format: str) -> str:  # noqa: A002 - the public name
+    """A verification's data as ``text``, ``json``, ``markdown`` or ``html``."""
+    if format == "json":
+        import json
+
+        return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return render_document(verify_document(data), format)
