@@ -1,0 +1,275 @@
+"""``tbdiag compare``: what differs between two sides, how sure that is, and a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tbdiag.compare.changes import Change, find_changes, say_changes
+from tbdiag.compare.groups import Group, make_groups
+from tbdiag.compare.inference import Estimate, compare_one_to_seeds, compare_seeds, compare_singles
+from tbdiag.compare.sides import Side, SideRun, load_side
+from tbdiag.features import CurveFacts
+from tbdiag.model import Direction
+from tbdiag.model.report import to_plain
+
+if TYPE_CHECKING:
+    from tbdiag.config import Config
+
+HEADLINES = ("val_metric", "val_loss", "test_metric", "test_loss", "val_reward", "reward", "train_reward", "train_metric", "train_loss")
+"""Which measure decides: the first of these that both sides logged under the same tag."""
+ROLES = (*HEADLINES, "grad_norm", "throughput", "step_time", "memory", "val_confidence", "val_calibration_error")
+BETTER, WORSE, NONE = "better", "worse", "no evidence of a difference"
+SEVERITIES = ("error", "warning", "note")
+
+LOSS_ALLOWANCE = 0.06
+RANGE_ALLOWANCE = 0.03
+METRIC_ALLOWANCE = 0.012
+"""Standard deviation that another seed alone is granted where a side has one run only: of a loss relative to its level or to its
+improvement, and of a metric between 0 and 1. Calibrated on real seed pairs of eight small tasks (``docs/success-rate.md``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One role compared; values are means over the runs of a side, `verdict` follows the role's direction."""
+
+    role: str
+    tag: str
+    statistic: str
+    base: float
+    head: float
+    estimate: Estimate
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """When each side reached the base's best: steps and seconds since the run began, None where it never did."""
+
+    role: str
+    level: float
+    base_steps: float | None
+    head_steps: float | None
+    base_seconds: float | None
+    head_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupResult:
+    """The comparison of one group of runs."""
+
+    group: Group
+    verdict: str
+    why: str
+    headline: Difference | None
+    differences: tuple[Difference, ...]
+    reach: Reach | None
+    findings: Mapping[str, tuple[Mapping[str, Any], ...]]
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """One head side against the base."""
+
+    base: Side
+    head: Side
+    groups: tuple[GroupResult, ...]
+    unmatched: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Worse if any group is, else better if any is, else no evidence."""
+        verdicts = {g.verdict for g in self.groups}
+        return WORSE if WORSE in verdicts else BETTER if BETTER in verdicts else NONE
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain data for strict JSON."""
+        data: dict[str, Any] = to_plain(
+            {
+                "base": self.base.label,
+                "head": self.head.label,
+                "verdict": self.verdict,
+                "groups": [_group_dict(g) for g in self.groups],
+                "unmatched": list(self.unmatched),
+            }
+        )
+        return data
+
+
+def compare(
+    base: str, heads: Sequence[str], config: Config | None = None, *, match: Sequence[str] = (), seeds: bool = False
+) -> list[Comparison]:
+    """Compare logdirs or reports with a base, each head by itself.
+
+    Raises:
+        LogdirError, ReportError, UsageError: a side cannot be read, or a pair names no run.
+    """
+    first = load_side(base, config)
+    return [compare_sides(first, load_side(head, config), match=match, seeds=seeds) for head in heads]
+
+
+def compare_sides(base: Side, head: Side, *, match: Sequence[str] = (), seeds: bool = False) -> Comparison:
+    """`compare` on sides that were read already."""
+    groups, lonely = make_groups(base, head, match, seeds=seeds)
+    return Comparison(base, head, tuple(compare_group(g) for g in groups), tuple(lonely))
+
+
+def compare_group(group: Group) -> GroupResult:
+    """Compare the runs of one group."""
+    differences = tuple(d for role in ROLES if (d := compare_role(role, group)) is not None)
+    headline = next((d for role in HEADLINES for d in differences if d.role == role), None)
+    broken_base, broken_head = (_broken(side) for side in (group.base, group.head))
+    if broken_head and not broken_base:
+        verdict, why = WORSE, broken_head
+    elif broken_base and not broken_head:
+        verdict, why = BETTER, f"the base broke ({broken_base}), the head did not"
+    elif headline is None:
+        verdict, why = NONE, "no loss, metric or reward was logged under the same tag on both sides"
+    else:
+        verdict, why = headline.verdict, _why(headline)
+    changes = tuple(find_changes(group.base[0], group.head[0]))
+    return GroupResult(group, verdict, why, headline, differences, _reach(headline, group), compare_findings(group), changes)
+
+
+def compare_role(role: str, group: Group) -> Difference | None:
+    """One role compared over the runs of a group; None where a side lacks it, or it goes by another tag."""
+    base, head = _curves(role, group.base), _curves(role, group.head)
+    if not base or not head or base[0].name != head[0].name:
+        return None
+    directed = base[0].signal.direction is not Direction.NONE
+    statistic = "best" if directed else "end"
+    x, y = (np.array([getattr(c, statistic) for c in side]) for side in (base, head))
+    noise_of = [_standard_error(c, statistic) for c in (*base, *head)]
+    noise = float(np.median(noise_of))
+    if x.size > 1 and y.size > 1:
+        estimate = compare_seeds(x, y, noise)
+    elif x.size > 1 or y.size > 1:
+        one, many = (float(y[0]), x) if x.size > 1 else (float(x[0]), y)
+        estimate = compare_one_to_seeds(one, many, noise, one_is_head=x.size > 1)
+    else:
+        both = math.hypot(*noise_of)
+        estimate = compare_singles(float(x[0]), float(y[0]), both, max(seed_allowance(base[0]), seed_allowance(head[0])))
+    verdict = NONE
+    if estimate.different and directed:
+        verdict = BETTER if base[0].sign * estimate.difference < 0 else WORSE
+    elif estimate.different:
+        verdict = "higher" if estimate.difference > 0 else "lower"
+    return Difference(role, base[0].name, statistic, float(x.mean()), float(y.mean()), estimate, verdict)
+
+
+def seed_allowance(curve: CurveFacts) -> float:
+    """Standard deviation of the best value that another seed alone is granted, for single runs."""
+    improved = abs(curve.first_cost - curve.best_cost)
+    if _is_share(curve):
+        granularity = math.sqrt(max(curve.best * (1 - curve.best), 0.0)) * 0.02
+        return max(METRIC_ALLOWANCE, granularity, RANGE_ALLOWANCE * improved * 0.5)
+    return max(LOSS_ALLOWANCE * abs(curve.best), RANGE_ALLOWANCE * improved)
+
+
+def _is_share(curve: CurveFacts) -> bool:
+    return curve.signal.direction is Direction.HIGHER and float(curve.value.min()) >= 0 and float(curve.value.max()) <= 1
+
+
+def _standard_error(curve: CurveFacts, statistic: str) -> float:
+    """Standard error of a smoothed value: the noise over the effective number of points that the median looks at."""
+    points = 5.0 if statistic == "best" else float(curve.tail_points)
+    if curve.n < 10:
+        points = 1.0
+    r1 = curve.noise.r1
+    independent = max(points * (1 - r1) / (1 + r1), 1.0)
+    return 1.25 * curve.sigma / math.sqrt(independent)
+
+
+def _curves(role: str, runs: Sequence[SideRun]) -> list[CurveFacts]:
+    found = [run.features.curve(role) for run in runs]
+    return [c for c in found if c is not None and c.n]
+
+
+def _broken(runs: Sequence[SideRun]) -> str:
+    """Why a side's runs broke (most of them ended in NaN or Inf), or empty."""
+    why = []
+    for run in runs:
+        curve = run.features.curve("train_loss") or run.features.curve("val_loss")
+        if curve is not None and curve.bad_step.size and (not curve.n or curve.bad_step[-1] > curve.step[-1]):
+            why.append(f"{curve.name} of {run.name} is not finite from step {int(curve.bad_step[0]):,} to its end")
+    return why[0] if len(why) * 2 > len(runs) else ""
+
+
+def _why(d: Difference) -> str:
+    e = d.estimate
+    return f"{d.statistic} {d.role} {d.base:.4g} -> {d.head:.4g} ({e.difference:+.3g}, 95 % interval {e.low:+.3g} to {e.high:+.3g}; {e.method})"
+
+
+def _reach(headline: Difference | None, group: Group) -> Reach | None:
+    if headline is None:
+        return None
+    base, head = _curves(headline.role, group.base), _curves(headline.role, group.head)
+    if headline.statistic != "best":
+        return None
+    when = [[_first_at(c, headline.base) for c in side] for side in (base, head)]
+    steps = [_middle([w[0] for w in side]) for side in when]
+    seconds = [_middle([w[1] for w in side]) for side in when]
+    return Reach(headline.role, headline.base, steps[0], steps[1], seconds[0], seconds[1])
+
+
+def _first_at(curve: CurveFacts, level: float) -> tuple[float, float]:
+    there = np.flatnonzero(curve.smooth <= curve.sign * level + 1e-9 * abs(level))
+    if not there.size:
+        return math.inf, math.inf
+    i = int(there[0])
+    return float(curve.step[i] - curve.step[0]), float(curve.wall_time[i] - curve.wall_time[0])
+
+
+def _middle(values: list[float]) -> float | None:
+    known = sorted(math.inf if math.isnan(v) else v for v in values)
+    if not known:
+        return None
+    value = known[len(known) // 2]
+    return value if math.isfinite(value) else None
+
+
+def compare_findings(group: Group) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Findings that are new, fixed, worse or unchanged; with several seeds a finding counts where at least half of the runs have it."""
+    base, head = _common(group.base), _common(group.head)
+
+    def pick(ids: Sequence[str], side: Mapping[str, Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+        return tuple(sorted((side[i] for i in ids), key=lambda f: (SEVERITIES.index(f["severity"]), f["id"])))
+
+    both = [i for i in head if i in base]
+    worse = [i for i in both if SEVERITIES.index(head[i]["severity"]) < SEVERITIES.index(base[i]["severity"])]
+    return {
+        "new": pick([i for i in head if i not in base], head),
+        "fixed": pick([i for i in base if i not in head], base),
+        "worse": pick(worse, head),
+        "unchanged": pick([i for i in both if i not in worse], head),
+    }
+
+
+def _common(runs: Sequence[SideRun]) -> dict[str, Mapping[str, Any]]:
+    seen: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        for finding in run.findings:
+            seen.setdefault(finding["id"], []).append(finding)
+    return {i: min(many, key=lambda f: SEVERITIES.index(f["severity"])) for i, many in seen.items() if 2 * len(many) >= len(runs)}
+
+
+def _group_dict(result: GroupResult) -> dict[str, Any]:
+    keep = ("id", "severity", "title", "fingerprint", "caused_by")
+    return {
+        "name": result.group.name,
+        "base_runs": [run.name for run in result.group.base],
+        "head_runs": [run.name for run in result.group.head],
+        "verdict": result.verdict,
+        "why": result.why,
+        "headline": result.headline,
+        "differences": result.differences,
+        "reach": result.reach,
+        "findings": {kind: [{k: f.get(k) for k in keep} for f in many] for kind, many in result.findings.items()},
+        "changed": result.changes,
+        "confounded": say_changes(list(result.changes)),
+    }
