@@ -68,8 +68,8 @@ def _tell_group(document: Document, comparison: Comparison, result: GroupResult)
     if same:
         document.add("Findings unchanged: " + ", ".join(same) + ".")
     if result.changes:
-        rows = tuple((c.key, number(c.before), number(c.after), c.source) for c in result.changes)
-        document.add(Table(("setting", comparison.base.label, comparison.head.label, "seen in"), rows))
+        settings = tuple((c.key, number(c.before), number(c.after), c.source) for c in result.changes)
+        document.add(Table(("setting", comparison.base.label, comparison.head.label, "seen in"), settings))
     for role in DRAWN:
         curves = [[c for run in side if (c := run.features.curve(role)) is not None] for side in (group.base, group.head)]
         svg = draw_curves(curves[0], curves[1], f"{role} of {comparison.base.label} and {comparison.head.label}")
