@@ -28,7 +28,7 @@ _MARKER = re.compile(r"<!-- tbdiag:[^\n]*? -->")
 _VERDICT = re.compile(r"<!-- tbdiag-verdict: ([^\n]*?) -->")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API did not take a request; `status` is the HTTP status, or 0 where nothing answered."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] | No
     api = env.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
     try:
         done = post(api, repository, number, token, body)
-    except Refused as error:
+    except RefusedError as error:
         if error.status in (401, 403, 404):
             return _say(f"the token may not comment (HTTP {error.status}, as for pull requests from forks): the summary alone was written")
         return _say(f"the comment was not written ({error}): the summary alone was written")
@@ -85,7 +85,7 @@ def post(api: str, repository: str, number: int, token: str, body: str) -> str:
     """Create or update the comment whose marker is the body's; ``"created"`` or ``"updated"``.
 
     Raises:
-        Refused: the API did not take it.
+        RefusedError: the API did not take it.
     """
     marker = _MARKER.search(body)
     place = f"{api}/repos/{urllib.parse.quote(repository)}/issues"
@@ -131,9 +131,9 @@ def _call(method: str, url: str, token: str, data: object = None) -> Any:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
-        raise Refused(error.code, f"HTTP {error.code} from {method} {urllib.parse.urlsplit(url).path}") from None
+        raise RefusedError(error.code, f"HTTP {error.code} from {method} {urllib.parse.urlsplit(url).path}") from None
     except (OSError, ValueError) as error:
-        raise Refused(0, f"{method} {urllib.parse.urlsplit(url).path}: {error}") from None
+        raise RefusedError(0, f"{method} {urllib.parse.urlsplit(url).path}: {error}") from None
 
 
 def _say(text: str, code: int = 0) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tbdiag.compare.document import clean, escape_markdown
 from tbdiag.compare.judge import GroupResult
 from tbdiag.compare.tell_compare import tell_reach
 from tbdiag.compare.tell_verify import WORDS, number
-from tbdiag.pr.review import Placed, Review
+from tbdiag.pr.review import Review
 
 BUDGET = 60_000
 """Characters of a comment; GitHub takes 65,536 and refuses the rest."""
@@ -80,33 +80,17 @@ def _counts(result: Review) -> str:
 
 def _body(result: Review, severities: tuple[str, ...]) -> list[str]:
     lines: list[str] = []
-    _list(lines, result, "new", "New", severities, _tell_new)
-    _list(lines, result, "worse", "Worse", severities, _tell_new)
-    _list(lines, result, "fixed", "No longer found", severities, _tell_short)
-    _list(lines, result, "unchanged", "As before", severities, _tell_short)
+    for kind, title in (("new", "New"), ("worse", "Worse"), ("fixed", "No longer found"), ("unchanged", "As before")):
+        placed = [(run, f) for run, f in result.findings(kind) if f["severity"] in severities and not f.get("caused_by")]
+        tell = _tell_new if kind in ("new", "worse") else _tell_short
+        told = [line for run, finding in placed for line in tell(run, finding)]
+        lines += [f"**{title}**", "", *told, ""] if told else []
     if result.verification is not None and result.verification.findings:
         lines += _rules(result, severities)
     if result.comparison is not None:
         for group in result.comparison.groups:
             lines += _measures(group, result)
     return lines
-
-
-def _list(
-    lines: list[str],
-    result: Review,
-    kind: str,
-    title: str,
-    severities: tuple[str, ...],
-    tell: Callable[[str, Mapping[str, Any]], list[str]],
-) -> None:
-    placed: list[Placed] = [(run, f) for run, f in result.findings(kind) if f["severity"] in severities and not f.get("caused_by")]
-    if not placed:
-        return
-    lines += [f"**{title}**", ""]
-    for run, finding in placed:
-        lines += tell(run, finding)
-    lines.append("")
 
 
 def _tell_new(run: str, finding: Mapping[str, Any]) -> list[str]:
@@ -130,8 +114,7 @@ def _rules(result: Review, severities: tuple[str, ...]) -> list[str]:
     if not rows:
         return []
     out = ["<details><summary>Success rules of the base's findings</summary>", "", "| finding | verdict | why |", "|---|---|---|"]
-    for v in rows:
-        out.append(f"| {escape_markdown(v.finding['id'])} | {WORDS.get(v.verdict, v.verdict)} | {escape_markdown(v.reason)} |")
+    out += [f"| {escape_markdown(v.finding['id'])} | {WORDS.get(v.verdict, v.verdict)} | {escape_markdown(v.reason)} |" for v in rows]
     out += ["", "</details>", ""]
     return [*out, *(f"One fix at a time: {escape_markdown(text)}." for _, text in result.verification.confounded)]
 
