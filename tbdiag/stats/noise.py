@@ -2,6 +2,7 @@
 
 Formulas and their calibration: the scale of the differences, corrected for lag-1 autocorrelation
 (``sigma = MAD(diff) / sqrt(2 (1 - r1))``, exact for AR(1) noise), with a floor at ``quantum / sqrt(12)`` for rounded values.
+Long series are looked at through eight contiguous windows, so the cost is bounded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ Float64 = npt.NDArray[np.float64]
 
 MAD_TO_SD = 1.482602218505602
 """1 / Phi^-1(3/4): turns a median absolute deviation into a standard deviation of Gaussian noise."""
+
+WINDOWS, WINDOW_POINTS = 8, 256
+"""Series longer than the product are sampled in so many contiguous windows of so many points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,23 @@ class Noise:
     n_eff: float
 
 
+def median(values: Float64) -> float:
+    """Median of a float64 array ``[n]``, faster than `np.median` for the short arrays of one curve; NaN if empty."""
+    n = values.size
+    if not n:
+        return float("nan")
+    k = n // 2
+    if n % 2:
+        return float(np.partition(values, k)[k])
+    pair = np.partition(values, (k - 1, k))
+    return 0.5 * (float(pair[k - 1]) + float(pair[k]))
+
+
 def mad(values: Float64) -> float:
     """Median absolute deviation from the median, scaled to a standard deviation; 0 for an empty array."""
     if not values.size:
         return 0.0
-    return float(np.median(np.abs(values - np.median(values)))) * MAD_TO_SD
+    return median(np.abs(values - median(values))) * MAD_TO_SD
 
 
 def running_median(values: Float64, width: int) -> Float64:
@@ -50,11 +66,21 @@ def running_median(values: Float64, width: int) -> Float64:
         return values.astype(np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(values, width)
     out = np.empty(n)
-    out[half : n - half] = np.median(windows, axis=1)
+    if width == 5:  # a sorting network is several times faster than partitioning every window
+        out[half : n - half] = _median_of_five(*windows.T)
+    else:
+        out[half : n - half] = np.partition(windows, half, axis=1)[:, half]
     for i in range(half):
-        out[i] = np.median(values[: 2 * i + 1])
-        out[n - 1 - i] = np.median(values[n - 1 - 2 * i :])
+        out[i] = median(values[: 2 * i + 1])
+        out[n - 1 - i] = median(values[n - 1 - 2 * i :])
     return out
+
+
+def _median_of_five(a: Float64, b: Float64, c: Float64, d: Float64, e: Float64) -> Float64:
+    f = np.maximum(np.minimum(a, b), np.minimum(c, d))
+    g = np.minimum(np.maximum(a, b), np.maximum(c, d))
+    low, high = np.minimum(f, g), np.maximum(f, g)
+    return np.asarray(np.maximum(low, np.minimum(high, e)))
 
 
 def find_quantum(values: Float64) -> float:
@@ -76,26 +102,36 @@ def find_quantum(values: Float64) -> float:
 
 
 def estimate_noise(values: Float64) -> Noise:
-    """Noise of a finite series float64 ``[n]`` in order of its steps; sigma 0 for fewer than three points."""
+    """Noise of a finite series float64 ``[n]`` in order of its steps; sigma 0 for fewer than three points.
+
+    The relative standard deviation of the estimate is about 55 % at six points, 30 % at twenty, 10 % at two hundred (simulated).
+    """
     n = values.size
     if n < 3:
         return Noise(0.0, 0.0, 0.0, float(n))
-    quantum = find_quantum(values)
-    if n >= 8:
-        second = np.diff(values, 2)
-        first = np.diff(values)
-        detrended = values - running_median(values, max(5, min(n // 5, 51)))
-        r1 = _lag1(detrended)
-        by_first = mad(first) / np.sqrt(2 * (1 - r1))
-        by_second = mad(second) / np.sqrt(2 * (1 - r1) * (3 - r1))
-        # A steep trend inflates first differences only; second differences see a straight line as nothing.
-        sigma = min(by_first, by_second * 1.25) if by_second > 0 else by_first
+    quantum = find_quantum(values if n <= 512 else values[:: n // 256])
+    if n > WINDOWS * WINDOW_POINTS:
+        starts = np.linspace(0, n - WINDOW_POINTS, WINDOWS).astype(int)
+        parts = [_scale(values[a : a + WINDOW_POINTS]) for a in starts]
+        sigma, r1 = median(np.array([p[0] for p in parts])), median(np.array([p[1] for p in parts]))
     else:
-        r1 = 0.0
-        second = np.diff(values, 2)
-        sigma = float(np.median(np.abs(second))) * MAD_TO_SD / np.sqrt(6.0) if second.size else 0.0
+        sigma, r1 = _scale(values)
     sigma = max(float(sigma), quantum / np.sqrt(12.0))
     return Noise(sigma, r1, quantum, n * (1 - r1) / (1 + r1))
+
+
+def _scale(values: Float64) -> tuple[float, float]:
+    """Standard deviation and lag-1 autocorrelation of the noise of a short series."""
+    n = values.size
+    second = np.diff(values, 2)
+    if n < 8:
+        return float(np.median(np.abs(second))) * MAD_TO_SD / np.sqrt(6.0), 0.0
+    detrended = values - running_median(values, max(5, min(n // 5, 51)))
+    r1 = _lag1(detrended)
+    by_first = mad(np.diff(values)) / np.sqrt(2 * (1 - r1))
+    by_second = mad(second) / np.sqrt(2 * (1 - r1) * (3 - r1))
+    # A steep trend inflates first differences only; second differences see a straight line as nothing.
+    return (min(by_first, by_second * 1.25) if by_second > 0 else by_first), r1
 
 
 def _lag1(residual: Float64) -> float:

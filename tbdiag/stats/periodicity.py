@@ -1,0 +1,86 @@
+"""Patterns that repeat with a known period: folding at the period's boundaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.stats.noise import mad, median
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A series folded at period boundaries.
+
+    Attributes:
+        jumps: float64 ``[b]``, change of level across each boundary (mean after minus mean before).
+        jump, error: median of the jumps and its standard error.
+        share: share of boundaries whose jump has the sign of `jump`.
+        inner: median change within a period (mean of its last part minus mean of its first part).
+        explained: share of the variance of the detrended series that the mean period explains, corrected for chance.
+    """
+
+    jumps: Float64
+    jump: float
+    error: float
+    share: float
+    inner: float
+    explained: float
+
+
+def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) -> Fold | None:
+    """Fold a series at `boundaries` (the first step of each period); None with fewer than three periods of five points.
+
+    `part` is the share of a period before and after a boundary that makes up its level.
+    """
+    cut = np.unique(np.searchsorted(step, boundaries))
+    cut = cut[(cut > 0) & (cut < values.size)]
+    edges = np.concatenate(([0], cut, [values.size]))
+    lengths = np.diff(edges)
+    keep = int(np.median(lengths)) if lengths.size else 0
+    if cut.size < 2 or keep < 5:
+        return None
+    k = max(1, round(part * keep))
+    before = np.array([values[max(c - k, 0) : c].mean() for c in cut])
+    after = np.array([values[c : c + k].mean() for c in cut])
+    jumps = after - before
+    full = [(a, b) for a, b in pairwise(edges) if b - a >= max(2 * k, keep // 2)]
+    inner = np.array([values[b - k : b].mean() - values[a : a + k].mean() for a, b in full])
+    middle = median(jumps)
+    return Fold(
+        jumps=jumps,
+        jump=middle,
+        error=1.253 * mad(jumps) / float(np.sqrt(jumps.size)),
+        share=float(np.mean(np.sign(jumps) == np.sign(middle))),
+        inner=median(inner) if inner.size else 0.0,
+        explained=_explained(values, full, keep),
+    )
+
+
+def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: int = 10) -> float:
+    """Share of variance that the phase explains, after each period's own straight level (mean) and the trend are taken off."""
+    bins = min(bins, keep)
+    if len(full) < 3 or bins < 3:
+        return 0.0
+    rows = []
+    for a, b in full:
+        edges = np.linspace(a, b, bins + 1).astype(int)
+        rows.append(np.add.reduceat(values[a:b], edges[:-1] - a) / np.maximum(np.diff(edges), 1))
+    table = np.array(rows)
+    # The trend across one period is what neighbouring periods differ by; take it off as a straight line through each row.
+    trend = np.gradient(table.mean(axis=1)) if table.shape[0] > 1 else np.zeros(1)
+    ramp = np.linspace(-0.5, 0.5, bins)
+    table = table - table.mean(axis=1, keepdims=True) - trend[:, None] * ramp[None, :]
+    total = float(np.sum(table**2))
+    if total <= 0:
+        return 0.0
+    m = table.shape[0]
+    between = m * float(np.sum(table.mean(axis=0) ** 2))
+    r2 = between / total
+    return float(max(0.0, 1 - (1 - r2) * m / (m - 1)))

@@ -1,0 +1,65 @@
+"""Isolated jumps that come back, told from heavy-tailed noise.
+
+The residual against a running median (21 points) is measured in robust standard deviations. A spike must exceed 8 of them and also
+what the series' own upper tail, extrapolated exponentially from its 90 % quantile, would exceed 0.01 times in the whole series.
+Calibration (`benchmarks/false_alarms.py`): Gaussian, t with 4 degrees of freedom and lognormal(0.5) noise. On positive series that
+span a factor of three, hand in logarithms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.stats.noise import mad, running_median
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """One excursion: indices of its first, highest and last point, its height above the local level, and the same in sigmas."""
+
+    first: int
+    peak: int
+    last: int
+    height: float
+    sigmas: float
+
+
+def find_spikes(values: Float64, sigmas: float = 8.0, width: int = 21, longest: int = 8) -> list[Spike]:
+    """Upward excursions of a series float64 ``[n]`` of at most `longest` points each that return to the level before them."""
+    n = values.size
+    if n < width:
+        return []
+    level = running_median(values, width)
+    residual = values - level
+    scale = mad(residual)
+    if scale <= 0:
+        scale = float(np.sqrt(np.mean(residual**2))) / 10
+        if scale <= 0:
+            return []
+    limit = max(sigmas * scale, tail_limit(residual))
+    above = np.flatnonzero(residual > limit)
+    out: list[Spike] = []
+    for group in np.split(above, np.flatnonzero(np.diff(above) > 2) + 1) if above.size else []:
+        first, last = int(group[0]), int(group[-1])
+        # An excursion at the very end has not come back; a long one is a shift of level.
+        if last >= n - 1 or last - first >= longest:
+            continue
+        peak = first + int(np.argmax(residual[first : last + 1]))
+        out.append(Spike(first, peak, last, float(residual[peak]), float(residual[peak] / scale)))
+    return out
+
+
+def tail_limit(residual: Float64, expected: float = 0.01) -> float:
+    """Value that the upper tail exceeds `expected` times in the series, were it exponential beyond its 80 % quantile.
+
+    The scale comes from the 80 % and 90 % quantiles, which up to a tenth of spikes hardly moves; an exponential tail is heavier than
+    a Gaussian one; a factor of 1.5 covers t with 4 degrees of freedom.
+    """
+    q80, q90 = np.quantile(residual, (0.8, 0.9))
+    decay = float(q90 - q80) / np.log(2.0)
+    return 1.5 * float(q90 + decay * np.log(max(0.1 * residual.size / expected, 1.0)))
