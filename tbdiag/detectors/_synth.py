@@ -33,7 +33,7 @@ def make_series(tag: str, value: npt.ArrayLike, step: npt.ArrayLike | None = Non
     values = np.asarray(value, dtype=np.float32)
     steps = np.arange(values.size, dtype=np.int64) * every if step is None else np.asarray(step, dtype=np.int64)
     start = float(steps[0]) if steps.size else 0.0
-    return Series(tag=tag, subrun="", step=steps, wall_time=1.7e9 + (steps - start) * seconds, value=values)
+    return Series(tag=tag, subrun="", step=steps, wall_time=np.asarray(1.7e9 + (steps - start) * seconds, dtype=np.float64), value=values)
 
 
 def make_run(series: Mapping[str, npt.ArrayLike | Series], *, every: int = 1, name: str = "run") -> Run:

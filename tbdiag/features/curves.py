@@ -9,10 +9,59 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.model import Direction, Signal
-from tbdiag.stats.noise import Noise, estimate_noise, running_median
+from tbdiag.stats.blocks import block_edges, block_means, block_medians
+from tbdiag.stats.noise import Noise, estimate_noise, median, running_median
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
+
+
+TRACE_POINTS = 200
+"""Points of a trace: enough to place a change within half a per cent of a run, few enough to judge ten thousand runs a night."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A curve thinned to at most 200 blocks, so that verdicts do not depend on how densely it was logged.
+
+    Attributes:
+        step: float64 ``[k]``, step of the middle point of each block; last_step: int64 ``[k]``, step of its last point.
+        cost: float64 ``[k]``, block medians of the cost (lower is better); the points themselves where there are at most 200.
+        shape: the same in logarithms where the curve lives on a logarithmic scale.
+        noise, shape_noise: noise of `cost` and `shape`.
+    """
+
+    step: Float64
+    last_step: Int64
+    cost: Float64
+    shape: Float64
+
+    @property
+    def n(self) -> int:
+        """Number of blocks."""
+        return int(self.cost.size)
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Noise of the costs of the blocks."""
+        return estimate_noise(self.cost)
+
+    @cached_property
+    def shape_noise(self) -> Noise:
+        """Noise of the shape."""
+        return estimate_noise(self.shape)
+
+    @cached_property
+    def smooth(self) -> Float64:
+        """Centred 5-point running median of the cost (the cost itself below ten blocks)."""
+        return running_median(self.cost, 5) if self.n >= 10 else self.cost
+
+    def within(self, first_share: float, last_share: float) -> slice:
+        """Indices of the blocks within a share of the run's steps."""
+        low, high = float(self.step[0]), float(self.step[-1])
+        a = int(np.searchsorted(self.step, low + first_share * (high - low), side="left"))
+        b = int(np.searchsorted(self.step, low + last_share * (high - low), side="right"))
+        return slice(a, b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +118,32 @@ class CurveFacts:
         return self.noise.sigma
 
     @cached_property
+    def trace(self) -> Trace:
+        """The curve thinned to at most 200 blocks."""
+        if self.n <= TRACE_POINTS:
+            cost, step, last = self.cost, self.step.astype(np.float64), self.step
+        else:
+            edges = block_edges(self.n, TRACE_POINTS)
+            many = self.n >= 5 * TRACE_POINTS
+            # Medians shrug off spikes but need a few points; the mean of two or three is the better estimate.
+            cost = block_medians(self.cost, TRACE_POINTS) if many else block_means(self.cost, TRACE_POINTS)
+            step = self.step[(edges[:-1] + edges[1:] - 1) // 2].astype(np.float64)
+            last = self.step[edges[1:] - 1]
+        shape = np.log(np.maximum(cost, 1e-300)) if self.log_scale and self.sign > 0 and bool(cost.min() > 0) else cost
+        return Trace(step, last, cost, shape)
+
+    @cached_property
     def smooth(self) -> Float64:
-        """Centred 5-point running median of the cost; float64 ``[n]`` (the raw cost for fewer than ten points)."""
-        return running_median(self.cost, 5) if self.n >= 10 else self.cost
+        """Smoothed cost, float64 ``[n]``.
+
+        Centred 5-point running median; of the trace, interpolated, beyond 400 points (so that the width grows with the run);
+        the raw cost for fewer than ten points.
+        """
+        if self.n < 10:
+            return self.cost
+        if self.n <= 2 * TRACE_POINTS:
+            return running_median(self.cost, 5)
+        return np.interp(self.step, self.trace.step, self.trace.smooth)
 
     @property
     def tail_points(self) -> int:
@@ -82,12 +154,12 @@ class CurveFacts:
     def first_cost(self) -> float:
         """Median cost of the first points (two per cent of the run, at least three; the first point below ten points)."""
         k = 1 if self.n < 10 else max(3, self.n // 50)
-        return float(np.median(self.cost[:k]))
+        return median(self.cost[:k])
 
     @cached_property
     def end_cost(self) -> float:
         """Median cost of the last points."""
-        return float(np.median(self.cost[-self.tail_points :]))
+        return median(self.cost[-self.tail_points :])
 
     @cached_property
     def best_index(self) -> int:

@@ -1,0 +1,63 @@
+"""Words that several detectors share: evidence sentences bound to their numbers, and actions adapted to what the log tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tbdiag.detectors._base import View
+from tbdiag.features import CurveFacts
+from tbdiag.features.schedule import Schedule, read_schedule
+from tbdiag.model import Evidence, Mark
+
+
+def say(template: str, series: Iterable[CurveFacts | str] = (), marks: tuple[Mark, ...] = (), /, **numbers: float) -> Evidence:
+    """Evidence whose sentence is `template` with its `numbers` filled in, so that sentence and numbers cannot disagree."""
+    names = tuple(s if isinstance(s, str) else s.name for s in series)
+    return Evidence(template.format(**numbers), {k: float(v) for k, v in numbers.items()}, names, marks)
+
+
+def short(value: float) -> str:
+    """A number as people write a learning rate: two significant digits, ``3e-4`` rather than ``0.0003``."""
+    if value == 0:
+        return "0"
+    if 0.01 <= abs(value) < 1000:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def learning_rate(view: View) -> float | None:
+    """Peak of the logged learning rate, else the configured one; None where neither is known or it is not positive."""
+    curve = view.curve("lr")
+    if curve is not None and float(curve.value.max()) > 0:
+        return float(curve.value.max())
+    known = view.signals.config.get("learning_rate")
+    return float(known) if isinstance(known, (int, float)) and not isinstance(known, bool) and known > 0 else None
+
+
+def schedule(view: View) -> Schedule | None:
+    """Shape of the logged learning rate, or None."""
+    curve = view.curve("lr")
+    return read_schedule(curve) if curve is not None and curve.n >= 2 else None
+
+
+def scale_lr(view: View, factor: float, what: str = "learning rate") -> str:
+    """Clause that changes the learning rate by a factor, with both values where the log tells the present one."""
+    rate = learning_rate(view)
+    verb = "Lower" if factor < 1 else "Raise"
+    if rate is None:
+        by = 1 / factor if factor < 1 else factor
+        return f"{verb} the {what} by a factor of {by:g}"
+    return f"{verb} the {what} from {short(rate)} to {short(float(f'{rate * factor:.1g}'))}"
+
+
+def unit(curve: CurveFacts) -> str:
+    """Word for one step of a curve's axis: ``step``, ``epoch``, ``sample``."""
+    return {"env_step": "environment step"}.get(curve.signal.axis.value, curve.signal.axis.value)
+
+
+def label(curve: CurveFacts) -> str:
+    """Name of a curve in a sentence: ``validation loss``, ``training accuracy``, ``reward``."""
+    split = {"train": "training ", "val": "validation ", "test": "test "}.get(curve.signal.split.value, "")
+    what = curve.signal.stem.replace("_", " ").strip() if curve.signal.role.value == "metric" else curve.signal.role.value.replace("_", " ")
+    return f"{split}{what or 'metric'}"

@@ -1,0 +1,287 @@
+"""The loss leaves its best and goes up for good.
+
+What it means
+    The optimiser left the region that it had reached and does not come back within the run: the training loss itself rises.
+
+Why it matters
+    The last checkpoint is far worse than an earlier one, and going on makes nothing better.
+
+How it is told
+    The training loss (in logarithms where it spans more than a factor of three) ends more than 6 noise standard deviations above its
+    smoothed best, by more than a factor of 1.5 and by more than 0.3 of its range (or above where it began), over at least three blocks
+    and 2 % of the run, and the last twentieth of the run stays more than 4 standard deviations above the best. A rise that ends in
+    non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times its start and twice its
+    best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run.
+
+First check
+    Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.
+
+First action
+    Restart from the last checkpoint before the onset with a third of the learning rate (a tenth if it diverged in the first tenth).
+
+Success rule
+    The next run passes the step of the onset and ends within 4 noise standard deviations of its best.
+
+Not to be confused with
+    overfitting (only validation rises), spikes (the loss comes back), sudden-shift (a level changes once, training recovers).
+
+Limits
+    Losses without a direction (adversarial, policy losses) are not judged. A loss term that is added on schedule looks the same.
+
+Sources
+    PaLM and GLM-130B on loss spikes and divergence; Google's tuning playbook on instability; thresholds from simulation on flat and
+    decaying curves with autocorrelated and heavy-tailed noise (benchmarks/false_alarms.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    DIRECTED,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, scale_lr, short, unit
+from tbdiag.features import CurveFacts
+from tbdiag.features.onsets import rise_onset
+from tbdiag.features.schedule import read_schedule
+from tbdiag.model import Domain, Mark, Role, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Judge the training loss, or the reward in reinforcement learning."""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
+        strength = _collapse(view, curve) if curve is not None else 0.0
+    else:
+        curve = view.curve("train_loss")
+        strength = _rise(view, curve) if curve is not None else 0.0
+    if curve is None:
+        return NotApplicable("no training loss or reward", ("train_loss",))
+    if curve.n < 3:
+        return NotApplicable(f"only {curve.n} points")
+    if strength < 1:
+        return None
+    reward = curve.signal.role is Role.REWARD
+    onset = rise_onset(curve, logarithmic=curve.log_scale)
+    val = None if reward else view.curve("val_loss")
+    follows = val is not None and val.n >= 3 and val.end_cost > val.best_cost + 4 * val.sigma and val.rise > 0.3 * max(val.gain, 1e-12)
+    jump = _lr_jump(view, curve, onset)
+    grad = _grad_jump(view, curve, onset)
+    start, span = int(curve.step[0]), max(int(curve.step[-1] - curve.step[0]), 1)
+    early = onset.middle < start + 0.1 * span
+    name, what = label(curve), "falls" if reward else "rises"
+    evidence = [
+        say(
+            f"The {name} was best at {unit(curve)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}; it does not come back.",
+            (curve,),
+            (Mark("best", "best", curve.best_step, curve.best), Mark("event", "onset", onset.last_step)),
+            best_step=curve.best_step,
+            best=curve.best,
+            end=curve.end,
+        )
+    ]
+    if jump is not None:
+        evidence.append(say("The learning rate rose from {before:.3g} to {after:.3g} at step {step:,}.", ("lr",), (), **jump))
+    if grad is not None:
+        evidence.append(say("The gradient norm rose from {usual:.3g} to {peak:.3g} over the same steps.", (), (), **grad))
+    if val is not None:
+        evidence.append(
+            say(
+                "The validation loss {verb} {{best:.4g}} to {{end:.4g}}.".format(verb="rose too, from" if follows else "did not follow:"),
+                (val,),
+                best=val.best,
+                end=val.end,
+            )
+        )
+    causes = [
+        Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
+        Cause("A bad batch without gradient clipping"),
+        Cause("Overflow in half precision"),
+        Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
+    ]
+    if jump is not None:
+        causes.insert(
+            0,
+            Cause(
+                "The learning rate was raised during training", f"it jumped from {short(jump['before'])} to {short(jump['after'])} there"
+            ),
+        )
+    factor = 0.1 if early else 1 / 3
+    return Finding(
+        id="divergence",
+        severity=Severity.WARNING if reward else Severity.ERROR,
+        confidence=confidence(
+            strength,
+            supports=int(follows) + int(grad is not None) + int(bool(curve.bad_step.size)),
+            doubts=int(val is not None and not follows) + int(reward),
+        ),
+        title=f"Divergence: the {name} {what} from {curve.best:.4g} to {curve.end:.4g} after {unit(curve)} {onset.first_step:,} and stays there",
+        onset=onset,
+        extent=Interval(onset.first_step, int(curve.step[-1])),
+        evidence=tuple(evidence),
+        causes=tuple(causes),
+        first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
+        first_action=f"{scale_lr(view, factor)} and restart from the last checkpoint before {unit(curve)} {onset.first_step:,}.",
+        fixes=(
+            "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
+            "Lengthen the warm-up",
+            "Verify normalisation of the inputs around the onset",
+            "Use the numerically stable loss that takes logits",
+            "With mixed precision: check loss scaling, or try bfloat16 or float32",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(curve.signal.key, "last_step", ">", onset.last_step + 0.2 * span, source="a fifth of this run beyond the onset"),
+                predicate(curve.signal.key, "rise", "<=", 0.0, sd_times=4.0),
+            ),
+            sentence=f"The {name} passes {unit(curve)} {onset.last_step:,} by a fifth of the run and ends within 4 sd of its best.",
+        ),
+        phase=CURVES,
+        roles=(curve.signal.key,),
+    )
+
+
+def _rise(view: View, curve: CurveFacts) -> float:
+    """How far beyond the thresholds a loss went up for good; below 1 nothing is found."""
+    trace = curve.trace
+    n = trace.n
+    if n < 3:
+        return 0.0
+    broken = bool(curve.bad_step.size and curve.bad_step[-1] > curve.step[-1])
+    if n < 10:
+        cost = trace.cost
+        rising = (n >= 4 and bool(np.all(np.diff(cost[-3:]) > 0))) or (broken and cost[-1] > cost[-2])
+        best = float(cost.min())
+        if not rising or best <= 0:
+            return 0.0
+        return float(min(cost[-1] / (1.5 * cost[0]), cost[-1] / (2 * best)))
+    y, sigma = trace.shape, trace.shape_noise.sigma
+    smooth = running_median(y, 5)
+    b = int(np.argmin(smooth))
+    tail = max(3, n // 20)
+    last = y[-(1 if broken else tail) :]
+    end, first = median(last), median(y[:3])
+    rise, span = end - float(smooth[b]), max(first - float(smooth[b]), 0.0)
+    if b >= n - (2 if broken else max(4, n // 50 + 2)) or rise <= 0:
+        return 0.0
+    if not broken and float(last.min()) < smooth[b] + 4 * sigma:
+        return 0.0
+    before = _quiet_sigma(y, b, sigma)
+    enough = rise / (view["factor"] if curve.log_scale else 0.5 * max(span, abs(float(smooth[b])) * 0.2))
+    of_range = rise / (view["range_share"] * span) if span > 0 else float("inf")
+    above_start = 1.0 + (end - first) / max(6 * sigma, 1e-12) if end > first + 2 * sigma else 0.0
+    return float(min(rise / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
+
+
+def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:
+    """Noise before the rise, where there are points enough to know it; a diverged loss is noisy itself."""
+    return min(estimate_noise(y[: best + 1]).sigma, sigma) if best >= 12 else sigma
+
+
+def _collapse(view: View, curve: CurveFacts) -> float:
+    """How far beyond the thresholds a reward fell for good."""
+    trace = curve.trace
+    if trace.n < 20:
+        return 0.0
+    smooth = trace.smooth
+    b = int(np.argmin(smooth))
+    gain = curve.first_cost - float(smooth[b])
+    tail = trace.cost[-max(4, trace.n // 5) :]
+    fall = median(tail) - float(smooth[b])
+    if gain <= 0 or b > 0.8 * trace.n or float(tail.min()) < smooth[b] + 0.4 * gain:
+        return 0.0
+    sigma = trace.noise.sigma
+    return float(
+        min(fall / (0.6 * gain), fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"), gain / (4 * sigma) if sigma > 0 else 2.0)
+    )
+
+
+def _lr_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float] | None:
+    """A rise of the learning rate by half or more shortly before or at the onset."""
+    lr = view.curve("lr")
+    if lr is None or lr.n < 2 or lr.signal.axis is not curve.signal.axis:
+        return None
+    span = max(float(curve.step[-1] - curve.step[0]), 1.0)
+    for i in read_schedule(lr).jumps:
+        at = int(lr.step[i + 1])
+        if onset.first_step - 0.1 * span <= at <= onset.last_step + 0.02 * span:
+            return {"before": float(lr.value[i]), "after": float(lr.value[i + 1]), "step": float(at)}
+    return None
+
+
+def _grad_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float] | None:
+    grad = view.curve("grad_norm")
+    if grad is None or grad.n < 10 or grad.signal.axis is not curve.signal.axis:
+        return None
+    before = grad.value[grad.step <= onset.first_step]
+    span = max(float(curve.step[-1] - curve.step[0]), 1.0)
+    near = grad.value[(grad.step > onset.first_step - 0.02 * span) & (grad.step <= onset.last_step + 0.05 * span)]
+    if before.size < 5 or not near.size:
+        return None
+    usual, peak = median(before), float(near.max())
+    return {"usual": usual, "peak": peak} if peak > 5 * usual > 0 else None
+
+
+def _diverged() -> Run:
+    rng = np.random.default_rng(4)
+    loss = _synth.decay(200, 4.0, 1.0, 6.0) * np.exp(rng.normal(0, 0.03, 200))
+    loss[140:] = 5 + rng.normal(0, 0.3, 60)
+    return _synth.make_run({"train/loss": loss}, every=5)
+
+
+def _six_epochs() -> Run:
+    return _synth.make_run({"train/loss": [1.0, 0.6, 0.5, 0.9, 2.1, 6.0], "val/loss": [1.0, 0.7, 0.6, 1.1, 2.3, 6.5]})
+
+
+def _recovered_spike() -> Run:
+    rng = np.random.default_rng(5)
+    loss = _synth.decay(300, 4.0, 1.0, 6.0) * np.exp(rng.normal(0, 0.03, 300))
+    loss[150:154] = 9.0
+    return _synth.make_run({"train/loss": loss})
+
+
+def _flat_noise() -> Run:
+    return _synth.make_run({"train/loss": 1.0 + _synth.ar1(400, 0.05, 0.8, np.random.default_rng(6))})
+
+
+EXAMPLES = (
+    Example("the loss jumps and stays", _diverged, fires=True, onset=(640, 730)),
+    Example("six epochs", _six_epochs, fires=True, onset=(1, 3)),
+    Example("a spike that recovers", _recovered_spike, fires=False),
+    Example("flat, strongly autocorrelated noise", _flat_noise, fires=False),
+)
+
+DETECTOR = Detector(
+    id="divergence",
+    title="Divergence",
+    summary="The training loss leaves its best and goes up for good.",
+    severity=Severity.ERROR,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("train_loss", "reward", "train_reward", "val_reward"),),
+    wants=("val_loss", "lr", "grad_norm"),
+    domains=DIRECTED | {Domain.REINFORCEMENT},
+    thresholds={
+        "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
+        "factor": Threshold(0.405, "log of 1.5: a loss half as high again as its best"),
+        "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
+    },
+    examples=EXAMPLES,
+    explains=("overfitting", "instability", "exploding-gradients"),
+)

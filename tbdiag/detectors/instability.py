@@ -1,0 +1,335 @@
+"""The loss swings up and down far more than minibatch noise explains.
+
+What it means
+    The optimiser overshoots: the loss is thrown up again and again, at the scale of what had been learned, instead of settling.
+
+Why it matters
+    Where the run ends is luck, and the next swing may be the one that does not come back.
+
+How it is told
+    Four ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise standard deviations of
+    a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no minibatch noise, so a validation
+    loss whose noise exceeds 12 % of its level and of its range, with a training loss that is as restless, shows weights that jump
+    about. Early explosion: the loss rose more than tenfold over its start or its best and took long to come back. Few points (four to
+    nine): at least two changes of direction with a typical change of more than a third of the level, in training and in validation.
+    A cyclic learning rate that the swings follow explains them.
+
+First check
+    Do the swings follow the learning rate, the batch size, or single batches; what does the gradient norm do?
+
+First action
+    Lower the learning rate to a third.
+
+Success rule
+    The noise around the running median is at most half of this run's, and the end is no worse.
+
+Not to be confused with
+    noisy-validation (only validation is restless), spikes (isolated jumps), divergence (it does not come back), cyclic schedules, the
+    constant noise of small batches.
+
+Limits
+    Very small batches are restless without being unstable; the training loss must swing as a whole, not only scatter.
+
+Sources
+    Cohen et al. 2021 (edge of stability: short-term non-monotonicity alone is no fault); tuning playbook; simulation over noise families.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    DIRECTED,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
+from tbdiag.features import CurveFacts
+from tbdiag.features.pairs import pair_up
+from tbdiag.model import Domain, Run
+from tbdiag.stats.blocks import block_medians
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
+from tbdiag.stats.oscillation import detrended, find_swings
+
+Sign = tuple[float, Evidence, int]
+"""Margin over the threshold, evidence, and the block of the trace at which it begins."""
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Look for swings, restlessness, an early explosion, or a few points that alternate."""
+    reinforcement = view.signals.domain is Domain.REINFORCEMENT
+    train = (view.curve("reward") or view.curve("train_reward")) if reinforcement else view.curve("train_loss")
+    if train is None:
+        return NotApplicable("no training loss or reward", ("train_loss",))
+    if train.n < 4:
+        return NotApplicable(f"only {train.n} points")
+    val = None if reinforcement else view.curve("val_loss")
+    plan = schedule(view)
+    if plan is not None and plan.cyclic:
+        return None
+    signs: list[Sign] = []
+    if train.n < 10:
+        few = _alternates(view, train, val)
+        signs += [few] if few else []
+    else:
+        for test in (_swings, _restless, _exploded):
+            found = test(view, train, val)
+            signs += [found] if found else []
+    if not signs:
+        return None
+    signs.sort(key=lambda s: -s[0])
+    margin, _, begin = signs[0]
+    begin = min(s[2] for s in signs)
+    trace = train.trace
+    onset = Interval(int(trace.last_step[max(begin - 1, 0)]), int(trace.last_step[min(begin + max(1, trace.n // 20), trace.n - 1)]))
+    name = label(train)
+    residual = mad(train.value - running_median(train.value[:20000], 21)) if train.n <= 20000 else train.sigma
+    return Finding(
+        id="instability",
+        severity=Severity.WARNING,
+        confidence=confidence(margin, supports=len(signs) - 1 + int(val is not None and val.n >= 4), doubts=int(reinforcement)),
+        title=f"Instability: the {name} swings between {float(np.quantile(train.value, 0.1)):.4g} and {float(np.quantile(train.value, 0.9)):.4g}",
+        onset=onset,
+        extent=Interval(onset.first_step, int(train.step[-1])),
+        evidence=tuple(s[1] for s in signs),
+        causes=(
+            Cause("The learning rate is too high"),
+            Cause("Batches too small or too different from each other"),
+            Cause("No gradient clipping, or momentum too high"),
+            Cause("Inputs are not normalised, or the initialisation is too large", "it exploded at the start" if begin <= 2 else ""),
+        ),
+        first_check="Do the swings follow the learning rate, the batch size, or single batches; what does the gradient norm do?",
+        first_action=f"{scale_lr(view, 1 / 3)} and rerun otherwise unchanged.",
+        fixes=(
+            "Increase the batch size",
+            "Add gradient clipping at the 90th percentile of the gradient norm",
+            "Verify normalisation of the inputs",
+            "Lengthen the warm-up",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(train.signal.key, "residual_sd", "<=", 0.5 * residual, window=(0.5, 1.0), source="half of this run's"),
+                predicate(
+                    train.signal.key,
+                    "end",
+                    "<=" if train.sign > 0 else ">=",
+                    train.end,
+                    sd_times=train.sign,
+                    source=f"end({train.signal.key})",
+                ),
+            )
+            if residual > 0
+            else (predicate(train.signal.key, "rise", "<=", 0.0, sd_times=4.0),),
+            sentence=f"The {name} scatters at most half as much over its second half and ends no worse than {train.end:.4g}.",
+        ),
+        phase=CURVES,
+        roles=(train.signal.key,),
+    )
+
+
+def _shape(curve: CurveFacts) -> Float64:
+    return curve.trace.shape
+
+
+def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | None:
+    """Rises of the smoothed training loss at the scale of its range, at least three times."""
+    y = _shape(train)
+    blocks = min(40, y.size // 2) if y.size >= 40 else y.size
+    level = block_medians(y, blocks) if blocks < y.size else running_median(y, 3)
+    skip = max(1, level.size // 20)
+    level = level[skip:]
+    if level.size < 8:
+        return None
+    noise = estimate_noise(y)
+    points = max(y.size / blocks, 1.0)
+    r = min(noise.r1, 0.9)
+    block_sigma = 1.25 * noise.sigma * np.sqrt((1 + r) / (1 - r) / points)
+    logarithmic = train.trace.shape is not train.trace.cost
+    height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.25) if logarithmic else 0.1 * abs(median(level)))
+    threshold = max(5 * block_sigma, height)
+    swings = find_swings(level, threshold)
+    if swings.rises < view["swings"]:
+        return None
+    begin = int((swings.first_rise + skip) * y.size / max(level.size + skip, 1))
+    return (
+        min(swings.rises / view["swings"], swings.median_rise / threshold) * 1.0,
+        say(
+            f"The smoothed {label(train)} rises {{rises}} times by more than a quarter of its range, the largest time by {{largest:.3g}}"
+            + (" (in logarithms)." if logarithmic else "."),
+            (train,),
+            rises=swings.rises,
+            largest=swings.largest,
+        ),
+        begin,
+    )
+
+
+def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | None:
+    """Validation and training losses that both jump from point to point, late in the run."""
+    if val is None or val.n < 8:
+        return None
+    half_val = val.trace.cost[val.trace.n // 4 :]
+    at = pair_up(train, val).train_at[val.trace.n // 4 :]
+    level_val, level_train = abs(median(half_val)), abs(median(at))
+    if min(level_val, level_train) <= 0:
+        return None
+    # White noise of sd s leaves s * sqrt(3/2) after a line between neighbours is taken off.
+    sigma_val, sigma_train = mad(detrended(half_val)) / 1.2247, mad(detrended(at)) / 1.2247
+    gain_val, gain_train = max(val.first_cost - val.best_cost, 0.0), max(train.first_cost - train.best_cost, 0.0)
+    share = view["restless"]
+    of_range = min(sigma_val / max(gain_val, 0.3 * level_val), sigma_train / max(gain_train, 0.3 * level_train))
+    of_level = min(sigma_val / level_val, sigma_train / level_train)
+    margin = min(of_level / share, of_range / share)
+    if margin < 1:
+        return None
+    return (
+        margin,
+        say(
+            "From one evaluation to the next the validation loss jumps by {val:.0%} of its level and the training loss by {train:.0%}.",
+            (val, train),
+            val=sigma_val / level_val,
+            train=sigma_train / level_train,
+        ),
+        0,
+    )
+
+
+def _exploded(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | None:
+    """A rise of more than a factor of ten that lasts for many blocks and comes back in the end."""
+    trace = train.trace
+    if trace.shape is trace.cost or trace.n < 20:
+        return None
+    smooth = running_median(trace.shape, 5)
+    low = np.minimum.accumulate(smooth)
+    climb = smooth - low
+    peak = int(np.argmax(climb))
+    if climb[peak] < np.log(view["explosion"]) or climb[peak] < 8 * min(trace.shape_noise.sigma, mad(np.diff(smooth)) + 1e-12):
+        return None
+    high = climb > 0.5 * climb[peak]
+    if float(np.mean(high)) < 0.04:
+        return None
+    begin = int(np.argmin(smooth[: peak + 1]))
+    return (
+        float(climb[peak] / np.log(view["explosion"])),
+        say(
+            f"The {label(train)} rose from {{low:.3g}} to {{high:.3g}} by {unit(train)} {{step:,}} before it came down.",
+            (train,),
+            low=float(np.exp(low[peak])),
+            high=float(np.exp(smooth[peak])),
+            step=int(trace.last_step[peak]),
+        ),
+        begin,
+    )
+
+
+def _alternates(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | None:
+    """Few points that go up and down by a third of their level."""
+    margins = []
+    for curve in (train, val):
+        if curve is None or curve.n < 4:
+            continue
+        steps = np.diff(curve.value)
+        level = abs(median(curve.value))
+        turns = int(np.sum(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0))
+        if turns < 2 or level == 0:
+            return None
+        up = steps[curve.sign * steps > 0]
+        # Both directions count: a fall from a high first point is learning.
+        size = min(float(np.median(np.abs(steps))), float(np.max(np.abs(up))) if up.size else 0.0) / level
+        margins.append(size / view["few_points_swing"])
+    if not margins or min(margins) < 1:
+        return None
+    return (
+        min(margins),
+        say(
+            f"The {label(train)} alternates between {{low:.4g}} and {{high:.4g}} from point to point.",
+            (train,) if val is None else (train, val),
+            low=float(train.value.min()),
+            high=float(train.value.max()),
+        ),
+        0,
+    )
+
+
+def _swinging() -> Run:
+    rng = np.random.default_rng(51)
+    n = 300
+    x = np.linspace(0, 1, n)
+    loss = np.exp(0.7 - 0.3 * x + 0.45 * np.sin(2 * np.pi * (6 * x + 0.4 * np.sin(7 * x))) + rng.normal(0, 0.05, n))
+    return _synth.make_run({"train/loss": loss})
+
+
+def _restless_run() -> Run:
+    rng = np.random.default_rng(52)
+    val = np.exp(rng.normal(0.1, 0.35, 25))
+    train = np.exp(np.interp(np.arange(125), np.arange(0, 125, 5), np.log(val)) + rng.normal(0, 0.2, 125))
+    return _synth.make_run(
+        {"train/loss": _synth.make_series("train/loss", train, every=3), "val/loss": _synth.make_series("val/loss", val, every=15)}
+    )
+
+
+def _four_epochs() -> Run:
+    return _synth.make_run({"train/loss": [0.80, 1.65, 0.72, 1.48], "val/loss": [0.85, 1.70, 0.79, 1.55]})
+
+
+def _small_batches() -> Run:
+    rng = np.random.default_rng(53)
+    n = 600
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.3, 0.5) * np.exp(rng.normal(0, 0.25, n)),
+            "val/loss": _synth.make_series("val/loss", _synth.decay(30, 2.3, 0.6) + rng.normal(0, 0.01, 30), every=20),
+        }
+    )
+
+
+def _cyclic() -> Run:
+    n = 240
+    x = np.arange(n)
+    lr = 1e-3 * (0.55 + 0.45 * np.cos(2 * np.pi * x / 40))
+    loss = _synth.decay(n, 2.3, 0.6) * (1 + 250 * lr)
+    return _synth.make_run({"train/loss": loss + np.random.default_rng(54).normal(0, 0.02, n), "lr": lr})
+
+
+EXAMPLES = (
+    Example("the loss swings by half its level", _swinging, fires=True),
+    Example("training and validation jump about", _restless_run, fires=True),
+    Example("four epochs", _four_epochs, fires=True),
+    Example("noise of small batches", _small_batches, fires=False),
+    Example("cyclic learning rate", _cyclic, fires=False),
+)
+
+DETECTOR = Detector(
+    id="instability",
+    title="Instability",
+    summary="The loss swings up and down far more than minibatch noise explains.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("train_loss", "reward", "train_reward"),),
+    wants=("val_loss", "lr"),
+    domains=DIRECTED | {Domain.REINFORCEMENT},
+    thresholds={
+        "swings": Threshold(3, "one or two may be a warm-up or a change of schedule"),
+        "swing_range": Threshold(0.25, "a quarter of the range of the smoothed curve"),
+        "restless": Threshold(0.12, "evaluations on a fixed set normally scatter by 1 to 3 %"),
+        "explosion": Threshold(10.0, "a factor that no warm-up bump reaches"),
+        "few_points_swing": Threshold(0.33, "a third of the level; the seed texts' history alternates by 80 %"),
+    },
+    examples=EXAMPLES,
+    explains=("spikes", "noisy-validation"),
+)

@@ -1,0 +1,245 @@
+"""A NaN or an infinity was logged where it matters.
+
+What it means
+    A loss, a metric or a gradient norm is not a number any more. From there on the weights are usually not numbers either.
+
+Why it matters
+    Training does not come back by itself; every later step and checkpoint is lost.
+
+How it is told
+    Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated infinities,
+    which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined metric is a note. A loss that
+    turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag of NaN gradients, counts too.
+    Series whose role is unknown never count. The onset lies between the last finite and the first non-finite point.
+
+First check
+    Look at the gradient norm and the learning rate just before the first non-finite step.
+
+First action
+    Rerun the steps around the first non-finite step in float32 with anomaly detection on the same batches.
+
+Success rule
+    The next run logs no NaN or infinity and gets at least 10 % beyond this run's first non-finite step.
+
+Not to be confused with
+    divergence (the loss goes up but stays finite), loss-scale-collapse.
+
+Limits
+    Writers that leave NaN points out, or stop at the first one, hide it; then only the early end shows.
+
+Sources
+    Deterministic. Writers that filter or replace NaN: Hugging Face Trainer, Coqui; PyTorch GradScaler skips steps with infinite gradients.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    EVERY,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import scale_lr
+from tbdiag.features import CurveFacts
+from tbdiag.model import Mark, Role, Run
+from tbdiag.stats.confidence import confidence
+
+LOSSES = (Role.LOSS, Role.LOSS_COMPONENT, Role.POLICY_LOSS, Role.VALUE_LOSS, Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS)
+OTHERS = (Role.METRIC, Role.REWARD, Role.GRAD_NORM, Role.CONFIDENCE)
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Collect non-finite points of the series that matter."""
+    losses = [c for role in LOSSES for c in view.features.group(role) if c.total]
+    others = [c for role in OTHERS for c in view.features.group(role) if c.total]
+    if not losses and not others:
+        return NotApplicable("no loss, metric, reward or gradient norm was logged")
+    serious = [c for c in losses if c.bad_step.size]
+    side = [c for c in others if c.bad_step.size and _matters(c, view)]
+    zeros = None if serious else _replaced(view)
+    if zeros is not None:
+        return _finding(view, [zeros[0]], zeros[1], Severity.ERROR, replaced=True)
+    if serious:
+        return _finding(view, serious + side, None, Severity.ERROR)
+    if side:
+        return _finding(view, side, None, Severity.ERROR if any(_lasting(c) for c in side) else Severity.NOTE)
+    return None
+
+
+def _lasting(curve: CurveFacts) -> bool:
+    """Whether the series ends non-finite, or is mostly non-finite."""
+    return curve.n == 0 or bool(curve.bad_step[-1] > curve.step[-1] and curve.bad_step.size >= 2) or curve.bad_step.size > 0.5 * curve.total
+
+
+def _matters(curve: CurveFacts, view: View) -> bool:
+    """Leave out isolated infinite gradient norms (loss scaling) and metrics that are undefined only at first."""
+    if curve.signal.role is Role.GRAD_NORM:
+        return bool(np.isnan(curve.bad_value).any()) or curve.bad_step.size > max(view["inf_grad_share"] * curve.total, 3)
+    if curve.n and not _lasting(curve):
+        return curve.bad_step.size >= 2
+    # A metric that never had a value is undefined (no sample of the class), not broken; the main loss would tell.
+    return curve.n > 0
+
+
+def _replaced(view: View) -> tuple[CurveFacts, int] | None:
+    """A training loss that becomes exact zeros to the end although it was noisy and positive before."""
+    curve = view.curve("train_loss")
+    if curve is None or curve.n < 8:
+        return None
+    nonzero = np.flatnonzero(curve.value != 0)
+    if not nonzero.size or curve.n - 1 - nonzero[-1] < 3:
+        return None
+    last = int(nonzero[-1])
+    flag = view.curve("has_nan_grad")
+    flagged = flag is not None and bool((flag.value > 0).any())
+    broken = any(c.bad_step.size for c in view.features.group(Role.GRAD_NORM)) or any(
+        c.bad_step.size for c in view.features.group(Role.METRIC)
+    )
+    writer = curve.signal.writer.nan_as == 0.0
+    # A loss does not fall to exact zero from one point to the next unless it was about to.
+    abrupt = float(curve.value[last]) > 0.01 * float(np.median(np.abs(curve.value[: last + 1])))
+    return (curve, last) if abrupt and (flagged or broken or writer) else None
+
+
+def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: Severity, *, replaced: bool = False) -> Finding:
+    if zeros is not None:
+        first_curve, first = curves[0], int(curves[0].step[zeros + 1])
+        before, count = int(curves[0].step[zeros]), curves[0].n - 1 - zeros
+    else:
+        first_curve = min(curves, key=_first_share)
+        first = int(first_curve.bad_step[0])
+        earlier = first_curve.step[first_curve.step < first]
+        before = int(earlier[-1]) if earlier.size else min(first, 0)
+        count = int(sum(c.bad_step.size for c in curves))
+    series = tuple(c.name for c in curves[:8])
+    forever = zeros is not None or _lasting(first_curve)
+    what = "turned to exact zeros" if replaced else "became NaN or infinite"
+    others = f" and {len(series) - 1} more series" if len(series) > 1 else ""
+    numbers = {"first_step": float(first), "before": float(before), "count": float(count), "total": float(first_curve.total)}
+    if others:
+        numbers["others"] = len(series) - 1.0
+    evidence = Evidence(
+        f"{first_curve.name}{others} {what}: first at step {first:,}, last good value at step {before:,}; "
+        f"{count:,} points in all" + (", and it stays so to the end." if forever else "; it recovers in between."),
+        numbers,
+        series,
+        (Mark("event", "first non-finite", first),),
+    )
+    found = [evidence]
+    grad = view.curve("grad_norm")
+    if grad is not None and grad.n >= 10 and first_curve.name != grad.name and zeros is None:
+        recent = grad.value[(grad.step < first)]
+        if recent.size >= 10 and recent[-3:].max() > 10 * float(np.median(recent)):
+            peak, usual = float(recent[-3:].max()), float(np.median(recent))
+            found.append(
+                Evidence(
+                    f"The gradient norm reached {peak:.3g} just before, against {usual:.3g} usually.",
+                    {"peak": peak, "usual": usual},
+                    (grad.name,),
+                )
+            )
+    lr_cause = Cause("Learning rate too high: the updates exploded", "the gradient norm jumped just before" if len(found) > 1 else "")
+    causes = [
+        lr_cause,
+        Cause("Numerical overflow in half precision, or loss scaling missing"),
+        Cause("Logarithm or division of zero, square root of a negative number in the loss"),
+        Cause("A broken sample in the batch at that step"),
+    ]
+    if len(found) == 1 and severity is Severity.ERROR and not forever:
+        causes = [causes[3], causes[2], causes[1], causes[0]]
+    return Finding(
+        id="nan-inf",
+        severity=severity,
+        confidence=confidence(supports=int(forever), doubts=0 if severity is Severity.ERROR else 1) if not replaced else confidence(4.0),
+        title=f"{first_curve.name} {what} at step {first:,}" + (" and stays so" if forever else ""),
+        onset=Interval(min(before + 1, first), first),
+        extent=Interval(first, int(max(int(c.bad_step[-1]) for c in curves)) if zeros is None else int(first_curve.step[-1])),
+        evidence=tuple(found),
+        causes=tuple(causes),
+        first_check=f"Look at the gradient norm, the learning rate and the batch just before step {first:,}.",
+        first_action=f"Rerun the steps from {before:,} to {first:,} in float32 with anomaly detection on the same batches.",
+        fixes=(
+            scale_lr(view, 0.1),
+            "Enable gradient clipping at a global norm of 1",
+            "Verify input scaling: minimum, mean and maximum per feature",
+            "Use the numerically stable loss that takes logits",
+            "Check initialisation and layer scaling",
+            "With mixed precision: enable dynamic loss scaling, or try bfloat16 or float32",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate("log", "nonfinite", "==", 0.0),
+                predicate(
+                    "log", "last_step", ">", first + 0.1 * max(first - view.features.steps[0], 1), source="10 % beyond the first NaN"
+                ),
+            ),
+            sentence=f"No NaN or infinity is logged, and training gets beyond step {first + int(0.1 * max(first, 10)):,}.",
+        ),
+        phase=CURVES,
+        roles=tuple(dict.fromkeys(c.signal.key for c in curves)),
+    )
+
+
+def _first_share(curve: CurveFacts) -> tuple[int, float]:
+    """Losses of the training split first, then by how early in its own series the first bad point comes."""
+    order = 0 if curve.signal.key == "train_loss" else 1 if curve.signal.role is Role.LOSS else 2
+    last = max(int(curve.bad_step[-1]), int(curve.step[-1]) if curve.n else 0, 1)
+    return order, float(curve.bad_step[0]) / last
+
+
+def _nan_run() -> Run:
+    loss = _synth.decay(100, 2.3, 0.4) + np.random.default_rng(1).normal(0, 0.02, 100)
+    loss[60:] = np.nan
+    return _synth.make_run({"train/loss": loss}, every=10)
+
+
+def _isolated_inf_grad() -> Run:
+    rng = np.random.default_rng(2)
+    grad = np.exp(rng.normal(0, 0.2, 300))
+    grad[[20, 170]] = np.inf
+    return _synth.make_run({"train/loss": _synth.decay(300, 2.3, 0.4) + rng.normal(0, 0.02, 300), "train/grad_norm": grad})
+
+
+def _unknown_tag() -> Run:
+    rng = np.random.default_rng(3)
+    return _synth.make_run({"train/loss": _synth.decay(50, 2.3, 0.4) + rng.normal(0, 0.02, 50), "debug/whatever": np.full(50, np.nan)})
+
+
+def _epochs() -> Run:
+    return _synth.make_run({"epoch_loss/train": [0.9, 0.6, 1.9, np.nan, np.nan], "epoch_loss/val": [0.95, 0.7, 2.2, np.nan, np.nan]})
+
+
+EXAMPLES = (
+    Example("loss NaN from step 600 on", _nan_run, fires=True, onset=(591, 600)),
+    Example("five epochs", _epochs, fires=True, onset=(2, 3)),
+    Example("two infinite gradient norms skipped by loss scaling", _isolated_inf_grad, fires=False),
+    Example("NaN in a tag of unknown meaning", _unknown_tag, fires=False),
+)
+
+DETECTOR = Detector(
+    id="nan-inf",
+    title="NaN or infinity",
+    summary="A NaN or an infinity was logged in a loss, metric or gradient norm.",
+    severity=Severity.ERROR,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("log",),
+    wants=("train_loss", "grad_norm", "has_nan_grad", "lr"),
+    domains=EVERY,
+    thresholds={"inf_grad_share": Threshold(0.02, "loss scaling skips a step once in hundreds to thousands (PyTorch GradScaler)")},
+    examples=EXAMPLES,
+)

@@ -1,0 +1,343 @@
+"""The training loss does not move from the start.
+
+What it means
+    Nothing that the optimiser does reaches the loss: it stays where an untrained model is, at chance.
+
+Why it matters
+    The whole budget is lost, and the cause is usually a bug that takes minutes to find.
+
+How it is told
+    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing says
+    that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded metric stays
+    near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or every evaluation gives
+    exactly the same number, so the weights do not change at all. Without such a sign a flat loss is a note. A return in reinforcement learning
+    must show no trend over the whole run while the policy's entropy stays where it began.
+
+First check
+    Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
+
+First action
+    Run the tiny overfit test: 64 training samples, no regularisation, until the loss is near zero.
+
+Success rule
+    In the tiny run the training loss falls below a tenth of its start.
+
+Not to be confused with
+    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that starts good.
+
+Limits
+    A flat loss alone cannot be told from a resumed, converged run.
+
+Sources
+    Karpathy, "A Recipe for Training Neural Networks" (initial loss ln K, overfit one batch); trainproof's 5 % rule; simulation.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    SUPERVISED,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, learning_rate, say, short
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import loss_left, metric_level
+from tbdiag.model import Domain, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Is the loss flat, and does anything say that flat means untrained?"""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        return _no_return(view)
+    train = view.curve("train_loss") or view.curve("val_loss")
+    if train is None:
+        return NotApplicable("no loss", ("train_loss",))
+    if train.n < 3:
+        return NotApplicable(f"only {train.n} points")
+    gain = _gain(train)
+    val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
+    evidence: list[Evidence] = [
+        say(
+            f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}.",
+            (train,),
+            first=train.first,
+            best=train.best,
+            end=train.end,
+            gain=gain,
+        )
+    ]
+    flat = gain < view["flat"] and not _moves(train)
+    if val is not None and val is not train and val.n >= 3 and _gain(val) > 2 * view["flat"] and _moves(val):
+        return None
+    margins, signs = _signs(view, train, val, metric, gain=gain, flat=flat, evidence=evidence)
+    if not signs and not flat:
+        return None
+    if not signs and train.n < 10:
+        return None
+    severity = Severity.ERROR if signs else Severity.NOTE
+    rate = learning_rate(view)
+    causes = [
+        Cause("The optimiser does not step the parameters: frozen, not passed to it, or a detached graph"),
+        Cause("The learning rate is too low", f"it is {short(rate)}" if rate is not None and rate < 1e-6 else ""),
+        Cause("Labels are shuffled against the inputs, constant, or wrongly encoded"),
+        Cause("Loss and output activation do not match"),
+        Cause("The learning rate is so high that the model is lost from the first steps"),
+    ]
+    if "moves" in signs:
+        causes = [causes[2], causes[3], causes[1], causes[4]]
+    return Finding(
+        id="no-learning",
+        severity=severity,
+        confidence=confidence(*margins, supports=len(signs) - 1) if signs else 0.5,
+        title=f"No learning: the {label(train)} stays at {train.end:.4g} (it began at {train.first:.4g})"
+        if signs
+        else f"The {label(train)} does not move; a run that had converged before looks the same",
+        onset=Interval(int(train.step[0]), int(train.trace.last_step[min(1, train.trace.n - 1)])),
+        extent=Interval(int(train.step[0]), int(train.step[-1])),
+        evidence=tuple(evidence),
+        causes=tuple(causes),
+        first_check="Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?",
+        first_action="Run the tiny overfit test: 64 training samples, no regularisation, the same code, until the loss is near zero.",
+        fixes=(
+            "Check trainable parameters and that the optimiser includes them",
+            "Inspect gradient norms per layer: near zero means saturation or a disconnected graph",
+            "Raise the learning rate 2 to 5 times",
+            "Print a batch: input statistics, unique labels, label frequency",
+            "Check what the loss expects: logits or probabilities, indices or one-hot",
+            "Reduce model complexity for a test",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    train.signal.key, "best", "<", 0.1 * train.first if train.first > 0 else train.best, source="a tenth of the start"
+                ),
+            ),
+            sentence=f"In the tiny run the {label(train)} falls below a tenth of its start ({train.first:.4g}).",
+            guards=("same-signals",),
+        ),
+        phase=CURVES,
+        roles=(train.signal.key,),
+    )
+
+
+def _gain(curve: CurveFacts) -> float:
+    """Share of the starting value that was gained at best (at the end, for fewer than ten points)."""
+    start = abs(curve.first_cost)
+    best = curve.best_cost if curve.n >= 10 else curve.end_cost
+    # The smallest of many noisy points lies below the level; so much of the gain is luck.
+    luck = 1.5 * curve.sigma if curve.n >= 10 else 0.0
+    return max(curve.first_cost - best - luck, 0.0) / start if start > 0 else 0.0
+
+
+def _moves(curve: CurveFacts) -> bool:
+    """Whether the curve improves beyond its noise and by more than 1 % of its start."""
+    trend = find_trend(curve.trace.cost)
+    return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and -trend.change > 2 * curve.trace.noise.sigma
+
+
+def _signs(
+    view: View,
+    train: CurveFacts,
+    val: CurveFacts | None,
+    metric: CurveFacts | None,
+    *,
+    gain: float,
+    flat: bool,
+    evidence: list[Evidence],
+) -> tuple[list[float], list[str]]:
+    """What says that the flat loss is that of an untrained model."""
+    margins: list[float] = []
+    signs: list[str] = []
+    left = loss_left(train, view.signals, train.end)
+    level = metric_level(metric, view.signals) if metric is not None and metric.n >= 2 else None
+    quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
+    constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
+    if left is not None and left > view["chance"] and gain < 2 * view["flat"] and (quality is None or quality < 0.25 or constant):
+        signs.append("chance")
+        margins.append(max(1.0, 2 * (left - view["chance"]) / (1 - view["chance"])))
+        evidence.append(
+            say(
+                "The loss of guessing is {chance:.4g}; {left:.0%} of it is left.",
+                (train,),
+                chance=view.signals.chance or 0.0,
+                left=left,
+            )
+        )
+    poor = quality is not None and quality < view["quality"] and gain < 0.1 and metric is not None and metric.n >= 3
+    if poor and metric is not None and level is not None and (level.chance > 0 or quality is not None) and not _climbs(metric):
+        signs.append("metric" if flat else "moves")
+        margins.append(view["quality"] / max(quality or 0.0, 0.01) if quality is not None else 1.0)
+        evidence.append(
+            say(
+                f"The {label(metric)} never got better than {{best:.4g}}; {level.why}, and {{perfect:.4g}} is perfect.",
+                (metric,),
+                best=metric.best,
+                perfect=level.best,
+                **_digits(level.why),
+            )
+        )
+    if constant and val is not None and gain < 0.1 and _steady(train):
+        signs.append("constant")
+        margins.append(4.0)
+        evidence.append(
+            say(
+                f"All {{n}} evaluations gave the same {label(val)}, {{value:.6g}}: the weights do not change.",
+                (val,),
+                n=val.n,
+                value=float(val.value[0]),
+            )
+        )
+    return margins, signs
+
+
+def _digits(text: str) -> dict[str, float]:
+    """Numbers that a sentence from elsewhere mentions, so that evidence carries them."""
+    return {f"said_{i}": float(x) for i, x in enumerate(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))}
+
+
+def _steady(curve: CurveFacts) -> bool:
+    trend = find_trend(curve.trace.cost)
+    return not (trend.falling and -trend.change > max(3 * curve.trace.noise.sigma, 0.05 * abs(curve.first_cost)))
+
+
+def _climbs(metric: CurveFacts) -> bool:
+    """Whether a metric improves throughout."""
+    trend = find_trend(metric.trace.cost)
+    return trend.falling and -trend.change > 3 * metric.trace.noise.sigma
+
+
+def _no_return(view: View) -> Finding | NotApplicable | None:
+    reward = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
+    if reward is None:
+        return NotApplicable("no reward", ("reward",))
+    if reward.n < 15:
+        return NotApplicable(f"only {reward.n} points of the reward")
+    trace = reward.trace
+    trend = find_trend(trace.cost)
+    first = median(trace.cost[: max(3, trace.n // 10)])
+    gain = first - float(trace.smooth.min())
+    if trend.falling or gain > 4 * trace.noise.sigma or float(np.ptp(trace.cost)) == 0:
+        return None
+    entropy = view.curve("entropy")
+    still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
+    numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
+    evidence = [say("The reward began at {first:.4g} and ended at {end:.4g}, without a trend.", (reward,), **numbers)]
+    if still and entropy is not None:
+        evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
+    return Finding(
+        id="no-learning",
+        severity=Severity.WARNING if still else Severity.NOTE,
+        confidence=confidence(1.5, supports=int(still)),
+        title=f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
+        onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
+        extent=Interval(int(reward.step[0]), int(reward.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("The learning rate is too low or the policy is not updated", "the entropy does not move" if still else ""),
+            Cause("The reward is too sparse to be found by exploring"),
+            Cause("Observations or rewards are not scaled"),
+        ),
+        first_check="Does the policy change at all: entropy, approximate KL divergence, weights?",
+        first_action="Run the same agent on the easiest version of the environment.",
+        fixes=(
+            "Raise the learning rate 2 to 5 times",
+            "Shape the reward or start from easier states",
+            "Normalise observations and rewards",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
+            sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
+        ),
+        phase=CURVES,
+        roles=(reward.signal.key,),
+    )
+
+
+def _at_chance() -> Run:
+    rng = np.random.default_rng(11)
+    return _synth.make_run(
+        {
+            "train/loss": 2.3026 + rng.normal(0, 0.01, 80),
+            "val/loss": 2.304 + rng.normal(0, 0.003, 80),
+            "val/accuracy": 0.1 + rng.normal(0, 0.004, 80),
+        },
+        every=20,
+    )
+
+
+def _frozen_evaluation() -> Run:
+    rng = np.random.default_rng(12)
+    return _synth.make_run({"Loss/train": 0.94 + rng.normal(0, 0.02, 30), "Loss/val": np.full(30, 0.9405)})
+
+
+def _four_epochs() -> Run:
+    return _synth.make_run(
+        {"train/loss": [2.31, 2.304, 2.303, 2.303], "val/loss": [2.305, 2.304, 2.303, 2.304], "val/accuracy": [0.1, 0.098, 0.101, 0.1]}
+    )
+
+
+def _converged_before() -> Run:
+    rng = np.random.default_rng(13)
+    return _synth.make_run(
+        {
+            "train/loss": 0.05 + rng.normal(0, 0.003, 80),
+            "val/loss": 0.08 + rng.normal(0, 0.002, 80),
+            "val/accuracy": 0.97 + rng.normal(0, 0.002, 80),
+        }
+    )
+
+
+def _slow_start() -> Run:
+    rng = np.random.default_rng(14)
+    x = np.linspace(0, 1, 100)
+    loss = 2.3 - 1.8 / (1 + np.exp(-14 * (x - 0.5)))
+    return _synth.make_run({"train/loss": loss + rng.normal(0, 0.02, 100), "val/loss": loss + rng.normal(0, 0.02, 100)})
+
+
+EXAMPLES = (
+    Example("ten classes, loss at ln 10, accuracy at chance", _at_chance, fires=True),
+    Example("every evaluation the same", _frozen_evaluation, fires=True),
+    Example("four epochs at chance", _four_epochs, fires=True),
+    Example("a resumed run that is good", _converged_before, fires=False),
+    Example("learns after a slow start", _slow_start, fires=False),
+)
+
+DETECTOR = Detector(
+    id="no-learning",
+    title="No learning",
+    summary="The training loss does not move from the start.",
+    severity=Severity.ERROR,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
+    wants=("val_metric", "train_metric", "lr", "entropy"),
+    domains=SUPERVISED | {Domain.REINFORCEMENT},
+    thresholds={
+        "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
+        "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
+        "quality": Threshold(0.1, "less than a tenth of the way from chance to perfect"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("plateau", "underfitting"),
+)

@@ -1,0 +1,319 @@
+"""It improved, then stood still for a large share of the budget at a level that is not good.
+
+What it means
+    The model learned something and then stopped: validation (or training) gains nothing more although the run goes on.
+
+Why it matters
+    The rest of the budget is spent for nothing, and the level reached is not what the task allows.
+
+How it is told
+    The curve gained something first. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain beyond noise;
+    and one thing says that the level is not good: a bounded metric is less than half-way from chance to perfect while more than 60 % of
+    the loss of guessing is left; or, where nothing says what is good, validation had gained less than 10 % and training less than 30 %
+    in all; or the evaluations have become the same number to four digits although much loss is left and gradients have not shrunk, so
+    that the weights hardly move any more. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
+
+First check
+    Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?
+
+First action
+    Resume from the beginning of the plateau with a tenth of the learning rate for a tenth of the budget; where the learning rate has
+    decayed to nothing: hold it at its peak for that long instead.
+
+Success rule
+    The next run ends below this run's end by more than 3 noise standard deviations.
+
+Not to be confused with
+    no-learning (nothing was ever gained), a converged run at a good level, underfitting (both splits bad, flat or not), the stable phase
+    of a schedule whose decay is still to come.
+
+Limits
+    A loss has no bad level by itself; without a metric, a chance level or hardly any gain nothing is said.
+
+Sources
+    ReduceLROnPlateau's definition; tuning playbook; simulation over flat and decaying curves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    SUPERVISED,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import counts_words, loss_left, metric_level
+from tbdiag.features.onsets import between, flat_since
+from tbdiag.model import Mark, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Find the flat part, then ask whether its level is good."""
+    val, train = view.curve("val_loss"), view.curve("train_loss")
+    curve = val if val is not None and val.n >= 8 else train
+    if curve is None or train is None:
+        return NotApplicable("no training loss", ("train_loss",))
+    if curve.n < 8:
+        return NotApplicable(f"only {curve.n} points")
+    since, share = _flat_part(curve)
+    # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
+    if share < view["share"] or (curve is val and train.n >= 8 and _flat_part(train)[1] < 0.5 * view["share"]):
+        return None
+    end = curve.end_cost
+    if curve.rise > 4 * curve.sigma and curve.rise > 0.1 * max(curve.gain, 1e-12):
+        return None
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    reason, margins, evidence = _bad_level(view, curve, train, metric, since=since, share=share)
+    if not reason:
+        return None
+    plan = schedule(view)
+    lr = view.curve("lr")
+    # Annealed only over the flat part's end: the run was meant to stand still there.
+    decayed = plan is not None and plan.annealed
+    early_decay = decayed and lr is not None and _decayed_by(lr, 0.6)
+    onset = between(curve.trace, max(since - max(1, curve.trace.n // 50), 0), min(since + max(1, curve.trace.n // 50), curve.trace.n - 1))
+    start = curve.trace.last_step[since]
+    evidence.insert(
+        0,
+        say(
+            f"The {label(curve)} came from {{first:.4g}} to {{level:.4g}} by {unit(curve)} {{since:,}} and stayed there for the last "
+            "{share:.0%} of the run (end {end:.4g}).",
+            (curve,) if curve is train else (curve, train),
+            (Mark("event", "flat from here", int(start)), Mark("level", "end", None, curve.end)),
+            first=curve.first,
+            level=curve.sign * float(curve.trace.smooth[since]),
+            since=int(start),
+            share=share,
+            end=curve.end,
+        ),
+    )
+    frozen = reason == "frozen" or early_decay
+    causes = (
+        Cause("The learning rate decayed too early, so that nothing moves any more", "evaluations no longer change" if frozen else ""),
+        Cause("The learning rate is too high for this stage: the loss bounces at its level"),
+        Cause("Model too small or too constrained, or features without enough signal"),
+        Cause("A floor set by label noise or by a loss and output that do not match"),
+    )
+    action = (
+        f"Hold the learning rate at its peak beyond {unit(curve)} {int(start):,} for a tenth of the budget."
+        if frozen
+        else f"{scale_lr(view, 0.1)} and resume from {unit(curve)} {int(start):,} for a tenth of the budget."
+    )
+    return Finding(
+        id="plateau",
+        severity=Severity.WARNING,
+        confidence=confidence(share / view["share"], *margins, supports=int(reason == "level"), doubts=int(reason == "no-reference")),
+        title=f"Plateau: the {label(curve)} stands at {curve.end:.4g} since {unit(curve)} {int(start):,} ({share:.0%} of the run)",
+        onset=onset,
+        extent=Interval(int(start), int(curve.step[-1])),
+        evidence=tuple(evidence),
+        causes=causes if frozen else (causes[1], causes[2], causes[3], causes[0]),
+        first_check="Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?",
+        first_action=action,
+        fixes=(
+            "Adjust the schedule: decay later, or restart it",
+            "Run the tiny overfit test to tell capacity from optimisation",
+            "Increase capacity or reduce strong regularisation",
+            "Improve the input representation; audit labels for systematic noise",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    curve.signal.key,
+                    "end",
+                    "<",
+                    curve.sign * end,
+                    sd_times=-3.0,
+                    source=f"end({curve.signal.key}) of this run",
+                    window=(0.9, 1.0),
+                ),
+            ),
+            sentence=f"The {label(curve)} ends below {curve.end:.4g} by more than 3 sd of its noise.",
+        ),
+        phase=CURVES,
+        roles=(curve.signal.key,),
+    )
+
+
+def _flat_part(curve: CurveFacts) -> tuple[int, float]:
+    """First block of the flat part, and its share of the run; nothing beyond noise is gained there."""
+    trace = curve.trace
+    sigma = trace.noise.sigma
+    gain = curve.first_cost - float(trace.smooth.min())
+    since = flat_since(trace.cost, max(0.01 * gain, 1.5 * sigma / np.sqrt(5)))
+    # A slow descent under noise is still a descent: the trend over the rest decides.
+    while since < trace.n - 6:
+        trend = find_trend(trace.cost[since:])
+        if not (trend.falling and -trend.change > max(0.02 * gain, 0.5 * sigma)):
+            break
+        since += max(1, trace.n // 20)
+    span = max(float(trace.step[-1] - trace.step[0]), 1.0)
+    return since, float(trace.step[-1] - trace.step[since]) / span
+
+
+def _bad_level(
+    view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None, *, since: int, share: float
+) -> tuple[str, list[float], list[Evidence]]:
+    """Why the level is not good: ``level``, ``frozen`` or ``no-reference`` with margins and evidence; empty where it may be good."""
+    left = loss_left(curve, view.signals, curve.end)
+    level = metric_level(metric, view.signals) if metric is not None and metric.n >= 2 else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    words = counts_words(view.signals)
+    # What is left of the first value stands in for the loss of guessing where that is not known.
+    rest = left if left is not None else (curve.end / curve.first if curve.first > 0 and curve.end > 0 else None)
+    if metric is not None and quality is not None and quality < view["quality"] and rest is not None and rest > view["left"] and not words:
+        return (
+            "level",
+            [view["quality"] / max(quality, 0.05), rest / view["left"]],
+            [
+                say(
+                    f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; {{rest:.0%}} of the loss is left.",
+                    (metric,),
+                    value=metric.end,
+                    quality=quality,
+                    rest=rest,
+                )
+            ],
+        )
+    if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
+        return "level", [left / 0.85], [say("{left:.0%} of the loss of guessing is left.", (curve,), left=left)]
+    frozen = _frozen(view, curve, train, since)
+    if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
+        return "frozen", [2.0], [frozen]
+    total, train_total = _share(curve), _share(train)
+    if quality is None and left is None and total < (0.05 if words else 0.1) and 0.03 < train_total < 0.3 and share > 0.6:
+        return (
+            "no-reference",
+            [0.1 / max(total, 0.01)],
+            [
+                say(
+                    f"In all the {label(train)} gained {{train_gain:.0%}} of its start"
+                    + (f" and the {label(curve)} {{gain:.0%}}." if curve is not train else "."),
+                    (train,),
+                    train_gain=train_total,
+                    **({"gain": total} if curve is not train else {}),
+                )
+            ],
+        )
+    return "", [], []
+
+
+def _share(curve: CurveFacts) -> float:
+    start = abs(curve.first_cost)
+    return max(curve.first_cost - curve.end_cost, 0.0) / start if start > 0 else 0.0
+
+
+def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:
+    """Evaluations that no longer change while gradients are as large as ever: updates have lost their size."""
+    flat = curve.trace.cost[since:]
+    if curve is train or flat.size < 5:
+        return None
+    half = flat[flat.size // 3 :]
+    level = abs(float(half[-1]))
+    spread = float(np.ptp(half))
+    gain = curve.first_cost - curve.best_cost
+    if level == 0 or spread > view["frozen"] * level or gain < 0.1 * abs(curve.first_cost):
+        return None
+    grad = view.curve("grad_norm")
+    if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
+        return None
+    return say(
+        f"The last {{count}} evaluations of the {label(curve)} differ by only {{spread:.2g}}.", (curve,), count=half.size, spread=spread
+    )
+
+
+def _decayed_by(lr: CurveFacts, share: float) -> bool:
+    """Whether the learning rate had fallen below a twentieth of its peak before a share of the run."""
+    low = lr.value < 0.05 * float(lr.value.max())
+    peak = int(np.argmax(lr.value))
+    after = np.flatnonzero(low[peak:])
+    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
+    return bool(after.size) and float(lr.step[peak + int(after[0])] - lr.step[0]) / span < share
+
+
+def _stuck() -> Run:
+    rng = np.random.default_rng(21)
+    n = 60
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.3, 1.75, 18.0) + rng.normal(0, 0.01, n),
+            "val/loss": _synth.decay(n, 2.3, 1.78, 18.0) + rng.normal(0, 0.005, n),
+            "val/accuracy": 0.36 - _synth.decay(n, 0.26, 0.0, 18.0) + rng.normal(0, 0.004, n),
+        },
+        every=50,
+    )
+
+
+def _decayed_to_nothing() -> Run:
+    rng = np.random.default_rng(22)
+    train = _synth.decay(90, 2.3, 0.85, 15.0) + rng.normal(0, 0.05, 90)
+    val = _synth.decay(30, 2.2, 0.768, 15.0)
+    step = np.arange(1, 31) * 15
+    return _synth.make_run({"loss": _synth.make_series("loss", train, every=5), "val_loss": _synth.make_series("val_loss", val, step=step)})
+
+
+def _converged_well() -> Run:
+    rng = np.random.default_rng(23)
+    n = 100
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.3, 0.05, 20.0) + rng.normal(0, 0.005, n),
+            "val/loss": _synth.decay(n, 2.3, 0.09, 20.0) + rng.normal(0, 0.004, n),
+            "val/accuracy": 0.97 - _synth.decay(n, 0.87, 0.0, 20.0) + rng.normal(0, 0.002, n),
+        }
+    )
+
+
+def _still_falling() -> Run:
+    rng = np.random.default_rng(24)
+    n = 400
+    loss = 4.0 * (np.arange(n) + 10.0) ** -0.2
+    return _synth.make_run({"train/loss": loss + rng.normal(0, 0.08, n), "val/loss": loss + rng.normal(0, 0.02, n)})
+
+
+EXAMPLES = (
+    Example("accuracy stuck at a third", _stuck, fires=True),
+    Example("evaluations stop changing with much loss left", _decayed_to_nothing, fires=True),
+    Example("flat because it is good", _converged_well, fires=False),
+    Example("slow power law", _still_falling, fires=False),
+)
+
+DETECTOR = Detector(
+    id="plateau",
+    title="Plateau",
+    summary="It improved, then stood still for a large share of the budget at a level that is not good.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("train_loss",),
+    wants=("val_loss", "val_metric", "train_metric", "lr", "grad_norm"),
+    domains=SUPERVISED,
+    thresholds={
+        "share": Threshold(0.4, "longer than any annealed end that is meant to be flat"),
+        "quality": Threshold(0.5, "half-way from chance to perfect"),
+        "left": Threshold(0.6, "share of the loss of guessing that is left"),
+        "frozen": Threshold(2e-3, "evaluations equal to three digits"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("underfitting",),
+)

@@ -1,0 +1,230 @@
+"""Isolated jumps of the training loss that recover.
+
+What it means
+    Single batches, or single updates, threw the loss far up; it came back within a few points.
+
+Why it matters
+    Each spike costs the steps of its recovery, and one of them may be the one that does not come back.
+
+How it is told
+    On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard deviations above
+    the running median of 21 points, beyond what the series' own upper tail makes likely, and higher than a tenth of the range of
+    the whole curve, that returns within eight points. Two such spikes, or one as high as half the range, are a warning; otherwise a note.
+
+First check
+    Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
+
+First action
+    Clip the gradient norm at its 90th percentile (at 1.0 where it is not logged).
+
+Success rule
+    The next run has at most a quarter as many spikes and ends no worse.
+
+Not to be confused with
+    instability (swings without calm in between), divergence and sudden-shift (no recovery), the heavy tail of small batches.
+
+Limits
+    Averaged or median-smoothed logs hide spikes; series with a running mean are not judged.
+
+Sources
+    ZClip, OLMo and PaLM on loss spikes; threshold simulated on Gaussian, t4 and lognormal noise (benchmarks/false_alarms.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    DIRECTED,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, unit
+from tbdiag.features import CurveFacts
+from tbdiag.model import Mark, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, mad, median, running_median
+from tbdiag.stats.spikes import Spike, find_spikes
+
+POINTS = 20_000
+"""Longer series are read in stretches of this many points."""
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Find isolated excursions of the training loss."""
+    train = view.curve("train_loss")
+    if train is None:
+        return NotApplicable("no training loss", ("train_loss",))
+    if train.n < view["points"]:
+        return NotApplicable(f"only {train.n} points")
+    if train.signal.writer.running_mean or (train.signal.writer.median_window or 0) > 1:
+        return NotApplicable("the writer smooths the loss")
+    spikes = _spikes(view, train)
+    if not spikes:
+        return None
+    span = max(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), 1e-12)
+    heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
+    tall = max(heights) > 0.5 * span
+    if len(spikes) > 0.15 * train.n:
+        return None
+    steps = [int(train.step[s.peak]) for s in spikes]
+    severity = Severity.WARNING if len(spikes) >= view["spikes"] or (tall and max(s.sigmas for s in spikes) > 15) else Severity.NOTE
+    grad = view.curve("grad_norm")
+    threshold = float(np.quantile(grad.value, 0.9)) if grad is not None and grad.n >= 20 else None
+    together = _with_gradient(train, spikes, grad)
+    highest = int(np.argmax(heights))
+    evidence = [
+        say(
+            f"{{count}} {'spike' if len(spikes) == 1 else 'spikes'} of the {label(train)}, the highest at {unit(train)} {{step:,}} with {{peak:.4g}} "
+            "against {usual:.4g} around it ({sigmas:.0f} noise standard deviations); each recovers.",
+            (train,),
+            tuple(Mark("event", "spike", s) for s in steps[:12]),
+            count=len(spikes),
+            step=steps[highest],
+            peak=float(train.value[spikes[highest].peak]),
+            usual=float(train.value[spikes[highest].peak]) - heights[highest],
+            sigmas=round(spikes[highest].sigmas),
+        )
+    ]
+    if together:
+        evidence.append(say("At {count} of them the gradient norm jumps too.", (grad,) if grad is not None else (), count=together))
+    clip = f"Clip the gradient norm at {threshold:.2g}, its 90th percentile." if threshold else "Clip the global gradient norm at 1.0."
+    return Finding(
+        id="spikes",
+        severity=severity,
+        confidence=confidence(
+            min(s.sigmas for s in spikes) / view["sigmas"], len(spikes) / 2 if len(spikes) > 1 else 1.0, supports=int(together > 0)
+        ),
+        title=f"{len(spikes)} loss {'spike that recovers' if len(spikes) == 1 else 'spikes that recover'}, the first at {unit(train)} {steps[0]:,}",
+        onset=Interval(int(train.step[max(spikes[0].first - 1, 0)]), int(train.step[spikes[0].first])),
+        extent=Interval(steps[0], steps[-1]),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("Bad or rare batches: corrupt samples, wrong labels, extreme lengths"),
+            Cause("The learning rate is near the limit of stability", "gradients jump with the loss" if together else ""),
+            Cause("No gradient clipping, or its threshold is too high"),
+            Cause("Stale second moments of the optimiser, or overflow in half precision"),
+        ),
+        first_check=f"Compare the batches, the gradient norm and the loss scale around {unit(train)} {steps[highest]:,}.",
+        first_action=clip,
+        fixes=(
+            "Inspect the samples of the batches at the spikes",
+            "Lower the learning rate to a third",
+            "Skip or down-weight outlying batches",
+            "Lower Adam's beta2 (0.95), or lengthen the warm-up",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(train.signal.key, "spikes", "<=", float(len(spikes) // 4), source="a quarter of this run's"),
+                predicate(train.signal.key, "end", "<=", train.end, sd_times=1.0, source=f"end({train.signal.key}) of this run"),
+            ),
+            sentence=f"At most {len(spikes) // 4} spikes, and the {label(train)} ends no higher than {train.end:.4g}.",
+        ),
+        phase=CURVES,
+        roles=(train.signal.key,),
+    )
+
+
+def _spikes(view: View, train: CurveFacts) -> list[Spike]:
+    """Excursions high enough to matter, in the whole series."""
+    values = train.cost
+    positive = train.log_scale and float(values.min()) > 0
+    out: list[Spike] = []
+    floor = view["height"] * max(train.first_cost - train.best_cost, 0.0)
+    starts = range(0, train.n, POINTS)
+    for a in starts:
+        part = values[a : a + POINTS]
+        linear = find_spikes(part, view["sigmas"])
+        found = linear
+        if positive:
+            # A spike stands out on both scales: logarithms alone magnify a low floor, plain values a high start.
+            log = find_spikes(np.log(part), view["sigmas"])
+            found = [s for s in log if any(s.first <= o.last and o.first <= s.last for o in linear)] or _tall(part, log, floor)
+        for s in found:
+            before = median(part[max(s.first - 10, 0) : s.first]) if s.first else float(part[0])
+            height = float(part[s.peak]) - before
+            # The first steps fall fast; a bump there is no spike.
+            if height > max(floor, 0.1 * abs(before)) and a + s.first > 0.02 * train.n:
+                out.append(Spike(s.first + a, s.peak + a, s.last + a, s.height, s.sigmas))
+    return out
+
+
+def _tall(part: Float64, log: list[Spike], floor: float) -> list[Spike]:
+    """Spikes of the logarithms that are as high as several floors in plain values too."""
+    level = running_median(part, 21)
+    scale = mad(part - level)
+    return [s for s in log if float(part[s.peak] - level[s.peak]) > max(3 * floor, 8 * scale)]
+
+
+def _with_gradient(train: CurveFacts, spikes: list[Spike], grad: CurveFacts | None) -> int:
+    """Number of spikes within two points of which the gradient norm is above five times its median."""
+    if grad is None or grad.n < 20 or grad.signal.axis is not train.signal.axis:
+        return 0
+    high = grad.step[grad.value > 5 * median(grad.value)]
+    pace = 2 * max(int(np.median(np.diff(train.step))), 1)
+    return sum(bool(np.any(np.abs(high - int(train.step[s.peak])) <= pace)) for s in spikes)
+
+
+def _spiky() -> Run:
+    rng = np.random.default_rng(61)
+    loss = _synth.decay(450, 2.3, 0.1) * np.exp(rng.normal(0, 0.15, 450))
+    for i in (100, 180, 181, 260, 330, 400):
+        loss[i] += 6
+    return _synth.make_run({"train/loss": loss})
+
+
+def _two_in_a_long_run() -> Run:
+    rng = np.random.default_rng(62)
+    n = 30_000
+    loss = 3.0 + 2.0 * np.exp(-6 * np.linspace(0, 1, n)) + rng.normal(0, 0.05, n)
+    loss[[12_000, 25_000]] += 3.0
+    return _synth.make_run({"train/loss": loss})
+
+
+def _heavy_tail() -> Run:
+    rng = np.random.default_rng(63)
+    return _synth.make_run({"train/loss": _synth.decay(500, 2.3, 0.3) + 0.05 * np.abs(rng.standard_t(4, 500))})
+
+
+def _lognormal() -> Run:
+    rng = np.random.default_rng(64)
+    return _synth.make_run({"train/loss": _synth.decay(400, 0.6, 0.02) * np.exp(rng.normal(0, 0.8, 400))})
+
+
+EXAMPLES = (
+    Example("bad batches", _spiky, fires=True, onset=(95, 105)),
+    Example("two in 30,000 steps", _two_in_a_long_run, fires=True, onset=(11_990, 12_010)),
+    Example("heavy-tailed noise", _heavy_tail, fires=False),
+    Example("lognormal noise near zero", _lognormal, fires=False),
+)
+
+DETECTOR = Detector(
+    id="spikes",
+    title="Loss spikes",
+    summary="Isolated jumps of the training loss that recover.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("train_loss",),
+    wants=("grad_norm",),
+    domains=DIRECTED,
+    thresholds={
+        "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),
+        "height": Threshold(0.1, "a tenth of what was learned"),
+        "spikes": Threshold(2, "one spike is an accident, two are a pattern"),
+        "points": Threshold(30, "the running median needs a neighbourhood"),
+    },
+    examples=EXAMPLES,
+)

@@ -1,0 +1,236 @@
+"""It was still clearly improving when the run ended.
+
+What it means
+    The budget ended before the learning did: the last quarter of the run still brought a good share of all that was gained.
+
+Why it matters
+    Going on is the cheapest improvement there is, and any comparison with other runs is unfair until then.
+
+How it is told
+    The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants brings
+    that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and the learning
+    rate has not been annealed below a tenth of its peak. With fewer than ten points training and validation must both have made more than
+    17 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
+
+First check
+    Was the run stopped by a limit of time or epochs, or killed?
+
+First action
+    Resume for half as many steps again with the schedule stretched.
+
+Success rule
+    The next run ends better than this one by more than 2 noise standard deviations, and its last quarter is flatter.
+
+Not to be confused with
+    lr-too-low (it could be faster), underfitting (flat at a bad level), a run that is still being written.
+
+Limits
+    A curve that only begins to fall at the end looks the same whether or not it would go on.
+
+Sources
+    Shares of decay curves (derivation above); simulation of decaying families; Domhan et al. 2015 on extrapolation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    DIRECTED,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, schedule, unit
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import metric_level
+from tbdiag.model import Domain, Role, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Share of the gain that the last quarter brought."""
+    reinforcement = view.signals.domain is Domain.REINFORCEMENT
+    keys = ("reward", "train_reward", "val_reward") if reinforcement else ("val_loss", "train_loss")
+    curves = [c for c in map(view.curve, keys) if c is not None and c.n >= 4]
+    if not curves:
+        return NotApplicable("no loss or reward with four points", (keys[0],))
+    curve = curves[0]
+    plan = schedule(view)
+    if plan is not None and plan.annealed and not reinforcement:
+        return None
+    share, sure = _late_share(curve)
+    limit = view["share"] if curve.n >= 10 else view["few_points_share"]
+    if reinforcement:
+        limit = view["reward_share"]
+    if share < limit or not sure:
+        return None
+    others = [] if reinforcement else [_late_share(c) for c in curves[1:]]
+    if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
+        return None
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.signals) if metric is not None else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    if quality is not None and quality > 0.95:
+        return None
+    if curve.signal.role is not Role.REWARD and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
+        return None
+    start, stop = _quarter(curve)
+    unfinished = plan is not None and not plan.constant and not plan.annealed
+    evidence = [
+        say(
+            f"The last quarter of the run brought the {label(curve)} from {{start:.4g}} to {{stop:.4g}}: {{share:.0%}} of all it gained.",
+            (curve,),
+            start=start,
+            stop=stop,
+            share=share,
+        )
+    ]
+    if quality is not None and metric is not None:
+        evidence.append(say(f"The {label(metric)} is {{value:.4g}} at the end.", (metric,), value=metric.end))
+    last = int(curve.step[-1])
+    span = last - int(curve.step[0])
+    return Finding(
+        id="unconverged",
+        severity=Severity.WARNING,
+        confidence=confidence(share / limit, supports=len([s for s, _ in others if s > limit]), doubts=int(curve.n < 6)),
+        title=f"Unconverged: the {label(curve)} was still improving at the end ({share:.0%} of its gain in the last quarter)",
+        onset=Interval(int(curve.step[0] + 0.75 * span), last),
+        extent=Interval(int(curve.step[0] + 0.75 * span), last),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("The budget of steps was too small", "the schedule was not finished" if unfinished else ""),
+            Cause("The learning rate is too low"),
+            Cause("The run was stopped or killed"),
+        ),
+        first_check="Was the run stopped by a limit of time or epochs, or killed?",
+        first_action=f"Resume from {unit(curve)} {last:,} for half as many steps again, with the schedule stretched.",
+        fixes=(
+            "Train longer and confirm that it still improves",
+            "Raise the learning rate 2 to 5 times",
+            "Adjust the schedule: later decay",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    curve.signal.key,
+                    "end",
+                    "<" if curve.sign > 0 else ">",
+                    curve.end,
+                    sd_times=-2.0 * curve.sign,
+                    source=f"end({curve.signal.key}) of this run",
+                ),
+            ),
+            sentence=f"The {label(curve)} ends better than {curve.end:.4g} by more than 2 sd of its noise.",
+        ),
+        phase=CURVES,
+        roles=(curve.signal.key,),
+    )
+
+
+def _quarter(curve: CurveFacts) -> tuple[float, float]:
+    """Values at the beginning and the end of the last quarter, as logged."""
+    trace = curve.trace
+    at = float(trace.step[0] + 0.75 * (trace.step[-1] - trace.step[0]))
+    # Both ends of the quarter as medians of a few blocks around them.
+    k = max(1, trace.n // 16)
+    i = int(np.searchsorted(trace.step, at))
+    if k == 1:
+        return curve.sign * float(np.interp(at, trace.step, trace.cost)), curve.sign * float(trace.cost[-1])
+    return curve.sign * median(trace.cost[max(i - k, 0) : i + k]), curve.sign * median(trace.cost[-k:])
+
+
+def _late_share(curve: CurveFacts) -> tuple[float, bool]:
+    """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt."""
+    trace = curve.trace
+    start, stop = _quarter(curve)
+    late = curve.sign * (start - stop)
+    k = max(1, trace.n // 50)
+    gain = median(trace.cost[:k]) - curve.sign * stop
+    if gain <= 0 or late <= 0:
+        return 0.0, False
+    share = late / gain
+    sigma = trace.noise.sigma
+    tail = trace.cost[trace.within(0.6, 1.0)]
+    if trace.n < 10:
+        steps = np.diff(trace.cost[-3:])
+        return share, bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))
+    best_late = int(np.argmin(trace.smooth)) >= 0.9 * (trace.n - 1)
+    blocks = max(1, trace.n // 16)
+    beyond = late > 3 * sigma / np.sqrt(blocks) and gain > 6 * sigma
+    trend = find_trend(tail, 6)
+    return share, bool(best_late and beyond and trend.tau < -0.6)
+
+
+def _cut_short() -> Run:
+    rng = np.random.default_rng(41)
+    x = np.linspace(0, 1, 40)
+    loss = 2.3 - 1.2 * x + 0.1 * x**2
+    return _synth.make_run({"train/loss": loss + rng.normal(0, 0.02, 40), "val/loss": loss + 0.02 + rng.normal(0, 0.01, 40)}, every=25)
+
+
+def _nine_points() -> Run:
+    return _synth.make_run({"train/loss": [11.0, 10.6, 10.1, 9.7, 9.2, 8.7, 8.2, 7.7, 7.2]})
+
+
+def _converged() -> Run:
+    rng = np.random.default_rng(42)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(80, 2.3, 0.3, 5.0) + rng.normal(0, 0.01, 80),
+            "val/loss": _synth.decay(80, 2.3, 0.4, 5.0) + rng.normal(0, 0.01, 80),
+        }
+    )
+
+
+def _annealed() -> Run:
+    rng = np.random.default_rng(43)
+    n = 100
+    x = np.linspace(0, 1, n)
+    loss = 2.3 - 1.2 * x
+    return _synth.make_run(
+        {
+            "train/loss": loss + rng.normal(0, 0.02, n),
+            "val/loss": loss + rng.normal(0, 0.02, n),
+            "lr": 1e-3 * 0.5 * (1 + np.cos(np.pi * x)) + 1e-6,
+        }
+    )
+
+
+EXAMPLES = (
+    Example("nearly straight descent", _cut_short, fires=True),
+    Example("nine points", _nine_points, fires=True),
+    Example("exponential decay, five time constants", _converged, fires=False),
+    Example("the schedule has ended", _annealed, fires=False),
+)
+
+DETECTOR = Detector(
+    id="unconverged",
+    title="Unconverged",
+    summary="It was still clearly improving when the run ended.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
+    wants=("val_metric", "train_metric", "lr"),
+    domains=DIRECTED | {Domain.REINFORCEMENT},
+    thresholds={
+        "share": Threshold(0.10, "an exponential decay of two time constants makes a tenth of its gain in the last quarter"),
+        "few_points_share": Threshold(0.17, "of four to nine points, two of three time constants would make less"),
+        "reward_share": Threshold(0.2, "returns are noisy and rise in steps"),
+    },
+    examples=EXAMPLES,
+)

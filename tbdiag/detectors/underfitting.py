@@ -1,0 +1,245 @@
+"""Both training and validation end bad, close to each other.
+
+What it means
+    The model does not even fit what it is trained on: capacity, optimisation or the inputs are not enough for the task.
+
+Why it matters
+    No regularisation or more data helps; the training loss itself has to come down first.
+
+How it is told
+    It learned something (more than 5 % of its start), both splits end at a bad level, and the gap between them is small. Bad means: a
+    bounded metric less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or more than 85 %
+    of the loss of guessing is left. With four to nine points and no such reference, both losses must have gained less than a quarter
+    of their start (and more than 5 %), still improving together.
+
+First check
+    Is the learning rate reasonable, is the model large enough, do the inputs carry the signal?
+
+First action
+    Overfit one batch (32 to 256 samples, no regularisation, the same code): it tells capacity and optimisation from data.
+
+Success rule
+    In the tiny run the training loss falls below a twentieth of its start.
+
+Not to be confused with
+    no-learning (nothing gained at all), unconverged (bad only because it was stopped), plateau, language models, whose accuracy is low and
+    loss high by nature.
+
+Limits
+    A loss alone has no bad level: with ten points or more and no reference this detector stays silent.
+
+Sources
+    The two seed texts; chance levels; literature on the entropy floor of language models.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    SUPERVISED,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, learning_rate, say, short
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import counts_words, loss_left, metric_level
+from tbdiag.features.pairs import pair_up
+from tbdiag.model import Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Both ends against chance or perfect, and against each other."""
+    train, val = view.curve("train_loss"), view.curve("val_loss")
+    if train is None or val is None:
+        return NotApplicable("no training or no validation loss", ("train_loss", "val_loss"))
+    if min(train.n, val.n) < 3:
+        return NotApplicable("fewer than three points")
+    pair = pair_up(train, val)
+    count = max(1, pair.train_at.size // 10)
+    train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
+    gained = _share(train), _share(val)
+    if max(gained) < view["learned"]:
+        return None
+    noise = max(3 * val.sigma, view["gap"] * abs(train_end))
+    # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
+    if val_end - train_end > noise or train_end - val_end > 2 * noise:
+        return None
+    margins, evidence, doubts = _badness(view, train, val, gained)
+    if not margins:
+        return None
+    evidence.insert(
+        0,
+        say(
+            f"The {label(train)} ended at {{train_end:.4g}} (from {{train_first:.4g}}) and the {label(val)} at {{val_end:.4g}} (from {{val_first:.4g}}): "
+            "both high, close together.",
+            (train, val),
+            train_end=train_end,
+            train_first=train.first,
+            val_end=val_end,
+            val_first=val.first,
+        ),
+    )
+    rate = learning_rate(view)
+    return Finding(
+        id="underfitting",
+        severity=Severity.WARNING,
+        confidence=confidence(*margins, doubts=doubts, supports=int(len(margins) > 1)),
+        title=f"Underfitting: training and validation both end high ({train_end:.4g} and {val_end:.4g})",
+        onset=None,
+        extent=Interval(int(val.step[0]), int(val.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause(
+                "Optimisation is not effective: learning rate too low or decayed early",
+                f"it is {short(rate)}" if rate and rate < 1e-4 else "",
+            ),
+            Cause("Model too small or regularised too strongly"),
+            Cause("Inputs lack signal or are not normalised"),
+            Cause("Too few epochs"),
+            Cause("Labels too noisy, or the target is encoded wrongly"),
+        ),
+        first_check="Is the learning rate reasonable, is the model large enough, do the inputs carry the signal?",
+        first_action="Overfit one batch (32 to 256 samples, no regularisation, the same code): it tells capacity and optimisation from data.",
+        fixes=(
+            "Train longer and confirm that it still improves",
+            "Raise the learning rate 2 to 5 times, or adjust the schedule",
+            "Increase capacity or reduce regularisation",
+            "Improve the input representation, fix normalisation",
+            "Audit labels for systematic noise",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(train.signal.key, "best", "<=", 0.05 * train.first, source="a twentieth of the start"),),
+            sentence=f"In the tiny run the {label(train)} falls below a twentieth of its start ({train.first:.4g}).",
+            guards=("same-signals",),
+        ),
+        phase=CURVES,
+        roles=(train.signal.key, val.signal.key),
+    )
+
+
+def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float, float]) -> tuple[list[float], list[Evidence], int]:
+    """Margins, evidence and doubts of a bad level; no margins where the level may be good."""
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.signals) if metric is not None else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    left = loss_left(val, view.signals, val.end)
+    rest = left if left is not None else (val.end / max(val.first, train.first) if val.first > 0 and val.end > 0 else None)
+    words = counts_words(view.signals)
+    if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
+        return [left / view["guessing"]], [say("{left:.0%} of the loss of guessing is left.", (val,), left=left)], int(words)
+    if metric is not None and quality is not None and rest is not None and not words:
+        if quality >= view["quality"] or rest <= view["left"]:
+            return [], [], 0
+        return (
+            [view["quality"] / max(quality, 0.05), rest / view["left"]],
+            [
+                say(
+                    f"The {label(metric)} ended at {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect.",
+                    (metric,),
+                    value=metric.end,
+                    quality=quality,
+                )
+            ],
+            0,
+        )
+    few = max(train.n, val.n) < 10
+    if few and metric is None and left is None and not words and max(gained) < view["few_points_gain"] and min(gained) > view["learned"]:
+        share = max(gained)
+        return (
+            [view["few_points_gain"] / share],
+            [say("In all they gained no more than {share:.0%} of their start.", (train, val), share=share)],
+            2,
+        )
+    return [], [], 0
+
+
+def _share(curve: CurveFacts) -> float:
+    """Share of the start that was gained to the end; 0 for losses that can be negative."""
+    if float(curve.value.min()) < 0 or curve.first_cost <= 0:
+        return 0.0
+    return max(curve.first_cost - curve.end_cost, 0.0) / curve.first_cost
+
+
+def _too_small() -> Run:
+    rng = np.random.default_rng(31)
+    n = 30
+    return _synth.make_run(
+        {
+            "Loss/train": _synth.decay(n, 2.38, 1.58) + rng.normal(0, 0.01, n),
+            "Loss/val": _synth.decay(n, 2.33, 1.60) + rng.normal(0, 0.01, n),
+            "Accuracy/val": 0.43 - _synth.decay(n, 0.33, 0.0) + rng.normal(0, 0.004, n),
+        }
+    )
+
+
+def _four_epochs() -> Run:
+    return _synth.make_run({"train/loss": [1.20, 1.08, 0.99, 0.94], "val/loss": [1.25, 1.13, 1.04, 1.02]})
+
+
+def _good() -> Run:
+    rng = np.random.default_rng(32)
+    n = 30
+    return _synth.make_run(
+        {
+            "Loss/train": _synth.decay(n, 2.38, 0.2) + rng.normal(0, 0.01, n),
+            "Loss/val": _synth.decay(n, 2.33, 0.25) + rng.normal(0, 0.01, n),
+            "Accuracy/val": 0.93 - _synth.decay(n, 0.83, 0.0) + rng.normal(0, 0.004, n),
+        }
+    )
+
+
+def _good_four() -> Run:
+    return _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.45, 0.38]})
+
+
+def _unknown_level() -> Run:
+    rng = np.random.default_rng(33)
+    loss = _synth.decay(200, 3.0, 2.4)
+    return _synth.make_run({"train/loss": loss + rng.normal(0, 0.02, 200), "val/loss": loss + rng.normal(0, 0.02, 200)})
+
+
+EXAMPLES = (
+    Example("accuracy ends at 0.43", _too_small, fires=True),
+    Example("four epochs", _four_epochs, fires=True),
+    Example("both good", _good, fires=False),
+    Example("four good epochs", _good_four, fires=False),
+    Example("a loss whose level means nothing", _unknown_level, fires=False),
+)
+
+DETECTOR = Detector(
+    id="underfitting",
+    title="Underfitting",
+    summary="Both training and validation end bad, close to each other.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("train_loss", "val_loss"),
+    wants=("val_metric", "train_metric", "lr"),
+    domains=SUPERVISED,
+    thresholds={
+        "learned": Threshold(0.05, "less is no-learning"),
+        "gap": Threshold(0.15, "training and validation within 15 %"),
+        "quality": Threshold(0.5, "half-way from chance to perfect"),
+        "left": Threshold(0.6, "share of the loss of guessing that is left"),
+        "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
+        "few_points_gain": Threshold(0.25, "the seed texts' underfitting history gained 22 % and 18 %"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+)

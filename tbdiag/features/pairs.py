@@ -1,0 +1,82 @@
+"""Two curves of one run on a common axis: the training loss at the steps of the validation loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.features.curves import CurveFacts
+from tbdiag.stats.noise import median
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A validation curve and the training curve of the same quantity.
+
+    Attributes:
+        train_at: float64 ``[val.trace.n]``, median training cost of the interval that ends at each validation block.
+    """
+
+    train: CurveFacts
+    val: CurveFacts
+    train_at: Float64
+
+    @cached_property
+    def gap(self) -> Float64:
+        """Validation minus training cost at the validation's blocks; float64 ``[val.trace.n]``, positive: validation is worse."""
+        return self.val.trace.cost - self.train_at
+
+    def tail_gap(self, share: float = 0.5) -> float:
+        """Median gap over the last `share` of the run."""
+        return median(self.gap[self.val.trace.within(1 - share, 1.0)])
+
+    def tail_train(self, share: float = 0.5) -> float:
+        """Median training cost over the last `share` of the run."""
+        return median(self.train_at[self.val.trace.within(1 - share, 1.0)])
+
+    def tail_val(self, share: float = 0.5) -> float:
+        """Median validation cost over the last `share` of the run."""
+        return median(self.val.trace.cost[self.val.trace.within(1 - share, 1.0)])
+
+
+def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
+    """Put two curves on the validation's axis; both need at least one finite point."""
+    ends = progress(val, val.trace.last_step.astype(np.float64), train)
+    position = progress(train, train.step.astype(np.float64), train)
+    last = np.clip(np.searchsorted(position, ends + 1e-9, side="right"), 1, train.n)
+    first = np.concatenate(([0], last[:-1]))
+    # A validation point without training points since the one before takes the latest training value.
+    first = np.minimum(first, last - 1)
+    # Half an interval at least, so that a per-step loss is averaged before it is compared.
+    at = np.array([median(train.cost[a:b]) for a, b in zip(first.tolist(), last.tolist(), strict=True)])
+    return Pair(train, val, at)
+
+
+def progress(curve: CurveFacts, step: Float64, reference: CurveFacts) -> Float64:
+    """Place of steps of `curve` on the axis of `reference`: steps themselves where both count the same thing, else by wall time.
+
+    Where wall times do not serve (copied logs, clock jumps), both axes are stretched to the same span.
+    """
+    if curve is reference or curve.signal.axis is reference.signal.axis:
+        return step
+    if _clock_serves(curve) and _clock_serves(reference) and _overlap(curve, reference):
+        when = np.interp(step, curve.step, curve.wall_time)
+        return np.interp(when, reference.wall_time, reference.step)
+    low, high = float(curve.step[0]), float(curve.step[-1])
+    share = (step - low + (high - low) / max(curve.n - 1, 1)) / max((high - low) * curve.n / max(curve.n - 1, 1), 1e-12)
+    return float(reference.step[0]) + share * float(reference.step[-1] - reference.step[0])
+
+
+def _clock_serves(curve: CurveFacts) -> bool:
+    clock = curve.wall_time
+    return clock.size > 1 and bool(np.all(np.isfinite(clock))) and bool(np.all(np.diff(clock) >= 0)) and bool(clock[-1] > clock[0])
+
+
+def _overlap(a: CurveFacts, b: CurveFacts) -> bool:
+    shared = min(a.wall_time[-1], b.wall_time[-1]) - max(a.wall_time[0], b.wall_time[0])
+    return bool(shared > 0.5 * max(a.wall_time[-1] - a.wall_time[0], b.wall_time[-1] - b.wall_time[0]))

@@ -1,0 +1,62 @@
+"""Shape of the learning rate over the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tbdiag.features.curves import CurveFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Facts of a learning-rate curve.
+
+    Attributes:
+        peak, end: largest and last value (median of the last twentieth); peak_share: where the peak is first reached (0..1).
+        constant: never leaves 1 % of its peak; annealed: ends below a tenth of its peak.
+        zero_share: share of the points at zero (below 1e-12, or below a millionth of the peak).
+        drops, jumps: indices after which it falls to a half or less, or doubles or more, between neighbouring points.
+        cyclic: rises to at least half its peak at least twice after having fallen below a half of it.
+    """
+
+    peak: float
+    end: float
+    peak_share: float
+    constant: bool
+    annealed: bool
+    zero_share: float
+    drops: tuple[int, ...]
+    jumps: tuple[int, ...]
+    cyclic: bool
+
+
+def read_schedule(lr: CurveFacts) -> Schedule:
+    """Shape of a learning-rate curve with at least one point."""
+    value = lr.value
+    peak = float(value.max())
+    end = float(np.median(value[-max(1, value.size // 20) :]))
+    at = int(np.argmax(value >= 0.999 * peak))
+    span = max(int(lr.step[-1] - lr.step[0]), 1)
+    low, high = value[:-1], value[1:]
+    drops = np.flatnonzero((low > 0) & (high <= 0.55 * low))
+    jumps = np.flatnonzero((low > 0) & (high >= 1.9 * low))
+    state, ups = 0, 0
+    for share in (value / peak if peak > 0 else value).tolist():
+        if state >= 0 and share < 0.5:
+            state = -1
+        elif state <= 0 and share > 0.5:
+            ups += state == -1
+            state = 1
+    return Schedule(
+        peak=peak,
+        end=end,
+        peak_share=float(lr.step[at] - lr.step[0]) / span,
+        constant=bool(np.all(value >= 0.99 * peak)),
+        annealed=end < 0.1 * peak,
+        zero_share=float(np.mean(value <= max(1e-12, 1e-6 * peak))),
+        drops=tuple(int(i) for i in drops[:200]),
+        jumps=tuple(int(i) for i in jumps[:200]),
+        cyclic=ups >= (2 if float(value[0]) < 0.5 * peak else 1),
+    )
