@@ -155,10 +155,12 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
         return None
     noise = estimate_noise(y)
     points = max(y.size / blocks, 1.0)
-    r = min(noise.r1, 0.9)
-    block_sigma = 1.25 * noise.sigma * np.sqrt((1 + r) / (1 - r) / points)
+    # Slow swings look like strongly autocorrelated noise; minibatch noise is not, so the correction is capped.
+    r = min(noise.r1, 0.6)
+    sigma = noise.sigma * np.sqrt((1 - noise.r1) / (1 - r))
+    block_sigma = 1.25 * sigma * np.sqrt((1 + r) / (1 - r) / points)
     logarithmic = train.trace.shape is not train.trace.cost
-    height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.25) if logarithmic else 0.1 * abs(median(level)))
+    height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.5) if logarithmic else 0.25 * abs(median(level)))
     threshold = max(5 * block_sigma, height)
     swings = find_swings(level, threshold)
     if swings.rises < view["swings"]:
@@ -167,7 +169,7 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
     return (
         min(swings.rises / view["swings"], swings.median_rise / threshold) * 1.0,
         say(
-            f"The smoothed {label(train)} rises {{rises}} times by more than a quarter of its range, the largest time by {{largest:.3g}}"
+            f"The smoothed {label(train)} rises {{rises}} times at the scale of its range, the largest time by {{largest:.3g}}"
             + (" (in logarithms)." if logarithmic else "."),
             (train,),
             rises=swings.rises,

@@ -1,0 +1,139 @@
+"""Steps go backwards: a run was resumed over its own log, or two writers share a directory.
+
+What it means
+    The same steps were written more than once, by a process that resumed from an earlier checkpoint, started anew, or ran beside another one.
+
+Why it matters
+    TensorBoard draws both as one zigzag, and any reading of the curve mixes two trainings.
+
+How it is told
+    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold the same steps.
+    Points that a later write replaced are set apart; if there are none, or the same points were merely written twice with the
+    same values, it is a note. A SessionLog START that announces the restart makes it a note too. Disorder by one or two steps is ignored.
+
+First check
+    Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?
+
+First action
+    Give each launch its own directory, or pass purge_step=<resumed step> to the writer.
+
+Success rule
+    Steps never go backwards.
+
+Not to be confused with
+    spikes and sudden-shift, which the seam of two trainings imitates.
+
+Limits
+    Two runs whose steps do not overlap look like one.
+
+Sources
+    Deterministic. TensorBoard's own rule purges on SessionLog START only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    LOG,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import say
+from tbdiag.model import Restart, Run
+from tbdiag.stats.confidence import confidence
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Restarts that replaced points."""
+    run = view.features.run
+    seams = [r for r in run.restarts if r.points > 0]
+    serious = [r for r in seams if r.kind in ("step-regression", "overlapping-writers")]
+    shown = serious or seams
+    if not shown:
+        return None
+    worst = max(shown, key=lambda r: r.points)
+    points = sum(r.points for r in shown)
+    disagree = any(r.agree is False for r in shown)
+    writers = any(r.kind == "overlapping-writers" for r in shown)
+    sentence = "Steps {first:,} to {last:,} were written twice; {points:,} earlier points of {tags} tags are set apart"
+    sentence += ", and their values differ from the later ones." if disagree else "."
+    evidence = [say(sentence, (), (), first=worst.first_step, last=worst.last_step, points=points, tags=worst.tags)]
+    if len(shown) > 1:
+        evidence.append(say("This happened {count} times.", count=len(shown)))
+    return Finding(
+        id="restart-overlap",
+        severity=Severity.WARNING if serious else Severity.NOTE,
+        confidence=confidence(supports=int(bool(serious))),
+        title=("Two writers share this log" if writers else "Steps go backwards")
+        + f": steps {worst.first_step:,} to {worst.last_step:,} were written more than once",
+        onset=Interval(min(r.first_step for r in shown), max(r.last_step for r in shown)),
+        extent=Interval(min(r.first_step for r in shown), max(r.last_step for r in shown)),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("Two jobs write into the same directory", "files with interleaved wall times hold the same steps" if writers else ""),
+            Cause("The run was resumed from an earlier checkpoint without purging", "" if disagree else "the repeated values agree"),
+            Cause(
+                "A new run was started in the directory of an old one", "it begins again at the first step" if worst.first_step <= 1 else ""
+            ),
+        ),
+        first_check="Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?",
+        first_action=f"Give each launch its own directory, or pass purge_step={worst.first_step} to the writer when resuming.",
+        fixes=("Name directories by time and job", "Delete or move the log of the abandoned attempt", "Log the resumed step"),
+        success_rule=SuccessRule(
+            all=(predicate("log", "step_regressions", "==", 0.0),), sentence="Steps never go backwards in the next run.", guards=()
+        ),
+        phase=LOG,
+        roles=("log",),
+    )
+
+
+def _run(*restarts: Restart) -> Run:
+    return replace(_synth.make_run({"train/loss": _synth.decay(50, 2.0, 0.3)}), restarts=restarts)
+
+
+def _rollback() -> Run:
+    return _run(Restart("step-regression", 20, 31, 1.7e9, points=24, tags=2, agree=False))
+
+
+def _two_writers() -> Run:
+    return _run(Restart("overlapping-writers", 0, 49, 1.7e9, points=100, tags=2, agree=False))
+
+
+def _announced() -> Run:
+    return _run(Restart("session-start", 20, 20, 1.7e9, points=0, tags=0))
+
+
+def _single() -> Run:
+    return _run()
+
+
+EXAMPLES = (
+    Example("resumed from an older checkpoint", _rollback, fires=True, onset=(20, 31)),
+    Example("two writers", _two_writers, fires=True, onset=(0, 49)),
+    Example("announced restart without overlap", _announced, fires=False),
+    Example("written once", _single, fires=False),
+)
+
+DETECTOR = Detector(
+    id="restart-overlap",
+    title="Overlapping restarts",
+    summary="Steps go backwards: a run was resumed over its own log, or two writers share a directory.",
+    severity=Severity.WARNING,
+    phase=LOG,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("log",),
+    domains=EVERY,
+    examples=EXAMPLES,
+)
