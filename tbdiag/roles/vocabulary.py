@@ -73,7 +73,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
-    **_many(Role.WEIGHT_NORM, NONE, "weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm, norm weights, norm weight", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm", stem="weight_norm"),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
     **_many(
         Role.UPDATE_RATIO,
