@@ -79,7 +79,7 @@ def layer_facts(features: Features, kind: str) -> tuple[LayerFacts, ...]:
         found[key] = (signal, features.of(signal), known[2] if known else None)
     ordered = sorted(found, key=lambda key: _position(key, found[key][0], tuple(found)))
     return tuple(
-        LayerFacts(key, rank, found[key][1], found[key][0].name, found[key][2], _is_matrix(key, found[key][0].name))
+        LayerFacts(key, rank, found[key][1], found[key][0].name, found[key][2], _is_matrix(key))
         for rank, key in enumerate(ordered)
     )
 
@@ -135,8 +135,9 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"(\d+)", text) if p)
 
 
-def _is_matrix(layer: str, name: str) -> bool:
-    return not _SMALL.search(layer.lower()) and not _SMALL.search(name.lower())
+def _is_matrix(layer: str) -> bool:
+    # The word norm of 'weight_norm/0.weight' says what was measured, not what the layer is.
+    return not _SMALL.search(re.sub(r"(weight|grad\w*|param\w*)[._-]norm", "", layer.lower()))
 
 
 @derived("grad_depth_ratio")
