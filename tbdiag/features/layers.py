@@ -79,8 +79,7 @@ def layer_facts(features: Features, kind: str) -> tuple[LayerFacts, ...]:
         found[key] = (signal, features.of(signal), known[2] if known else None)
     ordered = sorted(found, key=lambda key: _position(key, found[key][0], tuple(found)))
     return tuple(
-        LayerFacts(key, rank, found[key][1], found[key][0].name, found[key][2], _is_matrix(key))
-        for rank, key in enumerate(ordered)
+        LayerFacts(key, rank, found[key][1], found[key][0].name, found[key][2], _is_matrix(key)) for rank, key in enumerate(ordered)
     )
 
 

@@ -169,21 +169,27 @@ def _confidence_gap(features: Features) -> Signal | None:
     at = np.searchsorted(accuracy.step, confidence.step, side="right") - 1
     keep = at >= 0
     gap = confidence.value[keep] * as_fraction(confidence) - accuracy.value[at[keep]] * as_fraction(accuracy)
-    return make_signal("confidence_gap", confidence.step[keep], confidence.wall_time[keep], gap, f"{confidence.name} minus {accuracy.name}")
+    why = f"{confidence.name} minus {accuracy.name}"
+    return make_signal("confidence_gap", confidence.step[keep], confidence.wall_time[keep], gap, why)
 
 
 def confidence_and_accuracy(features: Features) -> tuple[CurveFacts, CurveFacts] | None:
-    """The mean confidence and the accuracy to compare it with: the same split, validation first; an unnamed split means validation."""
+    """The mean confidence and the accuracy to compare it with: the same split, validation first.
+
+    Where the tag itself names no split (Keras callbacks write into the train directory what they measured on the validation data) the
+    accuracy that lies nearer to the confidence is taken, so that a gap is one against either.
+    """
     for split in (Split.VAL, Split.NONE, Split.TEST, Split.TRAIN):
         confidence = next((c for c in features.group(Role.CONFIDENCE, split) if c.n), None)
         if confidence is None:
             continue
-        wanted = Split.VAL if split is Split.NONE else split
-        accuracy = named_metric(features, "accuracy", wanted) or (
-            named_metric(features, "accuracy", Split.NONE) if split is Split.NONE else None
-        )
-        if accuracy is not None:
-            return confidence, accuracy
+        tag = confidence.signal.series.tag.lower() if confidence.signal.series is not None else ""
+        named = split in (Split.VAL, Split.TEST) or (split is Split.TRAIN and "train" in tag)
+        wanted = (split,) if named else (Split.VAL, Split.TRAIN, Split.NONE)
+        known = [a for a in (named_metric(features, "accuracy", w) for w in wanted) if a is not None]
+        if known:
+            end = confidence.end * as_fraction(confidence)
+            return confidence, min(known, key=lambda a: abs(a.end * as_fraction(a) - end))
     return None
 
 

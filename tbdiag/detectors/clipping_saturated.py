@@ -1,0 +1,205 @@
+"""Gradient clipping is active on nearly every step.
+
+What it means
+    Nearly every gradient is longer than the clipping limit: only its direction is used, and the limit sets the step size.
+
+Why it matters
+    With plain gradient descent the learning rate no longer means what it says, and training crawls. Clipping that always acts also
+    hides gradients that are too large for a reason.
+
+How it is told
+    A logged clip fraction of at least 0.9 over the last 80 % of the run; or logged norms at least ten times the configured limit in
+    their median; or norms logged after clipping that sit at their maximum (within a thousandth) at nine points of ten. A note where the
+    loss has fallen by 70 % all the same: adaptive optimisers do not see a constant factor.
+
+First check
+    Compare the clipping limit with the 50th and 90th percentile of the gradient norm before clipping.
+
+First action
+    Set the clipping limit to the 90th percentile of the logged gradient norms and keep the learning rate.
+
+Success rule
+    The gradient is clipped on at most a fifth of the steps, and the training loss ends below this run's.
+
+Not to be confused with
+    exploding-gradients (norms leave their range), lr-too-low (small steps without clipping).
+
+Limits
+    Many recipes for language models clip at 1 all the time and train well with Adam; that is a note at most.
+
+Sources
+    Google tuning playbook (clip at the 90th percentile; more than half of the steps clipped asks for a lower learning rate); literature 7.3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    GRADIENTS,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import begins, lasts, say, since, tail
+from tbdiag.features import CurveFacts
+from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """The logged clip fraction first, then norms against the limit, then norms that sit at a ceiling."""
+    share, norm = view.curve("clip_share"), view.curve("grad_norm")
+    sign = _logged(view, share) or _against_limit(view, norm) or _at_ceiling(view, norm)
+    if sign is None:
+        return None
+    evidence, onset, extent, confidence, post = sign
+    progress = measure_progress(view.curve, view.signals)
+    loss = view.curve("train_loss") or view.curve("val_loss")
+    learned = progress.loss_share is not None and progress.loss_share >= view["learned"]
+    learned = learned or (progress.accuracy_share is not None and progress.accuracy_share >= view["learned"])
+    more = [evidence]
+    if loss is not None:
+        more.append(say("The loss goes from {first:.4g} to {end:.4g}.", (loss,), first=loss.first, end=loss.end))
+    limit = float(np.quantile(norm.value, 0.9)) if norm is not None and norm.n >= 5 and not post else None
+    action = (
+        f"Set the clipping limit to {limit:.2g}, the 90th percentile of the logged gradient norms, and keep the learning rate."
+        if limit is not None and limit > 0
+        else "Log the gradient norm before clipping and set the limit to its 90th percentile, with the same learning rate."
+    )
+    rules = [predicate("clip_share", "mean", "<=", 0.2, source="clipped on at most a fifth of the steps")]
+    if loss is not None:
+        key = "train_loss" if view.curve("train_loss") is not None else "val_loss"
+        rules.append(predicate(key, "end", "<", loss.end, sd_times=-2.0, source="end of this run's loss"))
+    return Finding(
+        id="clipping-saturated",
+        severity=Severity.NOTE if learned else Severity.WARNING,
+        confidence=min(confidence + (0.05 if progress.bad else 0.0), 0.95) if not learned else 0.6,
+        title="Clipping saturated: the gradient is clipped on nearly every step",
+        onset=onset,
+        extent=extent,
+        evidence=tuple(more),
+        causes=(
+            Cause("A clipping limit far below the usual gradient norm"),
+            Cause("A loss summed over samples or tokens instead of averaged"),
+            Cause("A learning rate or initialisation that makes gradients large"),
+        ),
+        first_check="Compare the clipping limit with the 50th and 90th percentile of the gradient norm before clipping.",
+        first_action=action,
+        fixes=(
+            "Set the limit to the 90th percentile of the unclipped norms",
+            "If that is unstable, the clipping hid a learning rate that is too high: halve it",
+            "Average the loss over samples",
+            "Check input scaling and initialisation",
+        ),
+        success_rule=SuccessRule(all=tuple(rules), sentence="At most a fifth of the steps are clipped and the loss ends below this run's."),
+        phase=GRADIENTS,
+        roles=("clip_fraction", "grad_norm"),
+    )
+
+
+Sign = tuple[Evidence, Interval, Interval, float, bool]
+
+
+def _logged(view: View, share: CurveFacts | None) -> Sign | None:
+    if share is None or share.signal.why.endswith(tuple("0123456789")) or share.n < 3:
+        return None
+    last = tail(share, 0.8)
+    level = float(np.mean(last))
+    if level < view["share"]:
+        return None
+    index = since(share.value >= 0.5)
+    index = share.n - 1 if index is None else index
+    evidence = say(
+        "The gradient is clipped on a share of {share:.3g} of the steps over the last part of the run.", (share.signal.why,), share=level
+    )
+    return evidence, begins(share.step, index), lasts(share.step, index), 0.88, False
+
+
+def _against_limit(view: View, norm: CurveFacts | None) -> Sign | None:
+    limit = view.signals.config.get("max_grad_norm")
+    if norm is None or norm.n < 5 or not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0:
+        return None
+    last = tail(norm, 0.8)
+    middle = float(np.median(last))
+    if middle < view["over_limit"] * float(limit) or float(np.mean(last > limit)) < view["share"]:
+        return None
+    text = "The median gradient norm is {norm:.3g}, {ratio:.3g} times the clipping limit of {limit:g} in the configuration."
+    evidence = say(text, (norm,), norm=middle, ratio=middle / float(limit), limit=float(limit))
+    return evidence, begins(norm.step, 0), lasts(norm.step, 0), 0.8, False
+
+
+def _at_ceiling(view: View, norm: CurveFacts | None) -> Sign | None:
+    if norm is None or norm.n < 10:
+        return None
+    last = tail(norm, 0.8)
+    top = float(last.max())
+    at = last >= top * (1 - 1e-3)
+    # A constant series is a placeholder or a rounded one; clipping leaves at least some norms below the limit or in their last digits.
+    if top <= 0 or float(np.mean(at)) < view["share"] or np.unique(norm.value).size < 3 or float(norm.value.max()) > top * (1 + 1e-3):
+        return None
+    text = (
+        "The logged gradient norm sits at its maximum of {top:.4g} at a share of {share:.3g} of the points: it was logged after clipping."
+    )
+    evidence = say(text, (norm,), top=top, share=float(np.mean(at)))
+    return evidence, begins(norm.step, 0), lasts(norm.step, 0), 0.78, True
+
+
+def _always() -> object:
+    rng = np.random.default_rng(101)
+    n = 100
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 2.30, 2.24, 1.0) + rng.normal(0, 0.01, n),
+            "train/grad_norm": 0.32 * np.exp(rng.normal(0, 0.1, n)),
+            "train/clip_fraction": np.ones(n),
+        }
+    )
+
+
+def _sometimes() -> object:
+    rng = np.random.default_rng(102)
+    n = 100
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 2.30, 0.2) + rng.normal(0, 0.01, n),
+            "train/grad_norm": 0.6 * np.exp(rng.normal(0, 0.4, n)),
+            "train/clip_fraction": (rng.random(n) < 0.1).astype(float),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("clipped on every step, and the loss hardly falls", _always, fires=True),
+    Example("clipped on a tenth of the steps", _sometimes, fires=False),
+)
+
+DETECTOR = Detector(
+    id="clipping-saturated",
+    title="Clipping saturated",
+    summary="Gradient clipping is active on nearly every step.",
+    severity=Severity.WARNING,
+    phase=GRADIENTS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("clip_fraction", "grad_norm", "layer_grad_norm", "gradient_histogram"),),
+    wants=("clip_share", "grad_norm", *PROGRESS_ROLES),
+    domains=EVERY,
+    thresholds={
+        "share": Threshold(0.9, "literature 7.3: above 0.9 it is the main fact about the run"),
+        "over_limit": Threshold(10.0, "norms of one to five times the limit are ordinary for language models with Adam"),
+        "learned": Threshold(0.7, "share of the loss (from chance or from the first value) below which the clipping did harm"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+)

@@ -1,0 +1,176 @@
+"""The mixed-precision loss scale falls again and again.
+
+What it means
+    The gradient scaler halves its scale each time a gradient overflows. A scale that falls to almost nothing says that gradients
+    overflow on nearly every step: those steps are skipped.
+
+Why it matters
+    Skipped steps train nothing, and a tiny scale makes small gradients underflow to zero. Some trainers stop at the minimum.
+
+How it is told
+    After its first calibration (until the scale first grows, at most the first tenth of the run) the scale ends at least eight halvings
+    below its largest value and has not recovered; or it falls to 1 or less; or it falls by four halvings or more over the last quarter of
+    the run without growing once.
+
+First check
+    Look for the first step that overflows: its batch, the loss, and the largest activation or logit.
+
+First action
+    Continue from the last good checkpoint in bfloat16 (or float32) for one run.
+
+Success rule
+    After the first twentieth of the run the loss scale stays above a sixty-fourth of its first value, or none is logged, and the loss
+    stays finite.
+
+Not to be confused with
+    the calibration at the start (a scale that begins at 2^16 or 2^32 and finds its level), bfloat16 (scale constant at 1), nan-inf.
+
+Limits
+    Writers that log rarely hide halvings in between; only the values are used.
+
+Sources
+    PyTorch GradScaler (factor 2, growth after 2,000 clean steps), Megatron, DeepSpeed and fairseq scalers; literature 3.10 and 7.4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    HYPERPARAMETERS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import say
+from tbdiag.model import Mark
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Halvings that remain at the end, after the first calibration."""
+    scale = view.curve("loss_scale")
+    if scale is None or scale.n < 5:
+        return NotApplicable("fewer than five loss scales were logged", ("loss_scale",))
+    if float(scale.value.min()) <= 0 or float(scale.value.max()) == float(scale.value.min()):
+        return None
+    log = np.log2(scale.value)
+    grown = np.flatnonzero(np.diff(log) > 0)
+    start = int(min(grown[0] + 1 if grown.size else scale.n, max(scale.n // 10, 1)))
+    settled = log[start:]
+    peak = int(np.argmax(settled[::-1]))
+    peak = settled.size - 1 - peak  # the last of equal maxima
+    fallen = float(settled[peak] - settled[-1])
+    quarter = settled[-max(settled.size // 4, 2) :]
+    falling = float(quarter[0] - quarter[-1]) >= view["still_falling"] and not bool((np.diff(quarter) > 0).any())
+    floor = float(scale.value[-1]) <= view["floor"] and float(settled.max()) - settled[-1] >= view["still_falling"]
+    collapsed = fallen >= view["halvings"] or floor or falling
+    if not collapsed:
+        return None
+    first = start + peak
+    halving = np.flatnonzero(np.diff(log[first:]) < 0)
+    onset_index = first + int(halving[0]) if halving.size else first
+    onset = Interval(int(scale.step[onset_index]), int(scale.step[min(onset_index + 1, scale.n - 1)]))
+    lowest = float(scale.value[first:].min())
+    text = "The loss scale falls from {peak:.4g} at step {step:,.0f} to {end:.3g} at the end, {halvings:.0f} halvings that it does not make up for."
+    mark = (Mark("event", "loss scale starts to fall", int(scale.step[onset_index])),)
+    numbers = {
+        "peak": float(scale.value[first]),
+        "step": float(scale.step[onset_index]),
+        "end": float(scale.value[-1]),
+        "halvings": round(fallen),
+    }
+    evidence = [say(text, (scale,), mark, **numbers)]
+    norm = view.features.curve("grad_norm")
+    if norm is not None and norm.bad_step.size:
+        evidence.append(say("The gradient norm is not finite at {bad:.0f} logged points.", (norm,), bad=float(norm.bad_step.size)))
+    return Finding(
+        id="loss-scale-collapse",
+        severity=Severity.ERROR,
+        confidence=0.94 if fallen >= view["halvings"] and floor else 0.85 if fallen >= view["halvings"] else 0.7,
+        title=f"Loss scale collapse: the loss scale falls from {float(scale.value[first]):.4g} to {lowest:.3g}",
+        onset=onset,
+        extent=Interval(int(scale.step[onset_index]), int(scale.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("Activations, logits or a summed loss overflow in float16"),
+            Cause("Training diverges: gradients overflow because they explode"),
+            Cause("An infinite or NaN value in the data or in a custom operation"),
+        ),
+        first_check="Look for the first step that overflows: its batch, the loss, and the largest activation or logit.",
+        first_action="Continue from the last good checkpoint in bfloat16 (or float32) for one run.",
+        fixes=(
+            "Train in bfloat16 or float32",
+            "Compute softmax, norms and the loss in float32",
+            "Lower the learning rate and clip gradients after unscaling",
+            "Check the data and custom operations for infinities",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    "loss_scale",
+                    "min",
+                    ">=",
+                    float(scale.value[0]) / 64.0,
+                    window=(0.05, 1.0),
+                    source="this run's first loss scale divided by 64",
+                ),
+            ),
+            sentence=f"After the first twentieth of the run the loss scale stays at {float(scale.value[0]) / 64.0:g} or above.",
+        ),
+        phase=HYPERPARAMETERS,
+        roles=("loss_scale",),
+    )
+
+
+def _collapse() -> object:
+    n = 120
+    log = np.concatenate((np.full(40, 16.0), np.full(20, 17.0), np.maximum(17.0 - np.arange(60), -20.0)))
+    return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4), "train/loss_scale": 2.0**log}, every=10)
+
+
+def _calibrated() -> object:
+    n = 120
+    log = np.concatenate((np.maximum(32.0 - 4 * np.arange(6), 14.0), np.full(50, 14.0), np.full(30, 15.0), np.full(34, 14.0)))
+    return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4), "train/loss_scale": 2.0 ** log[:n]}, every=10)
+
+
+def _bfloat16() -> object:
+    return _synth.make_run({"loss/train": _synth.decay(60, 2.3, 0.4), "train/loss_scale": np.ones(60)})
+
+
+EXAMPLES = (
+    Example("halved on every logged step from the middle on", _collapse, fires=True, onset=(550, 640)),
+    Example("calibrates from 2^32, then moves by one halving", _calibrated, fires=False),
+    Example("bfloat16: constant at one", _bfloat16, fires=False),
+)
+
+DETECTOR = Detector(
+    id="loss-scale-collapse",
+    title="Loss scale collapse",
+    summary="The mixed-precision loss scale falls again and again.",
+    severity=Severity.ERROR,
+    phase=HYPERPARAMETERS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("loss_scale",),
+    wants=("grad_norm",),
+    domains=EVERY,
+    thresholds={
+        "halvings": Threshold(8, "healthy scalers move by one or two halvings after their calibration (literature 3.10)"),
+        "still_falling": Threshold(4, "literature 7.4: four halvings without a doubling"),
+        "floor": Threshold(1.0, "smallest scale of Megatron and DeepSpeed"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("nan-inf",),
+)

@@ -1,0 +1,214 @@
+"""The model is more certain than it is right: confident but wrong.
+
+What it means
+    The mean of the largest predicted probability is well above the share of right answers. Wrong predictions come with high
+    probabilities.
+
+Why it matters
+    Probabilities are used for thresholds, ranking and deferral to people; with over-confident ones all of these fail silently.
+
+How it is told
+    Mean confidence minus accuracy of the same split is above 0.12 over the last 30 % of the run (a note from 0.05 on). The difference is a
+    lower bound of the calibration error, so a large value is conclusive. A logged calibration error above 0.15 together with a
+    validation loss above that of an honest model counts as well. The loss alone gives a note: an honest classifier with error rate e among
+    K classes has a cross-entropy of at most h(e) + e ln(K - 1).
+
+First check
+    Plot confidence against accuracy in ten bins (a reliability diagram) on the validation set.
+
+First action
+    Fit one temperature on the validation logits of the best checkpoint (no retraining).
+
+Success rule
+    The mean confidence ends within 0.05 of the accuracy.
+
+Not to be confused with
+    overfitting (the usual cause: the loss rises because wrong answers get more certain), prediction-collapse, leakage.
+
+Limits
+    Confidence on one split and accuracy on another are never compared. Without logged confidence there is a note only.
+
+Sources
+    Guo et al., "On calibration of modern neural networks" (2017); Jensen: the gap of the means bounds the calibration error from
+    below; Fano's inequality for the cross-entropy of an honest classifier.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    DIRECTED,
+    PREDICTIONS,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    Threshold,
+    View,
+)
+from tbdiag.detectors._confidence import NOTED, WANTS, gap_rule, measure_gap
+from tbdiag.detectors._tails import say, tail
+from tbdiag.model import Role, Split
+
+Sign = tuple[Evidence, Interval | None, Interval | None, Severity, float, str]
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """The gap of the means first, then a logged calibration error, then the loss against that of an honest model."""
+    sign = _by_gap(view) or _by_calibration_error(view) or _by_loss(view)
+    if sign is None:
+        return None
+    evidence, onset, extent, severity, confidence, title = sign
+    return Finding(
+        id="over-confidence",
+        severity=severity,
+        confidence=confidence,
+        title=title,
+        onset=onset,
+        extent=extent,
+        evidence=(evidence,),
+        causes=(
+            Cause("Training on past the point where only the margins of the training samples grow"),
+            Cause("Labels that are wrong and were memorised"),
+            Cause("Validation data unlike the training data"),
+        ),
+        first_check="Plot confidence against accuracy in ten bins (a reliability diagram) on the validation set.",
+        first_action="Fit one temperature on the validation logits of the best checkpoint (no retraining).",
+        fixes=(
+            "Stop at the best validation loss",
+            "Label smoothing of 0.05 to 0.1, mixup, or stronger weight decay",
+            "Inspect confident wrong predictions: labels first",
+        ),
+        success_rule=gap_rule(-1.0, 0.05),
+        phase=PREDICTIONS,
+        roles=("confidence", "val_metric"),
+    )
+
+
+def _by_gap(view: View) -> Sign | None:
+    gap = measure_gap(view)
+    if gap is None or gap.value < NOTED:
+        return None
+    strong = gap.value >= view["gap"] and gap.steady >= view["gap"] / 2
+    severity = Severity.WARNING if strong else Severity.NOTE
+    confidence = float(np.clip(0.75 + 0.6 * (gap.value - view["gap"]), 0.5, 0.93)) if strong else 0.55
+    title = f"Over-confidence: mean confidence {gap.confidence:.3g} at an accuracy of {gap.accuracy:.3g}"
+    return gap.evidence, gap.onset, gap.extent, severity, confidence, title
+
+
+def _honest_loss(error: float, classes: int) -> float:
+    """Largest cross-entropy in nats of a calibrated classifier with this error rate (Fano's inequality)."""
+    if error <= 0 or error >= 1:
+        return error * math.log(max(classes - 1, 1))
+    return -error * math.log(error) - (1 - error) * math.log(1 - error) + error * math.log(max(classes - 1, 1))
+
+
+def _loss_and_honest(view: View) -> tuple[float, float, str, str] | None:
+    loss, accuracy, train = view.curve("val_loss"), view.curve("val_accuracy"), view.curve("train_loss")
+    classes = view.signals.classes
+    if loss is None or accuracy is None or not classes or classes < 2 or train is None or loss.bad_step.size:
+        return None
+    level = float(np.median(tail(accuracy)))
+    if level < 1.5 / classes and level < 0.9:
+        return None  # at chance something else is wrong
+    if train.end > 0.5 * math.log(classes):
+        return None  # training is no better: a pipeline or a divergence, not confidence
+    return float(np.median(tail(loss))), _honest_loss(1.0 - level, classes), loss.name, accuracy.signal.why
+
+
+def _by_calibration_error(view: View) -> Sign | None:
+    curve = next((c for c in view.group(Role.CALIBRATION_ERROR) if c.signal.split is not Split.TRAIN), None)
+    known = _loss_and_honest(view)
+    if curve is None or known is None or known[0] <= known[1]:
+        return None
+    level = float(np.median(tail(curve))) * (0.01 if float(curve.value.max()) > 1.0 else 1.0)
+    if level < view["calibration_error"]:
+        return None
+    text = "The calibration error is {error:.3g} at the end and the validation loss is {loss:.4g}; an honest model of this accuracy has at most {honest:.3g}."
+    evidence = say(text, (curve.name, known[2], known[3]), error=level, loss=known[0], honest=known[1])
+    whole = Interval(int(curve.step[0]), int(curve.step[-1]))
+    return evidence, None, whole, Severity.WARNING, 0.75, f"Over-confidence: calibration error {level:.3g}"
+
+
+def _by_loss(view: View) -> Sign | None:
+    known = _loss_and_honest(view)
+    if known is None or measure_gap(view) is not None:
+        return None
+    loss, honest, name, accuracy = known
+    classes = view.signals.classes or 2
+    if loss < 1.5 * honest or loss < math.log(classes):
+        return None
+    text = (
+        "The validation loss ends at {loss:.4g}; a model of the same accuracy that is honest about its errors has at most {honest:.3g}, and "
+        "knowing nothing gives {chance:.4g}: wrong answers are given with high probability."
+    )
+    evidence = say(text, (name, accuracy), loss=loss, honest=honest, chance=math.log(classes))
+    return (
+        evidence,
+        None,
+        None,
+        Severity.NOTE,
+        0.6,
+        f"Over-confidence: a validation loss of {loss:.3g} where an honest model has {honest:.3g}",
+    )
+
+
+def _confident() -> object:
+    rng = np.random.default_rng(81)
+    n = 40
+    x = np.linspace(0, 1, n)
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 1.4, 0.01),
+            "loss/val": 1.0 + 1.9 * x + rng.normal(0, 0.01, n),
+            "accuracy/val": 0.65 - 0.1 * x + rng.normal(0, 0.005, n),
+            "val/mean_confidence": 0.55 + 0.35 * np.sqrt(x),
+        }
+    )
+
+
+def _calibrated() -> object:
+    rng = np.random.default_rng(82)
+    n = 40
+    accuracy = 0.95 - 0.5 * np.exp(-np.arange(n) / 6)
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 1.4, 0.1),
+            "loss/val": _synth.decay(n, 1.4, 0.15),
+            "accuracy/val": accuracy + rng.normal(0, 0.005, n),
+            "val/mean_confidence": accuracy + 0.02 + rng.normal(0, 0.005, n),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("confidence 0.9 at an accuracy of 0.55", _confident, fires=True),
+    Example("confidence follows the accuracy", _calibrated, fires=False),
+)
+
+DETECTOR = Detector(
+    id="over-confidence",
+    title="Over-confidence",
+    summary="The model is more certain than it is right: confident but wrong.",
+    severity=Severity.WARNING,
+    phase=PREDICTIONS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("confidence", "calibration_error", "val_accuracy"),),
+    wants=WANTS,
+    domains=DIRECTED,
+    thresholds={
+        "gap": Threshold(0.12, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
+        "calibration_error": Threshold(0.15, "binned estimates of healthy networks reach 0.1"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+)

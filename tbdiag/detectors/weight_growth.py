@@ -1,0 +1,200 @@
+"""The weight norm grows without bound.
+
+What it means
+    The norm of the weights grows exponentially, or several times over in the second half of the run: each step adds in proportion to
+    what is there.
+
+Why it matters
+    Outputs and gradients grow with it; the loss follows sooner or later, and mixed precision overflows.
+
+How it is told
+    On the total norm or, without one, on at least half of the layers: from the middle to the end of the run the norm grows at least
+    1.5 times, at least three times over the whole run, and the last quarter adds as much to its logarithm as the quarter before (85 %
+    of it): a power of the step number, such as the square root of a random walk or the straight line of a constant drift, adds
+    less. Growth by four times in the second half counts in any case.
+
+First check
+    Compare the weight decay that the optimiser really applies (sign, parameter groups) with the one intended.
+
+First action
+    Rerun unchanged with decoupled weight decay of 0.01 (AdamW), or 5 times the present value.
+
+Success rule
+    The weight norm grows by at most a fifth in the second half of the run.
+
+Not to be confused with
+    the growth of every training from small initial weights (slows down), divergence (the loss tells it), scale-invariant layers below a
+    normalisation, whose norm drifts up harmlessly and slowly.
+
+Limits
+    Needs weight norms or weight histograms at six points or more.
+
+Sources
+    Literature 7.3 (norm ~ t^0.5 without decay; exponential growth is flagged). The ratio of the two quarters is 1 for an exponential,
+    0.71 for a straight line and for any power of t.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    GRADIENTS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._tails import name_some, say
+from tbdiag.features import CurveFacts
+
+Float64 = npt.NDArray[np.float64]
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """The total norm, else the layers one by one."""
+    total = view.curve("weight_norm")
+    layers = [x for x in view.layers("weight") if x.matrix and not x.buffer and x.curve.n >= view["points"]]
+    if (total is None or total.n < view["points"]) and not layers:
+        return NotApplicable("fewer than six weight norms were logged", ("weight_norm",))
+    growth = measure_growth(total, view) if total is not None and total.n >= view["points"] else None
+    grown = [(x, g) for x, g in ((x, measure_growth(x.curve, view)) for x in layers) if g is not None]
+    if growth is None and (not layers or 2 * len(grown) < len(layers) or len(layers) < 2):
+        return None
+    if total is None or growth is None:
+        lead, growth = max(grown, key=lambda pair: pair[1][0])
+        total = lead.curve
+    if layers and 2 * len(grown) < len(layers):
+        return None  # one layer that catches up is not a runaway
+    second, whole, _ = growth
+    names = [x.name for x, _ in grown] or [total.name]
+    middle, end = _at(total, 0.5), float(np.median(total.value[-2:]))
+    evidence = [
+        say(
+            "The weight norm grows from {first:.4g} to {middle:.4g} in the first half of the run and to {end:.4g} in the second: {whole:.3g} times "
+            "in all, {second:.3g} times in the second half.",
+            names,
+            first=float(total.value[0]),
+            middle=middle,
+            end=end,
+            whole=whole,
+            second=second,
+        )
+    ]
+    if layers:
+        text = f"{{grown:.0f}} of {{layers:.0f}} weight matrices grow like this ({name_some([x.layer for x, _ in grown])})."
+        evidence.append(say(text, names, grown=float(len(grown)), layers=float(len(layers))))
+    loss = view.curve("val_loss") or view.curve("train_loss")
+    worse = loss is not None and loss.n >= 4 and loss.rise > 4 * loss.sigma and loss.rise > 0.05 * abs(loss.best_cost)
+    if worse and loss is not None:
+        evidence.append(say("The loss ends at {end:.4g} after {best:.4g} at its best.", (loss,), end=loss.end, best=loss.best))
+    decay = view.signals.config.get("weight_decay")
+    known = isinstance(decay, (int, float)) and not isinstance(decay, bool) and decay > 0
+    action = (
+        f"Rerun unchanged with weight decay raised from {float(decay):g} to {5 * float(decay):g} (decoupled), after checking its sign."
+        if known and isinstance(decay, (int, float))
+        else "Rerun unchanged with decoupled weight decay of 0.01 (AdamW), or 5 times the present value, after checking its sign."
+    )
+    step = total.step
+    return Finding(
+        id="weight-growth",
+        severity=Severity.ERROR if worse else Severity.WARNING,
+        confidence=0.92 if worse else 0.8,
+        title=f"Weight growth: the weight norm grows {whole:.3g}-fold and does not slow down",
+        onset=Interval(int(step[0]), int(step[max(1, total.n // 4)])),
+        extent=Interval(int(step[0]), int(step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("Weight decay with the wrong sign, or none"),
+            Cause("A learning rate that is too high"),
+            Cause("Logits that drift up because nothing holds them (no z-loss, no normalisation)"),
+        ),
+        first_check="Compare the weight decay that the optimiser really applies (sign, parameter groups) with the one intended.",
+        first_action=action,
+        fixes=(
+            "Check the sign of every regularisation term in the loss",
+            "Enable decoupled weight decay (0.01 to 0.1 with AdamW)",
+            "Lower the learning rate by a factor of 3",
+            "Add normalisation or a penalty on the logits",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    "weight_norm", "end", "<=", 0.0, minus="median", minus_times=1.2, window=(0.5, 1.0), source="1.2 times its median there"
+                ),
+            ),
+            sentence="In the second half of the run the weight norm ends at most a fifth above its median.",
+        ),
+        phase=GRADIENTS,
+        roles=("weight_norm",),
+    )
+
+
+def _at(curve: CurveFacts, share: float) -> float:
+    low, high = float(curve.step[0]), float(curve.step[-1])
+    return float(np.interp(low + share * (high - low), curve.step, curve.value))
+
+
+def measure_growth(curve: CurveFacts, view: View) -> tuple[float, float, float] | None:
+    """Growth in the second half, over the whole run, and last quarter over the quarter before (logarithms); None if bounded."""
+    if curve.n < view["points"] or float(curve.value.min()) <= 0:
+        return None
+    quarter = [_at(curve, q) for q in (0.0, 0.5, 0.75)]
+    end = float(np.median(curve.value[-2:])) if curve.n >= 12 else float(curve.value[-1])
+    second, whole = end / quarter[1], end / quarter[0]
+    before, last = np.log(quarter[2] / quarter[1]), np.log(end / quarter[2])
+    steady = float(last / before) if before > 0 else 0.0
+    runaway = second >= view["second_half"] and whole >= view["whole"] and steady >= view["steady"]
+    return (second, whole, steady) if runaway or (second >= view["any_case"] and last > 0) else None
+
+
+def _runaway() -> object:
+    n = 20
+    series = {f"weight_norm/{i}.weight": 3.0 * np.exp(0.13 * np.arange(n)) for i in (0, 2, 4)}
+    return _synth.make_run({"loss/train": _synth.decay(n, 3.0, 2.3) + 0.05 * np.arange(n), **series})
+
+
+def _usual() -> object:
+    n = 40
+    t = np.arange(1, n + 1)
+    series = {"weight_norm/0.weight": 2.0 + 0.5 * t, "weight_norm/2.weight": np.sqrt(t), "weight_norm/4.weight": 3.0 + np.log(t)}
+    return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.1), **series})
+
+
+EXAMPLES = (
+    Example("all norms grow exponentially", _runaway, fires=True),
+    Example("a straight line, a square root and a logarithm", _usual, fires=False),
+)
+
+DETECTOR = Detector(
+    id="weight-growth",
+    title="Weight growth",
+    summary="The weight norm grows without bound.",
+    severity=Severity.WARNING,
+    phase=GRADIENTS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("weight_norm", "layer_weight_norm", "weight_histogram"),),
+    wants=("weight_norm", "layer_weight_norm", "weight_histogram", "val_loss", "train_loss"),
+    domains=EVERY,
+    thresholds={
+        "points": Threshold(6, "fewer points do not show a shape"),
+        "second_half": Threshold(1.5, "growth from the middle to the end"),
+        "whole": Threshold(3.0, "growth over the run"),
+        "steady": Threshold(0.85, "last quarter over the one before: 1 exponential, 0.71 straight line"),
+        "any_case": Threshold(4.0, "a power of two and more in the second half"),
+    },
+    examples=EXAMPLES,
+    scale_free=True,
+    explains=("divergence", "instability"),
+)
