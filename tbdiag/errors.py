@@ -54,3 +54,10 @@ class StateError(TbdiagError):
     """The nightly state could not be opened, locked or written."""
 
     slug = "nightly-state"
+
+
+class NightBusyError(StateError):
+    """Another night is at work on the same state; this one did nothing."""
+
+    slug = "nightly-busy"
+    exit_code = 3

@@ -6,6 +6,6 @@ configuration give the same report.
 
 from __future__ import annotations
 
-from tbdiag.diagnosis.assemble import build_report, diagnose_run
+from tbdiag.diagnosis.assemble import build_report, diagnose_run, is_live, live_until
 
-__all__ = ["build_report", "diagnose_run"]
+__all__ = ["build_report", "diagnose_run", "is_live", "live_until"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
+
+import numpy as np
 
 from tbdiag.config import Config, Suppression
 from tbdiag.detectors import load_detectors
@@ -32,13 +35,15 @@ QUIET_WHILE_LIVE = frozenset({"unconverged", "plateau", "underfitting", "stalled
 """Findings that a run still being written cannot have; a half-written last record is no truncated log either."""
 
 
-def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None) -> RunReport:
+def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None, views: str = "always") -> RunReport:
     """Judge one run.
 
     Args:
         run: what was read.
         config: the user's settings.
         now: seconds since the epoch against which liveness is judged; without it every run counts as ended.
+        views: ``always``, or ``findings`` to leave out curves, histograms and the signals table of a run without a finding at
+            warning or above (nightly reports do: they cost as much as the judgement).
     """
     from tbdiag.roles import resolve
 
@@ -53,6 +58,7 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
     findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
     findings = tuple(say_own_unit(f, features) for f in findings)
+    shown = views == "always" or any(f.severity.rank < 2 for f in findings)
     verdict = choose_verdict(findings, features)
     missing = audit_evidence(features, outcomes)
     experiment = choose_experiment(findings, features, missing)
@@ -67,13 +73,13 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
         findings=findings,
         next_experiment=experiment,
         note=write_note(findings, features, experiment),
-        signals=make_rows(features),
-        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
+        signals=make_rows(features) if shown else (),
+        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)) if shown else (),
         checks=outcomes,
         missing_evidence=missing,
         read_issues=run.issues + spent,
         best_checkpoint=find_best_checkpoint(features),
-        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS],
+        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS] if shown else (),
         domain=features.signals.domain.value,
         framework=features.signals.framework,
         own_rules=_own_rules(config, features),
@@ -91,15 +97,21 @@ def build_report(runs: Iterable[RunReport], problems: Sequence[ReadIssue] = ()) 
 
 def is_live(run: Run, now: float) -> bool:
     """Whether the run's last write is recent against its own cadence (20 median gaps, at least half an hour)."""
-    last = max((f.last_wall_time for f in run.files if f.last_wall_time is not None), default=None)
+    until = live_until(run)
+    return until is not None and now <= until
+
+
+def live_until(run: Run) -> float | None:
+    """Until when a run's silence means nothing, seconds since the epoch; None where nothing was written."""
+    last = max((f.last_wall_time for f in run.files if f.last_wall_time is not None and math.isfinite(f.last_wall_time)), default=None)
     if last is None:
-        return False
+        return None
     longest = max(run.series.values(), key=len, default=None)
     gap = 0.0
     if longest is not None and len(longest) > 2:
-        gaps = sorted(float(b - a) for a, b in zip(longest.wall_time[:-1], longest.wall_time[1:], strict=True))
-        gap = gaps[len(gaps) // 2]
-    return now - last <= max(LIVE_SECONDS, LIVE_GAPS * gap)
+        gaps = np.diff(longest.wall_time)
+        gap = float(np.partition(gaps, gaps.size // 2)[gaps.size // 2])
+    return last + max(LIVE_SECONDS, LIVE_GAPS * gap if math.isfinite(gap) else 0.0)
 
 
 def _badness(run: RunReport) -> tuple[int, int, int, int, str]:

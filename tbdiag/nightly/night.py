@@ -1,0 +1,286 @@
+"""One night: list, judge what changed, move the history, publish, tell."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tbdiag.config import Config
+from tbdiag.errors import StateError
+from tbdiag.nightly import history
+from tbdiag.nightly.naming import OWNER
+from tbdiag.nightly.plan import Plan, make_plan
+from tbdiag.nightly.source import digest_files, list_roots, path_key
+from tbdiag.nightly.state import State, open_state, peek_state
+from tbdiag.nightly.store import Store
+from tbdiag.nightly.tasks import Answer, Limits, Setup, Task
+
+if TYPE_CHECKING:
+    from tbdiag.logs import RunListing
+
+STORE_RUNS = 100
+STORE_SECONDS = 1.0
+"""Answers are written to the state at least this often: what a killed night loses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a night is asked to do.
+
+    Attributes:
+        roots: directories (or fsspec URLs) that hold runs.
+        state: directory of the state.
+        site: directory to publish to, or None.
+        now: seconds since the epoch against which everything is judged.
+        pages: whether the whole site is wanted; otherwise only the digest, JSON and JUnit go to `site`.
+        reports: ``findings`` or ``all``.
+        scheduler: ``processes``, ``inline``, ``local`` or ``dask://HOST:PORT``.
+        owners: run glob -> owner; owner_pattern: regular expression with a group ``owner``.
+        link: address under which the site is served, for the webhook's links.
+        webhook: address to post new findings to, or None.
+        say: receives log lines.
+    """
+
+    roots: tuple[str, ...]
+    state: Path
+    now: float
+    site: Path | None = None
+    config: Config = field(default_factory=Config)
+    pages: bool = True
+    reports: str = "findings"
+    scheduler: str = "processes"
+    workers: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    owners: Mapping[str, str] = field(default_factory=dict)
+    owner_pattern: str = OWNER
+    keep_days: float = 30.0
+    title: str = "Training runs"
+    link: str = ""
+    webhook: str | None = None
+    backup: Path | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a night did: its number, what the closing counted, the plan's counts, and the digest as Markdown."""
+
+    number: int
+    closing: history.Closing
+    reasons: Mapping[str, int]
+    unchanged: int
+    digest: str
+    deaths: int = 0
+
+
+def run_night(options: Options) -> Night:
+    """Run one night.
+
+    Raises:
+        LogdirError: a root is missing or holds no event file (an unmounted disk must not look like deleted runs).
+        NightBusyError: another night is at work.
+        StateError: state or site cannot be written.
+    """
+    import sqlite3
+
+    begun = time.monotonic()
+    with _one_line(options), open_state(options.state) as state:
+        try:
+            return _run(options, state, begun)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"{options.state}: the state is damaged ({error}); run again: it is set aside and rebuilt") from error
+
+
+def plan_night(options: Options) -> Plan:
+    """What `run_night` would judge; writes nothing, not even the lock."""
+    state = peek_state(options.state)
+    try:
+        return make_plan(list_roots(options.roots), state, options.now, judge_key(options.config), _reports(options))
+    finally:
+        if state is not None:
+            state.db.close()
+
+
+def judge_key(config: Config) -> str:
+    """Names what judgements depend on beside the logs: the version and every setting but the suppressions."""
+    from tbdiag import __version__
+
+    settings = asdict(replace(config, suppressions=(), source=None))
+    return f"{__version__}-{hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()}"
+
+
+def _run(options: Options, state: State, begun: float) -> Night:
+    say = options.say
+    for note in state.notes:
+        say(note)
+    listings = list_roots(options.roots)
+    key = judge_key(options.config)
+    plan = make_plan(listings, state, options.now, key, _reports(options))
+    listed = {path_key(listing): listing for listing in listings}
+    del listings
+    _say_plan(plan, len(listed), say)
+    number = _begin(state, options.now, say)
+    store = Store(state, number, key, options.owners, options.owner_pattern)
+    store.apply_plan(plan)
+    setup = Setup(
+        config=replace(options.config, suppressions=()),
+        now=options.now,
+        limits=options.limits,
+        reports=_reports(options),
+        columns=str(state.columns),
+    )
+    deaths = _judge_all(options, setup, store, plan)
+    deaths += _judge_successors(options, setup, store, listed)
+    closing = history.close_night(state, number, options.now, options.config.suppressions, time.monotonic() - begun)
+    for line in closing.expired:
+        say(line)
+    history.forget(state, number, options.now - options.keep_days * 86400)
+    digest = _publish(options, state, number)
+    if options.backup is not None:
+        state.backup(options.backup)
+        say(f"backed up the state to {options.backup}")
+    return Night(number, closing, plan.count(), plan.unchanged, digest, deaths)
+
+
+def _reports(options: Options) -> str:
+    return options.reports if options.site is not None and options.pages else "none"
+
+
+def _begin(state: State, now: float, say: Callable[[str], None]) -> int:
+    """Open a night, or take up the one that was cut short."""
+    row = state.db.execute("SELECT id FROM nights WHERE closed = 0").fetchone()
+    if row is not None:
+        done = state.db.execute("SELECT count(*) FROM runs WHERE judged_night = ?", (row[0],)).fetchone()[0]
+        say(f"the last night was cut short; its {done:,} judged runs are kept")
+        state.db.execute("UPDATE nights SET now = ? WHERE id = ?", (now, row[0]))
+        return int(row[0])
+    return int(state.db.execute("INSERT INTO nights(now) VALUES(?) RETURNING id", (now,)).fetchone()[0])
+
+
+def _say_plan(plan: Plan, total: int, say: Callable[[str], None]) -> None:
+    parts = [f"{n:,} {reason}" for reason, n in sorted(plan.count().items())]
+    parts += [f"{plan.unchanged:,} unchanged"] if plan.unchanged else []
+    parts += [f"{len(plan.gone):,} gone"] if plan.gone else []
+    parts += [f"{len(plan.renamed):,} renamed"] if plan.renamed else []
+    say(f"listed {total:,} runs: {', '.join(parts) or 'nothing to do'}")
+
+
+def _answers(options: Options, setup: Setup, tasks: Iterable[Task]) -> tuple[Iterator[Answer], Callable[[], int]]:
+    """Answers to tasks by the chosen scheduler, and a function that tells how many workers died."""
+    if options.scheduler == "inline":
+        from tbdiag.nightly.worker import answer_task
+
+        return (answer_task(task, setup) for task in tasks), lambda: 0
+    if options.scheduler == "processes":
+        from tbdiag.nightly.pool import Pool
+
+        pool = Pool(setup, options.workers)
+        return pool.run(tasks), lambda: pool.deaths
+    from tbdiag.nightly.cluster import Cluster
+
+    cluster = Cluster(options.scheduler, setup, options.workers)
+    return cluster.run(tasks), lambda: cluster.deaths
+
+
+def _judge_all(options: Options, setup: Setup, store: Store, plan: Plan) -> int:
+    if not plan.judge:
+        return 0
+    total = len(plan.judge)
+    tasks = (Task(i, listing.name, listing) for i, (listing, _, _) in enumerate(plan.judge))
+    answers, deaths = _answers(options, setup, tasks)
+    done, failed, begun, told = 0, 0, time.monotonic(), time.monotonic()
+    with contextlib.closing(answers):  # type: ignore[type-var]
+        for batch in _in_batches(answers):
+            store.store([(*plan.judge[answer.key][:2], answer) for answer in batch])
+            done += len(batch)
+            for answer in batch:
+                if answer.failed:
+                    failed += 1
+                    options.say(f"failed: {plan.judge[answer.key][0].name}: {answer.failed}")
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                options.say(f"judged {done:,} of {total:,} runs, {done / (told - begun):.0f} a second")
+    options.say(f"judged {done:,} runs in {time.monotonic() - begun:.1f} s" + (f", {failed:,} failed" if failed else ""))
+    return deaths()
+
+
+def _judge_successors(options: Options, setup: Setup, store: Store, listed: Mapping[bytes, RunListing]) -> int:
+    """Judge success rules of earlier runs' findings on the newest later run of their family."""
+    due = history.find_successions(store.state)
+    if not due:
+        return 0
+    paths = dict(store.state.db.execute("SELECT id, path FROM runs WHERE gone_night IS NULL"))
+    tasks = []
+    for successor, pairs in itertools.groupby(due, key=lambda row: row[0]):
+        rules = tuple((run, finding, rule) for _, run, finding, rule in pairs)
+        listing = listed.get(paths.get(successor, b""))
+        if listing is not None:
+            earlier = {run: listed[paths[run]] for run, _, _ in rules if paths.get(run) in listed}
+            tasks.append(Task(successor, listing.name, listing, rules, earlier))
+    answers, deaths = _answers(options, setup, tasks)
+    judged = 0
+    with contextlib.closing(answers):  # type: ignore[type-var]
+        for answer in answers:
+            listing = listed[paths[answer.key]]
+            verdicts = answer.verdicts
+            if answer.failed:
+                task = next(t for t in tasks if t.key == answer.key)
+                verdicts = tuple((run, finding, "cannot-tell", answer.failed) for run, finding, _ in task.rules)
+            digest = store.state.db.execute("SELECT listing FROM runs WHERE id = ?", (answer.key,)).fetchone()
+            store.store_verdicts(answer.key, digest[0] if digest else digest_files(listing), verdicts)
+            judged += len(verdicts)
+    options.say(f"judged {judged:,} success rules of earlier runs")
+    return deaths()
+
+
+def _in_batches(answers: Iterable[Answer]) -> Iterator[list[Answer]]:
+    batch: list[Answer] = []
+    begun = time.monotonic()
+    for answer in answers:
+        batch.append(answer)
+        if len(batch) >= STORE_RUNS or time.monotonic() - begun > STORE_SECONDS:
+            yield batch
+            batch, begun = [], time.monotonic()
+    if batch:
+        yield batch
+
+
+def _publish(options: Options, state: State, number: int) -> str:
+    """Write the site (or the digest alone), post what is new, then count the night as told."""
+    from tbdiag.nightly.digest import gather_digest, write_markdown
+    from tbdiag.nightly.notify import post_new
+
+    digest = gather_digest(state, number, options.title)
+    if options.site is not None:
+        from tbdiag.nightly.publish import publish
+
+        publish(state, digest, options.site, pages=options.pages, now=options.now, keep_days=options.keep_days)
+        options.say(f"published {options.site}")
+    if options.webhook:
+        post_new(options.webhook, digest, options.link, options.say)
+    state.put("told_night", number)
+    return write_markdown(digest)
+
+
+@contextlib.contextmanager
+def _one_line(options: Options) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or options.state
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StateError(f"{where}: the disk is full; free some space and run again, the last site is untouched") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StateError(f"{where}: cannot be written ({error.strerror}); choose another place with --state or --site") from error
+        raise

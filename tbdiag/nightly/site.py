@@ -1,0 +1,142 @@
+"""The site's pages: what is new on top, then every run, worst first; complete without scripts, filtered and sorted with them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tbdiag.nightly.digest import Digest, headline
+from tbdiag.nightly.rows import RowData, load_rows, rank_runs, row_html
+
+if TYPE_CHECKING:
+    from tbdiag.nightly.state import State
+
+ROWS = 500
+"""Rows of a page. More make browsers slow and scripts-free reading hopeless."""
+
+
+def write_pages(state: State, digest: Digest, folder: Path, *, least: int = 0) -> int:
+    """Write ``index.html`` and ``page-N.html`` into a folder.
+
+    Args:
+        least: pages that the site had before. Pages beyond today's number are written empty, so that links to them still lead somewhere.
+
+    Returns:
+        The number of pages written.
+    """
+    order = rank_runs(state, digest.now)
+    pages = max(1, -(-len(order) // ROWS))
+    data = RowData()
+    front = ""
+    # The index holds the data of all rows, so it is written last.
+    for number in range(1, max(pages, least) + 1):
+        rows = []
+        for row in load_rows(state, order[(number - 1) * ROWS : number * ROWS], digest.now):
+            data.add(row)
+            rows.append(row_html(row))
+        text = "".join(rows)
+        if number == 1:
+            front = text
+        else:
+            (folder / page_name(number)).write_bytes(
+                _page(digest, text, number=number, pages=pages, total=len(order)).encode("utf-8", "replace")
+            )
+    index = _page(digest, front, number=1, pages=pages, total=len(order), data=data.text())
+    (folder / "index.html").write_bytes(index.encode("utf-8", "replace"))
+    return max(pages, least)
+
+
+def page_name(number: int) -> str:
+    """File name of a page, from 1."""
+    return "index.html" if number == 1 else f"page-{number}.html"
+
+
+def _page(digest: Digest, rows: str, *, number: int, pages: int, total: int, data: str = "") -> str:
+    from markupsafe import Markup
+
+    from tbdiag import __version__
+    from tbdiag.render.page import environment, json_block
+
+    css, js, policy = _assets()
+    page: str = (
+        environment()
+        .get_template("nightly.html.j2")
+        .render(
+            title=f"{digest.title}: {headline(digest)}",
+            css=Markup(css),  # noqa: S704 - our own files
+            js=Markup(js),  # noqa: S704
+            policy=policy,
+            data="",
+            built="",
+            tool={"version": __version__},
+            digest=digest,
+            headline=headline(digest),
+            verdict=_verdict(digest),
+            rows=Markup(rows),  # noqa: S704 - escaped by row_html
+            number=number,
+            pages=pages,
+            links=[(n, page_name(n)) for n in range(1, pages + 1)],
+            first=(number - 1) * ROWS + 1,
+            last=min(number * ROWS, total),
+            total=total,
+            row_data=json_block(data) if data else "",
+            trend=draw_trend,
+            kinds=("error", "warning", "note", "unclear", "healthy", "unreadable"),
+        )
+    )
+    return page
+
+
+def _verdict(digest: Digest) -> str:
+    """Mark of the whole night."""
+    c = digest.counts
+    return "error" if c["errors"] else "warning" if c["warnings"] or c["failed"] else "healthy"
+
+
+def draw_trend(runs: Sequence[int]) -> Any:
+    """A step line of counts over the nights as SVG, zero at the bottom."""
+    from markupsafe import Markup
+
+    if len(runs) < 2:
+        return ""
+    top = max(*runs, 1)
+    width, height = 150, 26
+    step = (width - 6) / (len(runs) - 1)
+    points = [(3 + i * step, height - 3 - (height - 6) * n / top) for i, n in enumerate(runs)]
+    path = "M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in points)
+    x, y = points[-1]
+    return Markup(  # noqa: S704 - numbers only
+        f'<svg class="sp" width="{width}" height="{height}" viewBox="0 0 {width} {height}" aria-hidden="true">'
+        f'<path class="gr" d="M3 {height - 3}H{width - 3}" stroke="#e4e7ec"/>'
+        f'<path class="c0" fill="none" stroke="#1d5fd6" stroke-width="1.5" d="{path}"/>'
+        f'<circle class="f0" fill="#1d5fd6" cx="{x:.0f}" cy="{y:.0f}" r="2.2"/></svg>'
+    )
+
+
+_CACHE: dict[str, tuple[str, str, str]] = {}
+
+
+def _assets() -> tuple[str, str, str]:
+    """Style sheets, script, and the content policy that allows these two and nothing else."""
+    from tbdiag.render.page import templates_directory
+
+    place = templates_directory()
+    if str(place) not in _CACHE:
+        css = "\n".join(_squeezed(place / name) for name in ("report.css", "nightly.css"))
+        js = _squeezed(place / "nightly.js")
+        policy = (
+            f"default-src 'none'; style-src 'sha256-{_hash(css)}'; script-src 'sha256-{_hash(js)}'; base-uri 'none'; form-action 'none'"
+        )
+        _CACHE[str(place)] = (css, js, policy)
+    return _CACHE[str(place)]
+
+
+def _squeezed(file: Path) -> str:
+    return "\n".join(line for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()) if line)
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

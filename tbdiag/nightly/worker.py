@@ -1,0 +1,74 @@
+"""A worker process: reads batches of tasks from standard input, answers each on standard output, ends with its parent."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from typing import IO
+
+from tbdiag.nightly.pool import read_frame, write_frame
+from tbdiag.nightly.tasks import Answer, Limits, Setup, Task
+
+
+def answer_task(task: Task, setup: Setup) -> Answer:
+    """Judge one task; whatever goes wrong with its run becomes the answer."""
+    from tbdiag.nightly.judge import judge_rules, judge_run
+
+    begun = time.perf_counter()
+    try:
+        if task.rules:
+            return Answer(task.key, verdicts=judge_rules(task, setup), seconds=time.perf_counter() - begun)
+        return Answer(task.key, judge_run(task, setup), seconds=time.perf_counter() - begun)
+    except MemoryError:
+        gc.collect()
+        return Answer(task.key, failed=f"needs more memory than the limit of {setup.limits.memory >> 20} MiB a worker")
+    except Exception as error:  # noqa: BLE001 - one run must not stop the night
+        return Answer(task.key, failed=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def limit_memory(limits: Limits) -> None:
+    """Bound what this process may allocate (mapped files do not count, where the system can tell them apart)."""
+    if not limits.memory:
+        return
+    try:
+        import resource
+    except ImportError:
+        return
+    kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
+    _, hard = resource.getrlimit(kind)
+    soft = limits.memory if hard == resource.RLIM_INFINITY else min(limits.memory, hard)
+    try:
+        resource.setrlimit(kind, (soft, hard))
+    except (ValueError, OSError):
+        return
+
+
+def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Answer batches until the parent closes the pipe."""
+    setup = read_frame(source)
+    assert isinstance(setup, Setup)
+    limit_memory(setup.limits)
+    while True:
+        try:
+            batch = read_frame(source)
+        except EOFError:
+            return
+        assert isinstance(batch, list)
+        for task in batch:
+            write_frame(sink, answer_task(task, setup))
+
+
+def main() -> None:
+    """Keep the pipe to ourselves: whatever a library prints goes to standard error."""
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        serve(sys.stdin.buffer, sink)
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
