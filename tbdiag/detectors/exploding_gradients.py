@@ -196,10 +196,15 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explo
 
 
 def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_loss: int | None) -> _Explosion | None:
+    # A negative value is no norm, and without positive ones there is no ratio.
+    if loss is None or float(norm.value.min()) < 0 or float(np.median(norm.value)) <= 0:
+        return None
     index = find_rise(norm.value, float(view["rise"]))
-    if index is None or loss is None:
+    if index is None:
         return None
     step, middle, reached = _size_of(norm, index)
+    if middle <= 0:
+        return None
     broke = broken_loss is not None and broken_loss >= step - (norm.step[-1] - norm.step[0]) // 10
     left = _loss_leaves(view, loss, step)
     factor = reached / middle
