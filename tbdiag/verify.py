@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tbdiag.compare.changes import Change, find_changes, learning_rate, other_task, say_changes
+from tbdiag.compare.changes import Change, find_changes, learning_rate, say_changes
 from tbdiag.compare.ladder import next_rung
 from tbdiag.compare.sides import Side, SideRun, load_side, match_runs
+from tbdiag.compare.task import other_task
 from tbdiag.model import SuccessRule
 from tbdiag.model.report import to_plain
 from tbdiag.success import PredicateResult, RuleResult, Status, check, result_to_dict, rule_from_dict, rule_text
@@ -168,7 +169,7 @@ def judge_finding(
         return verdict("not-fixed", "these are the same data as before", check(rule, fresh.features, old.features))
     if not fresh.readable:
         return verdict("cannot-tell", "nothing of the next run could be read")
-    if why := other_task(old, fresh):
+    if why := other_task(old, fresh, finding):
         return verdict("cannot-tell", why)
     result = check(rule, fresh.features, old.features)
     over, rate = overshot(finding, old, fresh)

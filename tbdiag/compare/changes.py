@@ -1,23 +1,17 @@
-"""What changed in the configuration between two runs, as far as their logs tell; and whether they solve the same task at all."""
+"""What changed in the configuration between two runs, as far as their logs tell."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tbdiag.compare.sides import SideRun
 from tbdiag.features import CurveFacts, Features
-from tbdiag.model import Axis, Role
 
 SAME = 1e-6
 RATE_CHANGED = 1.05
 SHAPE_CHANGED = 0.1
-FAR_APART = 0.2
-FEW_POINTS = 20
-MOST_CLASSES = 20
-"""Above this the levels ln K lie closer together than losses at the start scatter."""
 
 BOOKKEEPING = (
     "seed", "run_name", "run_id", "name", "version", "log_dir", "logdir", "logging_dir", "output_dir", "save_dir", "checkpoint", "path",
@@ -25,9 +19,6 @@ BOOKKEEPING = (
     "wandb", "tensorboard", "comment", "note", "tags", "uuid", "pid", "rank", "report_to", "disable_tqdm", "eval_steps", "save_steps",
 )  # fmt: skip
 """Words in a setting's name that make a change of it no change of the experiment."""
-
-TASK = ("dataset", "dataset_name", "data", "task", "task_name", "env", "env_id", "num_classes", "n_classes", "classes", "num_labels")
-"""Settings whose change makes it another task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,59 +99,6 @@ def _shape(lr: CurveFacts) -> tuple[float, float]:
     there = int((lr.value >= peak * (1 - 1e-3)).argmax())
     span = max(int(lr.step[-1] - lr.step[0]), 1)
     return float((lr.step[there] - lr.step[0]) / span), float(lr.value[-1] / peak)
-
-
-def other_task(before: SideRun, after: SideRun) -> str:
-    """Why two runs do not solve the same task, so that nothing of one judges the other; empty where nothing speaks against it."""
-    a, b = before.features.signals, after.features.signals
-    if a.domain is not b.domain:
-        return f"another kind of training: {b.domain.value} instead of {a.domain.value}"
-    for key in TASK:
-        if key in a.config and key in b.config and not same_value(a.config[key], b.config[key]):
-            return f"another task: {key} is {b.config[key]} instead of {a.config[key]}"
-    classes = _class_ids(before.features), _class_ids(after.features)
-    if all(classes) and len(classes[0]) != len(classes[1]):
-        return f"another number of classes: {len(classes[1])} instead of {len(classes[0])}"
-    known = _classes(before), _classes(after)
-    if known[0] is not None and known[1] is not None and known[0] != known[1]:
-        return f"another number of classes: {known[1]} instead of {known[0]}"
-    return _other_start(before.features, after.features)
-
-
-def _classes(run: SideRun) -> int | None:
-    """Number of classes where the log tells it; a guess from the loss at the start is left to `_other_start`."""
-    signals = run.features.signals
-    if not run.whole:
-        row = run.data.get("config", {}).get("classes")
-        why = str(row.get("source", "")) if isinstance(row, Mapping) else ""
-    else:
-        why = signals.chance_why
-    return None if signals.classes is None or "first" in why or "initial" in why or "starts" in why else signals.classes
-
-
-def _class_ids(features: Features) -> frozenset[str]:
-    roles = (Role.PREDICTION_SHARE, Role.CLASS_METRIC, Role.LABEL_SHARE)
-    return frozenset(s.name for s in features.signals.all if s.role in roles and s.series is not None)
-
-
-def _other_start(before: Features, after: Features) -> str:
-    """A loss logged before the first update at the level of a uniform guess tells the number of classes."""
-    for key in ("train_loss", "val_loss"):
-        a, b = _guess_classes(before.curve(key)), _guess_classes(after.curve(key))
-        if a is not None and b is not None and a != b and abs(math.log(a / b)) > FAR_APART:
-            return f"another number of classes: {key} starts at the level of {b} classes instead of {a}"
-    return ""
-
-
-def _guess_classes(curve: CurveFacts | None) -> int | None:
-    """K where the first point, logged at step 0 of a step axis, lies within 0.05 of ln K for a small K; else None."""
-    if curve is None or curve.n < FEW_POINTS or curve.step[0] != 0 or curve.signal.axis is not Axis.STEP:
-        return None
-    start = float(curve.value[0])
-    if not 0.5 < start < math.log(MOST_CLASSES):
-        return None
-    guess = max(round(math.exp(start)), 2)
-    return guess if abs(start - math.log(guess)) < 0.05 else None
 
 
 def relevant(changes: list[Change]) -> list[Change]:

@@ -99,7 +99,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Check the disk's free space and health",
         ),
         success_rule=SuccessRule(
-            all=(predicate("log", "crc_errors", "==", 0.0),), sentence="Every record of every event file passes its checksum.", guards=()
+            all=(predicate("log", "damaged", "==", 0.0), predicate("log", "empty_files", "==", 0.0)),
+            sentence="Nothing of any event file is lost, and none is empty.",
+            guards=(),
         ),
         phase=LOG,
         roles=("log",),

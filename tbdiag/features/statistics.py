@@ -31,6 +31,8 @@ def _residual(c: CurveFacts) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 def _residual_sd(c: CurveFacts, _: float | None) -> float:
+    if c.n < 10:  # a running median of so few points follows every swing: take the differences instead
+        return float(np.sqrt(np.mean(np.diff(c.value) ** 2) / 2)) if c.n > 1 else float("nan")
     return mad(_residual(c))
 
 
@@ -133,6 +135,7 @@ def _has(artefact: str) -> LogStatistic:
 
 LOG_STATISTICS: dict[str, LogStatistic] = {
     "crc_errors": _issues("truncated", "corrupt", "bad-record", "shrunk"),
+    "empty_files": _issues("empty-file", "no-records"),
     "damaged": lambda f, _: float(sum(issue.damage for issue in f.run.issues)),
     "step_regressions": lambda f, _: float(sum(r.kind != "session-start" for r in f.run.restarts)),
     "restarts": lambda f, _: float(len(f.run.restarts)),
@@ -158,7 +161,7 @@ MEANINGS: dict[str, str] = {
     "median": "median",
     "quantile": "quantile; the argument is the share, as in `quantile(grad_norm, 0.99)`",
     "sd": "standard deviation of the noise, corrected for autocorrelation and rounding",
-    "residual_sd": "robust standard deviation around the 21-point running median",
+    "residual_sd": "robust standard deviation around the 21-point running median (below ten points: of the differences)",
     "range": "largest minus smallest value",
     "drop": "improvement from first to end (positive: better)",
     "rise": "how much worse than its best the curve ends (0 or more)",
@@ -179,6 +182,7 @@ MEANINGS: dict[str, str] = {
     "gap": "longest wall-clock time between two points, in seconds",
     "gap_ratio": "longest over typical wall-clock time between two points",
     "crc_errors": "records that fail their checksum, files cut within a record",
+    "empty_files": "event files without any record",
     "damaged": "places where data was lost in reading",
     "step_regressions": "places where steps went backwards or writers overlapped",
     "restarts": "places where writing began again",

@@ -103,6 +103,7 @@ def _log_values(run: Mapping[str, Any], issues: tuple[ReadIssue, ...]) -> dict[s
     span = run.get("span", {})
     values = {
         "crc_errors": sum(i.kind in ("truncated", "corrupt", "bad-record", "shrunk") for i in issues),
+        "empty_files": sum(i.kind in ("empty-file", "no-records") for i in issues),
         "damaged": sum(i.damage for i in issues),
         "restarts": span.get("restarts"),
         "points": span.get("points"),

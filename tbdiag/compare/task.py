@@ -1,0 +1,125 @@
+"""Whether two runs solve the same task at all: nothing of one run judges another that learns something else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tbdiag.compare.changes import same_value
+from tbdiag.compare.sides import SideRun
+from tbdiag.features import CurveFacts, Features
+from tbdiag.model import Axis, Role
+
+SETTINGS = ("dataset", "dataset_name", "data", "task", "task_name", "env", "env_id", "num_classes", "n_classes", "classes", "num_labels")
+"""Settings whose change makes it another task."""
+START_MOVES = frozenset(
+    {
+        "divergence", "nan-inf", "exploding-gradients", "instability", "lr-too-high", "saturated-activations", "loss-mismatch",
+        "dead-units", "vanishing-gradients", "class-imbalance", "prediction-collapse", "weight-growth", "low-confidence", "label-noise",
+    }
+)  # fmt: skip
+"""Findings whose cure can change the loss before the first update: initialisation, input scaling, the loss itself."""
+
+FAR = 0.25
+"""Difference in the logarithm of the loss at the start that seed and batch do not explain: ln 10 and ln 7 differ by 0.17, ln 5 by 0.36."""
+AT_START = 0.1
+FRESH_STEPS = 5
+FRESH_SHARE = 0.01
+OTHER_CADENCE = 1.1
+KEPT_TAGS = 0.8
+FEWEST_KEPT = 0.5
+"""Share of the earlier tags that must be logged again; added tags never count against a run."""
+
+
+def other_task(before: SideRun, after: SideRun, finding: Mapping[str, Any] | None = None) -> str:
+    """Why two runs do not solve the same task; empty where nothing speaks against it.
+
+    Certain signs (kind of training, settings, classes logged one by one, metrics without a common tag, few tags kept) count alone. So does a loss
+    at the start, before learning, at another level, unless the cure of `finding` can move it. A first point that learning has touched
+    already is only a hint: it needs a second one (another rhythm of validation, other tags).
+    """
+    a, b = before.features.signals, after.features.signals
+    if a.domain is not b.domain:
+        return f"another kind of training: {b.domain.value} instead of {a.domain.value}"
+    for key in SETTINGS:
+        if key in a.config and key in b.config and not same_value(a.config[key], b.config[key]):
+            return f"another task: {key} is {b.config[key]} instead of {a.config[key]}"
+    for role in (Role.PREDICTION_SHARE, Role.CLASS_METRIC, Role.LABEL_SHARE):
+        many = [{s.name for s in x.all if s.role is role and s.series is not None} for x in (a, b)]
+        if all(many) and len(many[0]) != len(many[1]) and _classes(before) != _classes(after):
+            return f"another number of classes: {len(many[1])} {role.value} series instead of {len(many[0])}"
+    known = _classes(before), _classes(after)
+    if None not in known and known[0] != known[1]:
+        return f"another number of classes: {known[1]} instead of {known[0]}"
+    metrics = [{s.name for s in x.all if s.role is Role.METRIC and s.series is not None} for x in (a, b)]
+    if all(metrics) and not metrics[0] & metrics[1]:
+        return f"another task: it is measured by {_first(metrics[1])} instead of {_first(metrics[0])}"
+    if tags := _other_tags(before.features, after.features, FEWEST_KEPT):
+        return tags
+    return _other_start(before.features, after.features, moves=finding is not None and _start_moves(finding, before.features))
+
+
+def _first(names: set[str]) -> str:
+    return min(names)
+
+
+def _classes(run: SideRun) -> int | None:
+    """Number of classes that the log tells; a guess from the loss at the start does not count."""
+    signals = run.features.signals
+    why = signals.chance_why
+    if not run.whole:
+        row = run.data.get("config", {}).get("classes")
+        why = str(row.get("source", "")) if isinstance(row, Mapping) else ""
+    return None if signals.classes is None or why.startswith("the first") else signals.classes
+
+
+def _start_moves(finding: Mapping[str, Any], features: Features) -> bool:
+    """Whether the cure of a finding can change the loss before the first update: it concerns the start, and began there."""
+    onset = finding.get("onset")
+    first, last = features.steps
+    return finding["id"] in START_MOVES and (not onset or onset["first_step"] <= first + AT_START * (last - first))
+
+
+def _other_start(before: Features, after: Features, *, moves: bool) -> str:
+    far = ""
+    for key in ("train_loss", "val_loss"):
+        a, b = before.curve(key), after.curve(key)
+        if a is None or b is None or not (a.n and b.n) or a.name != b.name:
+            continue
+        x, y = float(a.value[0]), float(b.value[0])
+        if not (x > 0 and y > 0 and abs(math.log(x / y)) > FAR and abs(x - y) > 4 * math.hypot(a.sigma, b.sigma)):
+            continue
+        if _fresh(a) and _fresh(b) and not moves:
+            return f"another task: {key} starts at {y:.3g} instead of {x:.3g}"
+        far = far or f"another task: {key} begins at {y:.3g} instead of {x:.3g}"
+    hint = _other_rhythm(before, after) or _other_tags(before, after)
+    return f"{far}, and {hint}" if far and hint else ""
+
+
+def _fresh(curve: CurveFacts) -> bool:
+    """Whether the first point was measured before anything was learnt."""
+    if curve.signal.axis is not Axis.STEP or curve.n < 10:
+        return False
+    first, span = int(curve.step[0]), int(curve.step[-1] - curve.step[0])
+    every = int(np.median(np.diff(curve.step)))
+    return first <= FRESH_STEPS and every <= max(FRESH_STEPS, FRESH_SHARE * span)
+
+
+def _other_rhythm(before: Features, after: Features) -> str:
+    a, b = before.curve("val_loss"), after.curve("val_loss")
+    if a is None or b is None or a.n < 3 or b.n < 3 or a.signal.axis is not Axis.STEP or b.signal.axis is not Axis.STEP:
+        return ""
+    x, y = float(np.median(np.diff(a.step))), float(np.median(np.diff(b.step)))
+    if x > 0 and y > 0 and max(x, y) / min(x, y) > OTHER_CADENCE:
+        return f"validation comes every {y:g} steps instead of {x:g}"
+    return ""
+
+
+def _other_tags(before: Features, after: Features, kept: float = KEPT_TAGS) -> str:
+    x, y = ({s.name for s in f.signals.all if s.series is not None and s.role is not Role.IGNORED} for f in (before, after))
+    if x and y and len(x & y) < kept * len(x):
+        return f"only {len(x & y)} of {len(x)} tags are logged again"
+    return ""
