@@ -107,7 +107,7 @@ def memorised_noise(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 
 @_add(FAULTS, "labels-shuffled")
 def labels_shuffled(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
-    hooks = Hooks(batch=lambda step, x, y: (x, y[rng.permutation(len(y))]))
+    hooks = Hooks(batch=lambda step, x, y: (x, task.y[rng.integers(0, len(task.y), len(y))]))
     return Plan(task, s, hooks, wants=("no-learning",))
 
 
@@ -231,7 +231,7 @@ def training_shift(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     def change(step: int, x: Array, y: Array) -> tuple[Array, Array]:
         if step < at:
             return x, y
-        return x, y[rng.permutation(len(y))]
+        return x, task.y[rng.integers(0, len(task.y), len(y))]
 
     return Plan(task, replace(s, lr=s.lr / 3), Hooks(batch=change), wants=("sudden-shift",), event=at)
 
