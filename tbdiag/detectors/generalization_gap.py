@@ -72,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     pair = pair_up(train, val)
     level_train, level_val = pair.tail_train(), pair.tail_val()
     gap = level_val - level_train
-    left = loss_left(train, view.signals, level_train)
+    left = loss_left(train, view.features, level_train)
     good = min(level_train / train.first if train.first > 0 else 1.0, left if left is not None else 1.0) < view["good"]
     if not good or gap <= 0 or level_train <= 0:
         return None
@@ -89,7 +89,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if min(margins) < 1 or ratio[0] > 0.7 * median(ratio[ratio.size // 2 :]):
         return None
     metric, train_metric = view.curve("val_metric"), view.curve("train_metric")
-    level = metric_level(metric, view.signals) if metric is not None else None
+    level = metric_level(metric, view.features) if metric is not None else None
     supports = 0
     evidence = [
         say(

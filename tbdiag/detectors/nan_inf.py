@@ -75,7 +75,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if serious:
         return _finding(view, serious + side, None, Severity.ERROR)
     if side:
-        return _finding(view, side, None, Severity.ERROR if any(_lasting(c) for c in side) else Severity.NOTE)
+        # With finite losses a metric that is not a number is undefined, not broken; gradients that stay broken are.
+        broken = any(_lasting(c) and (c.signal.role is not Role.METRIC or not losses) for c in side)
+        return _finding(view, side, None, Severity.ERROR if broken else Severity.NOTE)
     return None
 
 

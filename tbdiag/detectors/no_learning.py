@@ -57,7 +57,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import loss_left, metric_level
+from tbdiag.features.levels import guessing, loss_left, metric_level
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -141,11 +141,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 def _gain(curve: CurveFacts) -> float:
     """Share of the starting value that was gained at best (at the end, for fewer than ten points)."""
-    start = abs(curve.first_cost)
+    start = abs(curve.start_cost)
     best = curve.best_cost if curve.n >= 10 else curve.end_cost
     # The smallest of many noisy points lies below the level; so much of the gain is luck.
     luck = 1.5 * curve.sigma if curve.n >= 10 else 0.0
-    return max(curve.first_cost - best - luck, 0.0) / start if start > 0 else 0.0
+    return max(curve.start_cost - best - luck, 0.0) / start if start > 0 else 0.0
 
 
 def _moves(curve: CurveFacts) -> bool:
@@ -167,8 +167,8 @@ def _signs(
     """What says that the flat loss is that of an untrained model."""
     margins: list[float] = []
     signs: list[str] = []
-    left = loss_left(train, view.signals, train.end)
-    level = metric_level(metric, view.signals) if metric is not None and metric.n >= 2 else None
+    left = loss_left(train, view.features, train.end)
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
     if left is not None and left > view["chance"] and gain < 2 * view["flat"] and (quality is None or quality < 0.25 or constant):
@@ -178,7 +178,7 @@ def _signs(
             say(
                 "The loss of guessing is {chance:.4g}; {left:.0%} of it is left.",
                 (train,),
-                chance=view.signals.chance or 0.0,
+                chance=guessing(view.features).chance or 0.0,
                 left=left,
             )
         )

@@ -57,7 +57,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, loss_left, metric_level
+from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
 from tbdiag.features.onsets import between, flat_since
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
@@ -75,9 +75,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable(f"only {curve.n} points")
     since, share = _flat_part(curve)
     # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
-    if share < view["share"] or (curve is val and train.n >= 8 and _flat_part(train)[1] < 0.5 * view["share"]):
+    if _early_stop(curve) and _early_stop(train):
+        since, share = min(since, curve.trace.within(0.0, 0.2).stop - 1), max(share, 0.8)
+    if share < view["share"] or (curve is val and train.n >= 8 and _flat_part(train)[1] < 0.5 * view["share"] and not _early_stop(train)):
         return None
     end = curve.end_cost
+    if max(_share(curve), _share(train)) < 0.03:
+        return None  # nothing was ever learned
     if curve.rise > 4 * curve.sigma and curve.rise > 0.1 * max(curve.gain, 1e-12):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
@@ -173,13 +177,21 @@ def _bad_level(
     view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None, *, since: int, share: float
 ) -> tuple[str, list[float], list[Evidence]]:
     """Why the level is not good: ``level``, ``frozen`` or ``no-reference`` with margins and evidence; empty where it may be good."""
-    left = loss_left(curve, view.signals, curve.end)
-    level = metric_level(metric, view.signals) if metric is not None and metric.n >= 2 else None
+    left = loss_left(curve, view.features, curve.end)
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
-    words = counts_words(view.signals)
-    # What is left of the first value stands in for the loss of guessing where that is not known.
-    rest = left if left is not None else (curve.end / curve.first if curve.first > 0 and curve.end > 0 else None)
-    if metric is not None and quality is not None and quality < view["quality"] and rest is not None and rest > view["left"] and not words:
+    words = counts_words(view.features)
+    rest = rest_of_loss(curve, view.features, curve.end)
+    known = left is not None or (rest or 0) > 0.8
+    if (
+        metric is not None
+        and quality is not None
+        and quality < view["quality"]
+        and rest is not None
+        and rest > view["left"]
+        and known
+        and not words
+    ):
         return (
             "level",
             [view["quality"] / max(quality, 0.05), rest / view["left"]],
@@ -199,7 +211,7 @@ def _bad_level(
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
     total, train_total = _share(curve), _share(train)
-    if quality is None and left is None and total < (0.05 if words else 0.1) and 0.03 < train_total < 0.3 and share > 0.6:
+    if quality is None and left is None and not words and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
         return (
             "no-reference",
             [0.1 / max(total, 0.01)],
@@ -217,8 +229,15 @@ def _bad_level(
 
 
 def _share(curve: CurveFacts) -> float:
-    start = abs(curve.first_cost)
-    return max(curve.first_cost - curve.end_cost, 0.0) / start if start > 0 else 0.0
+    start = abs(curve.start_cost)
+    return max(curve.start_cost - curve.end_cost, 0.0) / start if start > 0 else 0.0
+
+
+def _early_stop(curve: CurveFacts) -> bool:
+    """Whether nothing was gained after the first fifth of the run: less than 2 % of the level."""
+    trace = curve.trace
+    early = median(trace.cost[trace.within(0.05, 0.25)]) if trace.n >= 10 else float("nan")
+    return early - curve.end_cost < 0.02 * abs(early)
 
 
 def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:

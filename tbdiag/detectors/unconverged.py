@@ -81,7 +81,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.signals) if metric is not None else None
+    level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
     if quality is not None and quality > 0.95:
         return None

@@ -55,7 +55,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, loss_left, metric_level
+from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -135,15 +135,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float, float]) -> tuple[list[float], list[Evidence], int]:
     """Margins, evidence and doubts of a bad level; no margins where the level may be good."""
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.signals) if metric is not None else None
+    level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
-    left = loss_left(val, view.signals, val.end)
-    rest = left if left is not None else (val.end / max(val.first, train.first) if val.first > 0 and val.end > 0 else None)
-    words = counts_words(view.signals)
+    left = loss_left(val, view.features, val.end)
+    rest = rest_of_loss(val, view.features, val.end)
+    words = counts_words(view.features)
     if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
         return [left / view["guessing"]], [say("{left:.0%} of the loss of guessing is left.", (val,), left=left)], int(words)
     if metric is not None and quality is not None and rest is not None and not words:
-        if quality >= view["quality"] or rest <= view["left"]:
+        # Without the number of classes 0.4 may be good; then nearly all of the loss must be left.
+        if quality >= view["quality"] or rest <= (view["left"] if left is not None else 0.8):
             return [], [], 0
         return (
             [view["quality"] / max(quality, 0.05), rest / view["left"]],

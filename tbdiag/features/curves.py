@@ -156,6 +156,14 @@ class CurveFacts:
         k = 1 if self.n < 10 else max(3, self.n // 50)
         return median(self.cost[:k])
 
+    @property
+    def start_cost(self) -> float:
+        """Cost of the very beginning: the first point, less twice the noise, where that is above `first_cost`.
+
+        A loss that falls within its first three points would otherwise seem never to have moved.
+        """
+        return max(self.first_cost, float(self.cost[0]) - 2 * self.sigma)
+
     @cached_property
     def end_cost(self) -> float:
         """Median cost of the last points."""

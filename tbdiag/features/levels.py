@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import exp, log
 
+from tbdiag.features import Features
 from tbdiag.features.curves import CurveFacts
-from tbdiag.model import Direction, Domain, Scale, Signals
+from tbdiag.model import Direction, Domain, Scale
 
 _ZERO = re.compile(
     r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|kappa|mcc|matthews|r2|r_squared|exact_match|em$)"
@@ -32,7 +34,34 @@ class Level:
         return (value - self.chance) / (self.best - self.chance)
 
 
-def metric_level(curve: CurveFacts, signals: Signals) -> Level | None:
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Number of classes and the loss of guessing among them in nats, where they can be told, and how."""
+
+    classes: int | None
+    chance: float | None
+    why: str
+
+
+def guessing(features: Features) -> Guess:
+    """What guessing would give: as the signals know it, else from a first point at which loss and accuracy both say ``1 / K``."""
+    signals = features.signals
+    if signals.classes or signals.chance:
+        return Guess(signals.classes, signals.chance, signals.chance_why)
+    for split in ("train", "val"):
+        loss, metric = features.curve(f"{split}_loss"), features.curve(f"{split}_metric")
+        if loss is None or metric is None or not loss.n or not metric.n or not _ACCURACY.search(metric.signal.stem.lower()):
+            continue
+        accuracy = float(metric.value[0]) / (100.0 if metric.signal.scale is Scale.PERCENT else 1.0)
+        first = float(loss.value[0])
+        # An untrained classifier's loss is ln K and its accuracy 1 / K; where the two agree, the first point was untrained.
+        if 0.6 < first < 9 and 0.5 < accuracy * exp(first) < 2:
+            classes = max(round(exp(first)), 2)
+            return Guess(classes, log(classes), f"the first point's loss and accuracy are those of guessing among about {classes} classes")
+    return Guess(None, None, "")
+
+
+def metric_level(curve: CurveFacts, features: Features) -> Level | None:
     """Chance and best value of a metric with bounds; None for metrics without (MAE, BLEU, perplexity, unknown names)."""
     name = (curve.signal.stem or curve.signal.name).lower()
     unit = 100.0 if curve.signal.scale is Scale.PERCENT or (curve.signal.scale is Scale.UNKNOWN and float(curve.value.max()) > 1.5) else 1.0
@@ -47,21 +76,31 @@ def metric_level(curve: CurveFacts, signals: Signals) -> Level | None:
     if _ZERO.search(name):
         return Level(0.0, unit, "0 is no skill")
     if _ACCURACY.search(name):
-        classes = signals.classes
+        classes = guessing(features).classes
         if classes and classes >= 2:
             return Level(unit / classes, unit, f"guessing among {classes} classes")
         return Level(0.0, unit, "the number of classes is not known")
     return None
 
 
-def loss_left(curve: CurveFacts, signals: Signals, value: float) -> float | None:
+def loss_left(curve: CurveFacts, features: Features, value: float) -> float | None:
     """Share of the loss of guessing that is left at `value`; None where that loss is not known or the loss can be negative."""
-    chance = signals.chance
+    chance = guessing(features).chance
     if chance is None or chance <= 0 or float(curve.value.min()) < 0:
         return None
     return value / chance
 
 
-def counts_words(signals: Signals) -> bool:
-    """Whether the targets are tokens, whose entropy is high and unknown, so that a low accuracy is normal."""
-    return signals.domain in (Domain.LANGUAGE_MODEL, Domain.PREFERENCE, Domain.DIFFUSION) or (signals.classes or 0) > 40
+def counts_words(features: Features) -> bool:
+    """Whether the targets are tokens (or as many classes), whose entropy is high and unknown, so that a low accuracy is normal."""
+    return features.signals.domain in (Domain.LANGUAGE_MODEL, Domain.PREFERENCE, Domain.DIFFUSION) or (guessing(features).classes or 0) > 25
+
+
+def rest_of_loss(curve: CurveFacts, features: Features, value: float) -> float | None:
+    """Share of the loss of guessing that is left; of the largest early value where guessing is unknown; None for signed losses."""
+    left = loss_left(curve, features, value)
+    if left is not None or value <= 0 or float(curve.value.min()) < 0:
+        return left
+    train = features.curve("train_loss")
+    starts = [float(c.value[: max(1, c.n // 50)].max()) for c in (curve, train) if c is not None and c.n]
+    return value / max(starts)
