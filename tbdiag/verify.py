@@ -185,7 +185,8 @@ def judge_finding(
         if lighter or finding["severity"] == "note":
             return verdict("improved", f"its rule holds, and the symptom is found again as a {again['severity']}", result)
         return verdict("not-fixed", "its rule holds, but the symptom is found again", result)
-    if why := _improvement(result, rule, old, again):
+    broke = any(f["severity"] == "error" and old.finding(f["id"]) is None for f in fresh.findings)
+    if not broke and (why := _improvement(result, rule, old, again)):
         return verdict("improved", f"{why}; {result.reason}", result)
     return verdict("not-fixed", result.reason, result)
 

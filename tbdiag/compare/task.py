@@ -105,6 +105,8 @@ def _fresh(curve: CurveFacts) -> bool:
         return False
     first, span = int(curve.step[0]), int(curve.step[-1] - curve.step[0])
     every = int(np.median(np.diff(curve.step)))
+    if first == 0 and every > 1:  # an axis of every single step from 0 may count epochs after all
+        return True
     return first <= FRESH_STEPS and every <= max(FRESH_STEPS, FRESH_SHARE * span)
 
 
