@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from loop.making import overfitting, run, side, write_log
 
+from loop.making import overfitting, run, side, write_log
 from tbdiag.cli.app import run as tbdiag
 from tbdiag.compare.ladder import next_rung
 from tbdiag.compare.sides import load_side, match_runs
