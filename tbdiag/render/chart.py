@@ -7,8 +7,8 @@ pages use (``tbdiag compare`` draws several runs into one): give it `Line` objec
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -18,7 +18,6 @@ from tbdiag.render.words import interval, number, plural, step, tick
 COLOURS = ("#1d5fd6", "#b4460f", "#0f766e", "#7c3aed", "#475569")
 """Line colours on white (contrast at least 5:1): training, validation, test, fourth, anything without a split."""
 GREY, GRID, INK, BAND, BAND_INK = "#5b6470", "#e4e7ec", "#1b1f24", "#f5b942", "#7a4d00"
-_INKS = {"tx": GREY, "bt": BAND_INK, **{f"t{i}": c for i, c in enumerate(COLOURS)}}
 SPLIT_COLOUR = {"train": 0, "val": 1, "test": 2, "none": 4}
 
 
@@ -57,6 +56,7 @@ class Frame:
         events: ``(step, label)``, vertical marks. levels: ``(value, label)``, horizontal ones.
         domain: step interval that charts of one run share, or None for that of the lines.
         strip: a learning rate to draw below the plot on the same steps.
+        quiet: no labels at marks; dots: points of short curves as dots.
     """
 
     width: int = 320
@@ -69,7 +69,8 @@ class Frame:
     domain: tuple[int, int] | None = None
     strip: Line | None = None
     label: str = ""
-    quiet: bool = field(default=False)
+    quiet: bool = False
+    dots: bool = True
 
 
 def line_of(curve: dict[str, Any], key: str = "", label: str | None = None, colour: int | None = None) -> Line:
@@ -92,13 +93,15 @@ def line_of(curve: dict[str, Any], key: str = "", label: str | None = None, colo
 
 def line_chart(lines: Sequence[Line], frame: Frame) -> str:
     """The chart as an ``<svg>`` element; `describe` is its text alternative unless the frame has a label."""
+    from tbdiag.render.marks import draw_marks
+
     finite = [v for line in lines for v in line.values if v is not None]
     log = bool(lines) and all(suits_log([v for v in line.values if v is not None], line.role, line.log) for line in lines)
     keep = [line.best[1] for line in lines if line.best] + [v for v, _ in frame.levels]
     lo, hi, clipped = value_range(finite, log=log, keep=keep)
-    if not log:
-        lo = _not_below_zero(lo, finite)
-    x, strip_top, y = _axes(lines, frame, lo, hi, log)
+    if lo < 0 and not log and finite and min(finite) >= 0:
+        lo = 0.0  # what never goes below zero gets no axis below zero
+    x, y = _axes(lines, frame, lo, hi, log)
     label = escape(frame.label or describe(lines, frame), quote=True)
     out = [
         f'<svg class="ch" viewBox="0 0 {frame.width} {frame.height}" width="{frame.width}" height="{frame.height}" role="img" '
@@ -107,19 +110,16 @@ def line_chart(lines: Sequence[Line], frame: Frame) -> str:
     if any(line.key for line in lines):
         kind = "log" if log else "lin"
         out.append(
-            f' data-c="{escape(" ".join(line.key for line in lines), quote=True)}" data-k="{" ".join(str(line.colour) for line in lines)}" '
-            f'data-x="{x.lo:g} {x.hi:.12g} {x.a:g} {x.b:g}" data-y="{y.lo:.9g} {y.hi:.9g} {y.a:g} {y.b:g} {kind}"'
+            f' data-c="{escape(" ".join(line.key for line in lines), quote=True)}" '
+            f'data-x="{x.lo:.12g} {x.hi:.12g} {x.a:g} {x.b:g}" data-y="{y.lo:.9g} {y.hi:.9g} {y.a:g} {y.b:g} {kind}"'
         )
     out.append(">")
-    out += _grid(x, y, frame, strip_top)
-    out += _bands(x, y, frame)
-    out += _strip(frame.strip, x, strip_top, frame)
-    for line in lines:
-        out.append(_path(line, x, y, frame))
-    if clipped:
-        out += _clip_marks(lines, x, y, frame)
-    out += _nonfinite_marks(lines, x, y, frame)
-    out += _best_marks(lines, x, y, frame)
+    out += _grid(x, y, frame)
+    before, after = draw_marks(lines, x, y, frame, clipped=clipped)
+    out += before
+    out += _strip(frame.strip, x, y.a + 1.0, frame)
+    out += [_path(line, x, y, frame) for line in lines]
+    out += after
     if len(lines) > 1 or frame.levels:
         out += _end_labels(lines, y, x, frame)
     out.append("</svg>")
@@ -130,7 +130,7 @@ def describe(lines: Sequence[Line], frame: Frame | None = None) -> str:
     """The text alternative: first, best and last value of each line, what is marked."""
     parts = []
     for line in lines:
-        points = [(s, v) for s, v in zip(line.steps, line.values, strict=False) if v is not None]
+        points = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v is not None]
         name = line.label or line.role or "value"
         if not points:
             parts.append(f"{name}: no finite point")
@@ -143,127 +143,80 @@ def describe(lines: Sequence[Line], frame: Frame | None = None) -> str:
             text += f", {plural(len(line.nonfinite), 'non-finite value')} from {step(line.nonfinite[0][0])}"
         parts.append(text)
     for first, last, label in frame.bands if frame else ():
-        parts.append(f"{label} {interval({'first_step': first, 'last_step': last})}")
+        if label:
+            parts.append(f"{label} {interval({'first_step': first, 'last_step': last})}")
     return "; ".join(parts)
 
 
-def _not_below_zero(lo: float, finite: Sequence[float]) -> float:
-    """Curves that never go below zero get no axis below zero."""
-    return 0.0 if lo < 0 and finite and min(finite) >= 0 else lo
+def base_line(frame: Frame) -> int:
+    """Pixel row of the step axis."""
+    return frame.height - round(frame.font * 1.9)
 
 
-def _axes(lines: Sequence[Line], frame: Frame, lo: float, hi: float, log: bool) -> tuple[Scale, float, Scale]:
-    steps = [s for line in lines for s in (line.steps[:1] or ()) or ()] + [line.steps[-1] for line in lines if line.steps]
+def _axes(lines: Sequence[Line], frame: Frame, lo: float, hi: float, log: bool) -> tuple[Scale, Scale]:
+    steps = [s for line in lines if line.steps for s in (line.steps[0], line.steps[-1])]
     steps += [s for line in lines for s, _ in line.nonfinite]
     first, last = (min(steps), max(steps)) if steps else (0, 1)
     if frame.domain:
         first, last = min(first, frame.domain[0]), max(last, frame.domain[1])
     if last <= first:
         first, last = first - 1, last + 1
-    left = round(frame.font * 4.3)
     longest = max((len(line.label) for line in lines), default=0) if len(lines) > 1 else 0
     longest = max([longest, *(len(label) for _, label in frame.levels)])
     right = frame.width - (min(round(longest * frame.font * 0.6) + 10, frame.width // 4) if longest else round(frame.font * 0.9))
     strip = round(frame.font * 2.9) if frame.strip else 0
-    top, bottom = round(frame.font * 1.6), frame.height - round(frame.font * 1.9)
-    plot_bottom = bottom - strip
-    return Scale(first, last, left, right), float(plot_bottom), Scale(lo, hi, plot_bottom - 1.0, float(top), log)
+    lane = round(frame.font * 0.9) if any(line.nonfinite for line in lines) else 0
+    return (
+        Scale(first, last, round(frame.font * 4.3), right),
+        Scale(lo, hi, base_line(frame) - strip - 1.0, round(frame.font * 1.6) + float(lane), log),
+    )
 
 
-def _grid(x: Scale, y: Scale, frame: Frame, plot_bottom: float) -> list[str]:
-    out = []
-    base = frame.height - round(frame.font * 1.9)
+def _grid(x: Scale, y: Scale, frame: Frame) -> list[str]:
+    base, font = base_line(frame), frame.font
     labels = y.ticks(4 if frame.height > 180 else 3)
     path = "".join(f"M{x.a:g} {y.place(v):.1f}H{x.b:g}" for v, _ in labels)
-    out.append(f'<path class="gr" d="{path}" stroke="{GRID}" fill="none"/>')
-    out.append(f'<path class="ax" d="M{x.a:g} {base}H{x.b:g}" stroke="{GREY}" fill="none"/>')
+    out = [f'<path class="gr" d="{path}" stroke="{GRID}" fill="none"/>']
     out.append(f'<g class="tx" fill="{GREY}" text-anchor="end">')
-    out += [f'<text x="{x.a - 5:g}" y="{y.place(v) + frame.font * 0.35:.1f}">{text}</text>' for v, text in labels]
+    out += [f'<text x="{x.a - 5:g}" y="{y.place(v) + font * 0.35:.1f}">{text}</text>' for v, text in labels]
     if y.log:
-        out.append(f'<text x="{x.a - 5:g}" y="{y.b - frame.font * 0.55:.1f}" class="sm" font-size="{frame.font - 1}">log</text>')
-    out.append(f'</g><g class="tx" fill="{GREY}" text-anchor="middle">')
-    unit = f" {frame.axis}s".replace("_", " ")
-    marks = nice_ticks(x.lo, x.hi, max(2, round((x.b - x.a) / (frame.font * 9))), whole=True)
+        out.append(f'<text x="{x.a - 5:g}" y="{font}" font-size="{font - 1}">log</text>')
+    unit = f"{frame.axis}s".replace("_", " ")
+    edge = frame.width - 2 - len(unit) * font * 0.55
+    out.append(
+        f'<text x="{frame.width - 2}" y="{base + font * 1.35:.1f}">{unit}</text></g><g class="tx" fill="{GREY}" text-anchor="middle">'
+    )
+    marks = nice_ticks(x.lo, x.hi, max(2, round((x.b - x.a) / (font * (8 if frame.height > 180 else 6.2)))), whole=True)
     texts = [tick(v) for v in marks]
-    if len(set(texts)) < len(texts):  # 100,001 and 100,002 both say 100k
+    if len(set(texts)) < len(texts):  # 100,001 and 100,002 would both say 100k
         texts = [step(v) for v in marks]
-    for i, (v, text) in enumerate(zip(marks, texts, strict=False)):
+    for i, (v, text) in enumerate(zip(marks, texts, strict=True)):
         px = x.place(v)
-        last = i == len(marks) - 1
-        shown = text + (unit if last else "")
-        anchor = ""
-        half = len(shown) * frame.font * 0.28
-        if px + half > frame.width - 2:
-            anchor, px = ' text-anchor="end"', frame.width - 2
-        odd = ' class="o"' if i % 2 and not last else ""
-        out.append(f'<text x="{px:.1f}" y="{base + frame.font * 1.35:.1f}"{anchor}{odd}>{shown}</text>')
-    out.append("</g>")
+        if px + len(text) * font * 0.3 + 3 < edge:
+            odd = ' class="o"' if i % 2 else ""
+            out.append(f'<text x="{px:.1f}" y="{base + font * 1.35:.1f}"{odd}>{text}</text>')
     ticks = "".join(f"M{x.place(v):.1f} {base}v3" for v in marks)
-    out.append(f'<path class="ax" d="{ticks}" stroke="{GREY}" fill="none"/>')
-    return out
-
-
-def _bands(x: Scale, y: Scale, frame: Frame) -> list[str]:
-    out = []
-    top, bottom = y.b, y.a
-    for first, last, label in frame.bands:
-        a, b = x.place(first), x.place(last)
-        if b - a < 3:
-            a, b = max(x.a, (a + b) / 2 - 1.5), min(x.b, (a + b) / 2 + 1.5)
-        out.append(
-            f'<rect class="bd" x="{a:.1f}" y="{top:g}" width="{b - a:.1f}" height="{bottom - top:g}" fill="{BAND}" fill-opacity=".28"/>'
-        )
-        if label and not frame.quiet:
-            out.append(_label(((a + b) / 2, top - 4), f"{label} {interval({'first_step': first, 'last_step': last})}", x, frame, "bt"))
-    shown = 0
-    for at, label in frame.events:
-        if not x.lo <= at <= x.hi:
-            continue
-        px = x.place(at)
-        out.append(f'<path class="ev" d="M{px:.1f} {bottom:g}V{top:g}" stroke="{GREY}" stroke-dasharray="2 3" fill="none"/>')
-        if label and not frame.quiet and shown < 3:
-            out.append(_label((px, top + frame.font * (1 + 1.2 * shown)), label, x, frame, "tx", side=True))
-            shown += 1
-    for value, _label_text in frame.levels:
-        if y.lo <= value <= y.hi:
-            out.append(f'<path class="lv" d="M{x.a:g} {y.place(value):.1f}H{x.b:g}" stroke="{GREY}" stroke-dasharray="6 4" fill="none"/>')
-    return out
-
-
-def _label(at: tuple[float, float], text: str, x: Scale, frame: Frame, css: str, *, side: bool = False) -> str:
-    """A text that stays inside the plot: beside the point if `side`, else centred on it."""
-    px, py = at
-    most = max(8, int((x.b - x.a) / (frame.font * 0.6)))
-    text = text if len(text) <= most else text[: most - 1] + "\u2026"
-    width = len(text) * frame.font * 0.55
-    if side:
-        anchor, px = ("end", px - 4) if px + width + 4 > x.b else ("start", px + 4)
-    else:
-        anchor, px = "middle", min(max(px, x.a + width / 2), frame.width - width / 2 - 2)
-    return f'<text class="{css} hl" x="{px:.1f}" y="{py:.1f}" fill="{_INKS[css]}" text-anchor="{anchor}">{escape(text)}</text>'
+    return [*out, f'</g><path class="ax" d="M{x.a:g} {base}H{x.b:g}{ticks}" stroke="{GREY}" fill="none"/>']
 
 
 def _strip(line: Line | None, x: Scale, top: float, frame: Frame) -> list[str]:
     """The learning rate below the plot: its own height, the same steps."""
-    if line is None:
+    values = [v for v in line.values if v is not None] if line else []
+    if line is None or not values:
         return []
-    bottom = frame.height - round(frame.font * 1.9)
-    values = [v for v in line.values if v is not None]
-    if not values:
-        return []
-    log = suits_log(values, "lr", False) and max(values) / min(values) >= 1000
+    bottom = base_line(frame)
+    log = min(values) > 0 and max(values) / min(values) >= 1000
     lo, hi = (min(values) * 0.8, max(values) * 1.2) if log else (min(0.0, *values), max(values) * 1.1 or 1.0)
     y = Scale(lo, hi, bottom - 1.0, top + frame.font * 0.9, log)
     path = path_data(line, x, y)
-    at = frame.font * 0.35 + (y.a + y.b) / 2
-    area = f"{path}V{bottom * 10}H{round(x.place(line.steps[0]) * 10)}Z" if None not in line.values else ""
-    peak = f"{number(max(values), 3)}"
+    area = f'<path class="la" d="{path}V{bottom * 10}H{round(x.place(line.steps[0]) * 10)}Z" fill="{COLOURS[4]}" fill-opacity=".12"/>'
     return [
-        f'<path class="ax" d="M{x.a:g} {top + 3:g}H{x.b:g}" stroke="{GRID}" fill="none"/>',
-        '<g transform="scale(.1)">' + (f'<path class="la" d="{area}" fill="{COLOURS[4]}" fill-opacity=".12"/>' if area else ""),
+        f'<path class="gr" d="M{x.a:g} {top + 3:g}H{x.b:g}" stroke="{GRID}" fill="none"/><g transform="scale(.1)">',
+        "" if None in line.values else area,
         f'<path class="c4" d="{path}" fill="none" stroke="{COLOURS[4]}" stroke-width="12"/></g>',
-        f'<text class="tx" x="{x.a - 5:g}" y="{at:.1f}" fill="{GREY}" text-anchor="end">lr</text>',
-        f'<text class="tx hl" x="{x.b - 2:g}" y="{y.b + frame.font * 0.2:.1f}" fill="{GREY}" text-anchor="end" font-size="{frame.font - 1}">max {peak}</text>',
+        f'<text class="tx" x="{x.a - 5:g}" y="{frame.font * 0.35 + (y.a + y.b) / 2:.1f}" fill="{GREY}" text-anchor="end">lr</text>',
+        f'<text class="tx hl" x="{x.b - 2:g}" y="{y.b + frame.font * 0.4:.1f}" fill="{GREY}" text-anchor="end" '
+        f'font-size="{frame.font - 1}">max {number(max(values), 3)}</text>',
     ]
 
 
@@ -301,96 +254,11 @@ def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:
         f'stroke-linejoin="round" stroke-linecap="round"{faint}/></g>'
     ]
     points = [(s, v) for s, v in zip(line.steps, line.values, strict=False) if v is not None]
-    if not frame.quiet and points and len(points) <= (60 if big else 30):
+    if frame.dots and not line.faint and points and len(points) <= (60 if big else 30):
         r = 2.4 if big else 1.8
         dots = "".join(f"M{x.place(s) - r:.1f} {y.place(v):.1f}a{r} {r} 0 1 0 {2 * r:g} 0a{r} {r} 0 1 0 -{2 * r:g} 0" for s, v in points)
         out.append(f'<path class="f{line.colour}" d="{dots}" fill="{colour}"/>')
     return "".join(out)
-
-
-def _clip_marks(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame) -> list[str]:
-    """Arrow heads on the edge that a clipped point lies beyond, and the most extreme value in words."""
-    out = []
-    for line in lines:
-        points = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v is not None]
-        over, under = [p for p in points if p[1] > y.hi], [p for p in points if p[1] < y.lo]
-        d = "".join(f"M{x.place(s) - 3.5:.1f} {y.b + 5:g}h7l-3.5-6z" for s in _apart([s for s, _ in over], x))
-        d += "".join(f"M{x.place(s) - 3.5:.1f} {y.a - 5:g}h7l-3.5 6z" for s in _apart([s for s, _ in under], x))
-        if d:
-            out.append(f'<path class="f{line.colour}" d="{d}" fill="{COLOURS[line.colour]}"/>')
-        if over and not frame.quiet:
-            s, v = max(over, key=lambda p: p[1])
-            out.append(_label((x.place(s), y.b + frame.font * 1.1), f"{number(v, 3)} at {step(s)}", x, frame, f"t{line.colour}", side=True))
-        if under and not frame.quiet:
-            s, v = min(under, key=lambda p: p[1])
-            out.append(_label((x.place(s), y.a - frame.font * 0.5), f"{number(v, 3)} at {step(s)}", x, frame, f"t{line.colour}", side=True))
-    return out
-
-
-def _nonfinite_marks(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame) -> list[str]:
-    out = []
-    row = 0
-    for line in lines:
-        if not line.nonfinite:
-            continue
-        d = ""
-        for s in _apart([s for s, kind in line.nonfinite if kind == "nan"], x):
-            d += f"M{x.place(s) - 3:.1f} {y.b:g}l6 6m0-6l-6 6"
-        for kind, at, tip in (("inf", y.b, -6), ("-inf", y.a, 6)):
-            for s in _apart([s for s, k in line.nonfinite if k == kind], x):
-                d += f"M{x.place(s) - 3:.1f} {at - tip:g}h6l-3{tip:+d}z"
-        out.append(f'<path class="c{line.colour}" d="{d}" fill="none" stroke="{COLOURS[line.colour]}" stroke-width="1.6"/>')
-        if not frame.quiet:
-            kinds = [k for _, k in line.nonfinite]
-            many = "+" if len(kinds) >= 100 else ""
-            names = {"nan": "NaN", "inf": "Inf", "-inf": "\u2212Inf"}
-            text = (
-                ", ".join(f"{names[k]} \u00d7{kinds.count(k)}{many}" for k in names if k in kinds) + f" from {step(line.nonfinite[0][0])}"
-            )
-            py = y.b + frame.font * (2 + 1.2 * row)
-            out.append(_label((x.place(line.nonfinite[0][0]), py), text, x, frame, f"t{line.colour}", side=True))
-            row += 1
-    return out
-
-
-def _apart(steps: Iterable[int], x: Scale) -> list[int]:
-    """Steps whose marks would not lie on each other."""
-    out: list[int] = []
-    last = -1e9
-    for s in steps:
-        px = x.place(s)
-        if px - last >= 4:
-            out.append(s)
-            last = px
-    return out
-
-
-def _best_marks(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame) -> list[str]:
-    """A ring at the best point, with its value on large charts (of the validation line where there is one)."""
-    out = []
-    ringed = [line for line in lines if line.best and line.colour != 0] or [line for line in lines if line.best]
-    for line in ringed[:2]:
-        assert line.best is not None
-        s, v = line.best
-        if not y.lo <= v <= y.hi:
-            continue
-        px, py = x.place(s), y.place(v)
-        r = 4 if frame.height > 180 else 3
-        out.append(
-            f'<circle class="rg c{line.colour}" cx="{px:.1f}" cy="{py:.1f}" r="{r}" fill="#fff" stroke="{COLOURS[line.colour]}" stroke-width="2"/>'
-        )
-        if frame.height > 180 and not frame.quiet:
-            below = py + frame.font * 2 < y.a
-            out.append(
-                _label(
-                    (px, py + frame.font * 1.5 if below else py - frame.font * 0.8),
-                    f"best {number(v)} at {step(s)}",
-                    x,
-                    frame,
-                    f"t{line.colour}",
-                )
-            )
-    return out
 
 
 def _end_labels(lines: Sequence[Line], y: Scale, x: Scale, frame: Frame) -> list[str]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from tbdiag.render.chart import SPLIT_COLOUR, Frame, Line, describe, line_chart, line_of
+from tbdiag.render.decimate import keep_extremes
 from tbdiag.render.words import number, plural, step
 
 LINES_PER_CHART = 4
 CHARTS_PER_FINDING = 3
 CHARTS_PER_RUN = 120
+LAYERS_TO_STACK = 4
 
 Group = list[tuple[int, dict[str, Any]]]
 
@@ -75,11 +77,12 @@ def _marks(finding: Mapping[str, Any]) -> tuple[list[tuple[int, int, str]], list
     return list(dict.fromkeys(bands)), list(dict.fromkeys(events)), list(dict.fromkeys(levels))
 
 
-def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_index: int, *, width: int = 600) -> list[dict[str, Any]]:
+def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_index: int, *, narrow: bool = True) -> list[dict[str, Any]]:
     """Charts of exactly the series that prove a finding, onset, best point and events drawn in.
 
     Returns:
-        Mappings with ``svg``, ``rows`` (the legend) and ``more`` (series that were left out of the chart).
+        Mappings with ``svg``, ``narrow`` (the same for small screens, ``""`` unless asked for), ``rows`` (the legend) and ``more``
+        (series that were left out of the chart).
     """
     names = list(dict.fromkeys(s for e in finding["evidence"] for s in e["series"]))
     by_tag = {c["tag"]: (i, c) for i, c in enumerate(run["curves"])}
@@ -91,19 +94,23 @@ def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_inde
     groups = _layers_together(group_curves(chosen))
     for group in groups[:CHARTS_PER_FINDING]:
         lines = _lines(group[:LINES_PER_CHART], run_index)
-        roles = {line.role for line in lines}
+        strip = lr if not out and all(line.role != "lr" for line in lines) else None
         frame = Frame(
-            width=width,
-            height=264 if lr and "lr" not in roles else 236,
+            width=600,
+            height=264 if strip else 236,
             font=11,
             axis=group[0][1]["axis"],
             bands=bands,
             events=events,
             levels=levels if not out else (),
             domain=run_domain(run),
-            strip=lr if "lr" not in roles else None,
+            strip=strip,
         )
-        out.append(_figure(lines, group, frame, more=len(group) - len(lines)))
+        figure = _figure(lines, group, frame, more=len(group) - len(lines))
+        if narrow:
+            small = replace(frame, width=330, height=216 if strip else 190, font=10)
+            figure["narrow"] = _figure(lines, group, small, more=0)["svg"]
+        out.append(figure)
     return out
 
 
@@ -138,7 +145,8 @@ def _lines(group: Sequence[tuple[int, dict[str, Any]]], run_index: int) -> list[
 
 def series_figures(run: Mapping[str, Any], run_index: int, *, limit: int = CHARTS_PER_RUN) -> tuple[list[dict[str, Any]], int]:
     """Small multiples of all curves of a run, main ones first, and how many curves were left out."""
-    order = sorted(enumerate(run["curves"]), key=lambda pair: (not pair[1]["main"], pair[0]))
+    stacked = {id(c) for curves in layers(run) for c in curves}
+    order = sorted(((i, c) for i, c in enumerate(run["curves"]) if id(c) not in stacked), key=lambda pair: (not pair[1]["main"], pair[0]))
     groups = group_curves(order)
     heads = [f for f in run["findings"] if f.get("caused_by") is None and f["onset"] and f["severity"] != "note"]
     out = []
@@ -156,6 +164,26 @@ def series_figures(run: Mapping[str, Any], run_index: int, *, limit: int = CHART
         )
         out.append(_figure(lines, group, frame, more=len(group) - len(lines)))
     return out, sum(len(g) for g in groups[limit:])
+
+
+def layers(run: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    """Per-layer curves that are drawn as one stack: four or more layers of one quantity."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for curve in run["curves"]:
+        if curve["layer"] and curve["split"] in ("none", "train"):
+            groups.setdefault((curve["role"], curve["stem"]), []).append(curve)
+    return [group for group in groups.values() if len(group) >= LAYERS_TO_STACK]
+
+
+def stack_figures(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Stacks of the run: per-layer scalars, then histograms by role."""
+    from tbdiag.render.stack import histogram_stack, layer_stack
+
+    by_role: dict[str, list[dict[str, Any]]] = {}
+    for view in run["histograms"]:
+        by_role.setdefault(view["role"], []).append(view)
+    made = [layer_stack(group) for group in layers(run)] + [histogram_stack(views) for views in by_role.values()]
+    return [figure for figure in made if figure]
 
 
 def _figure(lines: Sequence[Line], group: Group, frame: Frame, more: int) -> dict[str, Any]:
@@ -177,7 +205,7 @@ def _figure(lines: Sequence[Line], group: Group, frame: Frame, more: int) -> dic
     ]
     named = [replace(line, label=line.label or row["tag"]) for line, row in zip(lines, rows, strict=False)]
     svg = line_chart(lines, replace(frame, label=describe(named, frame)))
-    return {"svg": Markup(svg), "rows": rows, "more": more}  # noqa: S704 - built from escaped parts
+    return {"svg": Markup(svg), "narrow": "", "rows": rows, "more": more}  # noqa: S704 - built from escaped parts
 
 
 def _first(curve: Mapping[str, Any]) -> float | None:
@@ -188,15 +216,75 @@ def _last(curve: Mapping[str, Any]) -> float | None:
     return next((v for v in reversed(curve["values"]) if v is not None), None)
 
 
+MAIN_ROLES = ("val_loss", "train_loss", "val_metric", "reward", "train_reward", "train_metric", "loss")
+OVERLAY_RUNS = 60
+
+
+def main_curve(run: Mapping[str, Any], roles: Sequence[str] = MAIN_ROLES) -> dict[str, Any] | None:
+    """The curve that tells most about a run: its validation loss, else the next of `roles` that was logged."""
+    curves = [c for c in run["curves"] if c["role"] in roles and any(v is not None for v in c["values"])]
+    return min(curves, key=lambda c: (roles.index(c["role"]), not c["main"]), default=None)
+
+
+def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int] | None = None) -> dict[str, Any] | None:
+    """The main curve of several runs in one chart: the highlighted ones named and coloured, the others faint.
+
+    Args:
+        runs: runs of a prepared report.
+        highlight: indices to name, at most four; by default the run with the best value and the first one (the worst).
+
+    Returns:
+        ``svg`` and ``caption``, or None where fewer than two runs logged the same quantity.
+    """
+    from markupsafe import Markup
+
+    per_role: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for role in MAIN_ROLES:
+        per_role[role] = [(i, c) for i, run in enumerate(runs) if (c := main_curve(run, (role,))) is not None]
+    role, chosen = max(per_role.items(), key=lambda item: len(item[1]))
+    if len(chosen) < 2:
+        return None
+    rated = [(i, c) for i, c in chosen if c["best"] is not None]
+    direction = chosen[0][1]["direction"]
+    best = (max if direction == "higher" else min)(rated, key=lambda pair: pair[1]["best"])[0] if rated and direction != "none" else None
+    wanted: Sequence[int | None] = highlight or [chosen[0][0], best]
+    named = list(dict.fromkeys(i for i in wanted if i is not None))[:4]
+    shown = [pair for pair in chosen if pair[0] not in named][: OVERLAY_RUNS - len(named)] + [p for p in chosen if p[0] in named]
+    lines = []
+    for i, curve in shown:
+        kept = keep_extremes(curve["values"], 80)
+        line = line_of(curve, "", str(runs[i]["name"]) if i in named else "", (named.index(i) + 1) % 4 if i in named else 4)
+        steps, values = [line.steps[k] for k in kept], [line.values[k] for k in kept]
+        lines.append(
+            replace(
+                line, steps=steps, values=values, n=len(steps), best=line.best if i == best else None, nonfinite=(), faint=i not in named
+            )
+        )
+    words = f"{role.replace('_', ' ')} of {plural(len(shown), 'run')}"
+    if best is not None:
+        curve = next(c for i, c in chosen if i == best)
+        words += f"; best: {runs[best]['name']} with {number(curve['best'])} at {step(curve['best_step'])}"
+    if len(named) > 1 and named[0] != best:
+        words += f"; first in the table: {runs[named[0]]['name']}"
+    frame = Frame(
+        width=1000,
+        height=250,
+        font=12,
+        dots=False,
+        axis=shown[0][1]["axis"],
+        label=f"{words}. {describe([li for li in lines if li.label])}",
+    )
+    caption = f"{words}." if len(chosen) == len(shown) else f"{words} of {len(chosen)}."
+    return {"svg": Markup(line_chart(lines, frame)), "caption": caption[:1].upper() + caption[1:]}  # noqa: S704
+
+
 def sparkline(run: Mapping[str, Any]) -> str:
     """A small chart of the run's most telling curve for tables, ``""`` where there is none."""
     from markupsafe import Markup
 
-    order = ("val_loss", "train_loss", "val_metric", "reward", "train_reward", "train_metric", "loss")
-    curves = sorted((c for c in run["curves"] if c["role"] in order and c["steps"]), key=lambda c: (order.index(c["role"]), not c["main"]))
-    if not curves:
+    curve = main_curve(run)
+    if curve is None:
         return ""
-    curve = curves[0]
     return Markup(_spark(line_of(curve), run, curve["tag"]))  # noqa: S704 - built from escaped parts
 
 
@@ -204,7 +292,6 @@ def _spark(line: Line, run: Mapping[str, Any], tag: str) -> str:
     from html import escape
 
     from tbdiag.render.chart import BAND, COLOURS, path_data
-    from tbdiag.render.decimate import keep_extremes
     from tbdiag.render.scale import Scale, suits_log, value_range
 
     kept = keep_extremes(line.values, 60)
@@ -229,4 +316,15 @@ def _spark(line: Line, run: Mapping[str, Any], tag: str) -> str:
     )
 
 
-__all__ = ["finding_figures", "group_curves", "run_domain", "run_events", "series_figures", "sparkline"]
+__all__ = [
+    "finding_figures",
+    "group_curves",
+    "layers",
+    "main_curve",
+    "overlay_figure",
+    "run_domain",
+    "run_events",
+    "series_figures",
+    "sparkline",
+    "stack_figures",
+]

@@ -12,7 +12,7 @@ from typing import Any
 
 from tbdiag.render import words
 from tbdiag.render.chart import COLOURS
-from tbdiag.render.figures import finding_figures, series_figures, sparkline
+from tbdiag.render.figures import finding_figures, layers, overlay_figure, series_figures, sparkline, stack_figures
 from tbdiag.render.grouping import configuration, grouped_checks
 from tbdiag.render.page import environment, json_block, render_page
 from tbdiag.render.prepare import POINTS, with_points
@@ -49,7 +49,7 @@ def render_html(report: dict[str, Any], *, explanations: Mapping[str, str] | Non
         read=_read_all(view) if many else "",
         runs=[{"html": Markup(t), "sections": m.sections} for m, t in zip(models, texts, strict=False)],  # noqa: S704 - rendered with autoescape
         overview=[m.overview() for m in models] if many else [],
-        overlay=None,
+        overlay=overlay_figure(view["runs"]) if many else None,
         left_out=_left_out(levels, report),
         problems=view["problems"],
         explanations=known,
@@ -179,7 +179,7 @@ class RunModel:
         have = (
             ("findings", "Findings", self.run["findings"]),
             ("series", "Series", self.run["curves"]),
-            ("histograms", "Histograms", self.run["histograms"]),
+            ("stacks", "Layers", self.run["histograms"] or layers(self.run)),
             ("checks", "Checks", self.run["checks"]),
             ("evidence", "Missing evidence", [m for m in self.run["missing_evidence"] if not m["present"]]),
             ("signals", "Signals", self.run["signals"]),
@@ -201,6 +201,7 @@ class RunModel:
             "headline": title[len(run["name"]) + 1 :].strip() if title.startswith(run["name"]) else title,
             "onset": words.interval(first["onset"]) if first else "",
             "best": words.step(best["step"]) if best else "",
+            "best_value": words.number(best["value"]) if best else "",
             "spark": sparkline(run),
             "next": (run["next_experiment"] or {}).get("action", "") if run["next_experiment"] else "",
         }
@@ -223,12 +224,12 @@ class RunModel:
             "axis": str(run["span"].get("axis") or "step").replace("_", " "),
             "next": {"why": "", "success_rule": "", "command": "", **run["next_experiment"]} if run["next_experiment"] else None,
             "note": [(text, run["note"][key]) for key, text in _NOTE] if run["note"] else [],
-            "findings": [self._finding(f, many) for f in words.heads(run)],
+            "findings": [self._finding(f, many, full) for f in words.heads(run)],
             "counted": words.counted(words.heads(run)),
             "own_rules": run["own_rules"],
             "series": series,
             "series_left": left,
-            "histograms": [],
+            "stacks": stack_figures(run) if full else [],
             "checks": grouped_checks(run),
             "missing": [m for m in run["missing_evidence"] if not m["present"]] if full else [],
             "present": words.listed([m["title"] for m in run["missing_evidence"] if m["present"]], 20),
@@ -241,12 +242,12 @@ class RunModel:
         levels = ("h2", "h3", "h4", "h5") if many else ("h1", "h2", "h3", "h4")
         return template.render(run=view, h=levels, many=many, colours=COLOURS)
 
-    def _finding(self, finding: dict[str, Any], many: bool) -> dict[str, Any]:
+    def _finding(self, finding: dict[str, Any], many: bool, full: bool) -> dict[str, Any]:
         followers = words.consequences(self.run, finding)
         return {
             **self._plain(finding),
             "h": "h5" if many else "h4",
-            "figures": finding_figures(self.run, finding, self.index),
+            "figures": finding_figures(self.run, finding, self.index, narrow=full),
             "followers": [self._plain(f) for f in followers],
             "follower_ids": ", ".join(f["id"] for f in followers),
         }

@@ -39,6 +39,7 @@ def environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(templates_directory()), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    env.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     for name in ("number", "step", "interval", "plural", "duration", "size", "listed"):
         env.filters[name] = getattr(words, name)
     env.globals["icon"] = icon

@@ -31,6 +31,8 @@ class Scale:
     def ticks(self, count: int) -> list[tuple[float, str]]:
         """About `count` round values inside the axis with their labels."""
         values = log_ticks(self.lo, self.hi, count) if self.log else nice_ticks(self.lo, self.hi, count)
+        if len(values) < 3 and not self.log:
+            values = nice_ticks(self.lo, self.hi, count + 2)
         if self.log or len(values) < 2:
             return [(v, tick(v)) for v in values]
         return [(v, _aligned(v, values)) for v in values]
@@ -80,7 +82,9 @@ def suits_log(values: Sequence[float], role: str, wanted: bool) -> bool:
     """Whether a logarithmic axis shows these values better: all positive, and asked for or spread over two decades."""
     if not values or min(values) <= 0:
         return False
-    ratio = max(values) / min(values)
+    ordered = sorted(values)
+    k = len(ordered) // 25  # a few outliers are clipped rather than given an axis of their own
+    ratio = ordered[-1 - k] / ordered[k]
     if wanted:
         return ratio >= 3
     return role.endswith(_LOG_ROLES) and ratio >= 100
