@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.eventlog import scalar_file, scalar_record  # noqa: E402
+from benchmarks.eventlog import scalar_file, scalar_record
 
 NOW = 1_780_000_000.0
 POINTS = 500
@@ -154,7 +154,12 @@ def runmedic(executable: str, folder: Path, runs: int, sample: int) -> dict[str,
         os.link(file, target / file.name)
     result = timed([executable, "diagnose", str(links)], dict(os.environ))
     shutil.rmtree(links)
-    return {"wall": result["wall"] * runs / len(chosen), "cpu": result["cpu"] * runs / len(chosen), "mib": result["mib"], "sample": len(chosen)}
+    return {
+        "wall": result["wall"] * runs / len(chosen),
+        "cpu": result["cpu"] * runs / len(chosen),
+        "mib": result["mib"],
+        "sample": len(chosen),
+    }
 
 
 def main() -> None:
@@ -192,9 +197,13 @@ def main() -> None:
     (logs / ".complete").unlink()
     cores = len(os.sched_getaffinity(0))
     first = results["first night"]
-    print(f"\nper run, first night: {1000 * first['cpu'] / options.runs:.2f} ms CPU; cores in use {first['cpu'] / first['wall'] / cores:.0%}")
+    print(
+        f"\nper run, first night: {1000 * first['cpu'] / options.runs:.2f} ms CPU; cores in use {first['cpu'] / first['wall'] / cores:.0%}"
+    )
     for name in ("second night, unchanged", "third night, unchanged", "1 % grown"):
-        print(f"{name}: {results[name]['wall'] / first['wall']:.1%} of the first night (wall), {results[name]['cpu'] / first['cpu']:.1%} (CPU)")
+        print(
+            f"{name}: {results[name]['wall'] / first['wall']:.1%} of the first night (wall), {results[name]['cpu'] / first['cpu']:.1%} (CPU)"
+        )
     if options.runmedic:
         peer_wall = (results["runmedic (scaled)"]["wall"] + results["runmedic again (scaled)"]["wall"]) / 2
         peer_cpu = (results["runmedic (scaled)"]["cpu"] + results["runmedic again (scaled)"]["cpu"]) / 2
@@ -202,7 +211,9 @@ def main() -> None:
             if name in results:
                 r = results[name]
                 print(f"{name}: {peer_wall / r['wall']:.1f} x as fast as runmedic (wall), {peer_cpu / r['cpu']:.1f} x (CPU)")
-    print(f"load average {os.getloadavg()[0]:.1f}, largest process ever {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB")
+    print(
+        f"load average {os.getloadavg()[0]:.1f}, largest process ever {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB"
+    )
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
 

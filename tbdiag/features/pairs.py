@@ -12,6 +12,7 @@ from tbdiag.features.curves import CurveFacts
 from tbdiag.stats.noise import median
 
 Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,17 @@ def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
     # A validation point without training points since the one before takes the latest training value.
     first = np.minimum(first, last - 1)
     # Half an interval at least, so that a per-step loss is averaged before it is compared.
-    at = np.array([median(train.cost[a:b]) for a, b in zip(first.tolist(), last.tolist(), strict=True)])
-    return Pair(train, val, at)
+    return Pair(train, val, _medians_between(train.cost, first, last))
+
+
+def _medians_between(values: Float64, first: Int64, last: Int64) -> Float64:
+    """Median of ``values[a:b]`` for each pair of bounds, those of one width at once; float64 ``[k]``."""
+    width = last - first
+    out = np.empty(width.size)
+    for w in np.unique(width).tolist():
+        rows = np.flatnonzero(width == w)
+        out[rows] = np.median(values[first[rows, None] + np.arange(w)], axis=1)
+    return out
 
 
 def progress(curve: CurveFacts, step: Float64, reference: CurveFacts) -> Float64:

@@ -8,6 +8,7 @@ Long series are looked at through eight contiguous windows, so the cost is bound
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -44,10 +45,12 @@ def median(values: Float64) -> float:
     if not n:
         return float("nan")
     k = n // 2
+    part = values.copy()
     if n % 2:
-        return float(np.partition(values, k)[k])
-    pair = np.partition(values, (k - 1, k))
-    return 0.5 * (float(pair[k - 1]) + float(pair[k]))
+        part.partition(k)
+        return float(part[k])
+    part.partition((k - 1, k))
+    return 0.5 * (float(part[k - 1]) + float(part[k]))
 
 
 def mad(values: Float64) -> float:
@@ -70,10 +73,25 @@ def running_median(values: Float64, width: int) -> Float64:
         out[half : n - half] = _median_of_five(*windows.T)
     else:
         out[half : n - half] = np.partition(windows, half, axis=1)[:, half]
-    for i in range(half):
-        out[i] = median(values[: 2 * i + 1])
-        out[n - 1 - i] = median(values[n - 1 - 2 * i :])
+    shrinking = _shrinking_windows(half)
+    left = np.append(values[:width], (np.inf, -np.inf))[shrinking]
+    right = np.append(values[: -width - 1 : -1], (np.inf, -np.inf))[shrinking]
+    both = np.concatenate((left, right))
+    both.partition(half, axis=1)
+    out[:half] = both[:half, half]
+    out[: n - half - 1 : -1] = both[half:, half]
     return out
+
+
+@lru_cache(maxsize=64)
+def _shrinking_windows(half: int) -> npt.NDArray[np.intp]:
+    """Indices of the windows at an end, int ``[half, 2 half + 1]``: row i holds the first 2 i + 1 points.
+
+    It is filled up with as many plus (index -2) as minus infinities (index -1), which leaves its median where it was.
+    """
+    width = 2 * half + 1
+    rows = [[*range(2 * i + 1), *([-2] * (half - i)), *([-1] * (half - i))] for i in range(half)]
+    return np.array(rows, dtype=np.intp).reshape(half, width)
 
 
 def _median_of_five(a: Float64, b: Float64, c: Float64, d: Float64, e: Float64) -> Float64:
