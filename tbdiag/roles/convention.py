@@ -43,7 +43,7 @@ class Convention:
         tags: meanings, first match wins; what none matches is read by the general rules.
         axis: unit of the step column where a tag does not say otherwise.
         domain: kind of training, where the framework implies it.
-        writer: what the framework does to the values of every series whose tag entry names no other.
+        writer: what the framework does to the values of every series whose tag entry names no other (a window of 0: the logging interval).
         losses_sum: no total loss is logged; the sum of the components of a split stands for it.
         notes: traps, for the documentation.
     """

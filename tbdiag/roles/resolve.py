@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from tbdiag.config import Config, parse_key
-from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals
+from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Writer
 from tbdiag.roles.axes import align
 from tbdiag.roles.chance import find_chance
 from tbdiag.roles.choose import choose_mains, settle_counters, settle_losses, settle_scales, settle_splits
@@ -87,8 +90,17 @@ def _signal(d: Draft, series: Mapping[str, Series], run: Run) -> Signal:
         main=d.main,
         convention=d.convention,
         score=d.score,
-        writer=d.writer,
+        writer=_writer(d, series),
     )
+
+
+def _writer(d: Draft, series: Mapping[str, Series]) -> Writer:
+    """A window of 0 stands for the logging interval: the usual distance between two points."""
+    if d.writer.mean_window != 0 or d.histogram:
+        return d.writer
+    step = series[d.name].step
+    gap = float(np.median(np.diff(step))) if step.size > 1 else 0.0
+    return replace(d.writer, mean_window=int(gap) if gap >= 1 else None)
 
 
 def _override(drafts: list[Draft], run: Run, config: Config) -> tuple[str, ...]:
