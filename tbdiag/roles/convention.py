@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -95,16 +95,20 @@ def recognise(names: frozenset[str]) -> tuple[Convention | None, float]:
     """The convention with the highest score for a run's lower-case series names, and the score; None below 1."""
     best: Convention | None = None
     top = 0.0
+    together = "\n".join(sorted(names))
     for convention in load_conventions():
-        score = sum(weight for sign, weight in convention.signs.items() if _present(sign, names))
+        score = sum(weight for sign, weight in convention.signs.items() if _present(sign, names, together))
         if score >= 1.0 and score > top:
             best, top = convention, score
     return best, top
 
 
-def _present(sign: str, names: Iterable[str]) -> bool:
+def _present(sign: str, names: frozenset[str], together: str) -> bool:
+    """Whether a sign matches any name; `together` is all of them in one text, to rule out most globs at once."""
     if "*" not in sign:
         return sign in names
+    if any(piece not in together for piece in sign.split("*") if piece):
+        return False
     return any(matches(sign, name) for name in names)
 
 
