@@ -1,0 +1,136 @@
+"""The policy's entropy is gone before the return rose.
+
+What it means
+    The policy always takes the same actions. Without exploration it cannot find anything better.
+
+Why it matters
+    The return stays where it is, whatever the remaining budget.
+
+How it is told
+    The entropy over the last 30 % of the run is below 5 % of its first values, and the return has not risen above its start by more than four
+    noise standard deviations. An entropy that fades while the return rises is a policy that got sure of itself, and no finding.
+
+First check
+    Print the action distribution of the policy on a few states.
+
+First action
+    Raise the entropy bonus tenfold (from 0 to 0.01 where there was none).
+
+Success rule
+    The entropy stays above a tenth of its first values until the return has risen.
+
+Not to be confused with
+    convergence (entropy falls, return is high), prediction-collapse in supervised training.
+
+Limits
+    The entropy of continuous policies may be negative; then nothing is said.
+
+Sources
+    Literature 7.7 (entropy below 5 % of its start before the reward gains).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    PREDICTIONS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._returns import RETURNS, measure_return
+from tbdiag.detectors._tails import begins, lasts, say, since, tail
+from tbdiag.model import Domain
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Entropy at the end against its start, while the return did not rise."""
+    entropy, known = view.curve("entropy"), measure_return(view)
+    if entropy is None or entropy.n < 8:
+        return NotApplicable("fewer than eight points of an entropy", ("entropy",))
+    if known is None or known.improved:
+        return None
+    value = entropy.value if float(np.median(entropy.value)) >= 0 else -entropy.value  # some log the entropy's negative as a loss
+    if float(value.min()) < -1e-3 or value[: max(3, entropy.n // 20)].max() <= 0:
+        return None
+    first, end = float(np.median(value[: max(3, entropy.n // 20)])), float(np.median(tail(entropy)))
+    end = abs(end)
+    if first <= 0 or end > view["share"] * first:
+        return None
+    index = since(value <= view["share"] * first)
+    index = entropy.n - 1 if index is None else index
+    text = "The entropy falls from {first:.3g} to {end:.3g} while the return goes from {start:.4g} to {reached:.4g}."
+    evidence = say(text, (entropy, known.curve), first=first, end=end, start=known.first, reached=known.end)
+    return Finding(
+        id="entropy-collapse",
+        severity=Severity.WARNING,
+        confidence=0.8,
+        title=f"Entropy collapse: the policy's entropy falls from {first:.3g} to {end:.3g} before the return rises",
+        onset=begins(entropy.step, index),
+        extent=lasts(entropy.step, index),
+        evidence=(evidence,),
+        causes=(
+            Cause("No entropy bonus, or one that is too small"),
+            Cause("A learning rate that is too high for the first updates"),
+            Cause("Rewards of a scale that drowns the entropy bonus"),
+        ),
+        first_check="Print the action distribution of the policy on a few states.",
+        first_action="Raise the entropy bonus tenfold (from 0 to 0.01 where there was none).",
+        fixes=("Raise the entropy bonus", "Lower the learning rate", "Normalise rewards and advantages", "Set a target KL divergence"),
+        success_rule=SuccessRule(
+            all=(predicate(known.curve.signal.key, "end", ">", known.end, sd_times=4.0, source="end of this run's return"),),
+            sentence=f"The return ends above {known.end:.4g} by more than four standard deviations of its noise.",
+        ),
+        phase=PREDICTIONS,
+        roles=("entropy", known.curve.signal.key),
+    )
+
+
+def _stuck() -> object:
+    rng = np.random.default_rng(121)
+    n = 60
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": 20 + rng.normal(0, 1, n), "train/entropy_loss": -(0.69 * np.exp(-np.arange(n) / 5.0) + 0.001)}, every=2048
+    )
+
+
+def _sure() -> object:
+    rng = np.random.default_rng(122)
+    n = 60
+    return _synth.make_run(
+        {
+            "rollout/ep_rew_mean": np.linspace(20, 480, n) + rng.normal(0, 4, n),
+            "train/entropy_loss": -(0.69 * np.exp(-np.arange(n) / 8.0) + 0.001),
+        },
+        every=2048,
+    )
+
+
+EXAMPLES = (
+    Example("entropy gone while the return is flat", _stuck, fires=True),
+    Example("entropy gone because the task is solved", _sure, fires=False),
+)
+
+DETECTOR = Detector(
+    id="entropy-collapse",
+    title="Entropy collapse",
+    summary="The policy's entropy is gone before the return rose.",
+    severity=Severity.WARNING,
+    phase=PREDICTIONS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("entropy", RETURNS),
+    wants=RETURNS,
+    domains=frozenset({Domain.REINFORCEMENT}),
+    thresholds={"share": Threshold(0.05, "literature 7.7: below 5 % of its start")},
+    examples=EXAMPLES,
+)

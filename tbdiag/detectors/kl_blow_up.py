@@ -1,0 +1,146 @@
+"""The policy moves too far per update: the KL divergence blows up and the return falls.
+
+What it means
+    Updates change the policy more than the samples they are computed from can justify.
+
+Why it matters
+    A policy thrown out of its region collects bad data and learns from that; it rarely recovers.
+
+How it is told
+    Over at least a tenth of the logged points the approximate KL divergence is above 0.05 and above five times its median in the first
+    half of what was logged before. A warning if the return then loses more than a third of its gain, else a note.
+
+First check
+    Compare the step at which the KL divergence rises with the learning rate and the number of epochs per batch.
+
+First action
+    Set a target KL divergence of 0.02, so that updates stop early.
+
+Success rule
+    The approximate KL divergence stays below 0.05 at nine points of ten.
+
+Not to be confused with
+    the KL divergence to a reference model in preference tuning, which grows by design.
+
+Limits
+    Estimators differ (k1, k3); limits hold for PPO-like methods.
+
+Sources
+    Literature 7.7 (median above 0.05, or five times up); Spinning Up (target 0.01, stop at 1.5 times).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    HYPERPARAMETERS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._returns import RETURNS, measure_return
+from tbdiag.detectors._tails import say
+from tbdiag.model import Domain
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Points above both limits, and what the return did."""
+    kl = view.curve("approx_kl")
+    if kl is None or kl.n < 10:
+        return NotApplicable("fewer than ten points of a KL divergence", ("approx_kl",))
+    calm = float(np.median(kl.value[: kl.n // 2]))
+    high = kl.value > max(view["limit"], view["times"] * abs(calm))
+    if float(np.mean(high)) < view["points"]:
+        return None
+    known = measure_return(view)
+    fell = known is not None and known.fell
+    first = int(np.flatnonzero(high)[0])
+    text = "The KL divergence is above {limit:.3g} at {high:.0f} of {points:.0f} logged points (up to {largest:.3g}); its early median is {calm:.3g}."
+    limit = max(view["limit"], view["times"] * abs(calm))
+    evidence = [
+        say(text, (kl,), limit=limit, high=float(high.sum()), points=float(kl.n), largest=float(kl.value.max()), calm=calm),
+    ]
+    if known is not None and fell:
+        evidence.append(say("The return falls from {best:.4g} to {end:.4g}.", (known.curve,), best=known.best, end=known.end))
+    return Finding(
+        id="kl-blow-up",
+        severity=Severity.WARNING if fell else Severity.NOTE,
+        confidence=0.8 if fell else 0.6,
+        title=f"KL blow-up: updates move the policy by up to {float(kl.value.max()):.3g}",
+        onset=Interval(int(kl.step[max(first - 1, 0)]), int(kl.step[first])),
+        extent=Interval(int(kl.step[first]), int(kl.step[np.flatnonzero(high)[-1]])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("A learning rate that is too high"),
+            Cause("Too many epochs over the same samples, or a clip range that is too wide"),
+            Cause("Advantages that are not normalised"),
+        ),
+        first_check="Compare the step at which the KL divergence rises with the learning rate and the number of epochs per batch.",
+        first_action="Set a target KL divergence of 0.02, so that updates stop early.",
+        fixes=("Set a target KL divergence", "Divide the learning rate by 3", "Fewer epochs per batch", "Normalise advantages"),
+        success_rule=SuccessRule(
+            all=(predicate("approx_kl", "quantile", "<", view["limit"], argument=0.9),),
+            sentence=f"The approximate KL divergence is below {view['limit']:g} at nine points of ten.",
+        ),
+        phase=HYPERPARAMETERS,
+        roles=("approx_kl",),
+    )
+
+
+def _blows_up() -> object:
+    rng = np.random.default_rng(131)
+    n = 80
+    kl = np.concatenate((0.01 * np.exp(rng.normal(0, 0.2, 50)), 0.3 * np.exp(rng.normal(0, 0.5, 30))))
+    reward = np.concatenate((np.linspace(20, 300, 50), np.linspace(300, 40, 15), np.full(15, 40.0))) + rng.normal(0, 5, n)
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": reward, "train/approx_kl": kl, "train/entropy_loss": -np.linspace(0.7, 0.3, n)}, every=2048
+    )
+
+
+def _calm() -> object:
+    rng = np.random.default_rng(132)
+    n = 80
+    return _synth.make_run(
+        {
+            "rollout/ep_rew_mean": np.linspace(20, 300, n) + rng.normal(0, 5, n),
+            "train/approx_kl": 0.012 * np.exp(rng.normal(0, 0.4, n)),
+            "train/entropy_loss": -np.linspace(0.7, 0.3, n),
+        },
+        every=2048,
+    )
+
+
+EXAMPLES = (
+    Example("the KL divergence rises thirtyfold and the return falls", _blows_up, fires=True),
+    Example("a calm PPO run", _calm, fires=False),
+)
+
+DETECTOR = Detector(
+    id="kl-blow-up",
+    title="KL blow-up",
+    summary="The policy moves too far per update: the KL divergence blows up and the return falls.",
+    severity=Severity.WARNING,
+    phase=HYPERPARAMETERS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("approx_kl",),
+    wants=RETURNS,
+    domains=frozenset({Domain.REINFORCEMENT}),
+    thresholds={
+        "limit": Threshold(0.05, "literature 7.7: five times the usual target of 0.01"),
+        "times": Threshold(5.0, "rise over the early median; literature 7.7"),
+        "points": Threshold(0.1, "share of the logged points, so that single outliers say nothing"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+)

@@ -1,0 +1,145 @@
+"""The return of a reinforcement learning run falls after its best and does not come back.
+
+What it means
+    The policy had learned something and lost it again. In the vocabulary of this tool that is a divergence; this note says it in the words
+    of reinforcement learning.
+
+Why it matters
+    The last checkpoint is worse than an earlier one, and more training does not repair it by itself.
+
+How it is told
+    The return had gained more than six noise standard deviations; from its smoothed best it loses more than four of them and more than a
+    third of the gain, and is still there at the end, over at least the last fifth of the run.
+
+First check
+    Look at KL divergence, entropy and the value loss at the step at which the return turns.
+
+First action
+    Go back to the checkpoint of the best return and continue with the learning rate divided by 3.
+
+Success rule
+    The return ends within a tenth of its gain of its best.
+
+Not to be confused with
+    an environment or curriculum that gets harder, exploration noise, the last episodes of a rolling mean.
+
+Limits
+    Always a note: divergence carries the severity. Returns of self-play have no fixed scale.
+
+Sources
+    Literature 7.7 (falls by more than 4 sigma and 30 % of its gain and stays).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._returns import RETURNS, measure_return
+from tbdiag.detectors._tails import say
+from tbdiag.model import Domain, Mark
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """The return's end against its best."""
+    known = measure_return(view)
+    if known is None:
+        return NotApplicable("fewer than eight points of a return", ("train_reward",))
+    curve = known.curve
+    late = curve.cost[curve.between(1.0 - view["stays"], 1.0)]
+    if not known.fell or float(np.quantile(late, 0.25)) <= curve.best_cost + 0.3 * known.gain:
+        return None
+    best, last = curve.best_step, int(curve.step[-1])
+    turned = np.flatnonzero(curve.smooth[curve.best_index :] > curve.best_cost + 0.3 * known.gain)
+    until = int(curve.step[curve.best_index + int(turned[0])]) if turned.size else last
+    text = "The return was best at step {step:,.0f} with {best:.4g} and ended at {end:.4g}; it had started at {first:.4g}."
+    evidence = say(
+        text,
+        (curve,),
+        (Mark("best", "best return", best, known.best),),
+        step=float(best),
+        best=known.best,
+        end=known.end,
+        first=known.first,
+    )
+    return Finding(
+        id="return-collapse",
+        severity=Severity.NOTE,
+        confidence=0.75,
+        title=f"Return collapse: the return falls from {known.best:.4g} to {known.end:.4g} after step {best:,}",
+        onset=Interval(best, until),
+        extent=Interval(best, last),
+        evidence=(evidence,),
+        causes=(
+            Cause("Policy updates that are too large (learning rate, epochs per batch, clip range)"),
+            Cause("Entropy that ran out, so that the policy cannot recover"),
+            Cause("A value function that no longer predicts the return"),
+        ),
+        first_check="Look at KL divergence, entropy and the value loss at the step at which the return turns.",
+        first_action=f"Go back to the checkpoint at step {best:,} and continue with the learning rate divided by 3.",
+        fixes=(
+            "Lower the learning rate or anneal it to zero",
+            "Set a target KL divergence",
+            "Raise the entropy bonus",
+            "Use more samples per update",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(curve.signal.key, "rise", "<=", 0.1 * known.gain, source="a tenth of this run's gain"),),
+            sentence=f"The return ends at most {0.1 * known.gain:.4g} below its best.",
+        ),
+        phase=CURVES,
+        roles=(curve.signal.key,),
+    )
+
+
+def _collapses() -> object:
+    rng = np.random.default_rng(111)
+    n = 100
+    reward = np.concatenate((np.linspace(20, 400, 60), np.linspace(400, 60, 10), np.full(30, 60.0))) + rng.normal(0, 8, n)
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": reward, "train/approx_kl": np.full(n, 0.01), "train/entropy_loss": -np.linspace(0.7, 0.3, n)}, every=2048
+    )
+
+
+def _learns() -> object:
+    rng = np.random.default_rng(112)
+    n = 100
+    reward = 400 - 380 * np.exp(-np.linspace(0, 4, n)) + rng.normal(0, 15, n)
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": reward, "train/approx_kl": np.full(n, 0.01), "train/entropy_loss": -np.linspace(0.7, 0.3, n)}, every=2048
+    )
+
+
+EXAMPLES = (
+    Example("the return falls from 400 to 60", _collapses, fires=True, onset=(110000, 150000)),
+    Example("a noisy return that rises", _learns, fires=False),
+)
+
+DETECTOR = Detector(
+    id="return-collapse",
+    title="Return collapse",
+    summary="The return of a reinforcement learning run falls after its best and does not come back.",
+    severity=Severity.NOTE,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(RETURNS,),
+    wants=RETURNS,
+    domains=frozenset({Domain.REINFORCEMENT}),
+    thresholds={"stays": Threshold(0.2, "share of the run over which the loss of return must last")},
+    examples=EXAMPLES,
+)
