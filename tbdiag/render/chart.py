@@ -76,14 +76,19 @@ class Frame:
 def line_of(curve: dict[str, Any], key: str = "", label: str | None = None, colour: int | None = None) -> Line:
     """The `Line` of a report's curve."""
     split = curve["split"]
-    best = (curve["best_step"], curve["best"]) if curve["best"] is not None and curve["best_step"] is not None else None
+    points = [(v, s) for s, v in zip(curve["steps"], curve["values"], strict=True) if v is not None]
+    best = None
+    if points and curve["direction"] in ("lower", "higher"):
+        # the best drawn point: decimation keeps minimum and maximum, and a ring belongs on the line
+        value = min(points)[0] if curve["direction"] == "lower" else max(points)[0]
+        best = (next(s for v, s in points if v == value), value)
     return Line(
         curve["steps"],
         curve["values"],
         label=({"none": ""}.get(split, split)) if label is None else label,
         colour=SPLIT_COLOUR.get(split, 4) if colour is None else colour,
         role=curve["role"],
-        best=best if curve["direction"] != "none" else None,
+        best=best,
         nonfinite=[(int(s), str(k)) for s, k in curve["nonfinite"]],
         n=curve["n"] or len(curve["steps"]),
         log=bool(curve["log_scale"]),

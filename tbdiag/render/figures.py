@@ -8,12 +8,13 @@ from typing import Any
 
 from tbdiag.render.chart import SPLIT_COLOUR, Frame, Line, describe, line_chart, line_of
 from tbdiag.render.decimate import keep_extremes
-from tbdiag.render.words import number, plural, step
+from tbdiag.render.words import label, number, plural, step
 
-LINES_PER_CHART = 4
 CHARTS_PER_FINDING = 3
 CHARTS_PER_RUN = 120
 LAYERS_TO_STACK = 4
+_PER_CLASS = ("prediction_share", "label_share", "class_metric")
+_ORDER = ("loss", "metric", "reward", "lr", "grad_norm", "weight_norm", "update_ratio")
 
 Group = list[tuple[int, dict[str, Any]]]
 
@@ -61,39 +62,60 @@ def _lr(run: Mapping[str, Any]) -> Line | None:
     return None
 
 
-def _marks(finding: Mapping[str, Any]) -> tuple[list[tuple[int, int, str]], list[tuple[int, str]], list[tuple[float, str]]]:
-    bands, events, levels = [], [], []
+def _bands_and_events(finding: Mapping[str, Any]) -> tuple[list[tuple[int, int, str]], list[tuple[int, str]]]:
+    """Onset, bands and events of a finding: they hold for all of its charts."""
+    bands, events = [], []
     onset = finding["onset"]
     if onset:
         bands.append((onset["first_step"], onset["last_step"], "onset"))
     for mark in (m for e in finding["evidence"] for m in e.get("marks") or ()):
-        at, value, label = mark.get("step"), mark.get("value"), str(mark.get("label") or "")
+        at, label = mark.get("step"), str(mark.get("label") or "")
         if mark["kind"] == "band" and at is not None:
             bands.append((at, mark.get("last_step") or at, label))
         elif mark["kind"] == "event" and at is not None:
             events.append((at, label))
-        elif mark["kind"] == "level" and value is not None:
-            levels.append((value, label))
-    return list(dict.fromkeys(bands)), list(dict.fromkeys(events)), list(dict.fromkeys(levels))
+    return list(dict.fromkeys(bands)), list(dict.fromkeys(events))
+
+
+def _of_group(finding: Mapping[str, Any], tags: set[str]) -> tuple[list[tuple[float, str]], dict[str, tuple[int, float]]]:
+    """Levels, and best points by tag, that the evidence marks on these series."""
+    levels: list[tuple[float, str]] = []
+    best: dict[str, tuple[int, float]] = {}
+    for evidence in finding["evidence"]:
+        first = next((s for s in evidence["series"] if s in tags), None)
+        if first is None or first != evidence["series"][0]:
+            continue
+        for mark in evidence.get("marks") or ():
+            if mark["kind"] == "level" and mark.get("value") is not None:
+                levels.append((mark["value"], str(mark.get("label") or "")))
+            elif mark["kind"] == "best" and mark.get("step") is not None and mark.get("value") is not None:
+                best.setdefault(first, (mark["step"], mark["value"]))
+    return list(dict.fromkeys(levels)), best
 
 
 def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_index: int, *, narrow: bool = True) -> list[dict[str, Any]]:
     """Charts of exactly the series that prove a finding, onset, best point and events drawn in.
 
     Returns:
-        Mappings with ``svg``, ``narrow`` (the same for small screens, ``""`` unless asked for), ``rows`` (the legend) and ``more``
-        (series that were left out of the chart).
+        Mappings with ``svg``, ``narrow`` (the same for small screens, ``""`` unless asked for), ``rows`` (the legend) and
+        ``caption`` (of stacks).
     """
+    from tbdiag.render.stack import histogram_stack, layer_stack
+
     names = list(dict.fromkeys(s for e in finding["evidence"] for s in e["series"]))
     by_tag = {c["tag"]: (i, c) for i, c in enumerate(run["curves"])}
     chosen = [by_tag[n] for n in names if n in by_tag]
-    bands, events, levels = _marks(finding)
+    bands, events = _bands_and_events(finding)
     events = list(dict.fromkeys(run_events(run) + events))
     lr = _lr(run)
     out: list[dict[str, Any]] = []
-    groups = _layers_together(group_curves(chosen))
-    for group in groups[:CHARTS_PER_FINDING]:
-        lines = _lines(group[:LINES_PER_CHART], run_index)
+    for group in _layers_together(group_curves(chosen))[:CHARTS_PER_FINDING]:
+        if len(group) >= LAYERS_TO_STACK:
+            stack = layer_stack([c for _, c in group])
+            out += [stack] if stack else []
+            continue
+        levels, best = _of_group(finding, {c["tag"] for _, c in group})
+        lines = [replace(li, best=best.get(c["tag"], li.best)) for li, (_, c) in zip(_lines(group, run_index), group, strict=True)]
         strip = lr if not out and all(line.role != "lr" for line in lines) else None
         frame = Frame(
             width=600,
@@ -102,16 +124,18 @@ def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_inde
             axis=group[0][1]["axis"],
             bands=bands,
             events=events,
-            levels=levels if not out else (),
+            levels=levels,
             domain=run_domain(run),
             strip=strip,
         )
-        figure = _figure(lines, group, frame, more=len(group) - len(lines))
+        figure = _figure(lines, group, frame)
         if narrow:
             small = replace(frame, width=330, height=216 if strip else 190, font=10)
-            figure["narrow"] = _figure(lines, group, small, more=0)["svg"]
+            figure["narrow"] = _figure(lines, group, small)["svg"]
         out.append(figure)
-    return out
+    views = [v for v in run["histograms"] if v["tag"] in names]
+    stack = histogram_stack(views) if views and len(out) < CHARTS_PER_FINDING else None
+    return [*out, stack] if stack else out
 
 
 def _layers_together(groups: list[Group]) -> list[Group]:
@@ -143,10 +167,17 @@ def _lines(group: Sequence[tuple[int, dict[str, Any]]], run_index: int) -> list[
     return lines
 
 
+def _place(pair: tuple[int, dict[str, Any]]) -> tuple[bool, int, int]:
+    """Main series first: losses, metrics, learning rate, norms; then the order of the report."""
+    index, curve = pair
+    known = next((k for k, word in enumerate(_ORDER) if str(curve["role"]).endswith(word)), len(_ORDER))
+    return not curve["main"], known, index
+
+
 def series_figures(run: Mapping[str, Any], run_index: int, *, limit: int = CHARTS_PER_RUN) -> tuple[list[dict[str, Any]], int]:
     """Small multiples of all curves of a run, main ones first, and how many curves were left out."""
     stacked = {id(c) for curves in layers(run) for c in curves}
-    order = sorted(((i, c) for i, c in enumerate(run["curves"]) if id(c) not in stacked), key=lambda pair: (not pair[1]["main"], pair[0]))
+    order = sorted(((i, c) for i, c in enumerate(run["curves"]) if id(c) not in stacked), key=_place)
     groups = group_curves(order)
     heads = [f for f in run["findings"] if f.get("caused_by") is None and f["onset"] and f["severity"] != "note"]
     out = []
@@ -155,23 +186,25 @@ def series_figures(run: Mapping[str, Any], run_index: int, *, limit: int = CHART
         bands = [
             (f["onset"]["first_step"], f["onset"]["last_step"], "") for f in heads if tags & {s for e in f["evidence"] for s in e["series"]}
         ]
-        lines = _lines(group[:LINES_PER_CHART], run_index)
+        lines = _lines(group, run_index)
         frame = Frame(
             axis=group[0][1]["axis"],
             bands=list(dict.fromkeys(bands))[:3],
             events=[(s, "") for s, _ in run_events(run)],
             domain=run_domain(run),
         )
-        out.append(_figure(lines, group, frame, more=len(group) - len(lines)))
+        out.append(_figure(lines, group, frame))
     return out, sum(len(g) for g in groups[limit:])
 
 
 def layers(run: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    """Per-layer curves that are drawn as one stack: four or more layers of one quantity."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    """Curves that are drawn as one stack: four or more layers, or classes, of one quantity."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for curve in run["curves"]:
         if curve["layer"] and curve["split"] in ("none", "train"):
             groups.setdefault((curve["role"], curve["stem"]), []).append(curve)
+        elif curve["role"].endswith(_PER_CLASS):
+            groups.setdefault((curve["role"], curve["tag"].rpartition("/")[0]), []).append(curve)
     return [group for group in groups.values() if len(group) >= LAYERS_TO_STACK]
 
 
@@ -186,7 +219,7 @@ def stack_figures(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [figure for figure in made if figure]
 
 
-def _figure(lines: Sequence[Line], group: Group, frame: Frame, more: int) -> dict[str, Any]:
+def _figure(lines: Sequence[Line], group: Group, frame: Frame) -> dict[str, Any]:
     from markupsafe import Markup
 
     rows = [
@@ -195,8 +228,8 @@ def _figure(lines: Sequence[Line], group: Group, frame: Frame, more: int) -> dic
             "role": curve["role"],
             "colour": line.colour,
             "first": number(_first(curve)),
-            "best": number(curve["best"]) if line.best else "",
-            "best_step": step(curve["best_step"]) if line.best else "",
+            "best": number(line.best[1]) if line.best else "",
+            "best_step": step(line.best[0]) if line.best else "",
             "last": number(_last(curve)),
             "n": plural(curve["n"] or len(curve["steps"]), "point"),
             "bad": len(curve["nonfinite"]),
@@ -205,7 +238,7 @@ def _figure(lines: Sequence[Line], group: Group, frame: Frame, more: int) -> dic
     ]
     named = [replace(line, label=line.label or row["tag"]) for line, row in zip(lines, rows, strict=False)]
     svg = line_chart(lines, replace(frame, label=describe(named, frame)))
-    return {"svg": Markup(svg), "narrow": "", "rows": rows, "more": more}  # noqa: S704 - built from escaped parts
+    return {"svg": Markup(svg), "narrow": "", "rows": rows, "caption": ""}  # noqa: S704 - built from escaped parts
 
 
 def _first(curve: Mapping[str, Any]) -> float | None:
@@ -253,7 +286,7 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
     lines = []
     for i, curve in shown:
         kept = keep_extremes(curve["values"], 80)
-        line = line_of(curve, "", str(runs[i]["name"]) if i in named else "", (named.index(i) + 1) % 4 if i in named else 4)
+        line = line_of(curve, "", label(runs[i]) if i in named else "", (named.index(i) + 1) % 4 if i in named else 4)
         steps, values = [line.steps[k] for k in kept], [line.values[k] for k in kept]
         lines.append(
             replace(
@@ -263,9 +296,9 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
     words = f"{role.replace('_', ' ')} of {plural(len(shown), 'run')}"
     if best is not None:
         curve = next(c for i, c in chosen if i == best)
-        words += f"; best: {runs[best]['name']} with {number(curve['best'])} at {step(curve['best_step'])}"
+        words += f"; best: {label(runs[best])} with {number(curve['best'])} at {step(curve['best_step'])}"
     if len(named) > 1 and named[0] != best:
-        words += f"; first in the table: {runs[named[0]]['name']}"
+        words += f"; first in the table: {label(runs[named[0]])}"
     frame = Frame(
         width=1000,
         height=250,

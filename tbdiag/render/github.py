@@ -15,7 +15,7 @@ def render_github(report: dict[str, Any]) -> str:
     rows: list[tuple[int, str]] = []
     for run in view["runs"]:
         if run["verdict"] == "unreadable":
-            rows.append((0, _line("error", f"tbdiag: {run['name']}", words.run_title(run))))
+            rows.append((0, _line("error", f"tbdiag: {words.label(run)}", words.run_title(run))))
         for finding in words.heads(run):
             text = finding["title"]
             if finding["onset"]:
@@ -26,7 +26,7 @@ def render_github(report: dict[str, Any]) -> str:
             if followers:
                 text += f"\nAlso explains: {', '.join(f['id'] for f in followers)}"
             place = words.SEVERITIES.index(finding["severity"])
-            rows.append((place, _line(_COMMANDS[finding["severity"]], f"tbdiag: {finding['id']} in {run['name']}", text)))
+            rows.append((place, _line(_COMMANDS[finding["severity"]], f"tbdiag: {finding['id']} in {words.label(run)}", text)))
     if not rows:
         rows.append((0, _line("notice", "tbdiag", words.report_title(view))))
     return "".join(f"{line}\n" for _, line in sorted(rows, key=lambda row: row[0]))

@@ -192,13 +192,12 @@ class RunModel:
         run = self.run
         first = next((f for f in words.heads(run) if f["severity"] != "note"), None)
         best = run["best_checkpoint"]
-        title = words.run_title(run)
         return {
             "kind": self.kind,
             "word": _WORDS.get(self.kind, self.kind),
             "anchor": self.anchor if self.told else "",
-            "name": run["name"],
-            "headline": title[len(run["name"]) + 1 :].strip() if title.startswith(run["name"]) else title,
+            "name": words.label(run),
+            "headline": words.headline(run),
             "onset": words.interval(first["onset"]) if first else "",
             "best": words.step(best["step"]) if best else "",
             "best_value": words.number(best["value"]) if best else "",

@@ -31,10 +31,10 @@ def _suite(run: Mapping[str, Any]) -> tuple[str, tuple[int, int, int, int]]:
     found = {f["id"]: f for f in run["findings"]}
     cases: list[str] = []
     failures = errors = skipped = 0
-    name = _attribute(run["name"])
+    name = _attribute(words.label(run))
     if run["verdict"] == "unreadable":
         errors += 1
-        cases.append(f'<testcase classname={name} name="readable"><error message={_attribute(run["headline"])}/></testcase>')
+        cases.append(f'<testcase classname={name} name="readable"><error message={_attribute(words.run_title(run))}/></testcase>')
     rows = [(c["id"], c["outcome"], c["why"]) for c in run["checks"]]
     listed = {c[0] for c in rows}
     rows += [(i, "found", "") for i in found if i not in listed]

@@ -78,12 +78,10 @@ def _overview(runs: list[dict[str, Any]]) -> list[str]:
     for run in runs[:_OVERVIEW_ROWS]:
         kind = words.worst(run)
         first = next((f for f in words.heads(run) if f["severity"] != "note"), None)
-        title = words.run_title(run)
-        headline = title[len(run["name"]) + 1 :].strip() if title.startswith(run["name"]) else title
         best = words.step(run["best_checkpoint"]["step"]) if run["best_checkpoint"] else ""
         action = escape(run["next_experiment"]["action"]) if run["next_experiment"] else ""
         onset = words.interval(first["onset"]) if first else ""
-        rows.append(f"| {_SIGNS[kind]} | {code(run['name'])} | {escape(headline)} | {onset} | {best} | {action} |")
+        rows.append(f"| {_SIGNS[kind]} | {code(words.label(run))} | {escape(words.headline(run))} | {onset} | {best} | {action} |")
     if len(runs) > _OVERVIEW_ROWS:
         rows.append(f"| | and {words.plural(len(runs) - _OVERVIEW_ROWS, 'run')} more | | | | |")
     return ["\n".join(rows)]

@@ -70,7 +70,7 @@ def histogram_stack(views: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def layer_stack(curves: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The same scalar of several layers over time, on one scale for all rows, logarithmic where it spans orders of magnitude."""
+    """The same scalar of several layers or classes over time, on one scale for all rows, logarithmic where it spans orders of magnitude."""
     shown = by_depth([c for c in curves if any(v is not None for v in c["values"])])
     if not shown:
         return None
@@ -90,15 +90,15 @@ def layer_stack(curves: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
             f'<g transform="scale(.1)"><path class="c0" d="{path_data(line, x, y)}" fill="none" stroke="{COLOURS[0]}" stroke-width="13"/></g>'
         )
         finite = [v for v in curve["values"] if v is not None]
-        name = curve["layer"] or curve["tag"]
+        name = curve["layer"] or curve["tag"].rpartition("/")[2]
         out.append(_row_text(name, [f"{number(finite[0], 2)} \u2192 {number(finite[-1], 2)}"], top))
         said.append(f"{name}: first {number(finite[0], 3)}, last {number(finite[-1], 3)}")
-    role = str(shown[0]["role"]).replace("_", " ")
+    role, what = str(shown[0]["role"]).replace("_", " "), "layer" if shown[0]["layer"] else "class"
     scale = f"{'logarithmic ' if log else ''}scale {number(lo, 2)} to {number(hi, 2)}"
-    caption = f"{role.capitalize()} of {plural(len(shown), 'layer')}, input first, all on one {scale}; first and last value at the right."
+    caption = f"{role.capitalize()} of {plural(len(shown), what)}{', input first' if what == 'layer' else ''}, all on one {scale}; first and last value at the right."
     if len(curves) > len(shown):
-        caption += f" {plural(len(curves) - len(shown), 'more layer')} not drawn."
-    return _stack(out, len(shown), x, f"{role} by layer. " + "; ".join(said), caption)
+        caption += f" {plural(len(curves) - len(shown), 'more ' + what)} not drawn."
+    return _stack(out, len(shown), x, f"{role} by {what}. " + "; ".join(said), caption)
 
 
 def _points(view: Mapping[str, Any]) -> list[tuple[int, list[float]]]:
@@ -144,7 +144,7 @@ def _stack(parts: Sequence[str], rows: int, x: Scale, label: str, caption: str) 
         f'<path class="ax" d="M{LEFT} {base}H{WIDTH - RIGHT}" stroke="{GREY}" fill="none"/>'
         f'<g class="tx" fill="{GREY}" text-anchor="middle">{texts}</g></svg>'
     )
-    return {"svg": Markup(svg), "caption": caption}  # noqa: S704 - built from escaped parts
+    return {"svg": Markup(svg), "narrow": "", "rows": [], "caption": caption}  # noqa: S704 - built from escaped parts
 
 
 __all__ = ["by_depth", "histogram_stack", "layer_stack"]

@@ -32,7 +32,7 @@ def render_text(report: dict[str, Any], *, colour: bool = False, brief: bool = F
     for place, run in enumerate(runs):
         if brief and len(runs) > 1:
             if place == BRIEF_RUNS:
-                say.line(f"  and {words.plural(len(runs) - place, 'run')} more, in the report")
+                say.line(f"  and {words.plural(len(runs) - place, 'more run')} in the report")
                 break
             _row(run, say)
             continue

@@ -104,6 +104,8 @@ def plural(count: int, noun: str) -> str:
     """``1 note``, ``12 notes``, ``2 series``."""
     if count == 1 or noun.endswith("series"):
         return f"{count:,} {noun}"
+    if noun.endswith("ss"):
+        return f"{count:,} {noun}es"
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
 
 
@@ -191,10 +193,25 @@ def worst(run: Mapping[str, Any]) -> str:
     return next((s for s, n in counts(heads(run)).items() if n), "note")
 
 
+def label(run: Mapping[str, Any]) -> str:
+    """Name of a run as people know it: its name, or the logdir's own name for the logdir itself."""
+    if run["name"] != ".":
+        return str(run["name"])
+    named, colon, _ = str(run["headline"]).partition(": ")
+    return named if colon and named else str(run["path"]).replace("\\", "/").rstrip("/").rpartition("/")[2] or "."
+
+
+def headline(run: Mapping[str, Any]) -> str:
+    """What became of a run, without its name."""
+    text = str(run["headline"] or run["verdict"])
+    for name in (label(run), str(run["name"])):
+        text = text.removeprefix(f"{name}: ")
+    return text
+
+
 def run_title(run: Mapping[str, Any]) -> str:
-    """``name: headline``, without naming the run twice."""
-    headline = run["headline"] or run["verdict"]
-    return headline if headline.startswith(f"{run['name']}:") else f"{run['name']}: {headline}"
+    """``name: what became of it``."""
+    return f"{label(run)}: {headline(run)}"
 
 
 def report_title(report: Mapping[str, Any]) -> str:
@@ -218,7 +235,7 @@ def what_was_read(run: Mapping[str, Any]) -> str:
     if span.get("first_step") is not None:
         axis = str(span.get("axis") or "step").replace("_", " ")
         parts.append(f"{axis}s {step(span['first_step'])}\u2013{step(span['last_step'])}")
-    if span.get("seconds"):
+    if (span.get("seconds") or 0) >= 1:
         parts.append(duration(span["seconds"]))
     if span.get("files"):
         total, readable = span.get("bytes"), span.get("bytes_readable")
