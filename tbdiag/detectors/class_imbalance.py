@@ -12,7 +12,7 @@ How it is told
     the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound); balanced accuracy
     0.25 or more below the accuracy, macro F1 0.3 or more below it, or an agreement score (kappa, MCC) below 0.1; the accuracy within
     two standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one class
-    below 0.1 while the median class is above 0.5.
+    below 0.1 while the median class is above 0.5, or an accuracy 0.25 or more above the mean class recall.
 
 First check
     Print class counts for training and validation and compare the accuracy with that of always predicting the majority.
@@ -72,10 +72,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
             if sign is not None:
                 signs.append(sign)
     else:
-        sign = _by_classes(view)
+        sign = _by_classes(view) or (_by_mean_recall(view, accuracy) if accuracy is not None else None)
         if sign is not None:
             signs.append(sign)
-    if not signs:
+    if not signs or _one_class_in_training(view):
         return None
     signs.sort(key=lambda s: -s[3])
     _, onset, extent, confidence, rules, _ = signs[0]
@@ -218,6 +218,42 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     )
     rule = predicate(accuracy.name, "best", ">", base + margin, source="the majority baseline plus two standard errors")
     return evidence, onset, extent, 0.8, (rule,), ("val_metric", "baseline" if known else "label_share")
+
+
+def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
+    """An accuracy far above the mean class recall proves that classes differ in size, however high it is."""
+    curve = view.curve("val_balanced_accuracy")
+    lowest = view.curve("min_class_recall")
+    if curve is None or lowest is None or not view.group(Role.CLASS_METRIC):
+        return None
+    level, mean = float(np.median(tail(accuracy))), float(np.median(tail(curve)))
+    if level - mean < view["balanced_gap"] or float(np.median(tail(lowest))) >= view["recall"]:
+        return None
+    onset, extent = _where(lowest, lowest.value < view["recall"])
+    evidence = say(
+        "The accuracy is {accuracy:.4g} at the end of the run while the classes have a mean recall of {mean:.3g} and the weakest {weakest:.3g}.",
+        (accuracy.signal.why, *(c.name for c in view.group(Role.CLASS_METRIC))),
+        accuracy=level,
+        mean=mean,
+        weakest=float(np.median(tail(lowest))),
+    )
+    return (
+        evidence,
+        onset,
+        extent,
+        0.85,
+        _rules("min_class_recall", float(np.median(tail(lowest))), accuracy, level),
+        ("val_metric", "class_metric"),
+    )
+
+
+def _one_class_in_training(view: View) -> bool:
+    """Training accuracy of one with a single predicted class: the training data have one class, which is prediction-collapse."""
+    train, val, share = view.curve("train_accuracy"), view.curve("val_accuracy"), view.curve("max_class_share")
+    if train is None or val is None or share is None:
+        return False
+    perfect = float(np.median(tail(train))) >= 0.98
+    return perfect and float(np.median(tail(val))) <= float(np.median(tail(train))) - 0.05 and float(np.median(tail(share))) >= 0.98
 
 
 def _by_classes(view: View) -> Sign | None:

@@ -66,8 +66,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence, onset, extent, confidence, post = sign
     progress = measure_progress(view.curve, view.signals)
     loss = view.curve("train_loss") or view.curve("val_loss")
-    learned = progress.loss_share is not None and progress.loss_share >= view["learned"]
-    learned = learned or (progress.accuracy_share is not None and progress.accuracy_share >= view["learned"])
+    known = progress.loss_share if progress.loss_share is not None else progress.accuracy_share
+    learned = known is not None and known >= view["learned"]
     more = [evidence]
     if loss is not None:
         more.append(say("The loss goes from {first:.4g} to {end:.4g}.", (loss,), first=loss.first, end=loss.end))

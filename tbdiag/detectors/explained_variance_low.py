@@ -7,8 +7,8 @@ Why it matters
     Advantages are then as noisy as returns: the policy learns slowly, or not at all.
 
 How it is told
-    The median explained variance after the first 30 % of the run is at most 0 (within 0.02) over at least ten points. A note: many runs learn
-    all the same, and with short rollouts the figure is unreliable.
+    The median explained variance after the first 30 % of the run is at most 0 (within 0.02) over at least ten points, and the return has not
+    risen. A note: with short rollouts the figure is unreliable.
 
 First check
     Compare the scale of returns with the scale of the value function's output.
@@ -48,6 +48,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
 
@@ -59,7 +60,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("fewer than fifteen points of an explained variance", ("explained_variance",))
     late = tail(curve, 0.7)
     level = float(np.median(late))
-    if late.size < 10 or level > view["limit"]:
+    known = measure_return(view)
+    if late.size < 10 or level > view["limit"] or (known is not None and known.improved):
         return None
     evidence = say(
         "The explained variance has a median of {level:.2g} over the last {points:.0f} points.",
@@ -127,6 +129,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("explained_variance",),
+    wants=RETURNS,
     domains=frozenset({Domain.REINFORCEMENT}),
     thresholds={"limit": Threshold(0.02, "zero within the scatter of the figure")},
     examples=EXAMPLES,

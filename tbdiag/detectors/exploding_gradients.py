@@ -7,11 +7,12 @@ Why it matters
     The gradient norm shows it before the loss does. A run that explodes is lost from there on, and often ends in NaN.
 
 How it is told
-    There is no absolute limit: a norm scales with the loss and with the number of parameters. The norm must rise tenfold over the
+    There is no absolute limit below a million: a norm scales with the loss and with the number of parameters. The norm must rise tenfold over the
     median of what came before, stay there for at least three logged points (or to the last finite one), and the training loss must
     leave its level after that by more than 4 noise standard deviations and a tenth of what had been learned, without coming back; or
     turn non-finite. A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
-    while the loss is not either. Across depth: the first layer's norm is a thousand times the last one's while nothing is learned.
+    while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later or the loss ends worse
+    than it began. Across depth: the first layer's norm is a thousand times the last one's while nothing is learned.
 
 First check
     Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.
@@ -89,7 +90,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     broken_loss = _first_bad(view)
     found = _non_finite(view, raw, broken_loss)
     if found is None and norm is not None:
-        found = _lasting_rise(view, norm, loss, broken_loss) or _across_depth(view)
+        found = _lasting_rise(view, norm, loss, broken_loss) or _at_the_start(view, norm, loss) or _across_depth(view)
     if found is None:
         return None
     limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else None
@@ -282,6 +283,27 @@ def _loss_leaves(view: View, loss: CurveFacts, step: int) -> tuple[int, float] |
     return int(loss.step[at]), loss.sign * level
 
 
+def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Explosion | None:
+    """Norms beyond any unit from the first point on, thousands of times what they fall to (if they fall at all)."""
+    if norm.n < 8 or loss is None:
+        return None
+    k = max(3, norm.n // 50)
+    first, late = float(np.median(norm.value[:k])), float(np.median(tail(norm, 0.5)))
+    fallen = first >= view["depth_ratio"] * late
+    worse = loss.end_cost >= loss.first_cost
+    if first < view["any_unit"] or not (fallen or worse):
+        return None
+    calm = norm.value[norm.value < 10 * late] if fallen else np.empty(0)
+    index = int(np.argmax(norm.value < 10 * late)) if fallen else norm.n - 1
+    text = "The gradient norm starts at {first:.2e}, against {late:.2e} in the second half of the run; the loss starts at {loss:.2e}."
+    evidence = say(text, (norm, loss), first=first, late=late, loss=loss.first)
+    onset = Interval(int(norm.step[0]), int(norm.step[0]))
+    extent = Interval(int(norm.step[0]), int(norm.step[index]))
+    return _Explosion(
+        onset, extent, (evidence,), Severity.ERROR, 0.8, f"Exploding gradients: the gradient norm starts at {first:.1e}", calm
+    )
+
+
 def _across_depth(view: View) -> _Explosion | None:
     layers = depth_curves(view.layers("gradient"))
     if len(layers) < 4 or not measure_progress(view.curve, view.signals).bad:
@@ -365,7 +387,8 @@ DETECTOR = Detector(
         "early_warning": Threshold(100.0, "orders of magnitude, where the run ends before the loss could react (source text 2)"),
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),
-        "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer"),
+        "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer, and from first to later norms"),
+        "any_unit": Threshold(1e6, "TheDeepChecker: a mean gradient above 1e6; loss units alone reach 1e4 to 1e5"),
     },
     examples=EXAMPLES,
     scale_free=True,

@@ -61,9 +61,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     scale = view.curve("loss_scale")
     if scale is None or scale.n < 5:
         return NotApplicable("fewer than five loss scales were logged", ("loss_scale",))
-    if float(scale.value.min()) <= 0 or float(scale.value.max()) == float(scale.value.min()):
+    if float(scale.value.min()) < 0 or float(scale.value.max()) <= 0 or float(scale.value.max()) == float(scale.value.min()):
         return None
-    log = np.log2(scale.value)
+    # Halved a hundred and fifty times a float32 scale is zero.
+    log = np.log2(np.maximum(scale.value, 2.0**-150))
     grown = np.flatnonzero(np.diff(log) > 0)
     start = int(min(grown[0] + 1 if grown.size else scale.n, max(scale.n // 10, 1)))
     settled = log[start:]

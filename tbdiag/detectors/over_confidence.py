@@ -97,6 +97,9 @@ def _by_gap(view: View) -> Sign | None:
     gap = measure_gap(view)
     if gap is None or gap.value < NOTED:
         return None
+    share = view.curve("max_class_share")
+    if share is not None and float(np.median(tail(share))) >= 0.95 and gap.accuracy < 0.9:
+        return None  # a model that always gives one answer is sure of it; its collapse is the finding
     strong = gap.value >= view["gap"] and gap.steady >= view["gap"] / 2
     severity = Severity.WARNING if strong else Severity.NOTE
     confidence = float(np.clip(0.75 + 0.6 * (gap.value - view["gap"]), 0.5, 0.93)) if strong else 0.55
@@ -203,7 +206,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("confidence", "calibration_error", "val_accuracy"),),
-    wants=WANTS,
+    wants=(*WANTS, "max_class_share"),
     domains=DIRECTED,
     thresholds={
         "gap": Threshold(0.12, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),

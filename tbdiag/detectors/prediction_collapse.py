@@ -10,10 +10,11 @@ Why it matters
 How it is told
     From logged class shares or counts: with a share p of other predictions and an error rate e, the recall of all other classes
     together is at most p / (e + p); collapse is a bound below 0.1 over the last 30 % of the run with an accuracy below 0.75 (with a
-    higher accuracy the same sign is class-imbalance). Without an accuracy the largest share must be 0.98 or more and exceed the
+    higher accuracy the same sign is class-imbalance, unless the training accuracy is perfect: then the training data hold one class). Without an accuracy the largest share must be 0.98 or more and exceed the
     label's share. From prediction statistics or histograms: the spread of the outputs is at most 0.001 of its largest value, or 0.02
     of the targets' spread. From the metric alone: a validation accuracy that is exactly constant over at least five evaluations at
-    or below chance while the validation loss moves.
+    or below chance while the validation loss moves; or, in a run that learned nothing, a recall or F1 score that is
+    exactly zero at every evaluation.
 
 First check
     Print class counts of labels and predictions for one batch and for the validation set.
@@ -59,6 +60,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.features import CurveFacts
+from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role
 
 Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...], str]
@@ -70,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     loss = view.curve("val_loss") or view.curve("train_loss")
     if loss is not None and loss.n >= 4 and float(np.ptp(loss.value)) <= view["moved"] * abs(float(np.median(loss.value))):
         return None  # nothing ever moved: that is no-learning, whatever the untrained model predicts
-    sign = _by_shares(view) or _by_spread(view) or _by_histogram(view) or _by_constant_accuracy(view)
+    sign = _by_shares(view) or _by_spread(view) or _by_histogram(view) or _by_constant_accuracy(view) or _by_nothing_found(view)
     if sign is None:
         return None
     evidence, onset, extent, confidence, rules, roles, what = sign
@@ -106,6 +108,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _sentence(rules: tuple[Predicate, ...]) -> str:
     if rules[0].role == "max_class_share":
         return "No class holds more than 0.9 of the predictions in the last 30 % of the run."
+    if rules[0].role in ("val_f1", "val_recall"):
+        return "Positives are found: the score ends above 0.1."
     return "The outputs vary again and the validation accuracy is no longer one constant value."
 
 
@@ -135,7 +139,10 @@ def _by_shares(view: View) -> Sign | None:
         curve, value = accuracy
         other, error = 1.0 - level, 1.0 - value
         bound = other / (error + other) if error + other > 0 else 1.0
-        if value >= view["accuracy"] or bound >= view["recall_bound"]:
+        train = view.curve("train_accuracy")
+        # Perfect on the training data with a single answer: the training data hold one class, however many the validation data have of it.
+        single = train is not None and float(np.median(tail(train))) >= 0.98 and value <= float(np.median(tail(train))) - 0.05
+        if (value >= view["accuracy"] and not single) or bound >= view["recall_bound"] or level < view["share"] - 0.03:
             return None
         evidence = say(
             "One class holds a share of {share:.4g} of the predictions at the end of the run while the accuracy is {accuracy:.4g}: "
@@ -253,6 +260,29 @@ def _by_constant_accuracy(view: View) -> Sign | None:
     return evidence, begins(accuracy.step, index), lasts(accuracy.step, index), 0.65, rules, ("val_metric",), what
 
 
+def _by_nothing_found(view: View) -> Sign | None:
+    """Recall and F1 of exactly zero at every evaluation: no sample is ever called positive."""
+    accuracy = _accuracy_tail(view)
+    if accuracy is not None and accuracy[1] >= view["accuracy"]:
+        return None  # class-imbalance
+    if not measure_progress(view.curve, view.signals).bad:
+        return None  # the model learned something: validation data that it cannot read are another matter
+    for key in ("val_f1", "val_recall"):
+        curve = view.curve(key)
+        if curve is None or curve.n < view["constant_evaluations"]:
+            continue
+        index = since(curve.value == 0.0)
+        if index is None or curve.n - index < max(view["constant_evaluations"], 0.6 * curve.n):
+            continue
+        word = "F1 score" if key == "val_f1" else "recall"
+        text = f"The {word} is exactly zero at the last {{count:.0f}} evaluations: nothing is ever called positive."
+        evidence = say(text, (curve.signal.why,), count=float(curve.n - index))
+        rules = (predicate(key, "end", ">", 0.1),)
+        what = f"the {word} is zero at every evaluation"
+        return evidence, begins(curve.step, index), lasts(curve.step, index), 0.7, rules, ("val_metric",), what
+    return None
+
+
 def _collapsed() -> object:
     rng = np.random.default_rng(11)
     n = 20
@@ -306,8 +336,8 @@ DETECTOR = Detector(
     phase=PREDICTIONS,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("max_class_share", "prediction_stat", "prediction_histogram", "val_accuracy"),),
-    wants=("prediction_share", "max_label_share", "train_accuracy", "val_loss", "train_loss"),
+    needs=(("max_class_share", "prediction_stat", "prediction_histogram", "val_accuracy", "val_f1", "val_recall"),),
+    wants=("prediction_share", *PROGRESS_ROLES),
     thresholds={
         "share": Threshold(0.98, "largest share of one class; literature 7.2"),
         "recall_bound": Threshold(0.1, "upper bound of the recall of all other classes together"),

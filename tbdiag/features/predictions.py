@@ -79,7 +79,27 @@ def _register(kind: str, split: Split) -> None:
 
 for _kind in METRIC_NAMES:
     for _split in (Split.TRAIN, Split.VAL):
-        _register(_kind, _split)
+        if (_kind, _split) != ("balanced_accuracy", Split.VAL):
+            _register(_kind, _split)
+
+
+@derived("val_balanced_accuracy")
+def _balanced_accuracy(features: Features) -> Signal | None:
+    """Logged balanced accuracy, else the mean of the logged class recalls."""
+    logged = named_metric(features, "balanced_accuracy", Split.VAL)
+    if logged is not None:
+        return _fraction_signal("val_balanced_accuracy", logged)
+    curves = class_curves(features, Role.CLASS_METRIC, kind="recall")
+    if len(curves) < 2:
+        return None
+    step, wall, value = overlay(curves)
+    full = ~np.isnan(value).any(axis=0)
+    if not full.any():
+        return None
+    mean = value[:, full].mean(axis=0) * (0.01 if float(np.nanmax(value)) > 1.5 else 1.0)
+    return make_signal(
+        "val_balanced_accuracy", step[full], wall[full], mean, f"mean of {len(curves)} class recalls", direction=Direction.HIGHER
+    )
 
 
 def class_curves(features: Features, role: Role, split: Split | None = None, kind: str = "") -> tuple[CurveFacts, ...]:
