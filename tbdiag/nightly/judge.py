@@ -35,17 +35,16 @@ def judge_run(task: Task, setup: Setup) -> Judgement:
     verdict, was_live, headline = report.verdict, report.status == "live", report.headline
     if verdict == "unreadable" and (begun := _has_begun(run, task, setup.now)) is not None:
         verdict, was_live, until, headline = "unclear", True, begun, f"{run.name}: nothing written yet"
-    writes = [t for f in run.files for t in (f.first_wall_time, f.last_wall_time) if t is not None and math.isfinite(t)]
     return Judgement(
         verdict=verdict,
         headline=show_name(headline),
         findings=tuple(_reduce(f) for f in report.findings),
-        first_write=min(writes, default=None),
-        last_write=max(writes, default=None),
+        first_write=min(_writes(run), default=None),
+        last_write=find_last_write(run),
         live_until=until,
         was_live=was_live,
         last_step=int(report.span.get("last_step") or 0),
-        ending=_how_it_ends(run, report),
+        ending=how_it_ends(run, report),
         points=sum(len(s) for s in run.series.values()),
         spark=draw_spark(report.curves, _telling(report)),
         head=head,
@@ -130,7 +129,7 @@ def _reduce(finding: Finding) -> FoundRow:
     )
 
 
-def _how_it_ends(run: Run, report: RunReport) -> str:
+def how_it_ends(run: Run, report: RunReport) -> str:
     """See `Judgement.ending`. The planned length is what the configuration found in the log says."""
     last = int(report.span.get("last_step") or 0)
     axis = report.span.get("axis")
@@ -146,6 +145,15 @@ def _how_it_ends(run: Run, report: RunReport) -> str:
     if any(issue.kind == "truncated" and issue.damage for issue in run.issues):
         return "cut"
     return "short" if isinstance(planned, (int, float)) and not isinstance(planned, bool) and planned > 0 else ""
+
+
+def find_last_write(run: Run) -> float | None:
+    """Wall time of the last record, seconds since the epoch; None where there is none."""
+    return max(_writes(run), default=None)
+
+
+def _writes(run: Run) -> list[float]:
+    return [t for f in run.files for t in (f.first_wall_time, f.last_wall_time) if t is not None and math.isfinite(t)]
 
 
 def _names(hparams: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
