@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
+Places = range | Int64
+"""Byte offsets of values, ascending; a range where they are evenly spaced."""
 
 
 @dataclass(slots=True, eq=False)
@@ -17,14 +20,19 @@ class Points:
     """Points of one scalar tag in file order.
 
     Attributes:
-        position: int64 ``[n]``, byte offset of the value in the file; strictly ascending.
+        places: byte offsets of the values in the file, in pieces that follow each other.
         step: int64 ``[n]``; wall_time: float64 ``[n]``, seconds since the epoch; value: ``[n]``, the logged dtype.
     """
 
-    position: Int64
+    places: tuple[Places, ...]
     step: Int64
     wall_time: Float64
     value: npt.NDArray[Any]
+
+    @property
+    def position(self) -> Int64:
+        """Byte offset of each value, int64 ``[n]``, ascending."""
+        return join_places(self.places)
 
     def __len__(self) -> int:
         return int(self.step.size)
@@ -76,41 +84,65 @@ class Items:
         self.payload_bytes += other.payload_bytes
 
 
+def join_places(pieces: tuple[Places, ...]) -> Int64:
+    """Byte offsets as one array."""
+    arrays = [np.arange(p.start, p.stop, p.step, dtype=np.int64) if isinstance(p, range) else p for p in pieces]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+@dataclass(slots=True, eq=False)
+class _Chunk:
+    places: Places
+    step: Int64
+    wall_time: Float64
+    value: npt.NDArray[Any]
+
+    def split(self, cuts: list[int]) -> list[_Chunk]:
+        """Parts between file offsets, none of them empty."""
+        places = self.places
+        if isinstance(places, range):
+            at = [min(max(-((places.start - cut) // places.step), 0), len(places)) for cut in cuts]
+        else:
+            at = np.searchsorted(places, cuts).tolist()
+        edges = [0, *at, len(places)]
+        return [_Chunk(places[a:b], self.step[a:b], self.wall_time[a:b], self.value[a:b]) for a, b in pairwise(edges) if b > a]
+
+
 class ScalarSink:
     """Collects points of one tag: single ones in lists, many at once as arrays."""
 
-    __slots__ = ("_chunks", "_position", "_step", "_value", "_wall_time", "dtype")
+    __slots__ = ("_chunks", "_dtype", "_position", "_step", "_value", "_wall_time")
 
     def __init__(self) -> None:
-        self._chunks: list[tuple[Int64, Int64, Float64, npt.NDArray[Any]]] = []
+        self._chunks: list[_Chunk] = []
         self._position: list[int] = []
         self._step: list[int] = []
         self._wall_time: list[float] = []
         self._value: list[Any] = []
-        self.dtype: np.dtype[Any] | None = None
+        self._dtype: np.dtype[Any] | None = None
 
     def append(self, position: int, step: int, wall_time: float, value: Any, dtype: np.dtype[Any]) -> None:
         """Add one point."""
-        if dtype != self.dtype:
+        if dtype != self._dtype or (self._position and position < self._position[-1]):
             self._seal()
-            self.dtype = dtype
+            self._dtype = dtype
         self._position.append(position)
         self._step.append(step)
         self._wall_time.append(wall_time)
         self._value.append(value)
 
-    def extend(self, position: Int64, step: Int64, wall_time: Float64, value: npt.NDArray[Any]) -> None:
-        """Add many points, ``[n]`` each, positions ascending among themselves."""
-        self._chunks.append((position, step, wall_time, value))
+    def extend(self, places: Places, step: Int64, wall_time: Float64, value: npt.NDArray[Any]) -> None:
+        """Add many points, ``[n]`` each, with ascending places."""
+        self._chunks.append(_Chunk(places, step, wall_time, value))
 
     def _seal(self) -> None:
         if self._step:
             self._chunks.append(
-                (
+                _Chunk(
                     np.array(self._position, dtype=np.int64),
                     np.array(self._step, dtype=np.int64),
                     np.array(self._wall_time, dtype=np.float64),
-                    np.array(self._value, dtype=self.dtype),
+                    np.array(self._value, dtype=self._dtype),
                 )
             )
             self._position, self._step, self._wall_time, self._value = [], [], [], []
@@ -118,14 +150,33 @@ class ScalarSink:
     def finish(self) -> Points:
         """All points in file order; where dtypes differ, the one that holds them all."""
         self._seal()
-        columns = list(zip(*self._chunks, strict=True))
-        self._chunks = []
-        joined = [part[0] if len(part) == 1 else np.concatenate(part) for part in columns]
-        position, step, wall_time, value = joined
-        if position.size > 1 and not bool(np.all(position[1:] >= position[:-1])):
-            order = np.argsort(position, kind="stable")
-            position, step, wall_time, value = position[order], step[order], wall_time[order], value[order]
-        return Points(position, step, wall_time, value)
+        chunks, self._chunks = self._chunks, []
+        if len(chunks) > 1:
+            chunks = _in_order(chunks)
+        if len(chunks) == 1:
+            only = chunks[0]
+            # A view would keep the arrays of all tags that were decoded together.
+            return Points((only.places,), only.step, only.wall_time, only.value)
+        step, wall_time = np.concatenate([c.step for c in chunks]), np.concatenate([c.wall_time for c in chunks])
+        value = np.concatenate([c.value for c in chunks])
+        places = tuple(c.places for c in chunks)
+        if any(a[-1] > b[0] for a, b in pairwise(places)):
+            joined = join_places(places)
+            order = np.argsort(joined, kind="stable")
+            places = (joined[order],)
+            step, wall_time, value = step[order], wall_time[order], value[order]
+        return Points(places, step, wall_time, value)
+
+
+def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
+    """Sort chunks by place, and split those that reach over the beginning of another."""
+    chunks.sort(key=lambda c: c.places[0])
+    if all(a.places[-1] <= b.places[0] for a, b in pairwise(chunks)):
+        return chunks
+    starts = [int(c.places[0]) for c in chunks]
+    parts = [part for c in chunks for part in c.split([s for s in starts if c.places[0] < s <= c.places[-1]])]
+    parts.sort(key=lambda c: c.places[0])
+    return parts
 
 
 class HistogramSink:
@@ -147,6 +198,16 @@ class HistogramSink:
         self._wall_time.append(wall_time)
         self._blocks.append(block)
 
+    def extend(self, places: Places, step: Int64, wall_time: Float64, table: npt.NDArray[Any]) -> None:
+        """Add many histogram tensors of one shape, ``table[m, k, 3]``."""
+        table = table.astype(np.float64, copy=False)
+        moments = np.full((len(table), 5), np.nan)
+        moments[:, 0], moments[:, 1], moments[:, 2] = table[:, 0, 0], table[:, -1, 1], table[:, :, 2].sum(axis=1)
+        self._position += places if isinstance(places, range) else places.tolist()
+        self._step += step.tolist()
+        self._wall_time += wall_time.tolist()
+        self._blocks += [(moments[i], table[i, :, 0], table[i, :, 1], table[i, :, 2]) for i in range(len(table))]
+
     def finish(self) -> Histograms:
         """All histograms in file order."""
         order = sorted(range(len(self._position)), key=self._position.__getitem__)
@@ -154,7 +215,7 @@ class HistogramSink:
         sizes = np.array([block[2].size for block in blocks], dtype=np.int64)
         offset = np.zeros(sizes.size + 1, dtype=np.int64)
         np.cumsum(sizes, out=offset[1:])
-        return Histograms(
+        found = Histograms(
             position=np.array([self._position[i] for i in order], dtype=np.int64),
             step=np.array([self._step[i] for i in order], dtype=np.int64),
             wall_time=np.array([self._wall_time[i] for i in order], dtype=np.float64),
@@ -166,3 +227,5 @@ class HistogramSink:
             if self.tensor
             else None,
         )
+        self._blocks = []
+        return found

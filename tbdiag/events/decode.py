@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from tbdiag.events import tensors, wire
-from tbdiag.events.columns import HistogramSink, Items, ScalarSink
+from tbdiag.events.columns import Float64, HistogramSink, Items, Places, ScalarSink
 from tbdiag.events.histograms import decode_histo, split_tensor
 from tbdiag.events.hparams import decode_session_start
 
-_float = struct.Struct("<f").unpack_from
+_float = struct.Struct("<f").unpack
 _FLOAT32 = np.dtype("<f4")
 _MAX_TEXT = 1 << 20
 _MEDIA = {wire.IMAGE: "images", wire.AUDIO: "audio", wire.OLD_HISTOGRAM: "old_histograms"}
@@ -37,6 +38,32 @@ class Contents:
     session_starts: list[tuple[int, int, float]] = field(default_factory=list)
     nan_wall_times: int = 0
     rejected: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    records: int = 0
+    first_wall: tuple[int, float] | None = None
+    last_wall: tuple[int, float] | None = None
+    file_version: bytes = b""
+
+    def note_wall(self, position: int, wall_time: float) -> None:
+        """Keep the wall times of the first and the last record that has one."""
+        if math.isnan(wall_time):
+            self.nan_wall_times += 1
+            return
+        if self.first_wall is None or position < self.first_wall[0]:
+            self.first_wall = (position, wall_time)
+        if self.last_wall is None or position > self.last_wall[0]:
+            self.last_wall = (position, wall_time)
+
+    def note_walls(self, places: Places, wall_times: Float64) -> None:
+        """`note_wall` of many records."""
+        n = len(wall_times)
+        if n and wall_times[0] == wall_times[0] and wall_times[-1] == wall_times[-1]:
+            self.note_wall(int(places[0]), float(wall_times[0]))
+            self.note_wall(int(places[-1]), float(wall_times[-1]))
+            missing = int(np.count_nonzero(np.isnan(wall_times)))
+            self.nan_wall_times += missing
+            return
+        for place, wall_time in zip(places, wall_times.tolist(), strict=True):
+            self.note_wall(int(place), wall_time)
 
 
 def is_blob(plugin: str) -> bool:
@@ -44,10 +71,12 @@ def is_blob(plugin: str) -> bool:
     return plugin in _BLOB_PLUGINS or plugin.startswith(_BLOB_PREFIXES)
 
 
-def add_event(out: Contents, data: bytes, event: wire.Event, base: int) -> None:
+def add_event(out: Contents, data: wire.Bytes, event: wire.Event, base: int) -> None:
     """File the values of an event whose record lies at byte `base` of the file; `data` holds the record from index 0."""
-    if event.wall_time != event.wall_time:
-        out.nan_wall_times += 1
+    out.records += 1
+    out.note_wall(base, event.wall_time)
+    if event.file_version is not None and not out.file_version:
+        out.file_version = event.file_version
     if event.what == wire.SUMMARY:
         for value in event.values:
             try:
@@ -65,7 +94,7 @@ def add_event(out: Contents, data: bytes, event: wire.Event, base: int) -> None:
         out.media.setdefault(name, Items()).append(base, event.step, event.wall_time, None, event.payload_bytes)
 
 
-def _add_value(out: Contents, data: bytes, event: wire.Event, value: wire.Value, base: int) -> None:
+def _add_value(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.Value, base: int) -> None:
     tag = value.tag
     if value.plugin is not None and tag not in out.plugins:
         out.plugins[tag] = value.plugin.decode("utf-8", "backslashreplace")
@@ -78,7 +107,7 @@ def _add_value(out: Contents, data: bytes, event: wire.Event, value: wire.Value,
         sink = out.scalars.get(tag)
         if sink is None:
             sink = out.scalars[tag] = ScalarSink()
-        sink.append(position, event.step, event.wall_time, _float(data, value.start)[0], _FLOAT32)
+        sink.append(position, event.step, event.wall_time, _float(bytes(data[value.start : value.end]))[0], _FLOAT32)
     elif kind == wire.TENSOR:
         if plugin != "hparams":
             _add_tensor(out, data, event, value, position, plugin)
@@ -90,11 +119,27 @@ def _add_value(out: Contents, data: bytes, event: wire.Event, value: wire.Value,
         _add_media(out, event, value, position)
 
 
-def _add_tensor(out: Contents, data: bytes, event: wire.Event, value: wire.Value, position: int, plugin: str) -> None:
+def is_media(event: wire.Event, data: wire.Bytes, plugins: dict[bytes, str]) -> bool:
+    """Whether nothing of an event but its outline will be kept, so that its payload need not be read."""
+    if event.what in _GRAPHS:
+        return True
+    if event.what != wire.SUMMARY or not event.values:
+        return False
+    for value in event.values:
+        if value.payload == wire.TENSOR:
+            plugin = value.plugin.decode("utf-8", "backslashreplace") if value.plugin is not None else ""
+            plugin = plugins.get(value.tag, plugin)
+            view = tensors.locate_tensor(data, value.start, value.end)
+            text = view.dtype == tensors.STRING and plugin in ("text", "") and value.end - value.start <= _MAX_TEXT
+            if text or (view.dtype != tensors.STRING and not (view.shape and is_blob(plugin))):
+                return False
+        elif value.payload not in _MEDIA:
+            return False
+    return True
+
+
+def _add_tensor(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.Value, position: int, plugin: str) -> None:
     tag = value.tag
-    if is_blob(plugin):
-        _add_media(out, event, value, position)
-        return
     view = tensors.locate_tensor(data, value.start, value.end)
     if view.dtype == tensors.STRING:
         if plugin in ("text", "") and value.end - value.start <= _MAX_TEXT:
@@ -103,6 +148,9 @@ def _add_tensor(out: Contents, data: bytes, event: wire.Event, value: wire.Value
             out.texts.setdefault(tag, Items()).append(position, event.step, event.wall_time, text)
         else:
             _add_media(out, event, value, position)
+        return
+    if view.shape and is_blob(plugin):
+        _add_media(out, event, value, position)
         return
     array = tensors.decode_tensor(data, view)
     if array.ndim == 0 or (plugin == "scalars" and array.size == 1):

@@ -49,7 +49,8 @@ def _merge(old: dict[bytes, Any], new: dict[bytes, Any], join: Any) -> dict[byte
 
 
 def _join_points(old: Points, new: Points) -> Points:
-    return Points(*(np.concatenate([getattr(old, key), getattr(new, key)]) for key in ("position", "step", "wall_time", "value")))
+    step, wall_time, value = (np.concatenate([getattr(old, key), getattr(new, key)]) for key in ("step", "wall_time", "value"))
+    return Points(old.places + new.places, step, wall_time, value)
 
 
 def _join_histograms(old: Histograms, new: Histograms) -> Histograms:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.events.wire import BYTES, FIXED64, WireError, walk_fields
+from tbdiag.events.wire import BYTES, FIXED64, Bytes, WireError, walk_fields
 
 Float64 = npt.NDArray[np.float64]
 
 
-def decode_histo(data: bytes, pos: int, end: int) -> tuple[Float64, Float64, Float64]:
+def decode_histo(data: Bytes, pos: int, end: int) -> tuple[Float64, Float64, Float64]:
     """Moments ``[min, max, num, sum, sum_squares]``, right edges ``[k]`` and counts ``[k]`` of a ``HistogramProto``.
 
     Where a writer gave one array more entries than the other, the longer one is cut: TensorBoard raises an error there.
@@ -28,7 +28,7 @@ def decode_histo(data: bytes, pos: int, end: int) -> tuple[Float64, Float64, Flo
     columns: tuple[list[bytes], list[bytes]] = ([], [])
     for number, kind, start, stop in walk_fields(data, pos, end):
         if number <= 5 and kind == FIXED64:
-            moments[number - 1] = np.frombuffer(data, "<f8", 1, start)[0]
+            moments[number - 1] = np.frombuffer(data[start:stop], "<f8")[0]
         elif number in (6, 7) and kind in (BYTES, FIXED64):
             if (stop - start) % 8:
                 raise WireError("packed doubles of odd length")

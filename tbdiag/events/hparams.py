@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.events.wire import BYTES, FIXED64, VARINT, walk_fields
+from tbdiag.events.wire import BYTES, FIXED64, VARINT, Bytes, walk_fields
 
 
-def decode_session_start(data: bytes, pos: int, end: int) -> dict[str, float | str | bool]:
+def decode_session_start(data: Bytes, pos: int, end: int) -> dict[str, float | str | bool]:
     """Names and values of the hyper-parameters; lists and nulls are left out, they carry no single value."""
     found: dict[str, float | str | bool] = {}
     for number, kind, start, stop in walk_fields(data, pos, end):
@@ -31,11 +31,11 @@ def decode_session_start(data: bytes, pos: int, end: int) -> dict[str, float | s
     return found
 
 
-def _value(data: bytes, pos: int, end: int) -> float | str | bool | None:
+def _value(data: Bytes, pos: int, end: int) -> float | str | bool | None:
     value: float | str | bool | None = None
     for number, kind, start, stop in walk_fields(data, pos, end):
         if number == 2 and kind == FIXED64:
-            value = float(np.frombuffer(data, "<f8", 1, start)[0])
+            value = float(np.frombuffer(data[start:stop], "<f8")[0])
         elif number == 3 and kind == BYTES:
             value = data[start:stop].decode("utf-8", "backslashreplace")
         elif number == 4 and kind == VARINT:

@@ -1,31 +1,40 @@
-"""Reads one event file into columns: frames, checksums, damage, growth.
+"""Reads one event file into columns.
 
-A TFRecord file is a sequence of frames, all integers little-endian::
+The file passes through one buffer, the *arena*, from front to back. In it, frames are walked; where they turn out to be periodic, whole
+stretches are read as a matrix (`blocks`); the records that were walked are decoded when the arena is full: those of equal length
+together (`groups`), the few others one by one (`wire`), protobuf last. Payloads of images and the like are not read: reading continues
+behind them, so that the arena holds nothing but records that count.
 
-    length    uint64     bytes of the payload
-    crc       uint32     masked CRC32C of the eight length bytes
-    payload   length bytes, one serialised Event
-    crc       uint32     masked CRC32C of the payload
-
-Nothing marks the end: a frame that runs past it is one that is still being written, or was cut. Reading stops before such a frame and
-goes on there when the file has grown. A frame whose checksums are wrong is damage: the bytes up to the next whole frame are lost,
-reported, and reading goes on.
+Frames whose checksums are wrong are damage: the bytes up to the next whole frame are lost and reported, and reading goes on (`resync`).
+The bytes of an incomplete last frame stay unread; when the file has grown, reading continues there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from tbdiag.events import wire
+import numpy as np
+
+from tbdiag.events import blocks, groups, wire
+from tbdiag.events.blobs import LazyBytes, checksum_is_right
 from tbdiag.events.checksum import masked_crc
-from tbdiag.events.columns import Histograms, Items, Points
-from tbdiag.events.decode import Contents, add_event
+from tbdiag.events.columns import Histograms, Int64, Items, Points
+from tbdiag.events.decode import Contents, add_event, is_media
+from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, frame_length
+from tbdiag.events.layouts import LayoutCache
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
 
-_HEADER = 12
+ARENA_BYTES = 1 << 21
+BLOB_BYTES = 1 << 16
+MAX_RECORD_BYTES = 1 << 28
+_SLACK = 64
+_FIRST_READ_AFTER_BLOB = 1 << 14
+_WALK = 128
 _SEARCH_BUDGET = 64 << 20
+
+_spare: list[bytearray] = []
+_layouts = LayoutCache()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Damage:
 
     Attributes:
         kind: ``truncated`` (the last frame is incomplete), ``corrupt`` (a checksum is wrong), ``bad-record`` (checksums right, but no
-            Event), or ``limit`` (too much damage to search through).
+            Event), or ``limit`` (too much damage to search through, or a record too large to decode).
         why: what was seen there.
     """
 
@@ -50,7 +59,7 @@ class FileColumns:
 
     Attributes:
         end: offset behind the last whole frame; reading goes on there when the file has grown.
-        size: bytes of the file when it was read; lost: bytes in damaged ranges.
+        size: bytes of the file when it was read.
         records: whole records read.
         session_starts: ``(position, step, wall time)`` of each SessionLog START.
         rejected: ``(tag, reason) -> count`` of values that hold no number that can be read.
@@ -88,85 +97,342 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
         plugins: plugin names by tag that the part before `start` declared.
         verify: also check the payload checksums of blobs, whose bytes are otherwise skipped.
     """
-    out = Contents(plugins=dict(plugins or {}))
-    file = FileColumns(size=source.size, end=start)
-    data = source.read(0, source.size)
-    file.size = size = len(data) if len(data) < source.size else source.size
-    budget = [_SEARCH_BUDGET + 4 * size]
-    pos = start
-    while pos < size:
-        problem = _read_frame(out, file, data, pos, size)
-        if problem is None:
-            continue_at = file.end
-            pos = continue_at
-            continue
-        kind, why, search_from = problem
-        following = find_frame(lambda offset, n: data[offset : offset + n], search_from, size, budget)
-        if following is None:
-            if budget[0] < 0:
-                kind, why = "limit", "too many false headers to search through"
-            file.damage.append(Damage(kind, pos, size, why))
-            break
-        file.damage.append(Damage("corrupt", pos, following, why))
-        pos = file.end = following
-    return _close(out, file)
-
-
-def _read_frame(out: Contents, file: FileColumns, data: bytes, pos: int, size: int) -> tuple[str, str, int] | None:
-    """Read the frame at `pos` and move ``file.end`` behind it, or tell kind, reason and where to search on."""
-    if size - pos < _HEADER:
-        return "truncated", "the file ends within a record header", pos + 1
-    length = int.from_bytes(data[pos : pos + 8], "little")
-    if masked_crc(data[pos : pos + 8]) != int.from_bytes(data[pos + 8 : pos + 12], "little"):
-        hole = not any(data[pos : pos + _HEADER])
-        return "corrupt", "zeros instead of a record" if hole else "the checksum of a record's length is wrong", pos + 1
-    begin = pos + _HEADER
-    stop = begin + length
-    if stop + 4 > size:
-        return "truncated", "the file ends within a record", begin
-    payload = data[begin:stop]
-    if masked_crc(payload) != int.from_bytes(data[stop : stop + 4], "little"):
-        after = stop + 4
-        header = data[after : after + _HEADER]
-        if after == size or (len(header) == _HEADER and masked_crc(header[:8]) == int.from_bytes(header[8:], "little")):
-            file.damage.append(Damage("corrupt", pos, after, "the checksum of a record is wrong"))
-            file.end = after
-            return None
-        return "corrupt", "the checksum of a record is wrong", begin
-    add_record(out, file, payload, begin)
-    file.end = stop + 4
-    return None
-
-
-def add_record(out: Contents, file: FileColumns, payload: bytes, base: int) -> None:
-    """Decode one record whose checksum is right; `base` is the byte offset of its payload."""
+    wanted = max(min(ARENA_BYTES, source.size - start), 0) + _SLACK
+    arena = _spare.pop() if _spare else bytearray()
+    if len(arena) < wanted:
+        arena = bytearray(ARENA_BYTES + _SLACK if wanted > ARENA_BYTES // 2 else wanted)
     try:
+        return _Reading(source, start, dict(plugins or {}), arena, verify).run()
+    finally:
+        if not _spare:
+            _spare.append(arena)
+
+
+class _Reading:
+    """The state of reading one file: the arena, what was walked in it and not decoded yet, and what was found."""
+
+    def __init__(self, source: Source, start: int, plugins: dict[bytes, str], arena: bytearray, verify: bool) -> None:
+        self.source, self.verify = source, verify
+        self.size = source.size
+        self.out = Contents(plugins=plugins)
+        self.damage: list[Damage] = []
+        self.buffer = arena
+        self.arena = np.frombuffer(arena, dtype=np.uint8)
+        self.room = len(arena) - _SLACK
+        self.scratch = np.empty(0, dtype=np.uint8)
+        self.filled = self.pos = 0
+        self.shift = start  # file offset less arena offset, at `pos`
+        self.segments: list[tuple[int, int]] = [(0, start)]  # (arena offset, shift) from there on
+        self.at: list[int] = []
+        self.lengths: list[int] = []
+        self.fresh = 0  # index in `at` of the first record that may begin a block
+        self.patience = _WALK
+        self.next_read = self.room
+        self.cycle: blocks.Cycle | None = None
+        self.walker = Walker()
+        self.budget = [_SEARCH_BUDGET + 4 * self.size]
+        self.last: tuple[int, int] | None = None  # file offset and length of the last frame that was not checked in a block
+
+    def run(self) -> FileColumns:
+        """Read to the end."""
+        end = self._read_all()
+        self._decode_walked()
+        return self._close(end)
+
+    def _read_all(self) -> int:
+        """Walk all frames; the file offset behind the last whole one."""
+        while True:
+            if self.cycle is not None and not self._continue_block():
+                self.cycle = None
+            limit = self.patience
+            self.pos, why = self.walker.walk(self.buffer, self.pos, self.filled, self.at, self.lengths, limit)
+            if why is Stop.ENOUGH:
+                self._try_block()
+            elif why is Stop.BAD:
+                if not self._skip_damage():
+                    return self._offset(self.pos)
+            elif not self._fetch():
+                if self._offset(self.pos) >= self.size:
+                    return self.size
+                if not self._skip_tail():
+                    return self._offset(self.pos)
+
+    def _offset(self, index: int) -> int:
+        return index + self.shift
+
+    # -- bytes ---------------------------------------------------------------------------------------------------------------------
+
+    def _fetch(self) -> bool:
+        """Get more bytes behind those at hand, or skip a blob; whether there is anything new."""
+        if self._skip_large():
+            return True
+        available = self.size - self._offset(self.filled)
+        if available <= 0:
+            return False
+        if self.room - self.filled < min(available, self.next_read, 4096):
+            self._decode_walked()
+            self._move_to_front()
+        count = min(available, self.next_read, self.room - self.filled)
+        view = memoryview(self.buffer)[self.filled : self.filled + count]
+        got = self.source.readinto(self._offset(self.filled), view)
+        view.release()
+        self.next_read = min(self.next_read * 2, self.room)
+        self.filled += got
+        if got < count:
+            # The file shrank since it was opened.
+            self.size = self._offset(self.filled)
+        return got > 0
+
+    def _move_to_front(self) -> None:
+        rest = self.filled - self.pos
+        self.buffer[:rest] = self.buffer[self.pos : self.filled]
+        self.shift += self.pos
+        self.filled, self.pos = rest, 0
+        self.segments = [(0, self.shift)]
+
+    def _skip_large(self) -> bool:
+        """Deal with a frame that is too large to be read as others are; whether there was one."""
+        if self.filled - self.pos < HEADER:
+            return False
+        length = frame_length(self.buffer, self.pos)
+        begin = self._offset(self.pos) + HEADER
+        end = begin + length + FOOTER
+        if length <= BLOB_BYTES or end > self.size:
+            return False
+        lazy = LazyBytes(self.source, begin, length)
         try:
-            event = wire.parse_event(payload, 0, len(payload))
-        except wire.OddWireError:
-            payload = wire.canonical_event(payload)
-            event = wire.parse_event(payload, 0, len(payload))
-    except wire.WireError as error:
-        file.damage.append(Damage("bad-record", base - _HEADER, base + len(payload) + 4, str(error)))
-        return
-    file.records += 1
-    if event.file_version is not None and not file.file_version:
-        file.file_version = event.file_version.decode("utf-8", "backslashreplace")
-    if event.wall_time == event.wall_time:
-        if file.first_wall_time is None:
-            file.first_wall_time = event.wall_time
-        file.last_wall_time = event.wall_time
-    add_event(out, payload, event, base)
+            event = wire.parse_event(lazy, 0, length)
+            media = is_media(event, lazy, self.out.plugins)
+        except wire.WireError:
+            media = False
+        if not media and length + OVERHEAD <= self.room:
+            return False
+        if media and not self.verify:
+            add_event(self.out, lazy, event, begin)
+        elif length > MAX_RECORD_BYTES and not media:
+            self.damage.append(
+                Damage(
+                    "limit", begin - HEADER, end, f"a record of {length:,} bytes is larger than the {MAX_RECORD_BYTES:,} that are decoded"
+                )
+            )
+        elif not checksum_is_right(self.source, begin, length):
+            return self._drop_large(begin, end)
+        elif media:
+            add_event(self.out, lazy, event, begin)
+        else:
+            self._add_record(self.source.read(begin, length), begin)
+        self._jump(end)
+        self.last = (begin - HEADER, length)
+        self.next_read = _FIRST_READ_AFTER_BLOB
+        return True
 
+    def _drop_large(self, begin: int, end: int) -> bool:
+        following = end
+        header = self.source.read(end, HEADER)
+        if end < self.size and (len(header) < HEADER or masked_crc(header[:8]) != int.from_bytes(header[8:], "little")):
+            following = find_frame(self.source.read, begin, self.size, self.budget) or end
+        self.damage.append(Damage("corrupt", begin - HEADER, following, "the checksum of a record is wrong"))
+        self._jump(following)
+        self.last = None
+        return True
 
-def _close(out: Contents, file: FileColumns) -> FileColumns:
-    file.scalars = {tag: sink.finish() for tag, sink in out.scalars.items()}
-    file.histos = {tag: sink.finish() for tag, sink in out.histos.items()}
-    file.histogram_tensors = {tag: sink.finish() for tag, sink in out.histogram_tensors.items()}
-    file.tensors, file.texts, file.media = out.tensors, out.texts, out.media
-    file.hparams, file.plugins, file.session_starts = out.hparams, out.plugins, out.session_starts
-    file.rejected, file.nan_wall_times = out.rejected, out.nan_wall_times
-    return file
+    def _jump(self, offset: int) -> None:
+        """Go on at a file offset ahead. What was walked stays in the arena; the bytes between are given up."""
+        target = offset - self.shift
+        if target <= self.filled:
+            self.pos = target
+            return
+        self.filled = self.pos
+        self.shift = offset - self.pos
+        self.segments.append((self.pos, self.shift))
 
+    # -- damage --------------------------------------------------------------------------------------------------------------------
 
-__all__ = ["Any", "Damage", "FileColumns", "add_record", "read_events"]
+    def _skip_damage(self) -> bool:
+        """The length at `pos` cannot be trusted: find the next whole frame. False if there is none."""
+        here = self._offset(self.pos)
+        hole = not any(self.buffer[self.pos : self.pos + HEADER])
+        why = "zeros instead of a record" if hole else "the checksum of a record's length is wrong"
+        start, search = here, here + 1
+        previous = self._last_frame()
+        if (
+            previous is not None
+            and previous[0] + previous[1] + OVERHEAD == here
+            and not checksum_is_right(self.source, previous[0] + HEADER, previous[1])
+        ):
+            # Its length was right but its content was not: it may have swallowed whole frames.
+            start, search, why = previous[0], previous[0] + HEADER, "the checksum of a record is wrong"
+            if self.at and self._position(self.at[-1]) == start + HEADER:
+                self.at.pop()
+                self.lengths.pop()
+            self.damage = [part for part in self.damage if part.start < start]
+        return self._resume(start, search, "corrupt", why)
+
+    def _skip_tail(self) -> bool:
+        """The last frame is incomplete: whole frames may follow inside it where a file was cut and written on. False if there is none."""
+        here = self._offset(self.pos)
+        whole_header = self.filled - self.pos >= HEADER
+        why = "the file ends within a record" if whole_header else "the file ends within a record's header"
+        return self._resume(here, here + (HEADER if whole_header else 1), "truncated", why)
+
+    def _resume(self, start: int, search: int, kind: str, why: str) -> bool:
+        following = find_frame(self.source.read, search, self.size, self.budget)
+        if following is None:
+            if self.budget[0] < 0:
+                kind, why = "limit", "too many false record headers to search through"
+            self.damage.append(Damage(kind, start, self.size, why))
+            self.pos = start - self.shift
+            return False
+        self.damage.append(Damage("corrupt", start, following, why))
+        if following < self._offset(self.pos):
+            self._decode_walked()
+            self.filled = self.pos = 0
+            self.shift = following
+            self.segments = [(0, following)]
+        else:
+            self._jump(following)
+        self.last = None
+        return True
+
+    def _last_frame(self) -> tuple[int, int] | None:
+        if self.at:
+            return self._position(self.at[-1]) - HEADER, self.lengths[-1]
+        return self.last
+
+    def _position(self, index: int) -> int:
+        for start, shift in reversed(self.segments):
+            if index >= start:
+                return index + shift
+        return index + self.shift
+
+    # -- records -------------------------------------------------------------------------------------------------------------------
+
+    def _try_block(self) -> None:
+        """See whether the frames just walked are periodic, and if so read on as a block."""
+        at, lengths = self.at[self.fresh :], self.lengths[self.fresh :]
+        period = blocks.find_period(self.arena, at, lengths, _layouts)
+        cycle = blocks.make_cycle(self.arena, at[-period:], lengths[-period:], _layouts) if period else None
+        if cycle is None:
+            self.patience = min(self.patience * 2, 4096)
+            return
+        # Begin as far back as the walked frames are contiguous and agree; they need not be gathered then.
+        back = len(at) // period
+        start = at[len(at) - back * period] - HEADER
+        if self.pos - start != back * cycle.size:
+            start, back = self.pos, 0
+        cycles = self._count(start, cycle)
+        while cycles < back:
+            back -= cycles + 1
+            start += (cycles + 1) * cycle.size
+            cycles = self._count(start, cycle)
+        self.patience = _WALK
+        self._take_block(start, cycle, back * period, cycles)
+
+    def _continue_block(self) -> bool:
+        """Go on with the cycle that ended with the bytes at hand."""
+        cycle = self.cycle
+        return cycle is not None and self._take_block(self.pos, cycle, 0, self._count(self.pos, cycle))
+
+    def _count(self, start: int, cycle: blocks.Cycle) -> int:
+        if self.scratch.size < 1 << 18:
+            self.scratch = np.empty(1 << 18, dtype=np.uint8)
+        return blocks.count_cycles(self.arena, start, self.filled, cycle, self.scratch)
+
+    def _take_block(self, start: int, cycle: blocks.Cycle, walked: int, cycles: int) -> bool:
+        """Decode the cycles at `start`, of which `walked` records were walked already; whether any were taken."""
+        self.cycle = None
+        if cycles * cycle.period < max(blocks.MIN_RECORDS, walked):
+            self.patience = min(self.patience * 2, 4096)
+            return False
+        shift = self.segments[-1][1]
+        if start < self.segments[-1][0]:
+            return False
+        taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, shift)
+        if taken * cycle.period < walked or not taken:
+            return False
+        if walked:
+            del self.at[-walked:], self.lengths[-walked:]
+        self.pos = start + taken * cycle.size
+        self.fresh = len(self.at)
+        self.last = None
+        if taken == cycles and self.filled - self.pos < cycle.size:
+            self.cycle = cycle
+        return True
+
+    def _decode_walked(self) -> None:
+        """Decode the frames that were walked and not read as blocks."""
+        if self.at:
+            self.last = self._last_frame()
+            at = np.array(self.at, dtype=np.int64)
+            lengths = np.array(self.lengths, dtype=np.int64)
+            starts, shifts = np.array([s for s, _ in self.segments]), np.array([d for _, d in self.segments])
+            position = at + shifts[np.searchsorted(starts, at - HEADER, side="right") - 1]
+            self._decode(at, lengths, position)
+        self.at, self.lengths, self.fresh = [], [], 0
+
+    def _decode(self, at: Int64, lengths: Int64, position: Int64) -> None:
+        order = np.argsort(lengths, kind="stable")
+        ordered = lengths[order]
+        cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+        members = np.split(order, cuts)
+        large = [m for m in members if m.size >= groups.MIN_ROWS and 0 < lengths[m[0]] <= groups.MAX_LENGTH]
+        single = np.sort(
+            np.concatenate(
+                [m for m in members if not (m.size >= groups.MIN_ROWS and 0 < lengths[m[0]] <= groups.MAX_LENGTH)] or [order[:0]]
+            )
+        )
+        for i in single.tolist():
+            self._decode_one(int(at[i]), int(lengths[i]), int(position[i]))
+        for m in large:
+            wrong, rest = groups.decode_group(self.out, self.arena, at[m], position[m], int(lengths[m[0]]))
+            for i in m[wrong].tolist():
+                self._report_wrong(int(position[i]), int(lengths[i]))
+            for i in np.sort(m[rest]).tolist():
+                begin = int(at[i])
+                self._add_record(bytes(self.buffer[begin : begin + int(lengths[i])]), int(position[i]))
+
+    def _decode_one(self, begin: int, length: int, position: int) -> None:
+        payload = bytes(self.buffer[begin : begin + length])
+        if masked_crc(payload) != int.from_bytes(self.buffer[begin + length : begin + length + FOOTER], "little"):
+            self._report_wrong(position, length)
+        else:
+            self._add_record(payload, position)
+
+    def _report_wrong(self, position: int, length: int) -> None:
+        self.damage.append(Damage("corrupt", position - HEADER, position + length + FOOTER, "the checksum of a record is wrong"))
+
+    def _add_record(self, payload: bytes, position: int) -> None:
+        length = len(payload)
+        try:
+            try:
+                event = wire.parse_event(payload, 0, length)
+            except wire.OddWireError:
+                payload = wire.canonical_event(payload)
+                event = wire.parse_event(payload, 0, len(payload))
+        except wire.WireError as error:
+            self.damage.append(Damage("bad-record", position - HEADER, position + length + FOOTER, str(error)))
+            return
+        add_event(self.out, payload, event, position)
+
+    def _close(self, end: int) -> FileColumns:
+        out = self.out
+        return FileColumns(
+            size=self.size,
+            end=end,
+            records=out.records,
+            file_version=out.file_version.decode("utf-8", "backslashreplace"),
+            first_wall_time=out.first_wall[1] if out.first_wall is not None else None,
+            last_wall_time=out.last_wall[1] if out.last_wall is not None else None,
+            scalars={tag: sink.finish() for tag, sink in out.scalars.items()},
+            histos={tag: sink.finish() for tag, sink in out.histos.items()},
+            histogram_tensors={tag: sink.finish() for tag, sink in out.histogram_tensors.items()},
+            tensors=out.tensors,
+            texts=out.texts,
+            media=out.media,
+            hparams=out.hparams,
+            plugins=out.plugins,
+            session_starts=out.session_starts,
+            rejected=out.rejected,
+            nan_wall_times=out.nan_wall_times,
+            damage=sorted(self.damage, key=lambda part: part.start),
+        )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.events.wire import BYTES, FIXED32, FIXED64, VARINT, WireError, read_varint, signed64, walk_fields
+from tbdiag.events.wire import BYTES, FIXED32, FIXED64, VARINT, Bytes, WireError, read_varint, signed64, walk_fields
 
 FLOAT, DOUBLE, STRING, BOOL, BFLOAT16, HALF = 1, 2, 7, 10, 14, 19
 
@@ -65,6 +65,7 @@ _VALUE_FIELDS = {
     23: 17,
 }
 _MAX_ELEMENTS = 1 << 24
+_MAX_FILLED = 4096  # a few bytes must not become gigabytes
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class TensorView:
     fields: list[tuple[int, int, int, int]]
 
 
-def locate_tensor(data: bytes, pos: int, end: int) -> TensorView:
+def locate_tensor(data: Bytes, pos: int, end: int) -> TensorView:
     """Parse the outline of a ``TensorProto`` without touching its elements."""
     dtype = 0
     shape: list[int] = []
@@ -103,7 +104,7 @@ def locate_tensor(data: bytes, pos: int, end: int) -> TensorView:
     return TensorView(dtype, tuple(shape), content, fields)
 
 
-def decode_tensor(data: bytes, view: TensorView) -> npt.NDArray[Any]:
+def decode_tensor(data: Bytes, view: TensorView) -> npt.NDArray[Any]:
     """Elements of a numeric tensor in its shape.
 
     Raises:
@@ -128,12 +129,12 @@ def decode_tensor(data: bytes, view: TensorView) -> npt.NDArray[Any]:
     return flat.reshape(view.shape)
 
 
-def decode_strings(data: bytes, view: TensorView) -> list[bytes]:
+def decode_strings(data: Bytes, view: TensorView) -> list[bytes]:
     """Elements of a string tensor."""
     return [data[start:stop] for number, kind, start, stop in view.fields if number == 8 and kind == BYTES]
 
 
-def _typed_elements(data: bytes, view: TensorView, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _typed_elements(data: Bytes, view: TensorView, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     wanted = _VALUE_FIELDS[view.dtype]
     parts: list[npt.NDArray[Any]] = []
     for number, kind, start, stop in view.fields:
@@ -160,7 +161,7 @@ def _typed_elements(data: bytes, view: TensorView, count: int, dtype: np.dtype[A
     flat = np.concatenate(parts) if parts else np.zeros(0, dtype)
     if flat.size == count:
         return flat
-    if flat.size == 1:
+    if flat.size == 1 and count <= _MAX_FILLED:
         return np.repeat(flat, count)
     raise WireError(f"{flat.size} elements for shape {list(view.shape)}")
 

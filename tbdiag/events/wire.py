@@ -19,8 +19,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, overload
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+
+class Bytes(Protocol):
+    """What is parsed: bytes, or something that reads them from a file when it is asked for them."""
+
+    @overload
+    def __getitem__(self, index: int, /) -> int: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> bytes: ...
+    def __len__(self) -> int: ...
+
 
 SIMPLE, OLD_HISTOGRAM, IMAGE, HISTO, AUDIO, TENSOR = 2, 3, 4, 5, 6, 8
 """Field numbers of the payload of a ``Summary.Value``."""
@@ -28,7 +40,7 @@ SIMPLE, OLD_HISTOGRAM, IMAGE, HISTO, AUDIO, TENSOR = 2, 3, 4, 5, 6, 8
 GRAPH_DEF, SUMMARY, LOG_MESSAGE, SESSION_LOG, RUN_METADATA, META_GRAPH = 4, 5, 6, 7, 8, 9
 """Field numbers of the payload of an ``Event``."""
 
-_double = struct.Struct("<d").unpack_from
+_double = struct.Struct("<d").unpack
 _MAX_VALUES = 1_000_000
 
 
@@ -66,7 +78,7 @@ class Event:
     payload_bytes: int = 0
 
 
-def read_varint(data: bytes, pos: int, end: int) -> tuple[int, int]:
+def read_varint(data: Bytes, pos: int, end: int) -> tuple[int, int]:
     """Unsigned value (up to 64 bits) and the position after it."""
     result = 0
     shift = 0
@@ -88,7 +100,7 @@ def signed64(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def walk_fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def walk_fields(data: Bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield ``(field number, wire type, start, end)`` of every field; for a varint, `start` is its value and `end` 0."""
     while pos < end:
         key = data[pos]
@@ -125,7 +137,7 @@ def walk_fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int
             raise WireError("unknown wire type")
 
 
-def parse_event(data: bytes, pos: int, end: int) -> Event:
+def parse_event(data: Bytes, pos: int, end: int) -> Event:
     """Decode the ``Event`` at ``data[pos:end]``; payloads are located, not decoded.
 
     Raises:
@@ -138,7 +150,7 @@ def parse_event(data: bytes, pos: int, end: int) -> Event:
         if number <= seen and not (number == SUMMARY == seen):
             raise OddWireError("fields out of order")
         if number == 1 and kind == FIXED64:
-            event.wall_time = _double(data, start)[0]
+            event.wall_time = _double(bytes(data[start:stop]))[0]
         elif number == 2 and kind == VARINT:
             event.step = signed64(start)
         elif 3 <= number <= 9 and kind == BYTES:
@@ -153,7 +165,7 @@ def parse_event(data: bytes, pos: int, end: int) -> Event:
     return event
 
 
-def _parse_payload(data: bytes, number: int, start: int, stop: int, event: Event) -> None:
+def _parse_payload(data: Bytes, number: int, start: int, stop: int, event: Event) -> None:
     if number == SUMMARY:
         for field_number, kind, a, b in walk_fields(data, start, stop):
             if field_number == 1 and kind == BYTES:
@@ -163,7 +175,7 @@ def _parse_payload(data: bytes, number: int, start: int, stop: int, event: Event
             elif field_number == 1:
                 raise OddWireError("field of another type")
     elif number == 3:
-        event.file_version = data[start:stop]
+        event.file_version = bytes(data[start:stop])
     elif number == SESSION_LOG:
         for field_number, kind, a, _ in walk_fields(data, start, stop):
             if field_number == 1 and kind == VARINT:
@@ -171,10 +183,10 @@ def _parse_payload(data: bytes, number: int, start: int, stop: int, event: Event
     elif number == RUN_METADATA:
         for field_number, kind, a, b in walk_fields(data, start, stop):
             if field_number == 1 and kind == BYTES:
-                event.run_metadata_tag = data[a:b]
+                event.run_metadata_tag = bytes(data[a:b])
 
 
-def _parse_value(data: bytes, pos: int, end: int) -> Value:
+def _parse_value(data: Bytes, pos: int, end: int) -> Value:
     value = Value()
     seen = 0
     for number, kind, start, stop in walk_fields(data, pos, end):
@@ -186,22 +198,23 @@ def _parse_value(data: bytes, pos: int, end: int) -> Value:
                 raise OddWireError("field of another type")
             continue
         if number == 1:
-            value.tag = data[start:stop]
+            value.tag = bytes(data[start:stop])
         elif number in (SIMPLE, OLD_HISTOGRAM, IMAGE, HISTO, AUDIO, TENSOR):
             if value.payload:
                 raise OddWireError("two payloads")
             value.payload, value.start, value.end = number, start, stop
         elif number == 9:
-            _parse_metadata(data, start, stop, value)
+            parse_metadata(data, start, stop, value)
     return value
 
 
-def _parse_metadata(data: bytes, pos: int, end: int, value: Value) -> None:
+def parse_metadata(data: Bytes, pos: int, end: int, value: Value) -> None:
+    """Fill the plugin's name and the place of its content from a ``SummaryMetadata``."""
     for number, kind, start, stop in walk_fields(data, pos, end):
         if number == 1 and kind == BYTES:
             for inner, inner_kind, a, b in walk_fields(data, start, stop):
                 if inner == 1 and inner_kind == BYTES:
-                    value.plugin = data[a:b]
+                    value.plugin = bytes(data[a:b])
                 elif inner == 2 and inner_kind == BYTES:
                     value.content = (a, b)
 

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from tbdiag.logs.state import RunState
 
 _FORMAT = 1
-_TABLES: tuple[tuple[str, Any], ...] = (("scalars", Points), ("histos", Histograms), ("histogram_tensors", Histograms))
+_HISTOGRAM_KEYS = tuple(f.name for f in fields(Histograms))
+_TABLES: dict[str, tuple[str, ...]] = {
+    "scalars": ("position", "step", "wall_time", "value"),
+    "histos": _HISTOGRAM_KEYS,
+    "histogram_tensors": _HISTOGRAM_KEYS,
+}
 _ITEMS = ("tensors", "texts", "media")
 _PLAIN = ("size", "end", "records", "file_version", "first_wall_time", "last_wall_time", "hparams", "nan_wall_times")
 
@@ -123,11 +128,11 @@ def _columns_out(columns: FileColumns, prefix: str, arrays: dict[str, Any]) -> d
     out["session_starts"] = columns.session_starts
     out["plugins"] = [[_tag_out(tag), plugin] for tag, plugin in columns.plugins.items()]
     out["rejected"] = [[_tag_out(tag), why, n] for (tag, why), n in columns.rejected.items()]
-    for name, kind in _TABLES:
+    for name, keys in _TABLES.items():
         table = getattr(columns, name)
         out[name] = [_tag_out(tag) for tag in table]
         for number, part in enumerate(table.values()):
-            for key in (f.name for f in fields(kind)):
+            for key in keys:
                 value = getattr(part, key)
                 if value is not None:
                     arrays[f"{prefix}/{name}/{number}/{key}"] = value
@@ -152,11 +157,12 @@ def _columns_in(raw: dict[str, Any], arrays: Any) -> FileColumns:
     columns.session_starts = [(a, b, c) for a, b, c in raw["session_starts"]]
     columns.plugins = {base64.b64decode(tag): plugin for tag, plugin in raw["plugins"]}
     columns.rejected = {(base64.b64decode(tag), why): n for tag, why, n in raw["rejected"]}
-    for name, kind in _TABLES:
-        table = {}
+    for name, keys in _TABLES.items():
+        table: dict[bytes, Any] = {}
         for number, tag in enumerate(raw[name]):
-            keys = (f"{prefix}/{name}/{number}/{f.name}" for f in fields(kind))
-            table[base64.b64decode(tag)] = kind(*(arrays[key] if key in arrays.files else None for key in keys))
+            paths = (f"{prefix}/{name}/{number}/{key}" for key in keys)
+            parts: list[Any] = [arrays[path] if path in arrays.files else None for path in paths]
+            table[base64.b64decode(tag)] = Points((parts[0],), *parts[1:]) if name == "scalars" else Histograms(*parts)
         setattr(columns, name, table)
     for name in _ITEMS:
         items = {}
