@@ -1,0 +1,195 @@
+"""Validation is too noisy to choose a checkpoint from.
+
+What it means
+    Neighbouring evaluations differ by so much that the best one is best by luck: the validation set is too small or drawn anew each time.
+
+Why it matters
+    Early stopping, checkpoint choice and comparisons of runs follow the noise.
+
+How it is told
+    The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it had gained, at eight
+    evaluations or more, and is more than three times that of the training loss averaged over the same intervals (if training
+    were as restless, that is instability). Without a validation loss a metric must scatter by more than a quarter of what it gained.
+
+First check
+    How many samples does one evaluation use, and are they the same each time?
+
+First action
+    Evaluate on the full (or a four times larger, fixed) validation set.
+
+Success rule
+    The noise of validation is at most 0.6 of this run's (four times the data give half).
+
+Not to be confused with
+    instability (training is restless too), overfitting (a lasting rise).
+
+Limits
+    With fewer than eight evaluations nothing is said.
+
+Sources
+    Tuning playbook on step-to-step variance; binomial noise of accuracies; simulation of healthy families.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    DIRECTED,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say
+from tbdiag.features import CurveFacts
+from tbdiag.features.pairs import pair_up
+from tbdiag.model import Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, mad, median
+from tbdiag.stats.oscillation import detrended
+
+LINE = 1.2247
+"""Square root of 3/2: what a line between neighbours does to white noise."""
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Scatter of validation against its level, its gain, and training's scatter."""
+    val = view.curve("val_loss") or view.curve("val_metric")
+    if val is None:
+        return NotApplicable("no validation loss or metric", ("val_loss",))
+    if val.n < 8:
+        return NotApplicable(f"only {val.n} evaluations")
+    by_loss = val is view.curve("val_loss")
+    late = val.trace.cost[val.trace.n // 4 :]
+    scatter, level = mad(detrended(late)) / LINE, abs(median(late))
+    early = median(val.trace.cost[: max(1, val.trace.n // 10)])
+    gain = max(early - median(late[late.size // 2 :]), 0.0)
+    if scatter <= 0 or level <= 0:
+        return None
+    if by_loss:
+        margins = [scatter / (view["of_level"] * level), scatter / (view["of_gain"] * max(gain, 0.3 * level))]
+    else:
+        margins = [scatter / (view["metric_of_gain"] * max(gain, 0.05 * level)), scatter / (0.05 * level)]
+    if min(margins) < 1:
+        return None
+    train = view.curve("train_loss")
+    restless = 0.0
+    if train is not None and train.n >= 8:
+        at = pair_up(train, val).train_at[val.trace.n // 4 :]
+        restless = _relative(at)
+        if by_loss and scatter / level < view["than_training"] * restless:
+            return None
+    better = _near_best(val, scatter)
+    evidence = [
+        say(
+            f"From one evaluation to the next the {label(val)} scatters by {{scatter:.3g}}, {{share:.0%}} of its level of {{level:.4g}}"
+            + ("; the training loss by {train:.1%}." if restless else "."),
+            (val,) if train is None else (val, train),
+            scatter=scatter,
+            share=scatter / level,
+            level=level,
+            **({"train": restless} if restless else {}),
+        ),
+        say("{count} of {n} evaluations are within two such deviations of the best.", (val,), count=better, n=val.trace.n),
+    ]
+    return Finding(
+        id="noisy-validation",
+        severity=Severity.WARNING,
+        confidence=confidence(*margins, supports=int(restless > 0)),
+        title=f"Noisy validation: the {label(val)} scatters by {scatter / level:.0%} from one evaluation to the next",
+        onset=None,
+        extent=Interval(int(val.step[0]), int(val.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("The validation set is too small, or only a batch of it is evaluated"),
+            Cause("Each evaluation draws other samples"),
+            Cause("Batch-norm statistics or a stochastic evaluation"),
+            Cause("The learning rate is too high at the end, without averaging of weights"),
+        ),
+        first_check="How many samples does one evaluation use, and are they the same each time?",
+        first_action="Evaluate on the full (or a four times larger, fixed) validation set.",
+        fixes=(
+            "Fix the validation samples and their order",
+            "Average weights (EMA) for evaluation",
+            "Decay the learning rate towards the end",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(val.signal.key, "sd", "<=", 0.6 * scatter, source="0.6 of this run's"),),
+            sentence=f"The {label(val)} scatters by at most {0.6 * scatter:.3g} from one evaluation to the next.",
+        ),
+        phase=CURVES,
+        roles=(val.signal.key,),
+    )
+
+
+def _relative(values: Float64) -> float:
+    level = abs(median(values))
+    return mad(detrended(values)) / LINE / level if level > 0 and values.size >= 5 else 0.0
+
+
+def _near_best(val: CurveFacts, scatter: float) -> int:
+    return int(np.sum(val.trace.cost <= float(val.trace.cost.min()) + 2 * scatter))
+
+
+def _run(noise: float, seed: int, train_noise: float = 0.03, n: int = 32) -> Run:
+    rng = np.random.default_rng(seed)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 1.0, 0.18, 5.0) * np.exp(rng.normal(0, train_noise, n)),
+            "val/loss": _synth.decay(n, 0.9, 0.2, 5.0) * np.exp(rng.normal(0, noise, n)),
+        }
+    )
+
+
+def _one_batch() -> Run:
+    return _run(0.8, 91)
+
+
+def _one_batch_long() -> Run:
+    return _run(0.6, 92, n=150)
+
+
+def _usual() -> Run:
+    return _run(0.03, 93)
+
+
+def _both_restless() -> Run:
+    return _run(0.4, 94, train_noise=0.4)
+
+
+EXAMPLES = (
+    Example("one random batch", _one_batch, fires=True),
+    Example("150 evaluations", _one_batch_long, fires=True),
+    Example("usual scatter", _usual, fires=False),
+    Example("training as restless", _both_restless, fires=False),
+)
+
+DETECTOR = Detector(
+    id="noisy-validation",
+    title="Noisy validation",
+    summary="Validation is too noisy to choose a checkpoint from.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("val_loss", "val_metric"),),
+    wants=("train_loss",),
+    domains=DIRECTED,
+    thresholds={
+        "of_level": Threshold(0.15, "evaluations on a fixed set normally scatter by 1 to 3 %"),
+        "of_gain": Threshold(0.10, "of what validation had gained: scatter near zero does not matter"),
+        "than_training": Threshold(3.0, "training averaged over an interval scatters about as much when weights jump about"),
+        "metric_of_gain": Threshold(0.25, "a quarter of what the metric had gained"),
+    },
+    examples=EXAMPLES,
+)

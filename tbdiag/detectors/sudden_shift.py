@@ -1,0 +1,260 @@
+"""The level of a curve changes in one step for the worse, and stays, without the optimiser being to blame.
+
+What it means
+    From one point to the next validation (or training) is measured on something else: the data, the preprocessing or the metric changed.
+
+Why it matters
+    Before and after cannot be compared, and a model may be trained or judged on broken data without anybody noticing.
+
+How it is told
+    Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had gained; the level before it
+    was quiet, and the level behind it stays closer to the new than to the old value for the rest of the run (a tenth of it, three points,
+    at least). The training loss must not have left for good itself, which is divergence. Where training jumps and recovers but validation
+    does not, the shift is in the training data. A jump of the learning rate at that step explains it away.
+
+First check
+    Compare 32 samples with labels from just before and just after that step.
+
+First action
+    Diff the data pipeline and the evaluation code at that step: dump inputs and labels before and after and compare their statistics.
+
+Success rule
+    The next run passes that step without worsening by more than 4 noise standard deviations.
+
+Not to be confused with
+    overfitting (a gradual rise), divergence (training goes up for good), restart-overlap (the seam of two runs), spikes (it comes back).
+
+Limits
+    Shifts for the better are not reported; they usually are learning-rate decays.
+
+Sources
+    Single-split scan statistics with autocorrelation correction; threshold simulated at p99 and doubled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    DIRECTED,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, schedule, unit
+from tbdiag.features import CurveFacts
+from tbdiag.features.pairs import pair_up
+from tbdiag.model import Mark, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Look for a lasting step in validation, then in its metric."""
+    train = view.curve("train_loss")
+    val = view.curve("val_loss") or view.curve("val_metric")
+    if val is None:
+        return NotApplicable("no validation loss or metric", ("val_loss",))
+    if val.n < 8:
+        return NotApplicable(f"only {val.n} points")
+    curve, found = val, _step(view, val)
+    metric = view.curve("val_metric")
+    if found is None and metric is not None and metric is not val and metric.n >= 8:
+        curve, found = metric, _step(view, metric)
+    if found is None:
+        return None
+    at, size, before, behind = found
+    trace = curve.trace
+    first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
+    training = "unknown"
+    if train is not None and train.n >= 8:
+        training = _training(train, curve, at)
+        if training == "gone":
+            return None
+    if _lr_jump(view, first, last, curve):
+        return None
+    jumped = training == "recovers"
+    where = "training data" if jumped else "validation data or its evaluation"
+    evidence = [
+        say(
+            f"Between {unit(curve)} {{first:,}} and {{last:,}} the {label(curve)} went from {{before:.4g}} to {{behind:.4g}}, "
+            "{sigmas:.0f} noise standard deviations, and stayed.",
+            (curve,),
+            (Mark("event", "shift", last),),
+            first=first,
+            last=last,
+            before=curve.sign * before,
+            behind=curve.sign * behind,
+            sigmas=round(min(size, 1e6)),
+        )
+    ]
+    if train is not None and training != "unknown":
+        evidence.append(
+            say(
+                f"The {label(train)} "
+                + ("jumped too, and came back" if jumped else "did not jump there")
+                + ("; it ended at {end:.4g}." if train is not None else "."),
+                (train,),
+                end=train.end,
+            )
+        )
+    return Finding(
+        id="sudden-shift",
+        severity=Severity.WARNING,
+        confidence=confidence(size / view["sigmas"], supports=int(training in ("calm", "recovers"))),
+        title=f"Sudden shift: the {label(curve)} steps from {curve.sign * before:.4g} to {curve.sign * behind:.4g} at {unit(curve)} {last:,} and stays",
+        onset=Interval(first, last),
+        extent=Interval(last, int(curve.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause(
+                f"The {where} changed: loader, shard, mixture or preprocessing",
+                "training jumps and recovers" if jumped else "training does not jump",
+            ),
+            Cause("A bug in preprocessing after a resume"),
+            Cause("The evaluation set or the metric's code changed"),
+            Cause("A hardware fault"),
+        ),
+        first_check=f"Compare 32 samples with labels from just before and just after {unit(curve)} {last:,}.",
+        first_action=f"Diff the data pipeline and the evaluation code at {unit(curve)} {last:,}: dump inputs and labels before and after, compare statistics.",
+        fixes=(
+            "Print sample batches; verify preprocessing and split",
+            "Re-evaluate the checkpoints around the step with one fixed evaluation",
+            "Pin the versions of data, split and evaluation code",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(curve.signal.key, "last_step", ">", float(last), source="the step of the shift"),
+                predicate(curve.signal.key, "rise", "<=", 0.0, sd_times=4.0),
+            ),
+            sentence=f"The {label(curve)} passes {unit(curve)} {last:,} and ends within 4 sd of its best.",
+        ),
+        phase=CURVES,
+        roles=(curve.signal.key,),
+    )
+
+
+def _step(view: View, curve: CurveFacts) -> tuple[int, float, float, float] | None:
+    """Block before the largest lasting worsening, its size in sigmas, the cost before and behind; None where there is none."""
+    y = curve.trace.shape
+    n = y.size
+    steps = np.diff(y)
+    lasting = max(3, n // 10)
+    for at in np.argsort(steps)[::-1][:3].tolist():
+        if steps[at] <= 0 or at < 2 or n - 1 - at < lasting:
+            continue
+        before = y[max(0, at - max(3, n // 10)) : at + 1]
+        behind = y[at + 1 :]
+        # The level before: where a falling curve had come to, not its mean.
+        low = median(before[-3:])
+        jump = median(behind[:3]) - low
+        sigma = (
+            estimate_noise(y[: at + 1]).sigma if at >= 8 else max(estimate_noise(y).sigma * 0.5, float(np.median(np.abs(np.diff(before)))))
+        )
+        sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
+        gained = max(float(np.max(y[:3])) - low, 0.0)
+        size = jump / sigma
+        sharp = steps[at] > 0.5 * jump
+        stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
+        if size > view["sigmas"] and jump > view["of_gain"] * gained and sharp and stays and _matters(curve, at):
+            cost = curve.trace.cost
+            return at, size, median(cost[max(at - 2, 0) : at + 1]), median(cost[at + 1 : at + 4])
+    return None
+
+
+def _matters(curve: CurveFacts, at: int) -> bool:
+    """At least a tenth of the level, or of the gain where levels mean little."""
+    cost = curve.trace.cost
+    jump = median(cost[at + 1 : at + 4]) - median(cost[max(at - 2, 0) : at + 1])
+    return jump > 0.1 * abs(median(cost[max(at - 2, 0) : at + 1])) and jump > 0.1 * max(float(cost[0] - cost[at]), 0.0)
+
+
+def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:
+    """What training did there: ``gone`` (left for good), ``recovers``, or ``calm``."""
+    values: Float64 = pair_up(train, curve).train_at
+    before = median(values[max(at - 2, 0) : at + 1])
+    noise = estimate_noise(values[: at + 1]).sigma if at >= 8 else 0.0
+    near = float(values[at : at + 3].max())
+    end = median(running_median(values, 3)[-max(2, values.size // 10) :])
+    gained = max(float(values[0]) - before, 0.0)
+    limit = before + max(6 * noise, 0.25 * gained, 0.2 * abs(before))
+    if near <= limit:
+        return "calm" if end <= limit else "gone"
+    return "recovers" if end < before + 0.3 * (near - before) else "gone"
+
+
+def _lr_jump(view: View, first: int, last: int, curve: CurveFacts) -> bool:
+    """Whether the learning rate at least doubled around the step."""
+    lr = view.curve("lr")
+    plan = schedule(view)
+    if lr is None or plan is None or lr.signal.axis is not curve.signal.axis:
+        return False
+    slack = 0.02 * (curve.step[-1] - curve.step[0])
+    return any(first - slack <= lr.step[i + 1] <= last + slack for i in plan.jumps)
+
+
+def _val_shift() -> Run:
+    rng = np.random.default_rng(101)
+    val = _synth.decay(30, 2.3, 0.4, 5.0) + rng.normal(0, 0.01, 30)
+    val[18:] += 1.5
+    return _synth.make_run({"train/loss": _synth.decay(30, 2.3, 0.35, 5.0) + rng.normal(0, 0.01, 30), "val/loss": val})
+
+
+def _train_shift() -> Run:
+    rng = np.random.default_rng(102)
+    train = _synth.decay(24, 2.0, 0.15, 6.0)
+    train[12:] = _synth.decay(12, 2.6, 0.2, 5.0)
+    val = _synth.decay(24, 1.8, 0.15, 6.0)
+    val[12:] = 2.5 + 0.05 * np.arange(12)
+    return _synth.make_run({"train/loss": train + rng.normal(0, 0.01, 24), "val/loss": val + rng.normal(0, 0.01, 24)})
+
+
+def _overfit() -> Run:
+    rng = np.random.default_rng(103)
+    x = np.linspace(0, 1, 60)
+    val = _synth.decay(60, 2.3, 0.6, 12.0) + 0.9 * np.clip(x - 0.3, 0, None) + rng.normal(0, 0.01, 60)
+    return _synth.make_run({"train/loss": _synth.decay(60, 2.3, 0.05) + rng.normal(0, 0.01, 60), "val/loss": val})
+
+
+def _step_decay() -> Run:
+    rng = np.random.default_rng(104)
+    val = _synth.decay(60, 2.3, 0.6, 8.0)
+    val[40:] -= 0.2
+    return _synth.make_run({"train/loss": val + rng.normal(0, 0.01, 60), "val/loss": val + 0.05 + rng.normal(0, 0.01, 60)})
+
+
+EXAMPLES = (
+    Example("validation steps up, training does not", _val_shift, fires=True, onset=(17, 18)),
+    Example("training jumps and recovers, validation does not", _train_shift, fires=True, onset=(11, 12)),
+    Example("a gradual rise", _overfit, fires=False),
+    Example("a learning-rate decay", _step_decay, fires=False),
+)
+
+DETECTOR = Detector(
+    id="sudden-shift",
+    title="Sudden shift",
+    summary="The level of validation changes in one step for the worse, and stays.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("val_loss", "val_metric"),),
+    wants=("train_loss", "lr"),
+    domains=DIRECTED,
+    thresholds={
+        "sigmas": Threshold(8.0, "twice the p99 of the largest single-split statistic under AR(1) noise"),
+        "of_gain": Threshold(0.3, "three tenths of what had been gained"),
+    },
+    examples=EXAMPLES,
+    explains=("overfitting", "generalization-gap", "noisy-validation"),
+)

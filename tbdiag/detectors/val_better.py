@@ -1,0 +1,196 @@
+"""Validation is much better than training, to the end.
+
+What it means
+    The validation loss lies far below the training loss and stays there. Usually training is measured differently (dropout, augmentation,
+    label smoothing, noisy labels); sometimes validation is too easy or is contained in the training data.
+
+Why it matters
+    If validation is too easy or leaks, its numbers promise what will not hold, and the choice of checkpoints is worthless.
+
+How it is told
+    Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by more than
+    15 % of the loss at the beginning (of guessing, where that is known) and by more than 6 noise standard deviations, and the gap does not close. The lag
+    of half an epoch that a training average has is allowed for by comparing with training just before each evaluation.
+
+First check
+    Is training measured with dropout, augmentation or label smoothing on, and are its labels the same kind as validation's?
+
+First action
+    Evaluate the training set once in evaluation mode without augmentation and log it as train_eval/loss.
+
+Success rule
+    The next run logs a training loss in evaluation mode that is no higher than the validation loss by more than 2 noise standard deviations.
+
+Not to be confused with
+    leakage (a metric near perfect from the first evaluation), ordinary dropout (a small gap).
+
+Limits
+    From curves alone the benign and the harmful cause look the same.
+
+Sources
+    aman.ai on train and validation loss; UMLAUT; half-epoch lag; calibration on simulated gaps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    CURVES,
+    SUPERVISED,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say
+from tbdiag.features.levels import guessing
+from tbdiag.features.pairs import pair_up
+from tbdiag.model import Mark, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Distance of training above validation over the second half of the run."""
+    train, val = view.curve("train_loss"), view.curve("val_loss")
+    if train is None or val is None:
+        return NotApplicable("no training or no validation loss", ("train_loss", "val_loss"))
+    if min(train.n, val.n) < 5:
+        return NotApplicable("fewer than five points")
+    pair = pair_up(train, val)
+    level_train, level_val = pair.tail_train(), pair.tail_val()
+    gap = level_train - level_val
+    if gap <= 0 or level_train <= 0:
+        return None
+    chance = guessing(view.features).chance
+    start = max(chance or 0.0, train.start_cost, float(pair.val.trace.cost[0]))
+    margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
+    margins.append(gap / (6 * val.sigma) if val.sigma > 0 else 16.0)
+    if min(margins) < 1 or train.signal.stem != val.signal.stem:
+        return None
+    # A factor that is there from the first evaluation on and never changes is another reduction of the loss.
+    ratio = pair.train_at / np.maximum(pair.val.trace.cost, 1e-12)
+    tail = ratio[ratio.size // 2 :]
+    if float(ratio[0]) > 0.85 * median(tail) and float(np.ptp(ratio)) < 0.3 * median(ratio):
+        return None
+    if -pair.gap[-1] < 0.4 * gap:
+        return None
+    metric, train_metric = view.curve("val_metric"), view.curve("train_metric")
+    evidence = [
+        say(
+            f"Over the second half of the run the {label(train)} was {{train:.4g}}, the {label(val)} {{val:.4g}}.",
+            (train, val),
+            (Mark("level", "training", None, level_train), Mark("level", "validation", None, level_val)),
+            train=level_train,
+            val=level_val,
+        )
+    ]
+    supports = 0
+    if metric is not None and train_metric is not None and metric.signal.stem == train_metric.signal.stem:
+        supports = int(metric.sign * (train_metric.end - metric.end) > 0.05 * abs(metric.end))
+        evidence.append(
+            say(
+                f"The {label(metric)} ended at {{val:.4g}}, the {label(train_metric)} at {{train:.4g}}.",
+                (metric, train_metric),
+                val=metric.end,
+                train=train_metric.end,
+            )
+        )
+    begin = int(np.argmax(-pair.gap > 0.5 * gap))
+    blocks = val.trace.last_step
+    return Finding(
+        id="val-better",
+        severity=Severity.WARNING,
+        confidence=confidence(*margins, supports=supports, cap=0.9),
+        title=f"Validation is far better than training: {level_val:.4g} against {level_train:.4g}",
+        onset=Interval(int(blocks[max(begin - 1, 0)]), int(blocks[begin])),
+        extent=Interval(int(blocks[begin]), int(val.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("Training is measured with dropout, augmentation, label smoothing or regularisation terms, validation without"),
+            Cause("Validation samples are also in the training data, or groups or times overlap"),
+            Cause("The validation set is small, easy or filtered"),
+            Cause("Training labels are noisier than validation labels"),
+        ),
+        first_check="Is training measured with dropout, augmentation or label smoothing on, and are its labels the same kind as validation's?",
+        first_action="Evaluate the training set once in evaluation mode without augmentation and log it as train_eval/loss.",
+        fixes=(
+            "Deduplicate training against validation by hashes and similarity",
+            "Split by group and by time",
+            "Fit preprocessing on training data only",
+            "Compare label statistics and difficulty of the two splits",
+        ),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    "train_loss", "end", "<=", 0.0, minus="end", minus_role="val_loss", sd_times=2.0, source="end(val_loss) of the same run"
+                ),
+            ),
+            sentence="The training loss in evaluation mode is no more than 2 sd above the validation loss.",
+        ),
+        phase=CURVES,
+        roles=("train_loss", "val_loss"),
+    )
+
+
+def _run(n: int, train_floor: float, val_floor: float, seed: int) -> Run:
+    rng = np.random.default_rng(seed)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.3, train_floor, 5.0) + rng.normal(0, 0.01, n),
+            "val/loss": _synth.decay(n, 2.25, val_floor, 5.0) + rng.normal(0, 0.01, n),
+        }
+    )
+
+
+def _far() -> Run:
+    return _run(40, 1.1, 0.35, 81)
+
+
+def _far_long() -> Run:
+    return _run(600, 1.0, 0.45, 82)
+
+
+def _dropout() -> Run:
+    return _run(40, 0.30, 0.20, 83)
+
+
+def _reduction() -> Run:
+    rng = np.random.default_rng(84)
+    loss = _synth.decay(60, 2.3, 0.4, 5.0)
+    return _synth.make_run({"train/loss": 4 * loss + rng.normal(0, 0.01, 60), "val/loss": loss + rng.normal(0, 0.01, 60)})
+
+
+EXAMPLES = (
+    Example("training stays at 1.1, validation reaches 0.35", _far, fires=True),
+    Example("600 points", _far_long, fires=True),
+    Example("dropout", _dropout, fires=False),
+    Example("losses summed over different numbers", _reduction, fires=False),
+)
+
+DETECTOR = Detector(
+    id="val-better",
+    title="Validation better than training",
+    summary="Validation is much better than training, to the end.",
+    severity=Severity.WARNING,
+    phase=CURVES,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("train_loss", "val_loss"),
+    wants=("val_metric", "train_metric"),
+    domains=SUPERVISED,
+    thresholds={
+        "ratio": Threshold(0.35, "dropout and augmentation make ten to thirty per cent"),
+        "of_first": Threshold(0.15, "of the starting loss: a ratio of two tiny losses does not matter"),
+    },
+    examples=EXAMPLES,
+)
