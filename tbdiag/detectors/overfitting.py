@@ -176,8 +176,10 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)
     if share >= view["latest_best"]:
         return 0.0
-    of_range = rise.amount / (view["range_share"] * span) if span > 0 else (float("inf") if by_loss else 0.0)
-    size = max(relative / view["relative_rise"], of_range) if positive else of_range
+    level = abs(float(np.median(val.trace.cost)))
+    of_range = rise.amount / (view["range_share"] * max(span, 0.1 * level)) if span > 0 or level > 0 else 0.0
+    # A tenth of a tiny gain is nothing: a hundredth of the level at least.
+    size = max(relative / view["relative_rise"], min(of_range, relative / 0.01)) if positive else of_range
     return float(min(rise.sigmas / view["sigmas"], size))
 
 

@@ -79,7 +79,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     training = "unknown"
     if train is not None and train.n >= 8:
         training = _training(train, curve, at)
-        if training == "gone":
+        if training == "gone" or (training == "calm" and _goes_on(curve, at)):
             return None
     if _lr_jump(view, first, last, curve):
         return None
@@ -164,9 +164,10 @@ def _step(view: View, curve: CurveFacts) -> tuple[int, float, float, float] | No
         sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
         gained = max(float(np.max(y[:3])) - low, 0.0)
         size = jump / sigma
-        sharp = steps[at] > 0.5 * jump
+        # Nothing before it moved like that, and it is most of the change.
+        sharp = steps[at] > 0.5 * jump and steps[at] > 5 * float(np.max(np.abs(steps[max(at - 5, 0) : at]))) * (1 if at >= 5 else 0.8)
         stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
-        if size > view["sigmas"] and jump > view["of_gain"] * gained and sharp and stays and _matters(curve, at):
+        if size > view["sigmas"] and jump > view["of_gain"] * gained and bool(sharp) and stays and _matters(curve, at):
             cost = curve.trace.cost
             return at, size, median(cost[max(at - 2, 0) : at + 1]), median(cost[at + 1 : at + 4])
     return None
@@ -177,6 +178,13 @@ def _matters(curve: CurveFacts, at: int) -> bool:
     cost = curve.trace.cost
     jump = median(cost[at + 1 : at + 4]) - median(cost[max(at - 2, 0) : at + 1])
     return jump > 0.1 * abs(median(cost[max(at - 2, 0) : at + 1])) and jump > 0.1 * max(float(cost[0] - cost[at]), 0.0)
+
+
+def _goes_on(curve: CurveFacts, at: int) -> bool:
+    """Whether what follows the step rises by more than the step itself: a drift with a fast beginning."""
+    y = curve.trace.shape
+    jump = median(y[at + 1 : at + 4]) - median(y[max(at - 2, 0) : at + 1])
+    return median(y[-3:]) - median(y[at + 1 : at + 4]) > 0.7 * jump
 
 
 def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:

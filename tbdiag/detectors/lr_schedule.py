@@ -1,0 +1,248 @@
+"""The schedule of the learning rate does not fit the run.
+
+What it means
+    The warm-up never ends, the rate collapses long before the run does, or it jumps up in the middle of training and the loss with it.
+
+Why it matters
+    The budget is spent at rates that were not meant, and the result says little about the model.
+
+How it is told
+    Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse: it falls below a
+    thousandth of its peak (but not to zero) before 60 % of the run and stays there. Jump: after the first tenth of the run it rises at least
+    threefold between two points, not as one of several cycles, and the training loss rises at once by more than 6 noise standard deviations. A rate
+    that never decays, or a decaying schedule that stops at more than 30 % of its peak, is no fault by itself.
+
+First check
+    Print the intended rate of every step from the scheduler beside the logged one.
+
+First action
+    Set the scheduler's total and warm-up steps from the real number of optimiser steps.
+
+Success rule
+    The rate peaks within the first tenth (warm-up) and is below a hundredth of its peak on at most a tenth of the points.
+
+Not to be confused with
+    lr-zero (it reaches zero), warm restarts and one-cycle schedules (by design).
+
+Limits
+    Needs a logged learning rate; per-epoch logging hides what happens in the first epoch.
+
+Sources
+    Tuning playbook (warm-up up to a tenth of the steps); deterministic shape tests on logarithms.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    DIRECTED,
+    HYPERPARAMETERS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say, schedule, short, unit
+from tbdiag.features import CurveFacts
+from tbdiag.features.schedule import Schedule
+from tbdiag.model import Evidence, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, estimate_noise, median
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Shape of the learning rate."""
+    lr, plan = view.curve("lr"), schedule(view)
+    if lr is None or plan is None:
+        return NotApplicable("no learning rate with two points", ("lr",))
+    if lr.n < 5 or plan.peak <= 0 or plan.constant:
+        return None
+    for kind, test in (("warm-up", _never_warm), ("collapse", _collapsed), ("jump", _jumped)):
+        found = test(view, lr, plan)
+        if found:
+            return _finding(lr, plan, kind, found)
+    return None
+
+
+def _never_warm(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
+    steps = np.diff(lr.value)
+    rising = bool(np.all(steps >= -1e-6 * plan.peak)) and float(np.mean(steps > 0)) > 0.8
+    if not rising or plan.peak_share < view["warm_share"] or float(lr.value[0]) > 0.5 * plan.peak:
+        return None
+    evidence = say(
+        "The learning rate rises throughout, from {first:.3g} to {last:.3g} at the last point.",
+        (lr,),
+        first=float(lr.value[0]),
+        last=float(lr.value[-1]),
+    )
+    return evidence, Interval(int(lr.step[0]), int(lr.step[min(1, lr.n - 1)])), 4.0
+
+
+def _collapsed(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
+    low = lr.value < view["collapse"] * plan.peak
+    alive = np.flatnonzero(~low)
+    begin = int(alive[-1]) + 1
+    if begin >= lr.n or plan.zero_share > 0.2 or plan.cyclic:
+        return None
+    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
+    share = float(lr.step[begin] - lr.step[0]) / span
+    if share > view["collapse_share"] or lr.n - begin < 5:
+        return None
+    evidence = say(
+        f"The learning rate falls below {{limit:.2g}} (peak {{peak:.3g}}) by {unit(lr)} {{step:,}}, {{share:.0%}} of the run.",
+        (lr,),
+        limit=view["collapse"] * plan.peak,
+        peak=plan.peak,
+        step=int(lr.step[begin]),
+        share=share,
+    )
+    return evidence, Interval(int(lr.step[begin - 1]), int(lr.step[begin])), view["collapse_share"] / max(share, 0.05)
+
+
+def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
+    train = view.curve("train_loss")
+    if plan.cyclic or train is None or train.n < 20 or train.signal.axis is not lr.signal.axis:
+        return None
+    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
+    for i in plan.jumps:
+        before, after = float(lr.value[i]), float(lr.value[i + 1])
+        if after < view["jump"] * before or float(lr.step[i + 1] - lr.step[0]) < 0.1 * span:
+            continue
+        left = train.cost[train.step <= lr.step[i]][-20:]
+        right = train.cost[train.step >= lr.step[i + 1]][:20]
+        if left.size < 8 or right.size < 3:
+            continue
+        sigma = max(estimate_noise(left).sigma, 1e-12)
+        # Against the better half of what was before, at its worst within the next points.
+        rise = float(np.quantile(right, 0.75)) - median(left)
+        if rise < 6 * sigma or rise < 0.2 * abs(median(left)):
+            continue
+        evidence = say(
+            f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} rises by {{rise:.3g}}.",
+            (lr, train),
+            step=int(lr.step[i + 1]),
+            before=before,
+            after=after,
+            rise=rise,
+        )
+        return evidence, Interval(int(lr.step[i]), int(lr.step[i + 1])), rise / (6 * sigma)
+    return None
+
+
+def _finding(lr: CurveFacts, plan: Schedule, kind: str, found: tuple[Evidence, Interval, float]) -> Finding:
+    evidence, onset, margin = found
+    titles = {
+        "warm-up": f"The warm-up never ends: the learning rate is highest ({short(plan.peak)}) at the last point",
+        "collapse": f"The learning rate collapses early, by {unit(lr)} {onset.last_step:,}",
+        "jump": f"The learning rate jumps up at {unit(lr)} {onset.last_step:,}, and the loss with it",
+    }
+    actions = {
+        "warm-up": f"End the warm-up after 5 % of the run: set warmup_steps to {max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} ({unit(lr)}s).",
+        "collapse": "Set the scheduler's total steps to the real number of optimiser steps (steps per epoch / accumulation x epochs).",
+        "jump": f"Keep the learning rate at its value before {unit(lr)} {onset.last_step:,} and rerun from the checkpoint before it.",
+    }
+    causes = {
+        "warm-up": Cause("Warm-up steps were given in the wrong unit, or exceed the run"),
+        "collapse": Cause("The scheduler is stepped per batch instead of per epoch"),
+        "jump": Cause("A new phase, a resumed scheduler or a changed batch size reset the rate"),
+    }
+    peak = predicate("lr", "max_share", "<=", 0.2, source="a fifth of the run")
+    low = predicate("lr", "share_below", "<=", 0.2, argument=0.001 * plan.peak, source="a thousandth of the peak")
+    calm = predicate("train_loss", "rise", "<=", 0.0, sd_times=4.0)
+    rules = {
+        "warm-up": ((peak,), "The learning rate peaks within the first fifth of the run."),
+        "collapse": ((low,), "The learning rate is below a thousandth of its peak on at most a fifth of the points."),
+        "jump": ((calm,), "The training loss ends within 4 sd of its best."),
+    }
+    predicates, sentence = rules[kind]
+    return Finding(
+        id="lr-schedule",
+        severity=Severity.WARNING,
+        confidence=confidence(margin, supports=int(kind == "warm-up")),
+        title=titles[kind],
+        onset=onset,
+        extent=Interval(onset.first_step, int(lr.step[-1])),
+        evidence=(evidence,),
+        causes=(causes[kind], Cause("Total or warm-up steps do not match the real number of optimiser steps")),
+        first_check="Print the intended rate of every step from the scheduler beside the logged one.",
+        first_action=actions[kind],
+        fixes=(
+            "Plot the schedule before training",
+            "Derive total steps from the loader's length",
+            "Save and restore the scheduler's state on resume",
+        ),
+        success_rule=SuccessRule(all=predicates, sentence=sentence),
+        phase=HYPERPARAMETERS,
+        roles=("lr",),
+    )
+
+
+def _run(lr: Float64, seed: int, loss: Float64 | None = None) -> Run:
+    n = lr.size
+    values = _synth.decay(n, 2.3, 0.5) if loss is None else loss
+    return _synth.make_run({"train/loss": values + np.random.default_rng(seed).normal(0, 0.02, n), "lr": lr}, every=10)
+
+
+def _warming() -> Run:
+    return _run(1e-4 * np.arange(1, 12) / 11, 141)
+
+
+def _early() -> Run:
+    return _run(1e-3 * np.exp(-0.105 * np.arange(200.0)), 142)
+
+
+def _jump() -> Run:
+    lr = np.full(200, 1e-3)
+    lr[120:] = 2e-2
+    loss = _synth.decay(200, 2.3, 0.3)
+    loss[120:] = 3.0
+    return _run(lr, 143, loss)
+
+
+def _cosine() -> Run:
+    x = np.linspace(0, 1, 200)
+    return _run(1e-3 * np.minimum(x / 0.05, 0.5 * (1 + np.cos(np.pi * x))) + 1e-7, 144)
+
+
+def _restarts() -> Run:
+    x = np.arange(240)
+    return _run(1e-3 * 0.5 * (1.02 + np.cos(np.pi * (x % 60) / 60)), 145)
+
+
+EXAMPLES = (
+    Example("warm-up to the end", _warming, fires=True),
+    Example("decays per step", _early, fires=True, onset=(600, 700)),
+    Example("jumps twentyfold", _jump, fires=True, onset=(1190, 1200)),
+    Example("warm-up and cosine", _cosine, fires=False),
+    Example("warm restarts", _restarts, fires=False),
+)
+
+DETECTOR = Detector(
+    id="lr-schedule",
+    title="Learning-rate schedule",
+    summary="The schedule of the learning rate does not fit the run.",
+    severity=Severity.WARNING,
+    phase=HYPERPARAMETERS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("lr",),
+    wants=("train_loss",),
+    domains=DIRECTED,
+    thresholds={
+        "warm_share": Threshold(0.95, "highest at the end of the run"),
+        "collapse": Threshold(0.001, "a thousandth of the peak moves nothing any more"),
+        "collapse_share": Threshold(0.6, "cosine and linear schedules get there in the last tenth"),
+        "jump": Threshold(3.0, "threefold"),
+    },
+    examples=EXAMPLES,
+    explains=("divergence", "instability", "plateau"),
+)

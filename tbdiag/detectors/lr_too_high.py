@@ -1,0 +1,250 @@
+"""The learning rate is so high that the model is thrown about instead of learning.
+
+What it means
+    Updates overshoot: the loss was thrown far up at the start, or stands and jumps at a level that it reached at once, with a rate that few
+    optimisers bear.
+
+Why it matters
+    A lower rate usually learns at once; everything else that is wrong may be a consequence.
+
+How it is told
+    The logged or configured rate is at least 0.05 (one, for an optimiser known to be SGD; a hundredth of that for fine-tuning is
+    not judged) and is never lowered, and one of these shows: nothing is gained after the first tenth of the run although more than 60 % of the starting loss
+    is left (or 80 % of the loss of guessing); or the loss began more than twice as high as guessing allows or as it ended and
+    validation jumps by more than 3 % of its level from one evaluation to the next. Or, at any rate: the logged median ratio of updates to weights is above 0.1.
+
+First check
+    Is the rate the one that was meant; does a run with a tenth of it learn?
+
+First action
+    Lower the learning rate to a tenth.
+
+Success rule
+    The next run ends lower than this one by more than 2 noise standard deviations.
+
+Not to be confused with
+    divergence and instability, which show what happens whatever the rate; loss-mismatch.
+
+Limits
+    No limit holds for every optimiser; without a rate in the log only the symptoms are reported.
+
+Sources
+    UMLAUT (Adam above 1e-2), cs231n on update ratios, tuning playbook.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    DIRECTED,
+    HYPERPARAMETERS,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing, metric_level
+from tbdiag.model import Role, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import estimate_noise, median
+from tbdiag.stats.oscillation import detrended
+from tbdiag.stats.trend import find_trend
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """An extreme rate with a symptom, or updates as large as the weights."""
+    train = view.curve("train_loss")
+    if train is None:
+        return NotApplicable("no training loss", ("train_loss",))
+    rate = learning_rate(view)
+    ratios = view.group(Role.UPDATE_RATIO)
+    if rate is None and not ratios:
+        return NotApplicable("no learning rate or update ratio", ("lr",))
+    if train.n < 6:
+        return NotApplicable(f"only {train.n} points")
+    plan = schedule(view)
+    evidence: list[Evidence] = []
+    margins: list[float] = []
+    limit = view["sgd"] if "sgd" in str(view.signals.config.get("optimizer", "")).lower() else view["rate"]
+    kept = plan is None or plan.end > 0.5 * plan.peak
+    if rate is not None and rate >= limit and kept:
+        margins.append(rate / limit)
+        evidence += _symptoms(view, train)
+    supports = len(evidence)
+    if not evidence:
+        evidence, margins = _updates(view, ratios)
+    if not evidence:
+        return None
+    if rate is not None:
+        evidence.insert(0, say("The learning rate is {rate:.3g}" + (" throughout." if kept else " at its peak."), ("lr",), rate=rate))
+    named = f" ({short(rate)})" if rate is not None else ""
+    return Finding(
+        id="lr-too-high",
+        severity=Severity.WARNING,
+        confidence=confidence(*margins, supports=supports - 1),
+        title=f"The learning rate is too high{named}: the {label(train)} is thrown about and does not get below {train.best:.4g}",
+        onset=Interval(int(train.step[0]), int(train.trace.last_step[min(2, train.trace.n - 1)])),
+        extent=Interval(int(train.step[0]), int(train.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("The learning rate is one or more orders of magnitude too high for this optimiser"),
+            Cause("No warm-up where the architecture needs one"),
+            Cause("Inputs are not normalised, so that gradients are large"),
+        ),
+        first_check="Is the rate the one that was meant; does a run with a tenth of it learn?",
+        first_action=f"{scale_lr(view, 0.1)} and rerun otherwise unchanged.",
+        fixes=("Run a learning-rate range test", "Add a warm-up of 1 to 5 % of the steps", "Clip gradients at 1.0", "Normalise the inputs"),
+        success_rule=SuccessRule(
+            all=(predicate("train_loss", "end", "<", train.end, sd_times=-2.0, source="end(train_loss) of this run"),),
+            sentence=f"The {label(train)} ends below {train.end:.4g} by more than 2 sd of its noise.",
+        ),
+        phase=HYPERPARAMETERS,
+        roles=("lr", "train_loss"),
+    )
+
+
+def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
+    """What an excessive rate does to the curves."""
+    out: list[Evidence] = []
+    metric = view.curve("val_metric")
+    level = metric_level(metric, view.features) if metric is not None else None
+    if level is not None and metric is not None and level.quality(metric.end) > 0.8:
+        return out
+    val = view.curve("val_loss")
+    chance = guessing(view.features).chance
+    trace = train.trace
+    early = median(trace.cost[trace.within(0.05, 0.2)]) if trace.n >= 12 else float(trace.cost[1])
+    end, start = train.end_cost, float(train.cost[0])
+    usual = chance if chance is not None else max(min(start, train.start_cost), 1e-12)
+    # A slow, steady descent is the opposite: too little moves.
+    stands = early - end < view["gain"] * abs(early) and not any(_descends(c) for c in (train, val) if c is not None)
+    high = end > 0.8 * chance if chance is not None else end > 0.6 * float(np.median(train.cost[: max(1, train.n // 20)]))
+    if stands and high and end > 0:
+        out.append(
+            say(
+                f"After the first tenth of the run the {label(train)} hardly moved: {{early:.4g}} then, {{end:.4g}} at the end.",
+                (train,),
+                early=early,
+                end=end,
+            )
+        )
+    thrown = start > 2 * max(usual, end) if chance is not None else start > 2 * end
+    if val is not None and val.n >= 6 and end > 0 and (thrown or stands):
+        late = val.trace.cost[val.trace.n // 3 :]
+        # The mean of the absolute scatter: half a dozen evaluations are too few for its median.
+        jump = 1.2533 * float(np.mean(np.abs(detrended(late)))) / 1.2247 / max(abs(median(late)), 1e-12)
+        if jump > view["jumps"]:
+            out.append(
+                say(f"From one evaluation to the next the {label(val)} jumps by {{jump:.1%}} of its level.", (val,), jump=jump),
+            )
+            if thrown:
+                out.append(
+                    say(
+                        f"The {label(train)} began at {{start:.4g}}, far above where it ended, {{end:.4g}}.", (train,), start=start, end=end
+                    )
+                )
+    return out
+
+
+def _descends(curve: CurveFacts) -> bool:
+    """Whether a curve falls throughout, after its first tenth."""
+    tail = curve.trace.cost[curve.trace.within(0.1, 1.0)]
+    trend = find_trend(tail)
+    return trend.falling and -trend.change > 2 * estimate_noise(tail).sigma
+
+
+def _updates(view: View, ratios: tuple[CurveFacts, ...]) -> tuple[list[Evidence], list[float]]:
+    """Update-to-weight ratios; some log them in powers of ten."""
+    for curve in ratios:
+        middle = median(curve.value)
+        value = 10.0**middle if middle < 0 else middle
+        if curve.n >= 5 and value > view["update"]:
+            return [say("The median update is {ratio:.2g} of the weights.", (curve,), ratio=value)], [value / view["update"]]
+    return [], []
+
+
+def _stands() -> Run:
+    rng = np.random.default_rng(131)
+    loss = np.concatenate([[5.8, 4.7], np.full(80, 4.5)]) + rng.normal(0, 0.05, 82)
+    val = 4.52 + rng.normal(0, 0.02, 11)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.make_series("train/loss", loss, every=4),
+            "val/loss": _synth.make_series("val/loss", val, every=30),
+            "lr": _synth.make_series("lr", np.full(82, 0.06), every=4),
+        }
+    )
+
+
+def _thrown() -> Run:
+    rng = np.random.default_rng(132)
+    loss = 5.2 + _synth.decay(80, 9.0, 0.0, 12.0) + rng.normal(0, 0.5, 80)
+    val = 5.4 + _synth.decay(20, 4.0, 0.0, 12.0) + rng.normal(0, 0.4, 20)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.make_series("train/loss", loss),
+            "val/loss": _synth.make_series("val/loss", val, every=4),
+            "lr": _synth.make_series("lr", np.full(80, 0.5)),
+        }
+    )
+
+
+def _sgd() -> Run:
+    rng = np.random.default_rng(133)
+    n = 100
+    lr = np.full(n, 0.1)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.3, 0.05, 6.0) + rng.normal(0, 0.02, n),
+            "val/loss": _synth.decay(n, 2.3, 0.1, 6.0) + rng.normal(0, 0.01, n),
+            "lr": lr,
+        }
+    )
+
+
+def _adam() -> Run:
+    rng = np.random.default_rng(134)
+    return _synth.make_run({"train/loss": 0.6 + rng.normal(0, 0.02, 100), "lr": np.full(100, 1e-3)})
+
+
+EXAMPLES = (
+    Example("stands at once at a high level", _stands, fires=True),
+    Example("thrown up at the start, then jumps about", _thrown, fires=True),
+    Example("SGD at 0.1 that learns", _sgd, fires=False),
+    Example("Adam at 1e-3", _adam, fires=False),
+)
+
+DETECTOR = Detector(
+    id="lr-too-high",
+    title="Learning rate too high",
+    summary="The learning rate is so high that the model is thrown about instead of learning.",
+    severity=Severity.WARNING,
+    phase=HYPERPARAMETERS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("train_loss",),
+    wants=("lr", "update_ratio", "val_loss", "val_metric", "train_metric"),
+    domains=DIRECTED,
+    thresholds={
+        "rate": Threshold(0.05, "Adam above 0.01 and most other optimisers above 0.05 do not train"),
+        "sgd": Threshold(1.0, "SGD with normalisation trains at 0.1 and more"),
+        "gain": Threshold(0.05, "less than 5 % gained after the first tenth"),
+        "jumps": Threshold(0.03, "evaluations on a fixed set normally scatter by 1 to 3 %"),
+        "update": Threshold(0.1, "cs231n: about 1e-3 is healthy; a tenth of the weights per step is not"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("divergence", "instability", "no-learning"),
+)

@@ -1,0 +1,193 @@
+"""The learning rate is so low that nothing moves, or everything crawls.
+
+What it means
+    Updates are too small for the budget: the loss stays where it was, or falls slowly along a nearly straight line.
+
+Why it matters
+    A run with five times the rate would reach the same loss in a fifth of the steps.
+
+How it is told
+    The logged or configured learning rate is below 2e-6, never larger, and the loss (or the return) does not move: less than 3 % of its start, no
+    trend. Or the rate is below 1e-4, constant, and the loss falls smoothly (noise below 3 % of its level) and steadily (the last third is at least
+    half as steep as the first) by less than a fifth of its start: a note beside unconverged.
+
+First check
+    Is the rate the one that was meant, in every parameter group, and are weights changing at all?
+
+First action
+    Raise the learning rate five times (a hundred times or more where it is below 1e-6).
+
+Success rule
+    The next run reaches this run's final loss in half the steps.
+
+Not to be confused with
+    lr-zero, no-learning (other causes of a flat loss), unconverged (a good rate, too few steps), fine-tuning that starts good.
+
+Limits
+    Needs a learning rate in the log. Optimisers that adapt the rate (Prodigy, D-Adaptation) log something else.
+
+Sources
+    UMLAUT's lower limit of 1e-7; seed texts: raise the rate 2 to 5 times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    DIRECTED,
+    HYPERPARAMETERS,
+    Cause,
+    Detector,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short
+from tbdiag.features import CurveFacts
+from tbdiag.model import Domain, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """A tiny rate and a curve that does not move, or a slow straight descent."""
+    rate = learning_rate(view)
+    if rate is None:
+        return NotApplicable("no learning rate above zero", ("lr",))
+    keys = ("reward", "train_reward", "val_reward") if view.signals.domain is Domain.REINFORCEMENT else ("train_loss", "val_loss")
+    curve = next((c for c in map(view.curve, keys) if c is not None), None)
+    if curve is None:
+        return NotApplicable("no loss or reward", (keys[0],))
+    if curve.n < 4 or rate >= view["slow"]:
+        return None
+    flat = _flat(curve)
+    tiny = rate < view["tiny"]
+    if tiny and flat:
+        return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
+    plan = schedule(view)
+    if not flat and _crawls(curve) and (plan is None or plan.constant):
+        return _finding(view, curve, rate, severity=Severity.NOTE, margin=1.0)
+    return None
+
+
+def _flat(curve: CurveFacts) -> bool:
+    trace = curve.trace
+    trend = find_trend(trace.cost)
+    start = abs(curve.first_cost)
+    k = max(1, trace.n // 10)
+    moved = median(trace.cost[:k]) - median(trace.cost[-k:])
+    return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * trace.noise.sigma)
+
+
+def _crawls(curve: CurveFacts) -> bool:
+    """A smooth, nearly straight, slow descent."""
+    trace = curve.trace
+    if trace.n < 8 or curve.start_cost <= 0:
+        return False
+    third = trace.n // 3
+    k = max(1, trace.n // 12)
+    a, b, c, d = (median(trace.cost[max(i - k, 0) : i + k + 1]) for i in (0, third, 2 * third, trace.n - 1))
+    smooth = trace.noise.sigma < 0.03 * abs(d)
+    return smooth and a > b > c > d and (c - d) > 0.5 * (a - b) and (a - d) < 0.2 * a
+
+
+def _finding(view: View, curve: CurveFacts, rate: float, *, severity: Severity, margin: float) -> Finding:
+    tiny = severity is Severity.ERROR
+    factor = 5.0 if not tiny else max(100.0, 10.0 ** np.ceil(np.log10(1e-4 / rate)))
+    return Finding(
+        id="lr-too-low",
+        severity=severity,
+        confidence=confidence(margin, supports=int(rate < 1e-7), doubts=int(not tiny)),
+        title=f"The learning rate is too low ({short(rate)}): the {label(curve)} " + ("does not move" if tiny else "crawls"),
+        onset=Interval(int(curve.step[0]), int(curve.trace.last_step[min(1, curve.trace.n - 1)])),
+        extent=Interval(int(curve.step[0]), int(curve.step[-1])),
+        evidence=(
+            say(
+                f"With a learning rate of {{rate:.3g}} the {label(curve)} went from {{first:.4g}} to {{end:.4g}}.",
+                (curve,),
+                rate=rate,
+                first=curve.first,
+                end=curve.end,
+            ),
+        ),
+        causes=(
+            Cause("The learning rate was set too low, or divided by a scheduler"),
+            Cause("The rate is in other units: per sample, or already divided by accumulation"),
+            Cause("Weights in low precision swallow small updates"),
+        ),
+        first_check="Is the rate the one that was meant, in every parameter group, and are weights changing at all?",
+        first_action=f"{scale_lr(view, float(factor))} and rerun otherwise unchanged.",
+        fixes=("Run a learning-rate range test", "Check warm-up and decay", "Keep master weights in float32"),
+        success_rule=SuccessRule(
+            all=(
+                predicate(
+                    curve.signal.key,
+                    "reach_step",
+                    "<=",
+                    float(curve.step[0] + 0.5 * (curve.step[-1] - curve.step[0])),
+                    argument=curve.best,
+                    source="half of this run's steps",
+                ),
+            ),
+            sentence=f"The {label(curve)} reaches {curve.best:.4g} in half of this run's steps.",
+        ),
+        phase=HYPERPARAMETERS,
+        roles=("lr", curve.signal.key),
+    )
+
+
+def _stuck() -> Run:
+    rng = np.random.default_rng(121)
+    return _synth.make_run({"train/loss": 2.31 + rng.normal(0, 0.005, 30), "val/loss": np.full(30, 2.312), "lr": np.full(30, 1e-8)})
+
+
+def _stuck_long() -> Run:
+    rng = np.random.default_rng(122)
+    return _synth.make_run({"train/loss": 0.69 + rng.normal(0, 0.02, 2000), "lr": np.full(2000, 5e-8)})
+
+
+def _fine_tuning() -> Run:
+    rng = np.random.default_rng(123)
+    return _synth.make_run({"train/loss": _synth.decay(100, 1.4, 0.3) + rng.normal(0, 0.03, 100), "lr": np.full(100, 1e-6)})
+
+
+def _usual() -> Run:
+    rng = np.random.default_rng(124)
+    return _synth.make_run({"train/loss": 0.05 + rng.normal(0, 0.002, 100), "lr": np.full(100, 3e-4)})
+
+
+EXAMPLES = (
+    Example("1e-8, nothing moves", _stuck, fires=True),
+    Example("5e-8 over 2,000 steps", _stuck_long, fires=True),
+    Example("1e-6, but it learns", _fine_tuning, fires=False),
+    Example("usual rate, converged", _usual, fires=False),
+)
+
+DETECTOR = Detector(
+    id="lr-too-low",
+    title="Learning rate too low",
+    summary="The learning rate is so low that nothing moves, or everything crawls.",
+    severity=Severity.ERROR,
+    phase=HYPERPARAMETERS,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
+    wants=("lr",),
+    domains=DIRECTED | {Domain.REINFORCEMENT},
+    thresholds={
+        "tiny": Threshold(2e-6, "below any rate that trains from scratch; fine-tuning at 1e-6 moves its loss"),
+        "slow": Threshold(1e-4, "above, a crawl has other causes"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("no-learning", "underfitting", "plateau"),
+)

@@ -1,0 +1,258 @@
+"""The clock went on while the run stood still, or became many times slower.
+
+What it means
+    There is a gap of wall time in the log, or every step takes several times as long as in the beginning.
+
+Why it matters
+    Machines are paid for nothing, and a deadline is missed for a reason that is not the model.
+
+How it is told
+    From the wall times of the training series: a gap of more than half an hour and more than 20 times the usual interval, that is not
+    one of several equal ones (evaluations, checkpoints) and not a restart; or the time per step over the last fifth is more than three times
+    that of the first half, with every later quarter slower; or the logged throughput has halved twice, or the step time has grown threefold.
+
+First check
+    What did the machine do at that time: loader, storage, preemption, other jobs, memory?
+
+First action
+    Log loader time and step time separately for 200 steps.
+
+Success rule
+    No gap is longer than 20 usual intervals, and the last steps take at most half again as long as the first.
+
+Not to be confused with
+    restart-overlap (the run was stopped and resumed), a run that is still being written.
+
+Limits
+    Wall times of copied or converted logs may mean nothing; clocks that jump backwards are ignored.
+
+Sources
+    SageMaker's StalledTrainingRule (30 minutes); simulation of jittering step times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    EVERY,
+    LOG,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import say, unit
+from tbdiag.features import CurveFacts
+from tbdiag.model import Mark, Role, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import Float64, median
+
+Found = tuple[Evidence, Interval, float, str]
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Gaps and slow-downs of the main training series, then logged throughput and step time."""
+    keys = ("train_loss", "reward", "train_reward", "val_loss", "train_metric", "lr")
+    curve = next((c for c in map(view.curve, keys) if c is not None and c.n >= 8), None)
+    found: Found | None = None
+    if curve is not None and np.all(np.isfinite(curve.wall_time)) and curve.wall_time[-1] > curve.wall_time[0]:
+        found = _gap(view, curve) or _slower(view, curve)
+    found = found or _logged(view)
+    if found is None:
+        return NotApplicable("no series with eight wall times") if curve is None else None
+    evidence, onset, margin, what = found
+    gap = what == "gap"
+    return Finding(
+        id="stalled",
+        severity=Severity.WARNING,
+        confidence=confidence(margin, supports=1),
+        title=(
+            f"Stalled: {evidence.numbers['seconds'] / 3600:.1f} hours without a step after step {onset.first_step:,}"
+            if gap
+            else f"Slower: steps take {evidence.numbers['times']:.1f} times as long from step {onset.last_step:,} on"
+        ),
+        onset=onset,
+        extent=Interval(onset.first_step, onset.last_step if gap or curve is None else int(curve.step[-1])),
+        evidence=(evidence,),
+        causes=(
+            Cause("Data loader or storage", "loader time grows too" if _loader_grows(view) else ""),
+            Cause("Preemption, suspension or a deadlock", "one gap, then the old pace" if gap else ""),
+            Cause("Another job on the machine, or thermal throttling", "" if gap else "the new pace lasts"),
+            Cause("A memory leak that ends in swapping"),
+        ),
+        first_check=f"What did the machine do around step {onset.last_step:,}: loader, storage, preemption, other jobs, memory?",
+        first_action="Log loader time and step time separately for 200 steps.",
+        fixes=(
+            "Raise the number of loader workers, cache or move the data",
+            "Watch memory and temperature",
+            "Add a watchdog that ends stalled runs",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate("log", "gap_ratio", "<=", 20.0, source="20 usual intervals"),),
+            sentence="No gap of wall time is longer than 20 usual intervals.",
+            guards=(),
+        ),
+        phase=LOG,
+        roles=("log",),
+    )
+
+
+def _gap(view: View, curve: CurveFacts) -> Found | None:
+    wait = np.diff(curve.wall_time)
+    longest = int(np.argmax(wait))
+    usual = median(wait[wait > 0]) if (wait > 0).any() else 0.0
+    gap = float(wait[longest])
+    if gap < max(view["gap_seconds"], view["gap_times"] * usual):
+        return None
+    # Several equal waits are evaluations or checkpoints.
+    if int(np.sum(wait > 0.5 * gap)) > 3:
+        return None
+    when = curve.wall_time[longest]
+    restarts = view.features.run.restarts
+    if any(abs(r.wall_time - (when + gap)) < 0.1 * gap for r in restarts if np.isfinite(r.wall_time)):
+        return None
+    first, last = int(curve.step[longest]), int(curve.step[longest + 1])
+    evidence = say(
+        f"Between {unit(curve)} {{first:,}} and {{last:,}} {{seconds:,.0f}} seconds passed; usually it is {{usual:.3g}}.",
+        (curve,),
+        (Mark("event", "gap", last),),
+        first=first,
+        last=last,
+        seconds=round(gap),
+        usual=usual,
+    )
+    return evidence, Interval(first, last), gap / max(view["gap_seconds"], view["gap_times"] * usual), "gap"
+
+
+def _slower(view: View, curve: CurveFacts) -> Found | None:
+    wait, apart = np.diff(curve.wall_time), np.diff(curve.step).astype(np.float64)
+    good = (wait > 0) & (apart > 0)
+    if int(good.sum()) < 10:
+        return None
+    pace, at = (wait / np.maximum(apart, 1))[good], np.flatnonzero(good)
+    n = pace.size
+    before, after = median(pace[: n // 2]), median(pace[-max(3, n // 5) :])
+    # Bursts of a few points share one clock tick; a pace is only known where waits are not that.
+    if before <= 0 or after < view["slower"] * before or float(np.median(wait[good][-max(3, n // 5) :])) < view["slow_seconds"]:
+        return None
+    high = pace > np.sqrt(before * after)
+    lasting = np.flatnonzero(~high)
+    begin = int(lasting[-1]) + 1 if lasting.size else 0
+    # The new pace must hold: a fifth of the points at least, all but a tenth of those behind the change.
+    for i in range(n // 4, n - max(3, n // 10)):
+        if high[i] and float(np.mean(high[i:])) > 0.9:
+            begin = i
+            break
+    if n - begin < max(3, n // 10):
+        return None
+    i = int(at[begin])
+    evidence = say(
+        f"Each {unit(curve)} took {{before:.3g}} seconds in the first half and {{after:.3g}} over the last fifth, {{times:.1f}} times as long.",
+        (curve,),
+        (Mark("event", "slower from here", int(curve.step[i])),),
+        before=before,
+        after=after,
+        times=after / before,
+    )
+    return evidence, Interval(int(curve.step[max(i - 1, 0)]), int(curve.step[i + 1])), after / before / view["slower"], "slower"
+
+
+def _logged(view: View) -> Found | None:
+    """Step time grown threefold, or throughput fallen to a quarter, in blocks that last."""
+    for role, better in ((Role.STEP_TIME, -1), (Role.THROUGHPUT, 1)):
+        for curve in view.group(role):
+            if curve.n < 20 or float(curve.value.min()) <= 0:
+                continue
+            n = curve.trace.n
+            value = np.abs(curve.trace.cost)
+            before, after = median(value[: n // 2]), median(value[-max(4, n // 5) :])
+            times = before / after if better > 0 else after / before
+            limit = view["slower"] if better < 0 else 4.0
+            tail = value[-max(4, n // 5) :]
+            lasting = float(np.mean(tail < np.sqrt(before * after) if better > 0 else tail > np.sqrt(before * after)))
+            if times < limit or lasting < 0.9:
+                continue
+            high = value < np.sqrt(before * after) if better > 0 else value > np.sqrt(before * after)
+            calm = np.flatnonzero(~high)
+            begin = min(int(calm[-1]) + 1, n - 1) if calm.size else 0
+            step = curve.trace.last_step
+            evidence = say(
+                "The logged value went from {before:.3g} in the first half to {after:.3g} over the last fifth, {times:.1f} times slower.",
+                (curve,),
+                before=before,
+                after=after,
+                times=times,
+            )
+            return evidence, Interval(int(step[max(begin - 1, 0)]), int(step[begin])), times / limit, "slower"
+    return None
+
+
+def _loader_grows(view: View) -> bool:
+    return any(c.n >= 10 and median(c.value[-c.n // 5 :]) > 2 * median(c.value[: c.n // 2]) for c in view.group(Role.LOADER_TIME))
+
+
+def _timed(waits: Float64) -> Run:
+    n = waits.size + 1
+    series = _synth.make_series("train/loss", _synth.decay(n, 2.0, 0.3), every=10)
+    clock = 1.7e9 + np.concatenate([[0.0], np.cumsum(waits)])
+    return _synth.make_run({"train/loss": type(series)(series.tag, "", series.step, clock, series.value)})
+
+
+def _four_hours() -> Run:
+    waits = np.random.default_rng(151).uniform(0.9, 1.1, 150)
+    waits[80] = 14_400
+    return _timed(waits)
+
+
+def _slow() -> Run:
+    waits = np.random.default_rng(152).uniform(17, 19, 30)
+    waits[20:] *= 25
+    return _timed(waits)
+
+
+def _pauses() -> Run:
+    waits = np.random.default_rng(153).uniform(9, 11, 200)
+    waits[19::20] = 2400
+    return _timed(waits)
+
+
+def _jitter() -> Run:
+    return _timed(np.exp(np.random.default_rng(154).normal(0, 0.7, 300)))
+
+
+EXAMPLES = (
+    Example("four hours of nothing", _four_hours, fires=True, onset=(795, 815)),
+    Example("25 times slower", _slow, fires=True, onset=(185, 215)),
+    Example("regular pauses for evaluation", _pauses, fires=False),
+    Example("jitter", _jitter, fires=False),
+)
+
+DETECTOR = Detector(
+    id="stalled",
+    title="Stalled",
+    summary="The clock went on while the run stood still, or became many times slower.",
+    severity=Severity.WARNING,
+    phase=LOG,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=("log",),
+    wants=("train_loss", "reward", "train_reward", "val_loss", "train_metric", "lr", "step_time", "throughput", "loader_time"),
+    domains=EVERY,
+    thresholds={
+        "gap_seconds": Threshold(1800.0, "SageMaker's limit of half an hour"),
+        "gap_times": Threshold(20.0, "evaluations and checkpoints take a few intervals"),
+        "slower": Threshold(3.0, "jitter and growing sequences stay below a factor of two"),
+        "slow_seconds": Threshold(1.0, "intervals below a second are buffering"),
+    },
+    examples=EXAMPLES,
+)
