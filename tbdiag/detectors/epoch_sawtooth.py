@@ -9,8 +9,8 @@ Why it matters
 
 How it is told
     The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four epochs. Order: the
-    phase within the epoch explains more than a fifth of the variance left after trend, with eight points an epoch or more, and the drop
-    at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries. Memorisation: the loss drops by more than 4 standard errors at 80 %
+    phase within the epoch explains more than two fifths of the variance left after trend, with eight points an epoch or more; or more than a
+    fifth, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries. Memorisation: the loss drops by more than 4 standard errors at 80 %
     of the boundaries, these drops make up more than 60 % of what was gained, and within epochs the loss does not fall.
 
 First check
@@ -56,7 +56,7 @@ from tbdiag.detectors._words import label, say
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, running_median
-from tbdiag.stats.periodicity import fold_at
+from tbdiag.stats.periodicity import Fold, fold_at
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -73,10 +73,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
     fold = fold_at(train.step[pick], train.cost[pick], ends + 1)
     if fold is None or fold.jumps.size < 3:
         return None
-    error = max(fold.error, 1e-12)
     points = train.n / (ends.size + 1)
+    # Jumps that shrink as learning goes on vary by themselves; what they vary by chance is the noise of the means on either side.
+    chance = 1.5 * train.sigma * float(np.sqrt(2 / max(0.2 * points, 1.0)))
+    error = max(min(fold.error, chance), 1e-12)
     gain = max(train.start_cost - train.end_cost, 1e-12)
-    order = fold.explained > view["explained"] and points >= 8 and fold.share >= view["share"] and abs(fold.jump) > 3 * error
+    abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error
+    order = (
+        points >= 8
+        and (fold.explained > 2 * view["explained"] or (fold.explained > view["explained"] and abrupt))
+        and not _slow(fold, gain)
+    )
     memory = (
         fold.jump < -4 * error
         and fold.share >= view["share"]
@@ -93,7 +100,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         "{count} boundaries; within epochs by {inner:.3g}. The place in the epoch explains {explained:.0%} of the variance.",
         (train,),
         jump=fold.jump,
-        error=fold.error,
+        error=error,
         share=fold.share,
         count=fold.jumps.size,
         inner=fold.inner,
@@ -125,6 +132,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=("train_loss",),
     )
+
+
+def _slow(fold: Fold, gain: float) -> bool:
+    """Whether the pattern is only the descent itself, which is steeper at the beginning of the run."""
+    return -fold.inner * (fold.jumps.size + 1) > 0.5 * gain and fold.jump <= 0 and fold.explained < 0.5
 
 
 def _run(pattern: Float64, epochs: int, seed: int, fall: float = 0.4) -> Run:

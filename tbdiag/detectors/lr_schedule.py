@@ -197,7 +197,7 @@ def _warming() -> Run:
 
 
 def _early() -> Run:
-    return _run(1e-3 * np.exp(-0.105 * np.arange(200.0)), 142)
+    return _run(1e-3 * np.exp(-0.065 * np.arange(200.0)), 142)
 
 
 def _jump() -> Run:
@@ -220,7 +220,7 @@ def _restarts() -> Run:
 
 EXAMPLES = (
     Example("warm-up to the end", _warming, fires=True),
-    Example("decays per step", _early, fires=True, onset=(600, 700)),
+    Example("decays per step", _early, fires=True, onset=(1000, 1100)),
     Example("jumps twentyfold", _jump, fires=True, onset=(1190, 1200)),
     Example("warm-up and cosine", _cosine, fires=False),
     Example("warm restarts", _restarts, fires=False),
@@ -241,7 +241,7 @@ DETECTOR = Detector(
         "warm_share": Threshold(0.95, "highest at the end of the run"),
         "collapse": Threshold(0.001, "a thousandth of the peak moves nothing any more"),
         "collapse_share": Threshold(0.6, "cosine and linear schedules get there in the last tenth"),
-        "jump": Threshold(3.0, "threefold"),
+        "jump": Threshold(3.0, "threefold: no usual decay or cycle rises so in one step"),
     },
     examples=EXAMPLES,
     explains=("divergence", "instability", "plateau"),

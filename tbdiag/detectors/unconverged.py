@@ -71,6 +71,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     plan = schedule(view)
     if plan is not None and plan.annealed and not reinforcement:
         return None
+    if not reinforcement and float(curve.value.min()) > 0 and curve.start_cost - curve.end_cost < 0.05 * curve.start_cost:
+        return None  # it has not begun to learn
     share, sure = _late_share(curve)
     limit = view["share"] if curve.n >= 10 else view["few_points_share"]
     if reinforcement:

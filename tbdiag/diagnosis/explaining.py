@@ -42,7 +42,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse"),
     "class-imbalance": ("prediction-collapse", "plateau", "no-learning", "underfitting"),
     "prediction-collapse": ("class-imbalance", "low-confidence", "generalization-gap", *STALLED_LEARNING),
-    "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse"),
+    "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse", "unconverged", "underfitting"),
     "clipping-saturated": ("exploding-gradients", *STALLED_LEARNING),
     "leakage": ("val-better",),
     "label-noise": ("overfitting", "generalization-gap", "over-confidence", "low-confidence", "plateau", "underfitting"),

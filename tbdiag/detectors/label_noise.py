@@ -1,0 +1,232 @@
+"""Some labels seem to be wrong: a part of the samples is never learned, or only by heart.
+
+What it means
+    The model agrees with most labels quickly and keeps disagreeing with a fixed part of them; that part is mislabelled, ambiguous, or
+    labelled by another rule.
+
+Why it matters
+    Wrong labels set a floor that no model gets below, and memorising them spoils validation.
+
+How it is told
+    From quantiles of the per-sample loss: the median falls to less than 60 % of where it began while the 95 % quantile ends above where it began
+    by a tenth or more, and does not fall over the last half. From curves alone only a suspicion (a note): validation accuracy stays within 2 % at a
+    level between chance and 0.9 for half the run, training passes it by more than a tenth much later, and the best validation loss is
+    within 15 % of the entropy that such a share of wrong labels leaves.
+
+First check
+    Look at 100 training samples with the highest loss at the best checkpoint: are their labels right?
+
+First action
+    Relabel or drop the 100 training samples with the highest loss and rerun.
+
+Success rule
+    The upper quantile of the per-sample loss ends below this run's by a tenth, and the best validation loss is no worse.
+
+Not to be confused with
+    overfitting of a hard task, underfitting, class-imbalance (the hard samples belong to one class).
+
+Limits
+    Any hard task has a ceiling; without per-sample losses this stays a suspicion.
+
+Sources
+    Two-phase learning (clean labels first, then memorisation; arXiv 2007.00151); entropy of symmetric label noise.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    DATA,
+    SUPERVISED,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing, metric_level
+from tbdiag.model import Role, Run
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Per-sample losses first, then the ceiling of validation accuracy."""
+    samples = view.group(Role.SAMPLE_LOSS)
+    by_kind = {c.signal.sub_kind: c for c in samples}
+    middle, upper = by_kind.get("p50"), by_kind.get("p95") or by_kind.get("p90") or by_kind.get("p99")
+    if middle is not None and upper is not None and min(middle.n, upper.n) >= 6:
+        return _from_samples(view, middle, upper)
+    return _from_ceiling(view)
+
+
+def _from_samples(view: View, middle: CurveFacts, upper: CurveFacts) -> Finding | None:
+    begin, end = middle.first, middle.end
+    high_begin, high_end = upper.first, upper.end
+    if begin <= 0 or high_begin <= 0:
+        return None
+    late = upper.trace.cost[upper.trace.n // 2 :]
+    falling = find_trend(late).falling and float(late[0] - late[-1]) > 0.15 * high_end
+    if end > view["median"] * begin or high_end < view["upper"] * high_begin or falling:
+        return None
+    evidence = say(
+        "The median loss of training samples fell from {begin:.4g} to {end:.4g} while the upper quantile went from {high_begin:.4g} to {high_end:.4g}: "
+        "a part of the samples is never learned.",
+        (middle, upper),
+        begin=begin,
+        end=end,
+        high_begin=high_begin,
+        high_end=high_end,
+    )
+    onset = int(np.argmax(upper.trace.cost > high_begin * 1.05))
+    step = upper.trace.last_step
+    return _finding(
+        [evidence],
+        upper,
+        severity=Severity.WARNING,
+        sure=confidence(high_end / high_begin / view["upper"], view["median"] * begin / max(end, 1e-12), supports=1),
+        onset=Interval(int(step[max(onset - 1, 0)]), int(step[onset])),
+        extent=Interval(int(step[0]), int(step[-1])),
+    )
+
+
+def _from_ceiling(view: View) -> Finding | NotApplicable | None:
+    val, train, loss = view.curve("val_metric"), view.curve("train_metric"), view.curve("val_loss")
+    if val is None or train is None or loss is None:
+        return NotApplicable("no per-sample losses, nor accuracies of both splits", ("sample_loss",))
+    guess = guessing(view.features)
+    level = metric_level(val, view.features)
+    if level is None or guess.classes is None or "acc" not in val.signal.stem.lower() or min(val.n, train.n, loss.n) < 12:
+        return None
+    unit = level.best
+    ceiling = val.best / unit
+    share = 1 - ceiling
+    if not 0.05 < share < 0.6 or val.end / unit < ceiling - 0.25:
+        return None
+    k = guess.classes
+    entropy = -(ceiling * log(ceiling) + share * log(share / max(k - 1, 1)))
+    fits = abs(loss.best - entropy) < 0.15 * entropy
+    half = val.trace.cost[val.trace.within(0.25, 1.0)]
+    flat = float(np.quantile(half, 0.9) - np.quantile(half, 0.1)) < 0.03 * unit
+    passes = train.end / unit > ceiling + 0.1 and median(train.value[: max(3, train.n // 4)]) / unit < ceiling
+    if not (fits and flat and passes):
+        return None
+    evidence = say(
+        f"The {label(val)} stays at {{ceiling:.3g}} while training passes it and reaches {{train:.3g}}; the best validation loss {{best:.4g}} is close "
+        "to {entropy:.4g}, the entropy that such a share of wrong labels leaves.",
+        (val, train, loss),
+        ceiling=ceiling,
+        train=train.end / unit,
+        best=loss.best,
+        entropy=entropy,
+    )
+    whole = Interval(int(val.step[0]), int(val.step[-1]))
+    return _finding([evidence], loss, severity=Severity.NOTE, sure=0.6, onset=whole, extent=whole)
+
+
+def _finding(evidence: list[Evidence], curve: CurveFacts, *, severity: Severity, sure: float, onset: Interval, extent: Interval) -> Finding:
+    key = curve.signal.key
+    return Finding(
+        id="label-noise",
+        severity=severity,
+        confidence=sure,
+        title="Label noise: a part of the training samples is never learned"
+        if severity is Severity.WARNING
+        else "Labels may be wrong: validation has a ceiling",
+        onset=onset,
+        extent=extent,
+        evidence=tuple(evidence),
+        causes=(
+            Cause("Wrong or inconsistent annotations"),
+            Cause("Labels and inputs are misaligned for a part of the data"),
+            Cause("Ambiguous or overlapping classes"),
+        ),
+        first_check="Look at 100 training samples with the highest loss at the best checkpoint: are their labels right?",
+        first_action="Relabel or drop the 100 training samples with the highest loss and rerun.",
+        fixes=(
+            "Measure the confusion per class: noise clusters",
+            "Clean a small high-impact subset first",
+            "Use a robust loss, or label smoothing of 0.1",
+            "Stop early, before the wrong labels are memorised",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(key, "end", "<", 0.9 * curve.end, tag=curve.signal.name if curve.signal.role is Role.SAMPLE_LOSS else None),),
+            sentence=f"{curve.signal.name} ends below {0.9 * curve.end:.4g}.",
+        ),
+        phase=DATA,
+        roles=(key,),
+    )
+
+
+def _noisy(n: int, seed: int) -> Run:
+    rng = np.random.default_rng(seed)
+    x = np.linspace(0, 1, n)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.26, 1.5) + rng.normal(0, 0.02, n),
+            "val/loss": _synth.decay(n, 2.2, 1.7) + rng.normal(0, 0.01, n),
+            "train_sample_loss/p50": _synth.decay(n, 2.16, 0.85) + rng.normal(0, 0.02, n),
+            "train_sample_loss/p95": 2.46 + 1.1 * (1 - np.exp(-8 * x)) + rng.normal(0, 0.05, n),
+        }
+    )
+
+
+def _sixteen() -> Run:
+    return _noisy(16, 181)
+
+
+def _many() -> Run:
+    return _noisy(200, 182)
+
+
+def _clean() -> Run:
+    rng = np.random.default_rng(183)
+    n = 30
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.26, 0.1) + rng.normal(0, 0.01, n),
+            "train_sample_loss/p50": _synth.decay(n, 2.16, 0.02) + rng.normal(0, 0.002, n),
+            "train_sample_loss/p95": _synth.decay(n, 2.5, 0.6) + rng.normal(0, 0.03, n),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("sixteen epochs", _sixteen, fires=True),
+    Example("200 points", _many, fires=True),
+    Example("clean labels", _clean, fires=False),
+)
+
+DETECTOR = Detector(
+    id="label-noise",
+    title="Label noise",
+    summary="Some labels seem to be wrong: a part of the samples is never learned, or only by heart.",
+    severity=Severity.WARNING,
+    phase=DATA,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("sample_loss", "val_metric"),),
+    wants=("train_metric", "val_loss"),
+    domains=SUPERVISED,
+    thresholds={
+        "median": Threshold(0.6, "most samples are learned: their median loss has fallen by two fifths"),
+        "upper": Threshold(1.1, "the worst samples have become worse by a tenth: the model contradicts their labels"),
+    },
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("overfitting", "underfitting"),
+)

@@ -1,0 +1,316 @@
+"""The loss does not fit the output, the labels or the metric.
+
+What it means
+    The loss expects something else than it gets: softmax or sigmoid is applied twice, the labels are encoded differently, or the loss is not
+    connected to what the metric measures.
+
+Why it matters
+    Gradients are squashed, the loss has a floor that no model gets below, and probabilities mean nothing.
+
+How it is told
+    Softmax twice: with K classes the loss can never fall below ln(e + K - 1) - 1, and with accuracy a it ends at ln(e + K - 1) - a; training or
+    validation ends within 4 % of that, with an accuracy of more than one half (and five times chance), while a loss of that size would go with far
+    less. Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between 0.72 and 0.93, above ln 2, where twice
+    squashed outputs begin, and ends between the floor that follows from its beginning and a fifth above it, flat, without getting below 0.5.
+    Metric against loss: the training loss falls by more than half of its range while the metric of the same split moves
+    the wrong way by more than 6 noise standard deviations and a tenth of its scale.
+
+First check
+    What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?
+
+First action
+    Pass raw logits to the loss: remove the softmax or sigmoid in the head (or set from_logits), and check that the first batch's loss is ln K.
+
+Success rule
+    The training loss falls below nine tenths of the floor.
+
+Not to be confused with
+    label smoothing and label noise (floors too, but other ones), underfitting, over-confidence (validation loss against validation metric).
+
+Limits
+    Needs the number of classes, or a first point that shows it. Class weights, focal losses and regularisation terms shift all floors.
+
+Sources
+    Derivation: softmax of a one-hot vector has log-sum-exp ln(e + K - 1). Karpathy's recipe: the first loss must be ln K.
+"""
+
+from __future__ import annotations
+
+from math import e, log
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.detectors._base import (
+    MODEL,
+    SUPERVISED,
+    Cause,
+    Detector,
+    Evidence,
+    Example,
+    Finding,
+    Interval,
+    NotApplicable,
+    Severity,
+    SuccessRule,
+    Threshold,
+    View,
+    predicate,
+)
+from tbdiag.detectors._words import label, say
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing, metric_level
+from tbdiag.model import Direction, Mark, Run, Scale
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
+
+Found = tuple[CurveFacts, float, list[Evidence], float, str]
+"""Loss, floor, evidence, margin, and what is applied twice."""
+
+
+def detect(view: View) -> Finding | NotApplicable | None:
+    """Compare floors, then the directions of loss and metric."""
+    losses = [(s, c) for s in ("train", "val") if (c := view.curve(f"{s}_loss")) is not None and c.n >= 4]
+    if not losses:
+        return NotApplicable("no loss with four points", ("train_loss",))
+    for split, loss in losses:
+        found = _softmax_twice(view, loss, split)
+        if found:
+            return _finding(found)
+    train, val = view.curve("train_loss"), view.curve("val_loss")
+    if train is not None and train.n >= 8:
+        found = _sigmoid_twice(view, train, val)
+        if found:
+            return _finding(found)
+    return _against(view)
+
+
+def _accuracy(view: View, split: str) -> tuple[CurveFacts, float] | None:
+    metric = view.curve(f"{split}_metric")
+    if metric is None or "acc" not in metric.signal.stem.lower() or metric.signal.direction is not Direction.HIGHER:
+        return None
+    return metric, metric.end / (100.0 if metric.signal.scale is Scale.PERCENT or metric.end > 1.5 else 1.0)
+
+
+def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
+    classes = guessing(view.features).classes
+    known = _accuracy(view, split) or _accuracy(view, "val")
+    if known is None or float(loss.value.min()) <= 0:
+        return None
+    metric, accuracy = known
+    # Without a known number of classes the first value, ln K for an untrained model, tells it.
+    counts = [classes] if classes else [k for k in (2, *range(3, 201)) if abs(log(k) - loss.start_cost) < 0.05 * log(k)]
+    for k in counts:
+        if k is None or k < 3 or accuracy < max(0.5, min(5 / k, 0.8)):
+            continue
+        floor = log(e + k - 1) - 1
+        expected = floor + 1 - accuracy
+        off = abs(loss.end - expected) / expected
+        # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
+        usual = (1 - accuracy) * log(k) + 0.35
+        if off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor:
+            evidence = [
+                say(
+                    f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
+                    "{expected:.4g}; the loss can never fall below {floor:.4g}.",
+                    (loss, metric),
+                    (Mark("level", "floor", None, floor),),
+                    end=loss.end,
+                    classes=k,
+                    accuracy=accuracy,
+                    expected=expected,
+                    floor=floor,
+                )
+            ]
+            return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
+    return None
+
+
+def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
+    """Two classes, or independent labels: first point above ln 2, floor set by the share of positives that the first point shows."""
+    guess = guessing(view.features)
+    if guess.classes is not None and guess.classes != 2:
+        return None
+    loss = val if val is not None and val.n >= 8 else train
+    first, end = train.start_cost, loss.end_cost
+    low, high = 0.72, 0.93
+    if not low < first < high or float(train.value.min()) <= 0.3 or loss.sigma > 0.02 * end:
+        return None
+    # Twice squashed and untrained, a positive costs ln(1 + exp(-1/2)), a negative ln(1 + exp(1/2)).
+    positives = (log(1 + np.exp(0.5)) - first) / 0.5
+    floor = 0.6931 - (0.6931 - 0.3133) * float(np.clip(positives, 0.0, 1.0))
+    flat = loss.trace.cost[loss.trace.within(0.6, 1.0)]
+    still = float(flat[0] - flat[-1]) < 0.05 * max(first - end, 1e-12) + 0.01 * end
+    smooth = find_trend(loss.trace.cost).falling
+    if not (floor < end < 1.25 * floor and end > 0.5 and still and smooth and first - end > 0.05):
+        return None
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.features) if metric is not None else None
+    # With a poor metric such a loss is what it should be; without a metric nothing says that this is a classifier.
+    sure = metric is not None and level is not None and level.quality(metric.end) >= 0.5
+    if not sure and (metric is not None or guess.classes != 2):
+        return None
+    evidence = [
+        say(
+            f"The {label(train)} begins at {{first:.4g}} instead of {{half:.4g}} and the {label(loss)} stands at {{end:.4g}}; sigmoid applied twice begins "
+            "there and cannot fall below {floor:.3g}.",
+            (train, loss),
+            (Mark("level", "floor", None, floor),),
+            first=first,
+            half=log(2),
+            end=end,
+            floor=floor,
+        )
+    ]
+    return loss, floor, evidence, 1.0, "sigmoid"
+
+
+def _against(view: View) -> Finding | None:
+    """A metric that gets worse while the loss of the same split gets better."""
+    for split in ("train", "val"):
+        loss, metric = view.curve(f"{split}_loss"), view.curve(f"{split}_metric")
+        if loss is None or metric is None or min(loss.n, metric.n) < 10:
+            continue
+        level = metric_level(metric, view.features)
+        if level is None or loss.gain <= 0:
+            continue
+        scale = abs(level.best - level.chance)
+        begin, end = median(metric.trace.cost[: max(3, metric.trace.n // 10)]), metric.end_cost
+        worse = end - begin
+        falls = find_trend(loss.trace.cost).falling and loss.drop > 0.5 * max(abs(loss.first), 1e-12)
+        trend = find_trend(metric.trace.cost)
+        if not falls or not trend.rising or worse < max(6 * metric.trace.noise.sigma, 0.1 * scale):
+            continue
+        evidence = say(
+            f"The {label(loss)} falls from {{first:.4g}} to {{end:.4g}} while the {label(metric)} goes the wrong way, from {{begin:.4g}} to {{stop:.4g}}.",
+            (loss, metric),
+            first=loss.first,
+            end=loss.end,
+            begin=metric.sign * begin,
+            stop=metric.end,
+        )
+        return _build(
+            loss,
+            [evidence],
+            sure=confidence(worse / (0.1 * scale), doubts=1),
+            title=f"The {label(metric)} does not follow its loss",
+            causes=(
+                Cause("The loss is computed against other targets than the metric"),
+                Cause("The metric's sign or its averaging is wrong"),
+                Cause("Labels are encoded wrongly: indices where one-hot is expected, or the reverse"),
+            ),
+            action="Compute loss and metric by hand for one batch and compare both with the log.",
+            floor=loss.end,
+        )
+    return None
+
+
+def _finding(found: Found) -> Finding:
+    loss, floor, evidence, margin, what = found
+    return _build(
+        loss,
+        evidence,
+        sure=confidence(margin, supports=int(what == "softmax"), cap=0.95 if what == "softmax" else 0.7),
+        title=f"Loss mismatch: the {label(loss)} stands at {loss.end:.4g}, the floor of {what} applied twice",
+        causes=(
+            Cause(f"The head applies a {what} and the loss expects logits", "the level is the one that follows"),
+            Cause("Probabilities are passed to a loss with from_logits"),
+            Cause("Labels are encoded wrongly, or smoothed strongly"),
+        ),
+        action=f"Pass raw logits to the loss: remove the {what} in the head (or set from_logits), and check that the first batch's loss is ln K.",
+        floor=floor,
+    )
+
+
+def _build(
+    loss: CurveFacts, evidence: list[Evidence], *, sure: float, title: str, causes: tuple[Cause, ...], action: str, floor: float
+) -> Finding:
+    return Finding(
+        id="loss-mismatch",
+        severity=Severity.WARNING,
+        confidence=sure,
+        title=title,
+        onset=Interval(int(loss.step[0]), int(loss.trace.last_step[min(1, loss.trace.n - 1)])),
+        extent=Interval(int(loss.step[0]), int(loss.step[-1])),
+        evidence=tuple(evidence),
+        causes=causes,
+        first_check="What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?",
+        first_action=action,
+        fixes=(
+            "Use the combined loss that takes logits",
+            "Check the label format: indices, one-hot, or independent labels",
+            "Run the tiny overfit test again",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(loss.signal.key, "best", "<", 0.9 * floor if floor > 0 else floor, source="nine tenths of the level"),),
+            sentence=f"The {label(loss)} falls below {0.9 * floor if floor > 0 else floor:.4g}.",
+        ),
+        phase=MODEL,
+        roles=(loss.signal.key,),
+    )
+
+
+def _softmax_run() -> Run:
+    rng = np.random.default_rng(171)
+    n = 25
+    accuracy = 0.975 - _synth.decay(n, 0.87, 0.0, 6.0)
+    loss = log(e + 9) - accuracy + rng.normal(0, 0.004, n)
+    loss[0] = 2.30
+    return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "val/accuracy": accuracy, "train/accuracy": accuracy})
+
+
+def _metric_astray() -> Run:
+    rng = np.random.default_rng(172)
+    n = 60
+    accuracy = 0.6 - np.linspace(0, 0.45, n) + rng.normal(0, 0.004, n)
+    return _synth.make_run({"train/loss": _synth.decay(n, 2.0, 0.2) + rng.normal(0, 0.01, n), "train/accuracy": accuracy})
+
+
+def _usual() -> Run:
+    rng = np.random.default_rng(173)
+    n = 25
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.30, 0.15, 6.0) + rng.normal(0, 0.01, n),
+            "val/loss": _synth.decay(n, 2.30, 0.2, 6.0) + rng.normal(0, 0.01, n),
+            "val/accuracy": 0.95 - _synth.decay(n, 0.85, 0.0, 6.0),
+        }
+    )
+
+
+def _smoothed() -> Run:
+    rng = np.random.default_rng(174)
+    n = 40
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(n, 2.30, 0.55, 6.0) + rng.normal(0, 0.01, n),
+            "val/loss": _synth.decay(n, 2.30, 0.6, 6.0) + rng.normal(0, 0.01, n),
+            "val/accuracy": 0.96 - _synth.decay(n, 0.86, 0.0, 6.0),
+        }
+    )
+
+
+EXAMPLES = (
+    Example("softmax twice, ten classes", _softmax_run, fires=True),
+    Example("the metric goes the wrong way", _metric_astray, fires=True),
+    Example("usual classifier", _usual, fires=False),
+    Example("label smoothing", _smoothed, fires=False),
+)
+
+DETECTOR = Detector(
+    id="loss-mismatch",
+    title="Loss and output do not match",
+    summary="The loss does not fit the output, the labels or the metric.",
+    severity=Severity.WARNING,
+    phase=MODEL,
+    detect=detect,
+    doc=__doc__ or "",
+    needs=(("train_loss", "val_loss"),),
+    wants=("train_metric", "val_metric"),
+    domains=SUPERVISED,
+    thresholds={"floor": Threshold(0.04, "noise and a last few per cent of learning; other floors are further away")},
+    examples=EXAMPLES,
+    scale_free=False,
+    explains=("underfitting", "plateau", "low-confidence"),
+)
