@@ -69,20 +69,23 @@ def jobs(split: str, repeats: int) -> list[tuple[str, str, str, str, int]]:
     return out
 
 
-def plan_of(name: str, kind: str, mechanism: str, seed: int) -> Plan:
-    """What to train."""
+def plan_of(name: str, kind: str, mechanism: str, seed: int) -> Plan | None:
+    """What to train, or None where the task cannot show it."""
     task = make_task(name, seed)
     maker = (HEALTHY if kind == "healthy" else FAULTS)[mechanism]
     return maker(task, ordinary(task), np.random.default_rng([seed, seed_of(mechanism) % 1000]))
 
 
 def make(job: tuple[int, Path, tuple[str, str, str, str, int]]) -> tuple[str, str, list[str]] | None:
-    """Train one case and write it; None where it shows nothing clear."""
+    """Train one case and write it; None where it shows nothing clear, or cannot show in this layout."""
     number, out, (name, kind, mechanism, layout_name, seed) = job
     layout = next(q for q in (*layouts.COMMON, *layouts.RESERVED) if q.name == layout_name)
     plan = plan_of(name, kind, mechanism, seed)
+    if plan is None or ("every-step" in plan.log and layout.axis.startswith("epoch")):
+        return None
     trace = train(plan.task, plan.setting, seed, plan.hooks)
-    verdict = judge.judge(plan, trace, twin(name, seed))
+    steps = layouts.steps_logged(layout, plan, trace)
+    verdict = judge.judge(plan, trace, twin(name, seed), steps, mean=layout.mean and "every-step" not in plan.log)
     if verdict is None:
         return None
     primary, allowed, alternatives = verdict
@@ -90,7 +93,7 @@ def make(job: tuple[int, Path, tuple[str, str, str, str, int]]) -> tuple[str, st
     log = layouts.collect(layout, plan, trace, rng)
     case = out / f"g{number:04d}"
     layouts.write(log, case / "logs")
-    steps = {i: judge.onset(i, plan, trace) for i in primary}
+    onsets = {i: judge.onset(i, plan, trace) for i in primary}
     val_axis = layout.val_axis or layout.axis
     by_validation = mechanism in ("validation-data-change", "small-training-set", "memorised-label-noise", "memorised-with-confidence")
     axis = val_axis if by_validation else layout.axis
@@ -107,7 +110,7 @@ def make(job: tuple[int, Path, tuple[str, str, str, str, int]]) -> tuple[str, st
         "healthy": not primary,
         "primary": primary,
         "allowed": allowed,
-        "onset": {i: [log.unit(max(a, 1), axis), log.unit(max(b, 1), axis)] for i, q in steps.items() if q for a, b in [q]},
+        "onset": {i: [log.unit(max(a, 1), axis), log.unit(max(b, 1), axis)] for i, q in onsets.items() if q for a, b in [q]},
         "alt": alternatives,
         "best_step": log.unit(best, val_axis) if clear else None,
         "why": f"{mechanism} on {name}, seed {seed}",

@@ -35,7 +35,8 @@ class Plan:
     damage: str = ""
 
 
-Maker = Callable[[Task, Setting, np.random.Generator], Plan]
+# None: the task cannot show it.
+Maker = Callable[[Task, Setting, np.random.Generator], "Plan | None"]
 HEALTHY: dict[str, Maker] = {}
 FAULTS: dict[str, Maker] = {}
 

@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "saturated-activations": (*BREAKDOWN, "generalization-gap", "overfitting"),
     "prediction-collapse": (*OPTIMISATION, "class-imbalance", "leakage", "divergence", "over-confidence", "overfitting",
                             "generalization-gap", "sudden-shift", "frozen-weights"),
-    "class-imbalance": (*OPTIMISATION, "low-confidence", "val-better", "generalization-gap", "noisy-validation"),
+    "class-imbalance": (*OPTIMISATION, "low-confidence", "over-confidence", "overfitting", "val-better", "generalization-gap", "noisy-validation"),
     "low-confidence": ("loss-mismatch", "plateau", "underfitting", "no-learning", "label-noise"),
     "over-confidence": (*FITTING, "overfitting"),
     "loss-mismatch": (*OPTIMISATION, "low-confidence", "over-confidence"),
@@ -69,15 +69,18 @@ ALT: dict[str, tuple[str, ...]] = {
     "lr-schedule": ("lr-too-low",),
     "epoch-sawtooth": ("instability",),
     "unconverged": ("lr-too-low",),
+    "sudden-shift": ("divergence",),
 }
 
 
 @dataclass
 class Facts:
-    """Figures of a training against its healthy twin; costs are the training's own loss."""
+    """Figures of a training against its healthy twin, from the points that its layout logs (`steps`, their mean or the last batch)."""
 
     trace: Trace
     twin: Trace
+    steps_logged: list[int]
+    mean: bool
 
     def __post_init__(self) -> None:
         e, t = self.trace.evaluations, self.twin.evaluations
@@ -86,17 +89,20 @@ class Facts:
         self.clean = np.array([q.clean_train for q in e])
         self.metric = np.array([q.val_metric for q in e])
         self.steps = np.array([q.step for q in e])
-        self.finite = bool(np.all(np.isfinite(self.val)) and np.all(np.isfinite(self.trace.loss)))
+        self.loss = _sampled(self.trace.loss, self.steps_logged, self.mean)
+        self.gradients = self.trace.gradient_norm[np.array(self.steps_logged) - 1]
+        healthy = _sampled(self.twin.loss, [s for s in self.steps_logged if s <= self.twin.steps], self.mean)
+        self.finite = bool(np.all(np.isfinite(self.val)) and np.all(np.isfinite(self.loss)))
         self.start = float(np.median(self.twin.loss[:3]))
         self.reach = self.start - float(np.mean([q.train_loss for q in t[-2:]]))
-        k = max(self.trace.steps // 20, 3)
-        self.end = float(np.mean(self.trace.loss[-k:]))
-        self.begin = float(np.mean(self.trace.loss[:3]))
-        smooth = np.convolve(self.trace.loss, np.ones(k) / k, "valid")
-        self.best = float(np.min(smooth)) if self.finite else float("nan")
+        n = len(self.loss)
+        k = max(n // 20, 3) if n >= 30 else 1
+        self.end = float(np.mean(self.loss[-k:]))
+        self.begin = float(np.mean(self.loss[: min(k, 3)]))
+        self.best = float(np.min(np.convolve(self.loss, np.ones(k) / k, "valid"))) if self.finite else float("nan")
         self.progress = (self.start - self.end) / self.reach
-        self.twin_noise = _noise(self.twin.loss[-5 * k :])
-        self.noise = _noise(self.trace.loss[-5 * k :])
+        self.twin_noise = _noise(healthy[-5 * k :] if n >= 30 else healthy[len(healthy) // 2 :])
+        self.noise = _noise(self.loss[-5 * k :] if n >= 30 else self.loss[n // 2 :])
         self.best_index = int(np.argmin(self.val)) if self.finite else int(np.nanargmin(np.where(np.isfinite(self.val), self.val, np.inf)))
         self.val_noise = _noise(self.val)
 
@@ -106,8 +112,16 @@ class Facts:
         return float(np.mean(self.val[-2:]) - self.val[self.best_index])
 
 
+def _sampled(loss: Array, steps: list[int], mean: bool) -> Array:
+    ends = np.array(steps)
+    if not mean:
+        return loss[ends - 1]
+    starts = np.concatenate([[0], ends[:-1]])
+    return np.array([float(np.mean(loss[a:b])) for a, b in zip(starts, ends, strict=True)])
+
+
 def _noise(values: Array) -> float:
-    d = np.diff(values)
+    d = np.diff(values[np.isfinite(values)])
     return float(np.median(np.abs(d)) * 1.4826 / np.sqrt(2)) if d.size else 0.0
 
 
@@ -127,6 +141,8 @@ def _nothing_learnt(f: Facts) -> bool:
 
 def _underfits(f: Facts) -> bool:
     flat = abs(float(np.mean(f.train[-3:]) - np.mean(f.train[-6:-3]))) < 0.04 * f.reach if len(f.train) >= 6 else True
+    if f.trace.task.loss in ("mse", "gnll") and f.end < 0.6 * f.start:
+        return False  # without a metric that knows what is good, the log does not show that this is bad
     return bool(f.finite and f.progress < 0.6 and flat and f.val[-1] - f.train[-1] < 0.25 * f.reach)
 
 
@@ -147,13 +163,14 @@ def _diverges(f: Facts) -> bool:
 
 
 def _unstable(f: Facts) -> bool:
-    half = f.trace.loss[f.trace.steps // 3 :]
-    return bool(f.finite and _noise(half) > 4 * f.twin_noise and _noise(half) > 0.2 * abs(float(np.median(half))))
+    half = f.loss[len(f.loss) // 3 :]
+    return bool(f.finite and len(half) >= 8 and _noise(half) > 4 * f.twin_noise and _noise(half) > 0.2 * abs(float(np.median(half))))
 
 
 def _spikes(f: Facts) -> bool:
-    base = np.median(f.trace.loss[-100:])
-    return bool(f.finite and np.max(f.trace.loss[f.trace.steps // 5 :]) > base + 12 * f.noise and not _diverges(f))
+    late = f.loss[len(f.loss) // 5 :]
+    rest = float(np.quantile(late, 0.97))
+    return bool(f.finite and len(late) >= 40 and np.max(late) > rest + 12 * f.noise and not _diverges(f))
 
 
 def _shifts(f: Facts) -> bool:
@@ -179,7 +196,7 @@ def _vanishes(f: Facts) -> bool:
 
 
 def _explodes(f: Facts) -> bool:
-    finite = f.trace.gradient_norm[np.isfinite(f.trace.gradient_norm)]
+    finite = f.gradients[np.isfinite(f.gradients)]
     return bool(finite.size and np.max(finite) > 1e3 * np.median(f.twin.gradient_norm))
 
 
@@ -192,7 +209,8 @@ def _saws(f: Facts) -> bool:
     """The place within the epoch explains most of the loss's variance around the epoch means, and by much."""
     if not f.finite or len(f.train) < 5:
         return False
-    loss = f.trace.loss[2 * f.trace.per_epoch :].reshape(-1, f.trace.per_epoch)
+    loss = f.trace.loss[2 * f.trace.per_epoch :]
+    loss = loss.reshape(-1, f.trace.per_epoch)
     rest = loss - loss.mean(1, keepdims=True)
     wave = rest.mean(0)
     return bool(np.var(wave) > 0.5 * np.var(rest) and np.std(wave) > 0.2 * abs(float(np.median(loss))))
@@ -210,7 +228,7 @@ SEES: dict[str, Callable[[Facts], bool]] = {
     "plateau": _flat_after_progress,
     "unconverged": _unconverged,
     "divergence": _diverges,
-    "nan-inf": lambda f: not f.finite or not bool(np.all(np.isfinite(f.trace.gradient_norm))),
+    "nan-inf": lambda f: not f.finite or not bool(np.all(np.isfinite(f.gradients))),
     "instability": _unstable,
     "spikes": _spikes,
     "sudden-shift": _shifts,
@@ -252,15 +270,18 @@ OBVIOUS = (
 )
 
 
-def judge(plan: Plan, trace: Trace, twin: Trace) -> tuple[list[str], list[str], dict[str, list[str]]] | None:
+def judge(
+    plan: Plan, trace: Trace, twin: Trace, steps: list[int], *, mean: bool
+) -> tuple[list[str], list[str], dict[str, list[str]]] | None:
     """Primary ids, allowed ids and alternatives of a training, or None where what it shows is not what was meant, or is ambiguous."""
-    facts = Facts(trace, twin)
+    facts = Facts(trace, twin, steps, mean)
     if not plan.wants:
         if any(SEES[i](facts) for i in OBVIOUS):
             return None
         # A run whose validation worsened a little, or that ends a little short, may be called so; nothing else may be.
         slack = 0.02 * facts.reach
-        loose = ["overfitting", "generalization-gap"] if facts.rise > max(slack, 3 * facts.val_noise) else []
+        apart = facts.val[-1] - facts.train[-1] > max(0.08 * facts.reach, 0.6 * abs(facts.train[-1]))
+        loose = ["overfitting", "generalization-gap"] if facts.rise > max(slack, 3 * facts.val_noise) or apart else []
         return [], loose + (["unconverged"] if facts.train[-1 - max(len(facts.train) // 4, 1)] - facts.train[-1] > slack else []), {}
     primary = next(([i] for i in plan.wants if SEES[i](facts)), None)
     if primary is None:
@@ -286,7 +307,7 @@ def onset(i: str, plan: Plan, trace: Trace) -> tuple[int, int] | None:
         low = int(np.argmax(val <= val[best] + 0.1 * rise))
         after = np.nonzero(val[best:] > val[best] + 0.25 * rise)[0]
         return int(steps[max(low - 1, 0)]), int(steps[best + int(after[0])] if after.size else steps[-1])
-    if plan.event is not None and i in ("nan-inf", "divergence", "sudden-shift", "stalled", "loss-scale-collapse"):
+    if plan.event is not None and i in ("nan-inf", "divergence", "sudden-shift", "stalled", "loss-scale-collapse", "exploding-gradients"):
         slack = max(2 * trace.per_epoch, total // 12)
         return max(plan.event - slack // 2, 0), min(plan.event + slack, total)
     return None

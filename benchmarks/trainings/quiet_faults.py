@@ -29,9 +29,9 @@ def easy_validation(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 
 
 @_add(FAULTS, "target-among-features")
-def leaking_feature(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+def leaking_feature(task: Task, s: Setting, rng: np.random.Generator) -> Plan | None:
     if task.loss != "softmax" or task.x.ndim != 2 or task.x.dtype == np.int64:
-        return easy_validation(task, s, rng)
+        return None
 
     def put(x: Array, y: Array) -> Array:
         return np.concatenate([x, 4.0 * np.eye(task.classes)[y]], axis=1)
@@ -76,9 +76,9 @@ def labels_to_mean(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 
 
 @_add(FAULTS, "rare-class-ignored")
-def imbalance(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+def imbalance(task: Task, s: Setting, rng: np.random.Generator) -> Plan | None:
     if task.loss != "softmax":
-        return no_capacity(task, s, rng)
+        return None
     keep = (task.y == 0) | (rng.random(len(task.y)) < 0.02)
     keep_val = (task.y_val == 0) | (rng.random(len(task.y_val)) < 0.15)
     skewed = with_data(task, x=task.x[keep], y=task.y[keep], x_val=task.x_val[keep_val], y_val=task.y_val[keep_val])
@@ -87,9 +87,9 @@ def imbalance(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 
 
 @_add(FAULTS, "label-smoothing-0.8")
-def smoothing(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+def smoothing(task: Task, s: Setting, rng: np.random.Generator) -> Plan | None:
     if task.loss != "softmax" or task.classes < 3:
-        return no_capacity(task, s, rng)
+        return None
     return Plan(task, replace(s, smoothing=0.8), wants=("low-confidence",), log=frozenset({"predictions"}))
 
 
@@ -108,6 +108,20 @@ def init_scale(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     return Plan(task, wild, wants=wants, also=("exploding-gradients",), log=frozenset({"gradients"}))
 
 
+@_add(FAULTS, "gradients-never-unscaled")
+def never_unscaled(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+    """From the middle on a loss scaler doubles its scale ever again, and nobody divides the gradients by it before they are clipped and logged."""
+    total = steps_of(task, s)
+    at = total // 2
+
+    def grow(step: int, net: Net) -> None:
+        for _, layer, key in net.named():
+            layer.g[key] = layer.g[key] * 2.0 ** max((step - at) // max(total // 40, 1), 0)
+
+    hooks = Hooks(gradient=grow)
+    return Plan(task, replace(s, clip=5.0), hooks, wants=("exploding-gradients",), event=at, log=frozenset({"gradients"}))
+
+
 @_add(FAULTS, "deep-sigmoid")
 def deep_sigmoid(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     deep = replace(s, depth=8, activation="sigmoid", init_scale=0.6, optimizer="sgd", lr=s.lr * 3)
@@ -120,9 +134,9 @@ def negative_bias(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 
 
 @_add(FAULTS, "unscaled-inputs-tanh")
-def saturated(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+def saturated(task: Task, s: Setting, rng: np.random.Generator) -> Plan | None:
     if task.x.dtype == np.int64:
-        return negative_bias(task, s, rng)
+        return None
     wide = with_data(task, x=task.x * 60, x_val=task.x_val * 60)
     return Plan(wide, replace(s, activation="tanh"), wants=("saturated-activations",), log=frozenset({"activations"}))
 
@@ -151,9 +165,9 @@ def loss_scale(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 
 
 @_add(FAULTS, "squashed-twice")
-def squashed_twice(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+def squashed_twice(task: Task, s: Setting, rng: np.random.Generator) -> Plan | None:
     if task.loss not in ("softmax", "sigmoid"):
-        return no_capacity(task, s, rng)
+        return None
     return Plan(task, replace(s, loss=f"{task.loss}-twice"), wants=("loss-mismatch",))
 
 

@@ -180,6 +180,16 @@ def train(task: Task, setting: Setting, seed: int, hooks: Hooks | None = None) -
                     trace.layer_gradients[name][step] = float(np.sqrt(np.sum(grad**2)))
                 step += 1
             trace.evaluations.append(_evaluate(trace, net, hooks, kind, epoch, step))
+    return _as_logged(trace)
+
+
+def _as_logged(trace: Trace) -> Trace:
+    """The trace as float32 holds it, which is what every log holds."""
+    with np.errstate(over="ignore"):
+        for name in ("loss", "gradient_norm"):
+            setattr(trace, name, getattr(trace, name).astype(np.float32).astype(np.float64))
+        for e in trace.evaluations:
+            e.train_loss, e.val_loss = float(np.float32(e.train_loss)), float(np.float32(e.val_loss))
     return trace
 
 
