@@ -63,6 +63,9 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role
 
+_CHECK_OUTPUT = "Feed two very different samples and compare the activations layer by layer: where do they become equal?"
+_FIX_OUTPUT = "Print mean and spread of every layer's output for one batch and repair the first layer whose spread is zero."
+
 Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...], str]
 """Evidence, onset, extent, confidence, success predicates, roles, what collapsed."""
 
@@ -76,6 +79,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if sign is None:
         return None
     evidence, onset, extent, confidence, rules, roles, what = sign
+    constant = rules[0].role == "prediction_stat"
     return Finding(
         id="prediction-collapse",
         severity=Severity.ERROR,
@@ -90,8 +94,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
             Cause("A learning rate that killed the features early: the last layer's bias is all that is left"),
             Cause("Strong class imbalance with an unweighted loss"),
         ),
-        first_check="Print class counts of labels and predictions for one batch and for the validation set.",
-        first_action="Log the per-class counts of labels and predictions of one batch and fix the target encoding or the sampling that they show.",
+        first_check=_CHECK_OUTPUT if constant else "Print class counts of labels and predictions for one batch and for the validation set.",
+        first_action=_FIX_OUTPUT
+        if constant
+        else "Log the per-class counts of labels and predictions of one batch and fix the target encoding or the sampling that they show.",
         fixes=(
             "Check class balance of training and validation data and of what the sampler yields",
             "Check target encoding: class indices against one-hot, offsets, the mapping of names",

@@ -282,6 +282,9 @@ def _activation(tokens: Tokens, tag: str) -> Reading | None:
     return None
 
 
+SPREAD_WORDS = frozenset({"std", "stddev", "variance", "var", "entropy", "spread", "min", "max", "median"})
+
+
 def _share(tokens: Tokens, split: Split) -> Reading | None:
     for i, token in enumerate(tokens):
         role = Role.PREDICTION_SHARE if token in PREDICTED else Role.LABEL_SHARE if token in LABELLED or token == "class" else None
@@ -292,6 +295,8 @@ def _share(tokens: Tokens, split: Split) -> Reading | None:
         if share is None:
             continue
         ident = [t for j, t in enumerate(rest) if j != share and t not in {"per", "for", "of", "mean"}]
+        if any(t in SPREAD_WORDS for t in ident):
+            return None  # 'pred/std_ratio' is a statistic of the outputs, not the share of a class called std
         if ident and len(ident) <= 3:
             return Reading(
                 role,
