@@ -8,8 +8,8 @@ Why it matters
     Skipped steps train nothing, and a tiny scale makes small gradients underflow to zero. Some trainers stop at the minimum.
 
 How it is told
-    After its first calibration (until the scale first grows, at most the first tenth of the run) the scale ends at least eight halvings
-    below its largest value and has not recovered; or it falls to 1 or less; or it falls by four halvings or more over the last quarter of
+    After its first calibration (until the scale first grows, or stays for three points) the scale ends at least eight halvings below its
+    largest value and has not recovered; or it falls to 1 or less; or it falls by four halvings or more over the last quarter of
     the run without growing once.
 
 First check
@@ -35,6 +35,7 @@ Sources
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
@@ -65,14 +66,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     # Halved a hundred and fifty times a float32 scale is zero.
     log = np.log2(np.maximum(scale.value, 2.0**-150))
-    grown = np.flatnonzero(np.diff(log) > 0)
-    start = int(min(grown[0] + 1 if grown.size else scale.n, max(scale.n // 10, 1)))
+    start = _calibrated_at(log)
     settled = log[start:]
     peak = int(np.argmax(settled[::-1]))
     peak = settled.size - 1 - peak  # the last of equal maxima
     fallen = float(settled[peak] - settled[-1])
     quarter = settled[-max(settled.size // 4, 2) :]
-    falling = float(quarter[0] - quarter[-1]) >= view["still_falling"] and not bool((np.diff(quarter) > 0).any())
+    steadily = float(quarter[0] - quarter[-1]) >= view["still_falling"] and not bool((np.diff(quarter) > 0).any())
+    falling = steadily and fallen >= view["still_falling"] + 2  # a scaler moves within a band of two halvings either way
     floor = float(scale.value[-1]) <= view["floor"] and float(settled.max()) - settled[-1] >= view["still_falling"]
     collapsed = fallen >= view["halvings"] or floor or falling
     if not collapsed:
@@ -133,13 +134,21 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _calibrated_at(log: npt.NDArray[np.float64]) -> int:
+    """Index at which the first search for a scale ends: it grew, or stayed for three points above one."""
+    for i in range(log.size - 2):
+        if log[i + 1] > log[i] or (log[i] == log[i + 1] == log[i + 2] and log[i] > 0):
+            return i
+    return 0
+
+
 def _collapse() -> object:
     n = 120
     log = np.concatenate((np.full(40, 16.0), np.full(20, 17.0), np.maximum(17.0 - np.arange(60), -20.0)))
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4), "train/loss_scale": 2.0**log}, every=10)
 
 
-def _calibrated() -> object:
+def _calibrates() -> object:
     n = 120
     log = np.concatenate((np.maximum(32.0 - 4 * np.arange(6), 14.0), np.full(50, 14.0), np.full(30, 15.0), np.full(34, 14.0)))
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4), "train/loss_scale": 2.0 ** log[:n]}, every=10)
@@ -151,7 +160,7 @@ def _bfloat16() -> object:
 
 EXAMPLES = (
     Example("halved on every logged step from the middle on", _collapse, fires=True, onset=(550, 640)),
-    Example("calibrates from 2^32, then moves by one halving", _calibrated, fires=False),
+    Example("calibrates from 2^32, then moves by one halving", _calibrates, fires=False),
     Example("bfloat16: constant at one", _bfloat16, fires=False),
 )
 
