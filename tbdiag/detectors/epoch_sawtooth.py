@@ -9,8 +9,8 @@ Why it matters
 
 How it is told
     The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four epochs. Order: the
-    phase within the epoch explains more than two fifths of the variance left after trend, with eight points an epoch or more; or more than a
-    fifth, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries. Memorisation: the loss drops by more than 4 standard errors at 80 %
+    phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6), with eight points an epoch or more, and
+    the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries (or the F ratio is above 12). Memorisation: the loss drops by more than 4 standard errors at 80 %
     of the boundaries, these drops make up more than 60 % of what was gained, and within epochs the loss does not fall.
 
 First check
@@ -79,11 +79,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     error = max(min(fold.error, chance), 1e-12)
     gain = max(train.start_cost - train.end_cost, 1e-12)
     abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error
-    order = (
-        points >= 8
-        and (fold.explained > 2 * view["explained"] or (fold.explained > view["explained"] and abrupt))
-        and not _slow(fold, gain)
-    )
+    pattern = fold.explained > view["explained"] and fold.strength > view["strength"]
+    order = points >= 8 and pattern and (abrupt or fold.strength > 2 * view["strength"]) and not _slow(fold, gain)
     memory = (
         fold.jump < -4 * error
         and fold.share >= view["share"]
@@ -106,7 +103,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         inner=fold.inner,
         explained=fold.explained,
     )
-    margin = fold.explained / view["explained"] if order else -fold.jump / (4 * error)
+    margin = min(fold.explained / view["explained"], fold.strength / view["strength"]) if order else -fold.jump / (4 * error)
     return Finding(
         id="epoch-sawtooth",
         severity=Severity.WARNING,
@@ -188,6 +185,7 @@ DETECTOR = Detector(
     domains=SUPERVISED,
     thresholds={
         "explained": Threshold(0.2, "without a pattern the corrected share stays below 0.15 (simulated)"),
+        "strength": Threshold(6.0, "F ratio; without a pattern 1, above 5 once in ten thousand at 9 and 27 degrees of freedom"),
         "share": Threshold(0.8, "the same sign at four of five boundaries"),
     },
     examples=EXAMPLES,

@@ -80,6 +80,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         margins = [scatter / (view["of_level"] * level), scatter / (view["of_gain"] * max(gain, 0.3 * level))]
     else:
         margins = [scatter / (view["metric_of_gain"] * max(gain, 0.05 * level)), scatter / (0.05 * level)]
+    # The scatter of few points is itself uncertain by a factor.
+    margins = [m / (1 + 4 / late.size) for m in margins]
     if min(margins) < 1:
         return None
     train = view.curve("train_loss")

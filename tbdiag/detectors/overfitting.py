@@ -86,6 +86,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if now > then + 2 * noise or (val.n < 10 and now >= then):
         return None
     falls = now < then - 2 * noise
+    learned = train.start_cost - min(then, now)
+    if not falls and (learned < 3 * train.sigma or learned < 0.05 * abs(train.start_cost)):
+        return None  # training never moved: there is nothing to overfit with
     metric = view.curve("val_metric") if by_loss else None
     worse, better = _metric_change(metric)
     best_step = int(val.trace.last_step[rise.best_index])
@@ -180,7 +183,8 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     of_range = rise.amount / (view["range_share"] * max(span, 0.1 * level)) if span > 0 or level > 0 else 0.0
     # A tenth of a tiny gain is nothing: a hundredth of the level at least.
     size = max(relative / view["relative_rise"], min(of_range, relative / 0.01)) if positive else of_range
-    return float(min(rise.sigmas / view["sigmas"], size))
+    # With few points the noise itself is known within a factor only (41 % at ten points).
+    return float(min(rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n)), size))
 
 
 def _jumped(val: CurveFacts, rise: Rise) -> bool:

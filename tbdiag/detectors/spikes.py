@@ -55,7 +55,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
-from tbdiag.stats.spikes import Spike, find_spikes
+from tbdiag.stats.spikes import LOG_TAIL_FACTOR, Spike, find_spikes
 
 POINTS = 20_000
 """Longer series are read in stretches of this many points."""
@@ -149,7 +149,7 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
         found = linear
         if positive:
             # A spike stands out on both scales: logarithms alone magnify a low floor, plain values a high start.
-            log = find_spikes(np.log(part), view["sigmas"])
+            log = find_spikes(np.log(part), view["sigmas"], factor=LOG_TAIL_FACTOR)
             found = [s for s in log if any(s.first <= o.last and o.first <= s.last for o in linear)] or _tall(part, log, floor)
         for s in found:
             before = median(part[max(s.first - 10, 0) : s.first]) if s.first else float(part[0])
