@@ -9,7 +9,7 @@ from typing import Any
 from tbdiag.render.chart import COLOURS, GREY, GRID, Line, path_data
 from tbdiag.render.decimate import keep_extremes
 from tbdiag.render.scale import Scale, nice_ticks, suits_log
-from tbdiag.render.words import number, plural, step, tick
+from tbdiag.render.words import minus, number, plural, step, tick
 
 WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM, FONT = 640, 36, 124, 104, 6, 22, 11
 ROWS = 40
@@ -50,7 +50,7 @@ def histogram_stack(views: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
             f'<g transform="scale(.1)"><path class="c0" d="{path_data(median, x, y)}" fill="none" stroke="{COLOURS[0]}" stroke-width="12"/></g>'
         )
         zero = next((z for z in reversed(view["zero"]) if z is not None), None)
-        side = [f"\u00b1{number(high, 2)}" if abs(low + high) < 0.1 * reach else f"{number(low, 2)} to {number(high, 2)}"] + (
+        side = [f"\u00b1{_short(high)}" if abs(low + high) < 0.1 * reach else f"{_short(low)} to {_short(high)}"] + (
             [f"{100 * zero:.0f} % zero"] if zero is not None and zero >= 0.05 else []
         )
         out.append(_row_text(view["layer"] or view["tag"], side, top))
@@ -91,7 +91,7 @@ def layer_stack(curves: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
         )
         finite = [v for v in curve["values"] if v is not None]
         name = curve["layer"] or curve["tag"].rpartition("/")[2]
-        out.append(_row_text(name, [f"{number(finite[0], 2)} \u2192 {number(finite[-1], 2)}"], top))
+        out.append(_row_text(name, [f"{_short(finite[0])} \u2192 {_short(finite[-1])}"], top))
         said.append(f"{name}: first {number(finite[0], 3)}, last {number(finite[-1], 3)}")
     role, what = str(shown[0]["role"]).replace("_", " "), "layer" if shown[0]["layer"] else "class"
     scale = f"{'logarithmic ' if log else ''}scale {number(lo, 2)} to {number(hi, 2)}"
@@ -99,6 +99,11 @@ def layer_stack(curves: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     if len(curves) > len(shown):
         caption += f" {plural(len(curves) - len(shown), 'more ' + what)} not drawn."
     return _stack(out, len(shown), x, f"{role} by {what}. " + "; ".join(said), caption)
+
+
+def _short(value: float) -> str:
+    """Two significant digits, in exponent form below a hundredth."""
+    return tick(float(f"{value:.2g}")) if abs(value) >= 0.01 or value == 0 else minus(f"{value:.1e}".replace("e-0", "e-"))
 
 
 def _points(view: Mapping[str, Any]) -> list[tuple[int, list[float]]]:
