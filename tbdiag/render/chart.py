@@ -7,6 +7,7 @@ pages use (``tbdiag compare`` draws several runs into one): give it `Line` objec
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -229,15 +230,22 @@ def path_data(line: Line, x: Scale, y: Scale) -> str:
     """Path data in tenths of a pixel, relative after each gap's first point; coordinates are whole numbers."""
     xs = (x.b - x.a) / (x.hi - x.lo) * 10
     x0 = x.a * 10 - x.lo * xs
-    place = y.place
+    lo, hi = y.lo, y.hi
+    if y.log:
+        base, ys = math.log10(lo), (y.b - y.a) / (math.log10(hi) - math.log10(lo)) * 10
+        rows = [None if v is None else y.a * 10 + (math.log10(min(max(v, lo), hi)) - base) * ys for v in line.values]
+    else:
+        ys = (y.b - y.a) / (hi - lo) * 10
+        y0 = y.a * 10 - lo * ys
+        rows = [None if v is None else y0 + (lo if v < lo else hi if v > hi else v) * ys for v in line.values]
     out: list[str] = []
     px = py = 0
     pen = False
-    for s, v in zip(line.steps, line.values, strict=False):
-        if v is None:
+    for s, row in zip(line.steps, rows, strict=True):
+        if row is None:
             pen = False
             continue
-        nx, ny = round(x0 + s * xs), round(place(v) * 10)
+        nx, ny = round(x0 + s * xs), round(row)
         if pen:
             dx, dy = nx - px, ny - py
             out.append(f"l{dx} {dy}" if dy >= 0 else f"l{dx}{dy}")
@@ -258,7 +266,7 @@ def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:
         f'<g transform="scale(.1)"><path class="{css}" d="{path_data(line, x, y)}" fill="none" stroke="{colour}" stroke-width="{width}" '
         f'stroke-linejoin="round" stroke-linecap="round"{faint}/></g>'
     ]
-    points = [(s, v) for s, v in zip(line.steps, line.values, strict=False) if v is not None]
+    points = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v is not None]
     if frame.dots and not line.faint and points and len(points) <= (60 if big else 30):
         r = 2.4 if big else 1.8
         dots = "".join(f"M{x.place(s) - r:.1f} {y.place(v):.1f}a{r} {r} 0 1 0 {2 * r:g} 0a{r} {r} 0 1 0 -{2 * r:g} 0" for s, v in points)

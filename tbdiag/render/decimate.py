@@ -15,17 +15,18 @@ def keep_extremes(values: Sequence[float | None], limit: int) -> list[int]:
     n = len(values)
     if n <= limit:
         return list(range(n))
-    per_bucket = 3 if any(v is None for v in values) else 2
-    buckets = max(1, (limit - 2) // per_bucket)
+    gaps = None in values
+    buckets = max(1, (limit - 2) // (3 if gaps else 2))
     kept = {0, n - 1}
     for b in range(buckets):
         start, stop = 1 + (n - 2) * b // buckets, 1 + (n - 2) * (b + 1) // buckets
-        finite = [i for i in range(start, stop) if values[i] is not None]
+        block = values[start:stop]
+        finite = [v for v in block if v is not None] if gaps else block
         if finite:
-            kept.add(min(finite, key=lambda i: values[i]))  # type: ignore[arg-type, return-value]
-            kept.add(max(finite, key=lambda i: values[i]))  # type: ignore[arg-type, return-value]
-        if len(finite) < stop - start:
-            kept.add(next(i for i in range(start, stop) if values[i] is None))
+            kept.add(start + block.index(min(finite)))  # type: ignore[type-var]
+            kept.add(start + block.index(max(finite)))  # type: ignore[type-var]
+        if len(finite) < len(block):
+            kept.add(start + block.index(None))
     return sorted(kept)
 
 

@@ -234,9 +234,9 @@ def _figure(lines: Sequence[Line], group: Group, frame: Frame) -> dict[str, Any]
             "n": plural(curve["n"] or len(curve["steps"]), "point"),
             "bad": len(curve["nonfinite"]),
         }
-        for line, (_, curve) in zip(lines, group, strict=False)
+        for line, (_, curve) in zip(lines, group, strict=True)
     ]
-    named = [replace(line, label=line.label or row["tag"]) for line, row in zip(lines, rows, strict=False)]
+    named = [replace(line, label=line.label or row["tag"]) for line, row in zip(lines, rows, strict=True)]
     svg = line_chart(lines, replace(frame, label=describe(named, frame)))
     return {"svg": Markup(svg), "narrow": "", "rows": rows, "caption": ""}  # noqa: S704 - built from escaped parts
 

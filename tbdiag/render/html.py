@@ -38,7 +38,7 @@ def render_html(report: dict[str, Any], *, explanations: Mapping[str, str] | Non
     models = [RunModel(run, index, anchors, frozenset(i for i, _ in known)) for index, run in enumerate(view["runs"])]
     fixed = len(block) + 60_000 + sum(len(t) for _, sections in known for _, t in sections) + 1600 * len(models) * many
     texts, levels = _within(models, limit - fixed, many)
-    for model, level in zip(models, levels, strict=False):
+    for model, level in zip(models, levels, strict=True):
         model.told = level > 0
     return render_page(
         "report.html.j2",
@@ -47,7 +47,7 @@ def render_html(report: dict[str, Any], *, explanations: Mapping[str, str] | Non
         data=block,
         many=many,
         read=_read_all(view) if many else "",
-        runs=[{"html": Markup(t), "sections": m.sections} for m, t in zip(models, texts, strict=False)],  # noqa: S704 - rendered with autoescape
+        runs=[{"html": Markup(t), "sections": m.sections} for m, t in zip(models, texts, strict=True)],  # noqa: S704 - rendered with autoescape
         overview=[m.overview() for m in models] if many else [],
         overlay=overlay_figure(view["runs"]) if many else None,
         left_out=_left_out(levels, report),

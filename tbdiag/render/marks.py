@@ -22,12 +22,18 @@ class Labels:
         self.x, self.frame = x, frame
         self.right = x.b + 2 if len(lines) > 1 else frame.width - 2.0
         self.boxes: list[tuple[float, float, float, float]] = []
-        self.points: list[tuple[float, float]] = []
-        if not frame.quiet:
-            for line in lines:
+        self.lines, self.y = lines, y
+        self.points: list[tuple[float, float]] | None = None
+
+    def _curve_points(self) -> list[tuple[float, float]]:
+        """About a hundred points of each line, in pixels."""
+        if self.points is None:
+            self.points = []
+            for line in self.lines:
                 every = max(1, len(line.steps) // 100)
                 pairs = zip(line.steps[::every], line.values[::every], strict=True)
-                self.points += [(x.place(s), y.place(v)) for s, v in pairs if v is not None]
+                self.points += [(self.x.place(s), self.y.place(v)) for s, v in pairs if v is not None]
+        return self.points
 
     def add(self, text: str, css: str, places: Iterable[tuple[float, float, str]]) -> str:
         """SVG of a text at the best of `places` (x, baseline y, anchor), in order of preference."""
@@ -41,7 +47,7 @@ class Labels:
             shifted = min(max(left, self.x.a + 1), self.right - width)
             box = (shifted - 2, py - font, shifted + width + 2, py + font * 0.35)
             cost = abs(shifted - left) * 0.5 + sum(1000.0 for other in self.boxes if _overlap(box, other))
-            cost += sum(1.0 for a, b in self.points if box[0] <= a <= box[2] and box[1] <= b <= box[3])
+            cost += sum(1.0 for a, b in self._curve_points() if box[0] <= a <= box[2] and box[1] <= b <= box[3])
             if best is None or cost < best[0]:
                 best = (cost, shifted, py)
             if cost < 0.5:

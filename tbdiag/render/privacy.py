@@ -11,7 +11,7 @@ from typing import Any
 _ELIDED = "\u2026"
 
 # events.out.tfevents.<10 digits>.<host>[.<pid>.<n>][.v2]; hosts may hold dots, so everything up to the numeric tail goes
-_EVENT_FILE = re.compile(r"(events\.out\.tfevents\.\d{9,11})\.(?!\u2026)(?P<rest>[^\s/\\\"'<>|]+)")
+_EVENT_FILE = re.compile(r"(events\.out\.tfevents\.\d{9,11})\.(?!\u2026)(?P<rest>[^\s/\\\"'<>|:,;]+)")
 _EVENT_TAIL = re.compile(r"(?:\.\d+){0,3}(?:\.(?:v2|profile-empty))?$")
 # SummaryWriter's and the HF Trainer's default directory: Mar01_05-09-19_<host>[_comment]; a host name holds no underscore
 _DATED_RUN = re.compile(r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\d{2}_\d{2}-\d{2}-\d{2}_)(?!\u2026)[^\s/\\_\"'<>|]+")
@@ -19,7 +19,8 @@ _HOME = re.compile(
     r"(?:(?<=file://)|(?<![\w.~/]))/(?:home|Users|export/home|usr/home)/[^/\s\"'<>|]+(?=[/\s\"'<>|,;:)]|$)|(?<![\w./])/root(?=[/\s\"',;:)]|$)"
 )
 _WINDOWS_HOME = re.compile(r"(?<!\w)[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+[^\\/\s\"'<>|]+")
-_ACCOUNT = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*(?=:|\b)")
+# user@host:/path and mail addresses; metrics are called precision@10 and recall@k
+_ACCOUNT = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+(?:\.[\w-]+)*(?=:[~/\\])|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b)")
 _IDENTITY_KEYS = re.compile(r"(?:^|[/._-])(?:host|hostname|user|username|login|email|nodename|node_name|machine)$", re.IGNORECASE)
 _PATH_KEYS = frozenset({"path"})
 _NUMERIC = frozenset({"steps", "values", "quantiles", "zero", "epoch_steps", "numbers", "nonfinite"})
@@ -33,7 +34,7 @@ def scrub_text(text: str) -> str:
         text = _DATED_RUN.sub(rf"\1{_ELIDED}", text)
     if "/" in text or "\\" in text:
         text = _WINDOWS_HOME.sub("~", _HOME.sub("~", text))
-    return _ACCOUNT.sub(_ELIDED, text) if "@" in text and not text.startswith("@") else text
+    return _ACCOUNT.sub(_ELIDED, text) if "@" in text else text
 
 
 def scrub_path(path: str) -> str:
@@ -55,14 +56,19 @@ def scrub(value: Any, key: str = "") -> Any:
     if key in _NUMERIC:
         return value
     if isinstance(value, dict):
-        return {scrub_text(k): _ELIDED if _is_identity(k, v) else scrub(v, k) for k, v in value.items()}
+        return {scrub_text(k): _identity(v) if _IDENTITY_KEYS.search(k) else scrub(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [scrub(v, key) for v in value]
     return value
 
 
-def _is_identity(key: str, value: Any) -> bool:
-    return isinstance(value, str) and bool(_IDENTITY_KEYS.search(key))
+def _identity(value: Any) -> Any:
+    """The value of a key such as ``hostname``, elided; of found configuration only the value, its source stays."""
+    if isinstance(value, str):
+        return _ELIDED
+    if isinstance(value, dict) and isinstance(value.get("value"), str):
+        return {**scrub(value), "value": _ELIDED}
+    return scrub(value)
 
 
 def _without_host(match: re.Match[str]) -> str:

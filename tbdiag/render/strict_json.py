@@ -41,7 +41,7 @@ def embed(report: dict[str, Any]) -> str:
     text = json.dumps(report, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     if len(text) <= _PLAIN_LIMIT:
         return text
-    packed = base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+    packed = base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
     return json.dumps({"encoding": "zlib+base64", "data": packed}, separators=(",", ":"))
 
 

@@ -19,7 +19,7 @@ _COMBINING = re.compile(
 _VISIBLE = {"\n": "\u23ce", "\r": "\u23ce", "\t": "\u21e5"}
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 NAME_LIMIT = 160
-TEXT_LIMIT = 2000
+TEXT_LIMIT = 1200
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -138,7 +138,10 @@ def _escape(character: str) -> str:
     return _VISIBLE.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}")
 
 
-_NAMES = frozenset({"name", "tag", "layer", "file", "path", "role"})
+_LIMITS = {
+    **dict.fromkeys(("name", "tag", "layer", "file", "path", "role", "label"), NAME_LIMIT),
+    **dict.fromkeys(("title", "headline"), 300),
+}
 _NUMERIC = frozenset({"steps", "values", "quantiles", "zero", "epoch_steps", "numbers", "nonfinite"})
 
 
@@ -147,7 +150,7 @@ def visible_tree(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         if key == "snippet":
             return visible(value, lines=True)
-        return visible(value, NAME_LIMIT if key in _NAMES else TEXT_LIMIT)
+        return visible(value, _LIMITS.get(key, TEXT_LIMIT))
     if key in _NUMERIC:
         return value
     if isinstance(value, dict):
