@@ -139,13 +139,17 @@ class HistogramFacts:
     def saturated(self) -> Float64:
         """Share of values within 5 % of a limit of tanh or sigmoid; float64 ``[n]``, NaN where the range is open.
 
-        Limits after DeepDiagnosis and TheDeepChecker; a sigmoid is judged at both ends together.
+        Limits after DeepDiagnosis and TheDeepChecker; a sigmoid is judged at both ends together. The default buckets of PyTorch and TF1
+        are a tenth wide near one: a bucket that begins above 0.9 counts as a whole, since saturated values crowd at its far end.
         """
-        if self.activation_kind == TANH:
-            return self.share_between(-2.0, -0.95) + self.share_between(0.95, 2.0)
-        if self.activation_kind == SIGMOID:
-            return self.share_between(-1.0, 0.05) + self.share_between(0.95, 2.0)
-        return np.full(self.n, np.nan)
+        if self.activation_kind == OPEN:
+            return np.full(self.n, np.nan)
+        left, right = self.left, self.series.right
+        wide = right - left > 0.04
+        upper = np.where(wide, left >= 0.9, left >= 0.95)
+        lower = np.where(wide, right <= -0.9, right <= -0.95) if self.activation_kind == TANH else right <= 0.05
+        inside = buckets.sums(self.series.offset, self.series.count * (upper | lower))
+        return np.where(self.mass > 0, inside / np.where(self.mass > 0, self.mass, 1.0), np.nan)
 
     @cached_property
     def unchanged(self) -> Bool:
