@@ -63,9 +63,32 @@ GUESSED_BELOW = 0.5
 """A finding below this confidence is no head: what it would explain stands by itself."""
 
 
+CONDITIONS = frozenset(
+    {
+        "lr-zero",
+        "lr-too-low",
+        "lr-too-high",
+        "frozen-weights",
+        "vanishing-gradients",
+        "dead-units",
+        "saturated-activations",
+        "loss-mismatch",
+        "class-imbalance",
+        "prediction-collapse",
+        "clipping-saturated",
+        "label-noise",
+        "no-learning",
+    }
+)
+"""Symptoms that are a state rather than an event: seen only as often as weights, gradients or predictions were logged."""
+
+STATE_SLACK = 0.25
+EVENT_SLACK = 0.02
+"""Share of the run by which a head may seem to begin after its consequence."""
+
+
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
     """Set `caused_by` of every finding that another one explains. `span` is the length of the run in steps."""
-    slack = 0.02 * span
     by_id = {f.id: f for f in findings}
     order = [i for i in PRODUCES if i in by_id] + [i for i in by_id if i not in PRODUCES]
     head_of: dict[str, str] = {}
@@ -76,7 +99,7 @@ def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...
         for other in findings:
             if other.id == head_id or other.id in head_of or other.id in head_of.values():
                 continue
-            if other.id in PRODUCES.get(head_id, ()) and _not_later(head, other, slack):
+            if other.id in PRODUCES.get(head_id, ()) and _not_later(head, other, span):
                 head_of[other.id] = head_id
     return tuple(
         replace(f, caused_by=head_of[f.id], caused_by_why=_reason(by_id[head_of[f.id]], f)) if f.id in head_of else f for f in findings
@@ -96,10 +119,11 @@ def order_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(out)
 
 
-def _not_later(head: Finding, other: Finding, slack: float) -> bool:
+def _not_later(head: Finding, other: Finding, span: int) -> bool:
     """Whether the head may have begun before (or with) the other; a finding without onset concerns the whole run."""
     if head.onset is None or other.onset is None:
         return True
+    slack = (STATE_SLACK if head.id in CONDITIONS else EVENT_SLACK) * span
     return head.onset.first_step <= other.onset.last_step + slack
 
 
