@@ -148,6 +148,7 @@ def train(task: Task, setting: Setting, seed: int, hooks: Hooks | None = None) -
     n, per_epoch = len(task.x), max(len(task.x) // setting.batch, 1)
     total = per_epoch * setting.epochs
     trace = Trace(task, setting, per_epoch, *(np.zeros(total) for _ in range(6)), {name: np.zeros(total) for name, _, _ in net.weights()})
+    weights = _class_weights(task) if setting.extra.get("class_weighted") else None
     scale, step = 2.0**16, 0
     with np.errstate(all="ignore"):
         for epoch in range(setting.epochs):
@@ -161,6 +162,8 @@ def train(task: Task, setting: Setting, seed: int, hooks: Hooks | None = None) -
                     x, y = hooks.batch(step, x, y)
                 z = net.forward(x, train=True)
                 values, d = loss_and_gradient(kind, z, y, setting.smoothing)
+                if weights is not None:
+                    values, d = values * weights[y], d * weights[y][:, None]
                 net.backward(d)
                 if hooks.gradient:
                     hooks.gradient(step, net)
@@ -191,6 +194,12 @@ def _as_logged(trace: Trace) -> Trace:
         for e in trace.evaluations:
             e.train_loss, e.val_loss = float(np.float32(e.train_loss)), float(np.float32(e.val_loss))
     return trace
+
+
+def _class_weights(task: Task) -> Array:
+    """Inverse class frequencies with a mean of 1 over the samples; float64 ``[classes]``."""
+    counts = np.bincount(task.y, minlength=task.classes)
+    return len(task.y) / (np.maximum(counts, 1) * np.count_nonzero(counts))
 
 
 def _evaluate(trace: Trace, net: Net, hooks: Hooks, kind: str, epoch: int, step: int) -> Evaluation:

@@ -27,7 +27,7 @@ BETTER, WORSE, NONE = "better", "worse", "no evidence of a difference"
 SEVERITIES = ("error", "warning", "note")
 
 LOSS_ALLOWANCE = 0.06
-RANGE_ALLOWANCE = 0.03
+RANGE_ALLOWANCE = 0.02
 METRIC_ALLOWANCE = 0.012
 """Standard deviation that another seed alone is granted where a side has one run only: of a loss relative to its level or to its
 improvement, and of a metric between 0 and 1. Calibrated on real seed pairs of eight small tasks (``docs/success-rate.md``)."""

@@ -1,0 +1,296 @@
+"""How often the first action removes the finding: real trainings, faulty, and again after exactly the action that tbdiag named.
+
+    python benchmarks/first_actions.py OUT [--only WORD] [--markdown docs/success-rate.md]
+
+For every case and each of the `SEEDS` (fixed before the first run; no attempt is left out): train with the fault, let tbdiag judge the log, take
+the action of its next experiment word by word (`actions.take`), train again with the same seed, and let `tbdiag verify` judge that run. Besides:
+the faulty training again with another seed must be "not fixed", and a training of another task, with other tags, or with another number of
+classes must be "cannot tell". Logs stay under OUT. The same arguments give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, replace
+from multiprocessing import Pool
+from pathlib import Path
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import generate
+import numpy as np
+from trainings import layouts, writer
+from trainings.actions import Step, take
+from trainings.faults import FAULTS, Plan
+from trainings.tasks import Setting, Task
+from trainings.train import Hooks, Trace, train, with_data
+
+from tbdiag.compare.sides import Side, load_side
+from tbdiag.verify import Verification, verify_sides
+
+SEEDS = (11, 23, 47)
+OTHER_SEED = 1000
+
+CASES: tuple[tuple[str, str, str], ...] = (
+    ("overfitting", "small-training-set", "blobs"),
+    ("overfitting with label noise", "memorised-label-noise", "blobs"),
+    ("divergence, rate far too high", "rate-x40", "blobs"),
+    ("divergence after the rate jumps", "rate-jumps", "blobs"),
+    ("nan from a bad batch", "nan-batch", "blobs"),
+    ("nan from a rate too high", "sgd-rate-blows-up", "teacher"),
+    ("instability", "rate-oscillates", "teacher"),
+    ("no learning, all frozen", "all-frozen", "blobs"),
+    ("body frozen", "body-frozen", "blobs"),
+    ("rate zero", "rate-zero", "blobs"),
+    ("rate too low", "rate-far-too-low", "blobs"),
+    ("rate somewhat too low", "rate-too-low", "blobs"),
+    ("budget too short", "budget-too-short", "blobs"),
+    ("schedule collapses early", "rate-collapses-early", "blobs"),
+    ("warm-up never ends", "endless-warmup", "blobs"),
+    ("schedule hits zero", "schedule-hits-zero", "blobs"),
+    ("collapse by constant labels", "constant-labels", "blobs"),
+    ("collapse by imbalance", "rare-class-ignored", "blobs"),
+    ("exploding gradients", "init-x30", "teacher"),
+    ("vanishing gradients", "deep-sigmoid", "blobs"),
+    ("double softmax", "squashed-twice", "blobs"),
+    ("plateau at a rate too high", "plateaus-high", "teacher"),
+    ("dead units", "negative-bias", "blobs"),
+    ("saturated activations", "unscaled-inputs-tanh", "blobs"),
+    ("clipping at a hundredth", "clipped-at-a-hundredth", "blobs"),
+    ("loss scale collapses", "half-precision-overflow", "blobs"),
+    ("spikes", "corrupt-batches", "teacher"),
+    ("underfitting", "no-capacity", "blobs"),
+    ("noisy validation", "validation-on-one-batch", "blobs"),
+    ("training data change midway", "training-data-change", "blobs"),
+    ("steps go back", "steps-go-back", "blobs"),
+    ("file cut", "file-cut", "blobs"),
+)
+"""(name, mechanism, task): what is trained."""
+
+
+def _local(task: Task, s: Setting, mechanism: str) -> Plan | None:
+    """Mechanisms that the generator of labelled trainings has not."""
+    if mechanism == "sgd-rate-blows-up":
+        return Plan(task, replace(s, optimizer="sgd", lr=2.0))
+    if mechanism == "rate-oscillates":
+        return Plan(task, replace(s, lr=s.lr * 25))
+    if mechanism == "plateaus-high":
+        return Plan(task, replace(s, optimizer="sgd", lr=0.12, epochs=30))
+    return None
+
+
+def plan_of(mechanism: str, task_name: str, seed: int) -> Plan:
+    """What to train."""
+    task = generate.make_task(task_name, seed)
+    setting = generate.ordinary(task)
+    plan = _local(task, setting, mechanism) or FAULTS[mechanism](task, setting, np.random.default_rng([seed, 7]))
+    plan.log = plan.log | {"lr", "gradients"}
+    return plan
+
+
+def write_run(plan: Plan, seed: int, folder: Path, layout_name: str = "slashes", train_eval: bool = False) -> Trace:
+    """Train and write the log, with the settings as hparams."""
+    trace = train(plan.task, plan.setting, seed, plan.hooks)
+    layout = next(q for q in layouts.COMMON if q.name == layout_name)
+    log = layouts.collect(layout, plan, trace, np.random.default_rng([seed, 5]))
+    if train_eval:
+        for e in trace.evaluations:
+            log.put(layout.val_dir, e.step, layout.axis, "train_eval/loss", e.clean_train)
+    shutil.rmtree(folder, ignore_errors=True)
+    layouts.write(log, folder)
+    _write_settings(plan.setting, seed, folder, log.start)
+    return trace
+
+
+def _write_settings(s: Setting, seed: int, folder: Path, start: float) -> None:
+    from tensorboard.plugins.hparams import summary_v2
+
+    settings = {
+        "learning_rate": s.lr,
+        "batch_size": s.batch,
+        "epochs": s.epochs,
+        "optimizer": s.optimizer,
+        "weight_decay": s.weight_decay,
+        "dropout": s.dropout,
+        "max_grad_norm": s.clip or 0.0,
+        "schedule": s.schedule,
+        "seed": seed,
+    }
+    summary = summary_v2.hparams_pb(settings, trial_id="0", start_time_secs=start)
+    file = writer.EventFile(folder / f"events.out.tfevents.{int(start)}.hparams.0", start)
+    for value in summary.value:
+        file.add(start, 0, value.SerializeToString())
+    file.save()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One seed of one case."""
+
+    case: str
+    seed: int
+    finding: str
+    severity: str
+    action: str
+    taken: str
+    verdict: str
+    reason: str
+    again: str
+    cured: str
+    others: tuple[str, ...]
+
+
+def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
+    """Train, judge, act, train again, verify."""
+    case, mechanism, task_name, seed, out = job
+    folder = out / case.replace(" ", "-").replace(",", "") / str(seed)
+    plan = plan_of(mechanism, task_name, seed)
+    write_run(plan, seed, folder / "faulty")
+    before = load_side(str(folder / "faulty"))
+    experiment = before.runs[0].data["next_experiment"]
+    finding = before.runs[0].finding(experiment["finding"]) if experiment else None
+    if finding is None or finding["severity"] == "note":
+        return Attempt(case, seed, "nothing found", "", "", "", "not found", "", "", "", ())
+    # The same fault, its hooks fresh (they hold random state): what follows differs from the faulty run by the action alone.
+    fresh = plan_of(mechanism, task_name, seed)
+    step: Step = take(experiment["action"], finding, fresh, mechanism, seed)
+    verdict, reason = "no training", step.how
+    if step.plan is not None:
+        write_run(step.plan, seed, folder / "after", train_eval=step.train_eval)
+        verdict, reason = _verdict(verify_sides(before, load_side(str(folder / "after"))), finding["id"])
+    write_run(plan_of(mechanism, task_name, seed), seed + OTHER_SEED, folder / "again")
+    again = _verdict(verify_sides(before, load_side(str(folder / "again"))), finding["id"])[0]
+    write_run(cured_plan(task_name, seed, plan), seed, folder / "cured")
+    cured = _verdict(verify_sides(before, load_side(str(folder / "cured"))), finding["id"])[0]
+    others = tuple(_verdict(verify_sides(before, side), finding["id"])[0] for side in _others(task_name, seed, folder))
+    return Attempt(case, seed, finding["id"], finding["severity"], experiment["action"], step.how, verdict, reason, again, cured, others)
+
+
+def cured_plan(task_name: str, seed: int, plan: Plan) -> Plan:
+    """The ordinary training of the task, logged like the faulty one: what a complete cure would look like."""
+    task = generate.make_task(task_name, seed)
+    return Plan(task, generate.ordinary(task), Hooks(), log=plan.log)
+
+
+def _verdict(result: Verification, finding_id: str) -> tuple[str, str]:
+    found = next(v for v in result.findings if v.finding["id"] == finding_id)
+    return found.verdict, found.reason
+
+
+def _others(task_name: str, seed: int, folder: Path) -> list[Side]:
+    """Healthy runs of another task, under other tags, and with another number of classes."""
+    other = generate.make_task("chain" if task_name == "blobs" else "blobs", seed)
+    task = generate.make_task(task_name, seed)
+    logged = frozenset({"lr", "gradients"})
+    plans = [
+        ("other-task", Plan(other, generate.ordinary(other), Hooks(), log=logged), "slashes"),
+        ("other-tags", Plan(task, generate.ordinary(task), Hooks(), log=logged), "ultralytics"),
+    ]
+    if task.classes > 3:
+        keep, keep_val = task.y < 3, task.y_val < 3
+        few = with_data(task, x=task.x[keep], y=task.y[keep], x_val=task.x_val[keep_val], y_val=task.y_val[keep_val])
+        few = replace(few, classes=3, outputs=3)
+        plans.append(("other-classes", Plan(few, generate.ordinary(few), Hooks(), log=logged), "slashes"))
+    for name, plan, layout in plans:
+        write_run(plan, seed, folder / name, layout)
+    return [load_side(str(folder / name)) for name, _, _ in plans]
+
+
+VERDICTS = ("fixed", "improved", "not-fixed", "overshot", "cannot-tell", "no training")
+TEXT = """# How often the first action removes the finding
+
+Every row below is a real training (small networks in numpy, `benchmarks/trainings`), not a simulation: trained with a fault, judged, trained again
+with the same seed after exactly the one action that tbdiag named as next experiment, and judged by `tbdiag verify`. Seeds {seeds} were fixed
+beforehand and every attempt is listed, whatever came of it. Repeat it with
+
+    python benchmarks/first_actions.py OUT --markdown docs/success-rate.md
+
+Read it as what a first action is worth on small tasks, not as a promise: several first actions (the tiny overfit test, anomaly detection) are meant
+to tell causes apart, and cannot remove the finding themselves; `verify` then names the next rung of the ladder.
+
+## By finding
+
+{table}
+
+{checks}
+
+## Every attempt
+
+{rows}
+"""
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in rows)])
+
+
+def tell(attempts: list[Attempt]) -> str:
+    """The page of the documentation."""
+    found = [a for a in attempts if a.action]
+    rows: list[tuple[object, ...]] = []
+    for name in sorted({a.finding for a in found}):
+        mine = [a for a in found if a.finding == name]
+        counts = Counter(a.verdict for a in mine)
+        rows.append((name, len(mine), *(counts[v] for v in VERDICTS)))
+    counts = Counter(a.verdict for a in found)
+    rows.append(("**all**", len(found), *(counts[v] for v in VERDICTS)))
+    again = Counter(a.again for a in found)
+    cured = Counter(a.cured for a in found)
+    others = Counter(v for a in found for v in a.others)
+    missed = [a for a in attempts if not a.action]
+    checks = (
+        f"In {len(missed)} of {len(attempts)} trainings tbdiag found no error or warning in the faulty run, so that there was nothing to take.\n\n"
+        f"The faulty training again with another seed: {_counts(again)}.\n"
+        f"The same task trained without the fault, whatever the first action was: {_counts(cured)}.\n"
+        f"A healthy run of another task, under other tags, or with another number of classes: {_counts(others)}."
+    )
+    listed = [
+        (a.case, a.seed, a.finding, a.action or "-", a.taken or "-", a.verdict, a.again or "-", a.cured or "-", ", ".join(a.others) or "-")
+        for a in attempts
+    ]
+    head = (
+        "case",
+        "seed",
+        "finding",
+        "first action",
+        "what was changed",
+        "verdict",
+        "same fault, other seed",
+        "fault removed",
+        "other task, tags, classes",
+    )
+    table = _table(("finding", "attempts", *VERDICTS), rows)
+    return TEXT.format(seeds=", ".join(map(str, SEEDS)), table=table, checks=checks, rows=_table(head, list(listed)))
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{n} {word}" for word, n in counter.most_common()) or "none"
+
+
+def main() -> None:
+    """Parse the command line and run all attempts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", default="", help="only cases that contain this")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args()
+    todo = [(n, m, t, seed, options.out) for n, m, t in CASES for seed in SEEDS if options.only in f"{n} {m} {t}"]
+    with Pool(options.jobs) as pool:
+        attempts = pool.map(attempt, todo, chunksize=1)
+    text = tell(attempts)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "attempts.json").write_text(json.dumps([vars(a) for a in attempts], indent=1), encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""Taking a first action by its words: each pattern of an action's sentence, and the one change of the training that it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from trainings.faults import Plan, steps_of
+from trainings.nets import Array
+from trainings.tasks import Setting, Task
+from trainings.train import Hooks, rate, with_data
+
+
+@dataclass
+class Step:
+    """What an action came to: the training to run (None where it asks for none) and how the words were understood."""
+
+    plan: Plan | None
+    how: str
+    train_eval: bool = False
+
+
+@dataclass
+class Order:
+    """An action to take: its words, the finding, the faulty training and its mechanism."""
+
+    words: re.Match[str]
+    text: str
+    plan: Plan
+    mechanism: str
+    seed: int
+
+
+Taker = Callable[[Order], Step]
+TAKERS: list[tuple[str, Taker]] = []
+
+
+def _on(pattern: str) -> Callable[[Taker], Taker]:
+    def put(taker: Taker) -> Taker:
+        TAKERS.append((pattern, taker))
+        return taker
+
+    return put
+
+
+def take(text: str, finding: Mapping[str, Any], plan: Plan, mechanism: str, seed: int) -> Step:
+    """The first pattern (in order of this file) that the action's sentence contains decides."""
+    for pattern, taker in TAKERS:
+        words = re.search(pattern, text, re.IGNORECASE)
+        if words:
+            return taker(Order(words, text, plan, mechanism, seed))
+    return Step(None, "the action asks for no training that this script can run")
+
+
+def _with(plan: Plan, **changes: object) -> Plan:
+    return replace(plan, setting=replace(plan.setting, **changes))  # type: ignore[arg-type]
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "").rstrip("."))
+
+
+@_on(r"(?:lower|raise) the (?:\w+ )?learning rate (?:from (?P<old>[\d.,e+-]+) to (?P<new>[\d.,e+-]+)|(?:by a factor of|by) (?P<by>[\d.]+))")
+def change_rate(o: Order) -> Step:
+    """Lower or raise the rate; from a step on where a checkpoint is named, with the same seed (so it is the same checkpoint)."""
+    if o.words["by"]:
+        factor = _number(o.words["by"]) ** (1 if o.text.lower().startswith("raise") else -1)
+    else:
+        factor = _number(o.words["new"]) / _number(o.words["old"])
+    since = re.search(r"(?:restart|resume) from (?:the last checkpoint before )?step ([\d,]+)", o.text)
+    total = steps_of(o.plan.task, o.plan.setting)
+    if since is None:
+        return Step(_with(o.plan, lr=o.plan.setting.lr * factor), f"rate times {factor:.3g}")
+    at = int(_number(since[1]))
+    old = o.plan.hooks.rate
+
+    def lowered(step: int, lr: float) -> float:
+        value = old(step, lr) if old else lr
+        return value if step < at else value * factor
+
+    plan = replace(o.plan, hooks=replace(o.plan.hooks, rate=lowered))
+    per_epoch = total // o.plan.setting.epochs
+    if "for a tenth of the budget" in o.text:
+        # The schedule of the faulty run must stay what it was up to the checkpoint.
+        setting, end = o.plan.setting, at + max(total // 10, 1)
+        plan.hooks.rate = lambda step, _: rate(setting, step, total) * (1.0 if step < at else factor)
+        plan = _with(plan, epochs=max(-(-end // per_epoch), 1))
+    return Step(plan, f"rate times {factor:.3g} from step {at:,}")
+
+
+@_on(r"resume from step ([\d,]+) for half as many steps again")
+def train_longer(o: Order) -> Step:
+    epochs = round(o.plan.setting.epochs * 1.5)
+    return Step(_with(o.plan, epochs=epochs), f"{epochs} instead of {o.plan.setting.epochs} epochs")
+
+
+@_on(r"weight decay times 5|dropout 0\.2")
+def regularise(o: Order) -> Step:
+    if o.plan.setting.weight_decay > 0:
+        return Step(_with(o.plan, weight_decay=5 * o.plan.setting.weight_decay), "weight decay times 5")
+    return Step(_with(o.plan, dropout=0.2), "dropout 0.2 (there was no weight decay)")
+
+
+@_on(r"(?:weight decay|decay)[^.]*? (?:of |to )?(0?\.\d+)")
+def add_decay(o: Order) -> Step:
+    value = _number(o.words[1])
+    return Step(replace(_with(o.plan, weight_decay=value), hooks=replace(o.plan.hooks, decay=None)), f"weight decay {value:g}")
+
+
+@_on(r"(?:clip|clipping)[^.]*? (?:at|to|of) ([\d.,e+-]+)")
+def clip(o: Order) -> Step:
+    value = _number(o.words[1])
+    return Step(_with(o.plan, clip=value), f"gradient norm clipped at {value:g}")
+
+
+@_on(r"tiny overfit|overfit one batch")
+def overfit_few(o: Order) -> Step:
+    """64 samples, the same code (the fault stays), no regularisation."""
+    task = with_data(o.plan.task, x=o.plan.task.x[:64], y=o.plan.task.y[:64])
+    batch = 64 if "one batch" in o.text else min(o.plan.setting.batch, 32)
+    epochs = max(o.plan.setting.epochs, 600 * batch // 64)
+    plan = _with(replace(o.plan, task=task), epochs=epochs, batch=batch, dropout=0.0, weight_decay=0.0)
+    return Step(plan, f"64 samples, {epochs} epochs, no regularisation")
+
+
+@_on(r"requires_grad|give the optimiser the parameters")
+def unfreeze(o: Order) -> Step:
+    return Step(_with(o.plan, frozen=""), "all parameters given to the optimiser")
+
+
+@_on(r"class-weighted loss|class weights")
+def weight_classes(o: Order) -> Step:
+    return Step(_with(o.plan, extra={**o.plan.setting.extra, "class_weighted": 1.0}), "loss weighted inverse to class frequency")
+
+
+@_on(r"fix the target encoding or the sampling")
+def fix_targets(o: Order) -> Step:
+    """What the counts show: constant labels are encoded wrongly; a rare class is sampled too rarely."""
+    if o.mechanism == "constant-labels":
+        import generate
+
+        task = generate.make_task(o.plan.task.name, o.seed)
+        return Step(replace(o.plan, task=task), "labels encoded as they are (the counts show a single one)")
+    return Step(replace(o.plan, hooks=replace(o.plan.hooks, batch=_balanced(o.plan.task, o.seed))), "batches drawn with equal classes")
+
+
+def _balanced(task: Task, seed: int) -> Callable[[int, Array, Array], tuple[Array, Array]]:
+    by_class = [np.flatnonzero(task.y == k) for k in np.unique(task.y)]
+    rng = np.random.default_rng([seed, 77])
+
+    def draw(step: int, x: Array, y: Array) -> tuple[Array, Array]:
+        pick = np.array([rng.choice(by_class[int(k)]) for k in rng.integers(0, len(by_class), len(y))])
+        return task.x[pick], task.y[pick]
+
+    return draw
+
+
+@_on(r"standardise the inputs")
+def standardise(o: Order) -> Step:
+    mean, sd = o.plan.task.x.mean(0), o.plan.task.x.std(0) + 1e-12
+    task = with_data(o.plan.task, x=(o.plan.task.x - mean) / sd, x_val=(o.plan.task.x_val - mean) / sd)
+    return Step(replace(o.plan, task=task), "inputs standardised")
+
+
+@_on(r"raw logits|remove the (?:softmax|sigmoid)|from_logits")
+def raw_logits(o: Order) -> Step:
+    return Step(_with(o.plan, loss=""), "softmax removed from the head")
+
+
+@_on(r"reset biases and initialisation|initialis")
+def initialise(o: Order) -> Step:
+    return Step(_with(o.plan, init_bias=0.0, init_scale=1.0), "standard initialisation, biases zero")
+
+
+@_on(r"normalisation layer|ReLU or GELU")
+def relu(o: Order) -> Step:
+    return Step(_with(o.plan, activation="relu"), "sigmoid replaced by ReLU")
+
+
+@_on(r"bfloat16|float32\) for one run|full precision")
+def precision(o: Order) -> Step:
+    return Step(_with(replace(o.plan, hooks=Hooks()), amp=False), "float32, in which nothing overflows")
+
+
+@_on(r"anomaly detection")
+def detect_anomaly(o: Order) -> Step:
+    return Step(o.plan, "the same steps in float32 (anomaly detection changes no number)")
+
+
+@_on(r"copy the event file again|own directory|purge_step")
+def write_again(o: Order) -> Step:
+    return Step(replace(o.plan, damage=""), "written whole, in a directory of its own")
+
+
+@_on(r"full \(or a? ?four times larger|larger, fixed\) validation set|full validation set")
+def validate_on_all(o: Order) -> Step:
+    return Step(replace(o.plan, hooks=replace(o.plan.hooks, val=None)), "validation on all samples")
+
+
+@_on(r"train_eval")
+def evaluate_training_set(o: Order) -> Step:
+    return Step(o.plan, "the training set evaluated besides, as train_eval/loss", train_eval=True)
+
+
+@_on(r"reshuffle|shuffle")
+def shuffle(o: Order) -> Step:
+    return Step(replace(o.plan, hooks=replace(o.plan.hooks, order=None)), "samples reshuffled every epoch")
+
+
+@_on(r"(?:dump|compare|diff)[^.]*(?:before and after|data pipeline)")
+def mend_pipeline(o: Order) -> Step:
+    """The samples before and after differ: the later ones are brought back."""
+    return Step(replace(o.plan, hooks=replace(o.plan.hooks, batch=None, val=None)), "data as before the step")
+
+
+@_on(r"total_steps|total steps|warmup_steps|intended (?:learning )?rate|scheduler|schedule")
+def mend_schedule(o: Order) -> Step:
+    """The rate that was meant: the ordinary one, decayed over all steps."""
+    import generate
+
+    ordinary: Setting = generate.ordinary(o.plan.task)
+    return Step(_with(o.plan, schedule="cosine", lr=ordinary.lr, extra={}), "cosine schedule over all steps")
