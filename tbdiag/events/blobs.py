@@ -15,10 +15,10 @@ _CHUNK = 1 << 20
 class LazyBytes:
     """The payload of one record in a file; what is asked for is read, in small pieces, and the rest is not touched."""
 
-    def __init__(self, source: Source, offset: int, length: int) -> None:
+    def __init__(self, source: Source, offset: int, length: int, head: bytes = b"") -> None:
         self._source, self._offset, self._length = source, offset, length
         self._start = 0
-        self._piece = b""
+        self._piece = head
 
     def __len__(self) -> int:
         return self._length

@@ -1,9 +1,8 @@
-"""Growing columns of one event file: points in the order of the file, a column a tag."""
+"""What one event file holds: points in the order of the file, a column a tag, and the bytes that were lost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,6 +55,24 @@ class Histograms:
     count: Float64
     left: Float64 | None
 
+    def take(self, index: Int64) -> Histograms:
+        """The histograms at `index`, in that order."""
+        sizes = np.diff(self.offset)[index]
+        offset = np.zeros(sizes.size + 1, dtype=np.int64)
+        np.cumsum(sizes, out=offset[1:])
+        rows = np.arange(int(offset[-1])) + np.repeat(self.offset[:-1][index] - offset[:-1], sizes)
+        left = self.left[rows] if self.left is not None else None
+        return Histograms(
+            self.position[index],
+            self.step[index],
+            self.wall_time[index],
+            self.moments[index],
+            offset,
+            self.right[rows],
+            self.count[rows],
+            left,
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Items:
@@ -84,148 +101,60 @@ class Items:
         self.payload_bytes += other.payload_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes ``[start, end)`` that could not be read.
+
+    Attributes:
+        kind: ``truncated`` (the last frame is incomplete), ``corrupt`` (a checksum is wrong), ``bad-record`` (checksums right, but no
+            Event), or ``limit`` (too much damage to search through, or a record too large to decode).
+        why: what was seen there.
+    """
+
+    kind: str
+    start: int
+    end: int
+    why: str
+
+
+@dataclass(slots=True)
+class FileColumns:
+    """Everything one event file holds, in file order.
+
+    Attributes:
+        end: offset behind the last whole frame; reading goes on there when the file has grown.
+        size: bytes of the file when it was read.
+        records: whole records read.
+        session_starts: ``(position, step, wall time)`` of each SessionLog START.
+        rejected: ``(tag, reason) -> count`` of values that hold no number that can be read.
+    """
+
+    size: int = 0
+    end: int = 0
+    records: int = 0
+    file_version: str = ""
+    first_wall_time: float | None = None
+    last_wall_time: float | None = None
+    scalars: dict[bytes, Points] = field(default_factory=dict)
+    histos: dict[bytes, Histograms] = field(default_factory=dict)
+    histogram_tensors: dict[bytes, Histograms] = field(default_factory=dict)
+    tensors: dict[bytes, Items] = field(default_factory=dict)
+    texts: dict[bytes, Items] = field(default_factory=dict)
+    media: dict[bytes, Items] = field(default_factory=dict)
+    hparams: dict[str, float | str | bool] = field(default_factory=dict)
+    plugins: dict[bytes, str] = field(default_factory=dict)
+    session_starts: list[tuple[int, int, float]] = field(default_factory=list)
+    rejected: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    nan_wall_times: int = 0
+    damage: list[Damage] = field(default_factory=list)
+
+    @property
+    def readable(self) -> int:
+        """Bytes of the file that were read as whole frames."""
+        return self.size - sum(part.end - part.start for part in self.damage)
+
+
 def join_places(pieces: tuple[Places, ...]) -> Int64:
     """Byte offsets as one array."""
     arrays = [np.arange(p.start, p.stop, p.step, dtype=np.int64) if isinstance(p, range) else p for p in pieces]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-@dataclass(slots=True, eq=False)
-class _Chunk:
-    places: Places
-    step: Int64
-    wall_time: Float64
-    value: npt.NDArray[Any]
-
-    def split(self, cuts: list[int]) -> list[_Chunk]:
-        """Parts between file offsets, none of them empty."""
-        places = self.places
-        if isinstance(places, range):
-            at = [min(max(-((places.start - cut) // places.step), 0), len(places)) for cut in cuts]
-        else:
-            at = np.searchsorted(places, cuts).tolist()
-        edges = [0, *at, len(places)]
-        return [_Chunk(places[a:b], self.step[a:b], self.wall_time[a:b], self.value[a:b]) for a, b in pairwise(edges) if b > a]
-
-
-class ScalarSink:
-    """Collects points of one tag: single ones in lists, many at once as arrays."""
-
-    __slots__ = ("_chunks", "_dtype", "_position", "_step", "_value", "_wall_time")
-
-    def __init__(self) -> None:
-        self._chunks: list[_Chunk] = []
-        self._position: list[int] = []
-        self._step: list[int] = []
-        self._wall_time: list[float] = []
-        self._value: list[Any] = []
-        self._dtype: np.dtype[Any] | None = None
-
-    def append(self, position: int, step: int, wall_time: float, value: Any, dtype: np.dtype[Any]) -> None:
-        """Add one point."""
-        if dtype != self._dtype or (self._position and position < self._position[-1]):
-            self._seal()
-            self._dtype = dtype
-        self._position.append(position)
-        self._step.append(step)
-        self._wall_time.append(wall_time)
-        self._value.append(value)
-
-    def extend(self, places: Places, step: Int64, wall_time: Float64, value: npt.NDArray[Any]) -> None:
-        """Add many points, ``[n]`` each, with ascending places."""
-        self._chunks.append(_Chunk(places, step, wall_time, value))
-
-    def _seal(self) -> None:
-        if self._step:
-            self._chunks.append(
-                _Chunk(
-                    np.array(self._position, dtype=np.int64),
-                    np.array(self._step, dtype=np.int64),
-                    np.array(self._wall_time, dtype=np.float64),
-                    np.array(self._value, dtype=self._dtype),
-                )
-            )
-            self._position, self._step, self._wall_time, self._value = [], [], [], []
-
-    def finish(self) -> Points:
-        """All points in file order; where dtypes differ, the one that holds them all."""
-        self._seal()
-        chunks, self._chunks = self._chunks, []
-        if len(chunks) > 1:
-            chunks = _in_order(chunks)
-        if len(chunks) == 1:
-            only = chunks[0]
-            # A view would keep the arrays of all tags that were decoded together.
-            return Points((only.places,), only.step, only.wall_time, only.value)
-        step, wall_time = np.concatenate([c.step for c in chunks]), np.concatenate([c.wall_time for c in chunks])
-        value = np.concatenate([c.value for c in chunks])
-        places = tuple(c.places for c in chunks)
-        if any(a[-1] > b[0] for a, b in pairwise(places)):
-            joined = join_places(places)
-            order = np.argsort(joined, kind="stable")
-            places = (joined[order],)
-            step, wall_time, value = step[order], wall_time[order], value[order]
-        return Points(places, step, wall_time, value)
-
-
-def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
-    """Sort chunks by place, and split those that reach over the beginning of another."""
-    chunks.sort(key=lambda c: c.places[0])
-    if all(a.places[-1] <= b.places[0] for a, b in pairwise(chunks)):
-        return chunks
-    starts = [int(c.places[0]) for c in chunks]
-    parts = [part for c in chunks for part in c.split([s for s in starts if c.places[0] < s <= c.places[-1]])]
-    parts.sort(key=lambda c: c.places[0])
-    return parts
-
-
-class HistogramSink:
-    """Collects histograms of one tag and encoding."""
-
-    __slots__ = ("_blocks", "_position", "_step", "_wall_time", "tensor")
-
-    def __init__(self, tensor: bool) -> None:
-        self.tensor = tensor
-        self._position: list[int] = []
-        self._step: list[int] = []
-        self._wall_time: list[float] = []
-        self._blocks: list[tuple[Float64, Float64 | None, Float64, Float64]] = []
-
-    def append(self, position: int, step: int, wall_time: float, block: tuple[Float64, Float64 | None, Float64, Float64]) -> None:
-        """Add one histogram: moments, left edges or None, right edges, counts."""
-        self._position.append(position)
-        self._step.append(step)
-        self._wall_time.append(wall_time)
-        self._blocks.append(block)
-
-    def extend(self, places: Places, step: Int64, wall_time: Float64, table: npt.NDArray[Any]) -> None:
-        """Add many histogram tensors of one shape, ``table[m, k, 3]``."""
-        table = table.astype(np.float64, copy=False)
-        moments = np.full((len(table), 5), np.nan)
-        moments[:, 0], moments[:, 1], moments[:, 2] = table[:, 0, 0], table[:, -1, 1], table[:, :, 2].sum(axis=1)
-        self._position += places if isinstance(places, range) else places.tolist()
-        self._step += step.tolist()
-        self._wall_time += wall_time.tolist()
-        self._blocks += [(moments[i], table[i, :, 0], table[i, :, 1], table[i, :, 2]) for i in range(len(table))]
-
-    def finish(self) -> Histograms:
-        """All histograms in file order."""
-        order = sorted(range(len(self._position)), key=self._position.__getitem__)
-        blocks = [self._blocks[i] for i in order]
-        sizes = np.array([block[2].size for block in blocks], dtype=np.int64)
-        offset = np.zeros(sizes.size + 1, dtype=np.int64)
-        np.cumsum(sizes, out=offset[1:])
-        found = Histograms(
-            position=np.array([self._position[i] for i in order], dtype=np.int64),
-            step=np.array([self._step[i] for i in order], dtype=np.int64),
-            wall_time=np.array([self._wall_time[i] for i in order], dtype=np.float64),
-            moments=np.stack([block[0] for block in blocks]),
-            offset=offset,
-            right=np.concatenate([block[2] for block in blocks]).astype(np.float64, copy=False),
-            count=np.concatenate([block[3] for block in blocks]).astype(np.float64, copy=False),
-            left=np.concatenate([block[1] for block in blocks if block[1] is not None]).astype(np.float64, copy=False)
-            if self.tensor
-            else None,
-        )
-        self._blocks = []
-        return found

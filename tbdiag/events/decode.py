@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from tbdiag.events import tensors, wire
-from tbdiag.events.columns import Float64, HistogramSink, Items, Places, ScalarSink
-from tbdiag.events.histograms import decode_histo, split_tensor
+from tbdiag.events.columns import Float64, Items, Places
+from tbdiag.events.histograms import Outline, decode_histo
 from tbdiag.events.hparams import decode_session_start
+from tbdiag.events.sinks import HistogramSink, ScalarSink
 
 _float = struct.Struct("<f").unpack
 _FLOAT32 = np.dtype("<f4")
 _MAX_TEXT = 1 << 20
+_MAX_NUMBER = 1024  # bytes that a tensor of one number never reaches
 _MEDIA = {wire.IMAGE: "images", wire.AUDIO: "audio", wire.OLD_HISTOGRAM: "old_histograms"}
 _GRAPHS = {wire.GRAPH_DEF: ("graph", "graphs"), wire.META_GRAPH: ("meta_graph", "graphs"), wire.RUN_METADATA: ("", "graph_run_metadata")}
 _BLOB_PLUGINS = frozenset({"images", "audio", "mesh", "graphs", "graph_keras_model", "graph_run_metadata", "profile", "projector"})
@@ -113,10 +114,22 @@ def _add_value(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.V
             _add_tensor(out, data, event, value, position, plugin)
     elif kind == wire.HISTO:
         moments, right, count = decode_histo(data, value.start, value.end)
-        _histogram_sink(out.histos, tag, tensor=False).append(position, event.step, event.wall_time, (moments, None, right, count))
+        histogram_sink(out.histos, tag, tensor=False).append(position, event.step, event.wall_time, moments, right, count)
     elif kind in _MEDIA:
         out.plugins.setdefault(tag, _MEDIA[kind])
         _add_media(out, event, value, position)
+
+
+def add_outline(out: Contents, found: Outline, buffer: bytearray, base: int, shift: int) -> None:
+    """File a record that holds one histogram; `shift` is the file offset less the offset in `buffer`."""
+    out.records += 1
+    out.note_wall(base, found.wall_time)
+    sink = histogram_sink(out.histos, found.tag, tensor=False)
+    with memoryview(buffer) as view:
+        right, count = view[slice(*found.right)], view[slice(*found.count)]
+        sink.append(found.start + shift, found.step, found.wall_time, found.moments, right, count)
+        right.release()
+        count.release()
 
 
 def is_media(event: wire.Event, data: wire.Bytes, plugins: dict[bytes, str]) -> bool:
@@ -129,6 +142,8 @@ def is_media(event: wire.Event, data: wire.Bytes, plugins: dict[bytes, str]) -> 
         if value.payload == wire.TENSOR:
             plugin = value.plugin.decode("utf-8", "backslashreplace") if value.plugin is not None else ""
             plugin = plugins.get(value.tag, plugin)
+            if value.end - value.start > _MAX_NUMBER and is_blob(plugin):
+                continue
             view = tensors.locate_tensor(data, value.start, value.end)
             text = view.dtype == tensors.STRING and plugin in ("text", "") and value.end - value.start <= _MAX_TEXT
             if text or (view.dtype != tensors.STRING and not (view.shape and is_blob(plugin))):
@@ -136,6 +151,21 @@ def is_media(event: wire.Event, data: wire.Bytes, plugins: dict[bytes, str]) -> 
         elif value.payload not in _MEDIA:
             return False
     return True
+
+
+def add_media(out: Contents, event: wire.Event, base: int) -> None:
+    """File an event of which `is_media` is true, without looking at it again."""
+    if event.what in _GRAPHS:
+        add_event(out, b"", event, base)
+        return
+    out.records += 1
+    out.note_wall(base, event.wall_time)
+    for value in event.values:
+        if value.plugin is not None and value.tag not in out.plugins:
+            out.plugins[value.tag] = value.plugin.decode("utf-8", "backslashreplace")
+        elif value.payload in _MEDIA:
+            out.plugins.setdefault(value.tag, _MEDIA[value.payload])
+        _add_media(out, event, value, base + value.start)
 
 
 def _add_tensor(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.Value, position: int, plugin: str) -> None:
@@ -158,19 +188,17 @@ def _add_tensor(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.
         flat = array.reshape(1)
         sink.append(position, event.step, event.wall_time, flat[0], flat.dtype)
     elif plugin in ("histograms", "distributions") and array.ndim == 2 and array.shape[1] == 3:
-        _histogram_sink(out.histogram_tensors, tag, tensor=True).append(position, event.step, event.wall_time, _tensor_block(array))
+        histogram_sink(out.histogram_tensors, tag, tensor=True).extend(
+            np.array([position]), np.array([event.step]), np.array([event.wall_time]), array[None]
+        )
     elif plugin in ("scalars", "histograms", "distributions"):
         raise wire.WireError(f"{plugin} tensor of shape {list(array.shape)}")
     else:
         out.tensors.setdefault(tag, Items()).append(position, event.step, event.wall_time, array)
 
 
-def _tensor_block(array: Any) -> Any:
-    moments, left, right, count = split_tensor(array)
-    return moments, left, right, count
-
-
-def _histogram_sink(sinks: dict[bytes, HistogramSink], tag: bytes, *, tensor: bool) -> HistogramSink:
+def histogram_sink(sinks: dict[bytes, HistogramSink], tag: bytes, *, tensor: bool) -> HistogramSink:
+    """The sink of a tag, made if it is new."""
     sink = sinks.get(tag)
     if sink is None:
         sink = sinks[tag] = HistogramSink(tensor)

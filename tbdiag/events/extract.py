@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.events.columns import Float64, HistogramSink, Int64, Places, ScalarSink
+from tbdiag.events.columns import Float64, Int64, Places
 from tbdiag.events.decode import Contents
 from tbdiag.events.layouts import Layout, Slot
+from tbdiag.events.sinks import HistogramSink, ScalarSink
 
 
 def strided(buffer: Any, offset: int, stride: int, count: int, dtype: str) -> npt.NDArray[Any]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tbdiag.events.columns import Histograms, Items, Points
-from tbdiag.events.reader import FileColumns
+from tbdiag.events.columns import FileColumns, Histograms, Items, Points
 
 
 def join_columns(old: FileColumns, new: FileColumns) -> FileColumns:

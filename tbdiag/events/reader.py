@@ -11,16 +11,15 @@ The bytes of an incomplete last frame stay unread; when the file has grown, read
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from tbdiag.events import blocks, groups, wire
 from tbdiag.events.blobs import LazyBytes, checksum_is_right
-from tbdiag.events.checksum import masked_crc
-from tbdiag.events.columns import Histograms, Int64, Items, Points
-from tbdiag.events.decode import Contents, add_event, is_media
-from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, frame_length
+from tbdiag.events.checksum import crc_of_array, mask_int, masked_crc
+from tbdiag.events.columns import Damage, FileColumns, Int64
+from tbdiag.events.decode import Contents, add_event, add_media, add_outline, is_media
+from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, find_frames, frame_length
+from tbdiag.events.histograms import outline
 from tbdiag.events.layouts import LayoutCache
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
@@ -31,63 +30,12 @@ MAX_RECORD_BYTES = 1 << 28
 _SLACK = 64
 _FIRST_READ_AFTER_BLOB = 1 << 14
 _WALK = 128
+_DENSE = 256
+_MAX_PATIENCE = 1 << 15
 _SEARCH_BUDGET = 64 << 20
 
 _spare: list[bytearray] = []
 _layouts = LayoutCache()
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Bytes ``[start, end)`` that could not be read.
-
-    Attributes:
-        kind: ``truncated`` (the last frame is incomplete), ``corrupt`` (a checksum is wrong), ``bad-record`` (checksums right, but no
-            Event), or ``limit`` (too much damage to search through, or a record too large to decode).
-        why: what was seen there.
-    """
-
-    kind: str
-    start: int
-    end: int
-    why: str
-
-
-@dataclass(slots=True)
-class FileColumns:
-    """Everything one event file holds, in file order.
-
-    Attributes:
-        end: offset behind the last whole frame; reading goes on there when the file has grown.
-        size: bytes of the file when it was read.
-        records: whole records read.
-        session_starts: ``(position, step, wall time)`` of each SessionLog START.
-        rejected: ``(tag, reason) -> count`` of values that hold no number that can be read.
-    """
-
-    size: int = 0
-    end: int = 0
-    records: int = 0
-    file_version: str = ""
-    first_wall_time: float | None = None
-    last_wall_time: float | None = None
-    scalars: dict[bytes, Points] = field(default_factory=dict)
-    histos: dict[bytes, Histograms] = field(default_factory=dict)
-    histogram_tensors: dict[bytes, Histograms] = field(default_factory=dict)
-    tensors: dict[bytes, Items] = field(default_factory=dict)
-    texts: dict[bytes, Items] = field(default_factory=dict)
-    media: dict[bytes, Items] = field(default_factory=dict)
-    hparams: dict[str, float | str | bool] = field(default_factory=dict)
-    plugins: dict[bytes, str] = field(default_factory=dict)
-    session_starts: list[tuple[int, int, float]] = field(default_factory=list)
-    rejected: dict[tuple[bytes, str], int] = field(default_factory=dict)
-    nan_wall_times: int = 0
-    damage: list[Damage] = field(default_factory=list)
-
-    @property
-    def readable(self) -> int:
-        """Bytes of the file that were read as whole frames."""
-        return self.size - sum(part.end - part.start for part in self.damage)
 
 
 def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None = None, *, verify: bool = False) -> FileColumns:
@@ -144,8 +92,7 @@ class _Reading:
         while True:
             if self.cycle is not None and not self._continue_block():
                 self.cycle = None
-            limit = self.patience
-            self.pos, why = self.walker.walk(self.buffer, self.pos, self.filled, self.at, self.lengths, limit)
+            why = self._walk()
             if why is Stop.ENOUGH:
                 self._try_block()
             elif why is Stop.BAD:
@@ -156,6 +103,22 @@ class _Reading:
                     return self.size
                 if not self._skip_tail():
                     return self._offset(self.pos)
+
+    def _walk(self) -> Stop:
+        """Walk some frames: one by one, or all at once where they are many and short."""
+        count = self.patience
+        if count > _WALK and len(self.lengths) >= _WALK:
+            recent = sum(self.lengths[-_WALK:]) // _WALK
+            if recent <= _DENSE:
+                stop = min(self.filled, self.pos + count * (recent + OVERHEAD))
+                at, lengths = find_frames(self.arena, self.pos, stop)
+                if at.size:
+                    self.at += at.tolist()
+                    self.lengths += lengths.tolist()
+                    self.pos = int(at[-1] + lengths[-1]) + FOOTER
+                    count = 1
+        self.pos, why = self.walker.walk(self.buffer, self.pos, self.filled, self.at, self.lengths, count)
+        return why
 
     def _offset(self, index: int) -> int:
         return index + self.shift
@@ -199,7 +162,8 @@ class _Reading:
         end = begin + length + FOOTER
         if length <= BLOB_BYTES or end > self.size:
             return False
-        lazy = LazyBytes(self.source, begin, length)
+        head = self.pos + HEADER
+        lazy = LazyBytes(self.source, begin, length, bytes(self.buffer[head : min(head + 256, self.filled)]))
         try:
             event = wire.parse_event(lazy, 0, length)
             media = is_media(event, lazy, self.out.plugins)
@@ -208,7 +172,7 @@ class _Reading:
         if not media and length + OVERHEAD <= self.room:
             return False
         if media and not self.verify:
-            add_event(self.out, lazy, event, begin)
+            add_media(self.out, event, begin)
         elif length > MAX_RECORD_BYTES and not media:
             self.damage.append(
                 Damage(
@@ -218,7 +182,7 @@ class _Reading:
         elif not checksum_is_right(self.source, begin, length):
             return self._drop_large(begin, end)
         elif media:
-            add_event(self.out, lazy, event, begin)
+            add_media(self.out, event, begin)
         else:
             self._add_record(self.source.read(begin, length), begin)
         self._jump(end)
@@ -291,6 +255,7 @@ class _Reading:
             self.segments = [(0, following)]
         else:
             self._jump(following)
+        self.fresh = len(self.at)
         self.last = None
         return True
 
@@ -313,13 +278,13 @@ class _Reading:
         period = blocks.find_period(self.arena, at, lengths, _layouts)
         cycle = blocks.make_cycle(self.arena, at[-period:], lengths[-period:], _layouts) if period else None
         if cycle is None:
-            self.patience = min(self.patience * 2, 4096)
+            self.patience = min(self.patience * 2, _MAX_PATIENCE)
             return
-        # Begin as far back as the walked frames are contiguous and agree; they need not be gathered then.
-        back = len(at) // period
-        start = at[len(at) - back * period] - HEADER
-        if self.pos - start != back * cycle.size:
-            start, back = self.pos, 0
+        # Begin as far back as the walked frames keep to the period; they need not be gathered then.
+        back = 1
+        while lengths[-(back + 1) * period : -back * period] == lengths[-period:]:
+            back += 1
+        start = self.pos - back * cycle.size
         cycles = self._count(start, cycle)
         while cycles < back:
             back -= cycles + 1
@@ -342,7 +307,7 @@ class _Reading:
         """Decode the cycles at `start`, of which `walked` records were walked already; whether any were taken."""
         self.cycle = None
         if cycles * cycle.period < max(blocks.MIN_RECORDS, walked):
-            self.patience = min(self.patience * 2, 4096)
+            self.patience = min(self.patience * 2, _MAX_PATIENCE)
             return False
         shift = self.segments[-1][1]
         if start < self.segments[-1][0]:
@@ -392,11 +357,26 @@ class _Reading:
                 self._add_record(bytes(self.buffer[begin : begin + int(lengths[i])]), int(position[i]))
 
     def _decode_one(self, begin: int, length: int, position: int) -> None:
+        if length >= 256:
+            self._decode_long(begin, length, position)
+            return
         payload = bytes(self.buffer[begin : begin + length])
         if masked_crc(payload) != int.from_bytes(self.buffer[begin + length : begin + length + FOOTER], "little"):
             self._report_wrong(position, length)
         else:
             self._add_record(payload, position)
+
+    def _decode_long(self, begin: int, length: int, position: int) -> None:
+        """A record long enough that a copy of it is worth avoiding: most are histograms."""
+        stop = begin + length
+        if mask_int(crc_of_array(self.arena[begin:stop])) != int.from_bytes(self.buffer[stop : stop + FOOTER], "little"):
+            self._report_wrong(position, length)
+            return
+        found = outline(self.buffer, begin, length)
+        if found is None:
+            self._add_record(bytes(self.buffer[begin:stop]), position)
+        else:
+            add_outline(self.out, found, self.buffer, position, position - begin)
 
     def _report_wrong(self, position: int, length: int) -> None:
         self.damage.append(Damage("corrupt", position - HEADER, position + length + FOOTER, "the checksum of a record is wrong"))

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tbdiag.events.columns import Histograms, Items, Points
-from tbdiag.events.reader import FileColumns
+from tbdiag.events.columns import FileColumns, Histograms, Items, Points
 from tbdiag.logs.issues import issues_of_file
 from tbdiag.logs.names import printable, tag_text, unique
 from tbdiag.logs.restarts import Break, Resolution, Track, merge_breaks, resolve_track

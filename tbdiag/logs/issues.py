@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tbdiag.events.reader import Damage, FileColumns
+from tbdiag.events.columns import Damage, FileColumns
 from tbdiag.logs.names import tag_text
 from tbdiag.model import ReadIssue
 

@@ -6,8 +6,9 @@ import os
 import zlib
 from dataclasses import dataclass, field
 
+from tbdiag.events.columns import FileColumns
 from tbdiag.events.growth import join_columns
-from tbdiag.events.reader import FileColumns, read_events
+from tbdiag.events.reader import read_events
 from tbdiag.events.source import LocalSource, Source
 from tbdiag.logs.assembly import ReadFile, assemble_run
 from tbdiag.logs.discovery import ListedFile, RunListing

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tbdiag.errors import StateError
-from tbdiag.events.columns import Histograms, Items, Points
-from tbdiag.events.reader import Damage, FileColumns
+from tbdiag.events.columns import Damage, FileColumns, Histograms, Items, Points
 from tbdiag.logs.discovery import ListedFile, RunListing
 from tbdiag.model import ReadIssue
 
