@@ -45,7 +45,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.features.evidence import ARTEFACTS, is_present
+from tbdiag.features.evidence import is_present, list_artefacts
 
 ROLE_OF = {
     "val-curve": "val_loss",
@@ -58,7 +58,8 @@ ROLE_OF = {
 
 def detect(view: View) -> Finding | None:
     """List the absent artefacts, most deciding first."""
-    absent = [a for a in ARTEFACTS if not is_present(a.id, view.features)]
+    wanted = list_artefacts(view.features)
+    absent = [a for a in wanted if not is_present(a.id, view.features)]
     if not absent:
         return None
     first = absent[0]
@@ -84,8 +85,8 @@ def detect(view: View) -> Finding | None:
         title=f"Not logged: {names}",
         evidence=(
             Evidence(
-                f"{len(absent)} of {len(ARTEFACTS)} artefacts that every run should save are absent: {names}.",
-                {"absent": len(absent), "artefacts": len(ARTEFACTS)},
+                f"{len(absent)} of {len(wanted)} artefacts that every run should save are absent: {names}.",
+                {"absent": len(absent), "artefacts": len(wanted)},
             ),
         ),
         causes=(Cause("The training script never logs it"), Cause("It is logged under a name that was not recognised")),

@@ -12,6 +12,7 @@ from tbdiag.model import Finding
 
 STALLED_LEARNING = ("no-learning", "plateau", "underfitting", "unconverged", "lr-too-low")
 BLOW_UP = ("divergence", "nan-inf", "exploding-gradients", "spikes", "instability", "weight-growth")
+RETURNS = ("return-collapse", "explained-variance-low", "policy-clipping")
 AFTERMATH = ("prediction-collapse", "dead-units", "saturated-activations", "noisy-validation", "frozen-weights", "vanishing-gradients")
 
 PRODUCES: dict[str, tuple[str, ...]] = {
@@ -38,7 +39,16 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "frozen-weights": ("vanishing-gradients", "prediction-collapse", "generalization-gap", *STALLED_LEARNING),
     "loss-mismatch": ("low-confidence", "vanishing-gradients", "prediction-collapse", "over-confidence", *STALLED_LEARNING),
     "exploding-gradients": (*BLOW_UP, *AFTERMATH, "clipping-saturated", "loss-scale-collapse", *STALLED_LEARNING),
-    "divergence": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "generalization-gap", "overfitting", "clipping-saturated", "over-confidence"),
+    "divergence": (
+        *RETURNS,
+        *BLOW_UP,
+        *AFTERMATH,
+        *STALLED_LEARNING,
+        "generalization-gap",
+        "overfitting",
+        "clipping-saturated",
+        "over-confidence",
+    ),
     "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse"),
     "class-imbalance": ("prediction-collapse", "plateau", "no-learning", "underfitting"),
     "prediction-collapse": ("class-imbalance", "low-confidence", "generalization-gap", *STALLED_LEARNING),
@@ -49,7 +59,9 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "overfitting": ("generalization-gap", "over-confidence", "noisy-validation", "label-noise", "weight-growth", "plateau", "unconverged"),
     "generalization-gap": ("noisy-validation", "over-confidence", "plateau", "underfitting"),
     "weight-growth": ("instability", "over-confidence"),
-    "instability": ("spikes", "noisy-validation", "exploding-gradients", "plateau", "underfitting", "unconverged"),
+    "kl-blow-up": (*RETURNS, "entropy-collapse"),
+    "entropy-collapse": (*RETURNS, "plateau"),
+    "instability": (*RETURNS, "spikes", "noisy-validation", "exploding-gradients", "plateau", "underfitting", "unconverged"),
     "spikes": ("noisy-validation", "exploding-gradients", "clipping-saturated"),
     "no-learning": ("plateau", "underfitting", "prediction-collapse", "low-confidence", "unconverged", "class-imbalance"),
     "plateau": ("underfitting", "low-confidence"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tbdiag.features import Features
-from tbdiag.features.evidence import ARTEFACTS, Artefact, is_present
+from tbdiag.features.evidence import Artefact, is_present, list_artefacts
 from tbdiag.model import MissingEvidence, Outcome, OutcomeKind
 
 WRITERS = (("lightning", "lightning"), ("hf", "huggingface"), ("hf", "transformers"), ("hf", "hf"), ("keras", "keras"))
@@ -14,7 +14,7 @@ def audit_evidence(features: Features, outcomes: tuple[Outcome, ...]) -> tuple[M
     impossible = {o.id for o in outcomes if o.kind is OutcomeKind.NOT_APPLICABLE and o.missing}
     found = {o.id for o in outcomes if o.kind is OutcomeKind.FOUND}
     rows = []
-    for place, artefact in enumerate(ARTEFACTS):
+    for place, artefact in enumerate(list_artefacts(features)):
         present = is_present(artefact.id, features)
         blocked = [i for i in artefact.decides if i in impossible]
         supports = [i for i in artefact.decides if i in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tbdiag.model import Role, Split
+from tbdiag.model import Domain, Role, Split
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
@@ -136,6 +136,20 @@ ARTEFACTS: tuple[Artefact, ...] = (
     ),
 )
 """The list of the source texts, most deciding first."""
+
+
+NOT_IN_DOMAIN = {
+    Domain.REINFORCEMENT: frozenset({"prediction-samples", "split-version"}),
+    Domain.PREFERENCE: frozenset({"prediction-samples"}),
+    Domain.GAN: frozenset({"split-version"}),
+}
+"""Artefacts that a kind of training has no use for."""
+
+
+def list_artefacts(features: Features) -> tuple[Artefact, ...]:
+    """The artefacts that a run of this domain should save."""
+    skip = NOT_IN_DOMAIN.get(features.signals.domain, frozenset())
+    return tuple(a for a in ARTEFACTS if a.id not in skip)
 
 
 def is_present(artefact: str, features: Features) -> bool:
