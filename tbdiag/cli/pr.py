@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
         config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")] = None,
     ) -> int:
         """Write comment.md, report.html, report.json and junit.xml for a pull request; exit by policy."""
+        from tbdiag.cli.explain import explain_findings
         from tbdiag.config import load_config
         from tbdiag.pr import review, write_files
         from tbdiag.pr.tell import verdict_line
@@ -42,6 +43,6 @@ def register(app: typer.Typer) -> None:
         result = review(base, head, load_config(Path(head), config, {}), match=match or ())
         if base is not None and result.base is None:
             say(f"tbdiag: there is no base at {base}: every finding of the head counts as new")
-        files = write_files(result, out, name=name, link=link)
+        files = write_files(result, out, name=name, link=link, explanations=explain_findings(result.head.report))
         say(f"tbdiag: {verdict_line(result)}\ntbdiag: wrote {', '.join(files)} into {out}")
         return result.exit_code(fail_on.value)

@@ -107,26 +107,15 @@ def _markdown(document: Document) -> Iterable[str]:
             yield escape_markdown(block)
 
 
-_STYLE = (
-    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--paper:#fff;--base:#6e7781;--head:#0550ae}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9ea7b3;--line:#3d444d;--paper:#0d1117;--base:#9ea7b3;--head:#79c0ff}}"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:var(--ink);background:var(--paper)}"
-    "h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{border-bottom:1px solid var(--line);padding:.3rem .6rem;text-align:left;vertical-align:top}"
-    "figure{margin:1rem 0}figcaption{color:var(--soft);font-size:.9rem}svg{max-width:100%;height:auto}"
-    "svg .base{stroke:var(--base)}svg .head{stroke:var(--head)}svg .frame{stroke:var(--line)}svg text{fill:var(--soft)}"
-)
-
-
 def _html(document: Document) -> str:
-    title = html.escape(clean(document.title))
+    from markupsafe import Markup
+
+    from tbdiag import __version__
+    from tbdiag.render.page import render_page
+
     body = "\n".join(map(_block_html, document.blocks))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    title = clean(document.title)
+    return render_page("document.html.j2", title=title, tool={"version": __version__}, body=Markup(body))  # noqa: S704 - every text in it is escaped
 
 
 def _block_html(block: str | tuple[str, ...] | Table | Figure | Heading) -> str:

@@ -12,7 +12,8 @@ from tbdiag.features import CurveFacts
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 240, 64, 28, 8
 MOST_POINTS = 240
-COLOURS = {"base": "#6e7781", "head": "#0550ae"}
+COLOURS = {"base": ("c4", "#475569"), "head": ("c0", "#1d5fd6")}
+"""Class, which follows light and dark, and the colour where no style sheet is applied."""
 DASHES = {"base": "5 4", "head": "none"}
 
 
@@ -40,7 +41,7 @@ def draw_curves(base: Sequence[CurveFacts], head: Sequence[CurveFacts], label: s
         return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(xs.tolist(), ys.tolist(), strict=True))
 
     lines = [
-        f'<path class="{side}" d="{path(c)}" fill="none" stroke="{COLOURS[side]}" stroke-width="1.6" stroke-dasharray="{DASHES[side]}"/>'
+        f'<path class="{COLOURS[side][0]}" d="{path(c)}" fill="none" stroke="{COLOURS[side][1]}" stroke-width="1.6" stroke-dasharray="{DASHES[side]}"/>'
         for side, curves in sides.items()
         for c in curves
     ]

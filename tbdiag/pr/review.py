@@ -94,7 +94,9 @@ def review(base: str | None, head: str, config: Config | None = None, *, match: 
     return Review(before, name, after, compare_sides(before, after, match=match), verify_sides(before, after, match=match))
 
 
-def write_files(result: Review, out: str, *, name: str = "report", link: str | None = None) -> dict[str, Path]:
+def write_files(
+    result: Review, out: str, *, name: str = "report", link: str | None = None, explanations: Mapping[str, str] | None = None
+) -> dict[str, Path]:
     """Write ``comment.md``, ``report.html``, ``report.json`` and ``junit.xml`` into a directory; paths by file name.
 
     Raises:
@@ -106,7 +108,7 @@ def write_files(result: Review, out: str, *, name: str = "report", link: str | N
     report = result.head.report
     texts = {
         "comment.md": comment(result, name=name, link=link),
-        "report.html": render(report, "html"),
+        "report.html": render(report, "html", explanations=explanations),
         "report.json": render(report, "json"),
         "junit.xml": render(report, "junit"),
     }

@@ -169,7 +169,7 @@ def test_commands_write_every_format(tmp_path: object, capfd: pytest.CaptureFixt
     assert [c["verdict"] for c in json.loads(capfd.readouterr().out)["comparisons"]] == [WORSE, NONE]
     assert tbdiag(["compare", *paths, "--format", "html", "-o", str(root / "c.html")]) == 0
     html = (root / "c.html").read_text(encoding="utf-8")
-    assert html.count("<svg") == 4
+    assert html.count("<figure") == 4
     assert "style=" not in html
     assert tbdiag(["compare", *paths[:2]]) == 0
     assert "head: worse than base" in capfd.readouterr().out

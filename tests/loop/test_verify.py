@@ -206,13 +206,14 @@ def test_text_markdown_and_html_tell_the_verdict(logs: dict[str, str]) -> None:
     assert render_verify(data, "markdown").startswith("## 1 fixed")
     html = render_verify(data, "html")
     assert "<title>1 fixed" in html
-    assert "http" not in html.replace("http://www.w3.org", "")
+    assert "src=" not in html
+    assert 'href="http' not in html
 
 
 def test_hostile_names_break_nothing() -> None:
     name = "<script>alert(1)</script>|`x`\n@all"
     data = verify_sides(side(run(overfitting(1), name)), side(run(overfitting(2), name))).to_dict()
-    assert "<script>" not in render_verify(data, "html")
+    assert "<script>alert" not in render_verify(data, "html")
     assert "<script>" not in render_verify(data, "markdown")
     assert "\n@all" not in render_verify(data, "text")
 
