@@ -12,6 +12,7 @@ says everything in notes. Intervals are 95 % bootstrap intervals over cases.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -100,6 +101,25 @@ def ask_peer(command: str, timeout: float, logs: Path) -> Said:
     return Said((), None, seconds, (done.stderr or "no JSON").strip()[-200:])
 
 
+def ask_everyone(name: str, command: str, labels: Sequence[scoring.Label], options: argparse.Namespace) -> list[Said]:
+    """A peer's answers to all cases, taken from ``--keep`` where they lie there already."""
+    kept = options.keep / f"{name}.json" if options.keep else None
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
+    ask = partial(ask_peer, command, options.timeout)
+    new = [label for label in labels if _key(label) not in known]
+    with ThreadPoolExecutor(options.jobs) as threads:
+        for label, said in zip(new, threads.map(ask, [label.logs for label in new]), strict=True):
+            known[_key(label)] = dataclasses.asdict(said)
+    if kept and new:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(known) + "\n", encoding="utf-8")
+    return [Said(**known[_key(label)]) for label in labels]
+
+
+def _key(label: scoring.Label) -> str:
+    return f"{label.logs.parent.parent.name}/{label.name}"
+
+
 def show(value: float | None, bounds: tuple[float, float] | None = None) -> str:
     """A figure with its interval, ``-`` where it is undefined."""
     if value is None or math.isnan(value):
@@ -162,6 +182,7 @@ def main() -> None:
     parser.add_argument("--command", action="store_true", help="run the command line instead of the Python interface")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=120.0)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the peers' answers here and do not ask again what lies here")
     parser.add_argument("--resamples", type=int, default=400, help="of the bootstrap")
     parser.add_argument("--markdown", type=Path, help="write the tables here as well")
     parser.add_argument("--json", type=Path, help="write every case's verdict here")
@@ -176,10 +197,9 @@ def main() -> None:
         results["tbdiag"] = [scoring.judge(label, said) for label, said in zip(labels, answers, strict=True)]
     for peer in options.peer:
         name, command = peer.split("=", 1)
-        with ThreadPoolExecutor(options.jobs) as threads:
-            said = threads.map(partial(ask_peer, command, options.timeout), [label.logs for label in labels])
-            count = name in options.count_notes
-            results[name] = [scoring.judge(label, s, count_notes=count) for label, s in zip(labels, said, strict=True)]
+        said = ask_everyone(name, command, labels, options)
+        count = name in options.count_notes
+        results[name] = [scoring.judge(label, s, count_notes=count) for label, s in zip(labels, said, strict=True)]
     lines = compare(results, options.resamples) if len(results) > 1 else []
     lines += describe("tbdiag", results["tbdiag"], options.resamples)
     print("\n".join(lines))
