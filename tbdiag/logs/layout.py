@@ -91,6 +91,14 @@ def _find_owner(directory: str, directories: Mapping[str, Sequence[ListedFile]],
         return directory
     parent, name = os.path.split(directory)
     is_split = any(pattern.fullmatch(name) for pattern in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX))
+    holder = _nearest_holder(directory, directories)
+    if (
+        is_split
+        and holder is not None
+        and parent not in directories
+        and _is_child_writer(os.path.relpath(directory, holder or "."), directories[directory], directories[holder])
+    ):
+        return owner[holder]  # tensorboardX writes add_scalars("loss", {"train": ..}) to loss/train
     if parent in directories:
         if is_split or _RANK.fullmatch(name) or _FLOAT_TIME.fullmatch(name):
             return owner[parent]
@@ -102,7 +110,6 @@ def _find_owner(directory: str, directories: Mapping[str, Sequence[ListedFile]],
             return owner[grand]
         if grand in splits:
             return grand
-    holder = _nearest_holder(directory, directories)
     if holder is not None and _is_child_writer(os.path.relpath(directory, holder or "."), directories[directory], directories[holder]):
         return owner[holder]
     return directory

@@ -14,7 +14,7 @@ class Tag:
     """What one tag (or a glob of tags) means in a framework; only what is given replaces what the words of the tag say.
 
     Attributes:
-        pattern: ``tag`` or ``subrun:tag``; ``*`` stands for anything, case does not matter.
+        pattern: ``tag`` or ``subrun::tag``; ``*`` stands for anything, case does not matter.
         main: True makes it the first choice of its key, False keeps it from being chosen.
     """
 
@@ -118,8 +118,8 @@ def find_tag(convention: Convention, subrun: str, tag: str) -> Tag | None:
     name = f"{subrun}/{tag}" if subrun else tag
     for entry in convention.tags:
         pattern = entry.pattern.lower()
-        if ":" in pattern:
-            where, what = pattern.split(":", 1)
+        if "::" in pattern:
+            where, what = pattern.split("::", 1)
             if matches(where, subrun) and matches(what, tag):
                 return entry
         elif matches(pattern, tag) or matches(pattern, name):

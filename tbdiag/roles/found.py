@@ -76,7 +76,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alias in enumerate(aliases)}
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
 _NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset"}
-_ARGUMENT = re.compile(r"--?([A-Za-z][\w.\-]*)(?:[ =]+'?,? ?'?([^\s',\]]+))?")
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)
 LONGEST_TEXT = 200_000
 """Longer texts are not looked at."""
@@ -125,7 +124,7 @@ def _clean(name: str, value: Any) -> Value | None:
     if value is None or isinstance(value, (list, tuple)):
         return float(value[0]) if isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], (int, float)) else None
     if isinstance(value, bool):
-        return value if name not in _NUMERIC else None
+        return {True: "mixed"}.get(value) if name == "precision" else None
     if isinstance(value, (int, float)):
         number = float(value)
         if not np.isfinite(number) or (
@@ -155,12 +154,21 @@ def _parse(text: str) -> Iterator[tuple[int, str, Any]]:
             pass
         else:
             return
-    if re.match(r"^\s*[\[(]?['\"]?\S*", text) and re.search(r"(^|[\s'\"\[,])--?[A-Za-z][\w\-]+", text):
-        for match in _ARGUMENT.finditer(text):
-            yield 0, match[1], match[2] if match[2] is not None and not match[2].startswith("--") else True
+    if re.search(r"(^|[\s'\"\[,])--[A-Za-z]", text):
+        yield from _arguments(re.split(r"[\s,\[\]'\"]+", text))
         return
     for match in _LINE.finditer(text):
         yield 0, match[1], match[2]
+
+
+def _arguments(words: list[str]) -> Iterator[tuple[int, str, Any]]:
+    """``--lr 0.1 --fp16 --seed=3`` as keys and values; a switch without a value is True."""
+    for i, word in enumerate(words):
+        if not word.startswith("--") or len(word) < 3:
+            continue
+        key, sep, value = word[2:].partition("=")
+        following = words[i + 1] if i + 1 < len(words) else ""
+        yield 0, key, value if sep else following if following and not following.startswith("--") else True
 
 
 def _walk(tree: Any, depth: int) -> Iterator[tuple[int, str, Any]]:

@@ -131,8 +131,10 @@ def _apply(draft: Draft, entry: Tag, convention: Convention) -> None:
         draft.stem = entry.stem
     elif changed:
         draft.stem = draft.role.value
+    if entry.role is not None or entry.stem is not None:
+        draft.extra = ()
     if changed:
-        draft.extra, draft.class_id = (), None
+        draft.class_id = None
     draft.scale = entry.scale or draft.scale
     draft.axis = entry.axis or draft.axis
     draft.sub_kind = entry.sub_kind or draft.sub_kind

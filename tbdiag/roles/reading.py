@@ -164,7 +164,7 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         sub_kind=word.sub_kind,
         why=f'"{" ".join(tokens[start : start + size])}"',
     )
-    if reading.extra and word.role in WEAK and size == 1 and tokens[start] in WEAK_WORDS:
+    if reading.extra and word.role in WEAK and size == 1 and tokens[start] in WEAK_WORDS and (after or not _alone(hit)):
         return Reading(Role.UNKNOWN, split, why=f"no word of it but {reading.why} is known")
     if word.role in LAYERED or word.role is Role.UPDATE_RATIO:
         return _layered(reading, hit)

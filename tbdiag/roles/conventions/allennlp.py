@@ -31,7 +31,7 @@ CONVENTION = Convention(
         Tag("*gradient_mean/*", Role.UNKNOWN),
         Tag("*gradient_std/*", Role.UNKNOWN),
         Tag("*learning_rate/*", Role.LR),
-        Tag("*validation:loss", Role.LOSS, Split.VAL, stem="loss", axis=Axis.EPOCH),
-        Tag("*train:loss", Role.LOSS, Split.TRAIN, stem="loss", main=False, axis=Axis.EPOCH, why="mean over the epoch, by epoch"),
+        Tag("*validation::loss", Role.LOSS, Split.VAL, stem="loss", axis=Axis.EPOCH),
+        Tag("*train::loss", Role.LOSS, Split.TRAIN, stem="loss", main=False, axis=Axis.EPOCH, why="mean over the epoch, by epoch"),
     ),
 )

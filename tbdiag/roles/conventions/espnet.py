@@ -25,8 +25,8 @@ CONVENTION = Convention(
         Tag("*forward_time*", Role.STEP_TIME, main=False),
         Tag("*backward_time*", Role.STEP_TIME, main=False),
         Tag("*optim_step_time*", Role.STEP_TIME, main=False),
-        Tag("*:loss_ctc", Role.LOSS_COMPONENT, stem="loss_ctc"),
-        Tag("*:loss_att", Role.LOSS_COMPONENT, stem="loss_att"),
-        Tag("*:cer_ctc", Role.METRIC, stem="cer_ctc", main=False),
+        Tag("*::loss_ctc", Role.LOSS_COMPONENT, stem="loss_ctc"),
+        Tag("*::loss_att", Role.LOSS_COMPONENT, stem="loss_att"),
+        Tag("*::cer_ctc", Role.METRIC, stem="cer_ctc", main=False),
     ),
 )

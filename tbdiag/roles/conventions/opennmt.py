@@ -14,6 +14,7 @@ CONVENTION = Convention(
         Tag("valid/xent", Role.LOSS, Split.VAL, stem="loss"),
         Tag("*/accuracy", Role.METRIC, scale=Scale.PERCENT, stem="accuracy", why="per cent"),
         Tag("*/tgtper", Role.THROUGHPUT),
+        Tag("progress/lr", Role.LR, main=True),
         Tag("*/lr", Role.LR),
         Tag("*/patience", Role.COUNTER, direction=Direction.NONE),
     ),

@@ -21,7 +21,7 @@ CONVENTION = Convention(
             main=False,
             why="minus the loss",
         ),
-        Tag("eval*:loss", Role.LOSS, Split.VAL, stem="loss"),
+        Tag("eval*::loss", Role.LOSS, Split.VAL, stem="loss"),
         Tag("losses/training", Role.LOSS_COMPONENT, stem="training_loss", why="the loss before regularisation"),
         Tag("*learning_rate", Role.LR),
     ),

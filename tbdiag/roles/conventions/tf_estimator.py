@@ -23,8 +23,8 @@ CONVENTION = Convention(
         Tag("*regularization_loss", Role.LOSS_COMPONENT, stem="regularization_loss"),
         Tag("*label/mean", Role.LABEL_SHARE, sub_kind="mean", stem="label"),
         Tag("*prediction/mean", Role.PREDICTION_STAT, sub_kind="mean", stem="prediction"),
-        Tag("eval*:loss", Role.LOSS, Split.VAL, stem="loss"),
-        Tag("*:learning_rate*", Role.LR),
+        Tag("eval*::loss", Role.LOSS, Split.VAL, stem="loss"),
+        Tag("*::learning_rate*", Role.LR),
     ),
     notes="loss is one raw batch; accuracy at or below accuracy_baseline is the majority class.",
 )
