@@ -135,7 +135,8 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
             and len(signal.series) >= 30
             and bool(np.all(head <= 1.3 * first))
         )
-        if abs(math.log(k) - first) <= close and (stays or fresh) and _learns_from_chance(signals, k):
+        agree = _accuracy_agrees(signals, k)
+        if abs(math.log(k) - first) <= close and (agree is True or (stays and agree is None)) and (stays or fresh):
             return (
                 k,
                 math.log(k),
@@ -144,13 +145,13 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
     return None, None, ""
 
 
-def _learns_from_chance(signals: list[Signal], k: int) -> bool:
-    """Whether the lowest accuracy of the first points is compatible with guessing among `k` classes."""
-    firsts = []
+def _accuracy_agrees(signals: list[Signal], k: int) -> bool | None:
+    """Whether an accuracy begins as guessing among `k` classes would have it; None where no accuracy was logged."""
+    firsts: list[float] = []
     for s in signals:
         if s.role is Role.METRIC and s.stem == "accuracy" and s.series is not None and len(s.series):
             value = s.series.value[: max(3, len(s.series) // 20)].astype(np.float64)
             value = value[np.isfinite(value)] / (100.0 if s.scale is Scale.PERCENT else 1.0)
             if value.size:
-                firsts.append(float(value.min()))
-    return not firsts or min(firsts) <= max(2.5 / k, 1 / k + 0.3)
+                firsts += [float(value[0]), float(np.median(value))]
+    return any(0.5 / k <= v <= 1.6 / k for v in firsts) if firsts else None

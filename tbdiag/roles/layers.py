@@ -57,7 +57,14 @@ def _stage(name: str) -> int:
 
 
 def order_layers(drafts: list[Draft]) -> None:
-    """Give every layered draft the depth of its layer among the layers of its role."""
+    """Give every layered draft the depth of its layer among the layers of its role; folders that all layers share are dropped."""
+    layered = [d for d in drafts if d.role in LAYERED and d.layer]
+    while layered and len({d.layer for d in layered}) > 1:
+        heads = {(d.layer or "").partition("/")[0] if "/" in (d.layer or "") else None for d in layered}
+        if len(heads) != 1 or None in heads:
+            break
+        for d in layered:
+            d.layer = (d.layer or "").partition("/")[2]
     for role in LAYERED:
         group = [d for d in drafts if d.role is role and d.layer]
         depth = {layer: i for i, layer in enumerate(sort_layers([d.layer for d in group if d.layer]))}

@@ -15,6 +15,9 @@ Tokens = tuple[str, ...]
 PARAMETER_WORDS = frozenset(
     {"weight", "weights", "bias", "biases", "kernel", "gamma", "beta", "embedding", "embeddings", "param", "params", "parameters"}
 )
+LAYER_WORDS = frozenset(
+    {"layer", "layers", "block", "blocks", "conv", "fc", "dense", "linear", "stage", "encoder", "decoder", "head", "norm", "h"}
+)
 NORM_NOISE = frozenset(
     [
         "l2",
@@ -149,7 +152,7 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     hits = _find_phrases(tokens)
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
-    start, size, word = max(hits, key=lambda h: (h[1] + h[2].rank, h[1], h[0]))
+    start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))
     split = _nearest(splits, start, size)
     covered = {i for s, n, w in hits if w.role is word.role for i in range(s, s + n)}
     before, after = _leftovers(tokens, covered, splits, start)
@@ -241,7 +244,8 @@ def _metric(reading: Reading, hit: _Hit) -> Reading:
 
 def _layered(reading: Reading, hit: _Hit) -> Reading:
     outside = [t for t in hit.after if t not in NORM_NOISE or t in PARAMETER_WORDS]
-    outside += [t for t in hit.before if t in PARAMETER_WORDS or t.isdigit()]
+    numbered = not _alone(hit) or any(t.rstrip("0123456789") in LAYER_WORDS for t in hit.before)
+    outside += [t for t in hit.before if t in PARAMETER_WORDS or (numbered and t[-1:].isdigit())]
     if not outside and not (hit.after and hit.after[-1].isdigit()):
         return reading
     layer = strip_words(hit.tag, hit.words)

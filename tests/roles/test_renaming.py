@@ -41,7 +41,7 @@ UNRELATED = ["debug/foo", "queue/depth", "temperature_gpu0", "my/thing", "alpha"
 
 CASES = {"as is": str, "lower": str.lower, "upper": str.upper, "title": str.title}
 SEPARATORS = ("/", "_", "-", " ", ".", ":")
-PREFIXES = ("", "exp42/", "run-a/", "my_model/", "v2/stage/", "Training Run 3/")
+PREFIXES = ("", "exp42/", "run-a/", "my_model/", "v2/stage/", "Experiment 3/")
 
 
 def rename(tag: str, case: str, separator: str, prefix: str) -> str:
@@ -74,7 +74,9 @@ def test_the_plain_reading_is_the_expected_one() -> None:
     assert roles["train/box_loss"] is Role.LOSS_COMPONENT
     assert roles["val/pred_share/1"] is Role.PREDICTION_SHARE
     assert roles["activations/layers.1/zero_fraction"] is Role.ACTIVATION_STAT
-    assert all(m[3] for t, m in PLAIN.items() if t in {"train/loss", "val/loss", "learning_rate", "grad_norm", "val/accuracy", "train/accuracy"})
+    assert all(
+        m[3] for t, m in PLAIN.items() if t in {"train/loss", "val/loss", "learning_rate", "grad_norm", "val/accuracy", "train/accuracy"}
+    )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -85,7 +87,9 @@ def test_the_plain_reading_is_the_expected_one() -> None:
     extra=st.lists(st.sampled_from(UNRELATED), unique=True, max_size=5),
     order=st.permutations(sorted(TAGS)),
 )
-def test_harmless_renames_and_unrelated_tags_change_no_role(case: str, separator: str, prefix: str, extra: list[str], order: list[str]) -> None:
+def test_harmless_renames_and_unrelated_tags_change_no_role(
+    case: str, separator: str, prefix: str, extra: list[str], order: list[str]
+) -> None:
     names = {tag: rename(tag, case, separator, prefix) for tag in order}
     series = {names[t]: TAGS[t] for t in order} | dict.fromkeys(extra, RISING)
     assert meaning(_synth.make_run(series), names) == PLAIN

@@ -1,0 +1,196 @@
+"""Axes, epochs, chance level, logged configuration, overrides: what `resolve` adds to the reading of tags."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tbdiag.config import Config
+from tbdiag.detectors import _synth
+from tbdiag.model import Direction, Role, Run, Scale, Signals, Split, TextSeries
+from tbdiag.roles import resolve
+from tbdiag.roles.layers import sort_layers
+from tbdiag.roles.plan import make_plan
+
+FALL = _synth.decay(40, 2.3, 0.3)
+RISE = 1 - _synth.decay(40, 0.9, 0.1)
+
+
+def series(tag: str, value: object, step: object, seconds: float = 1.0) -> object:
+    """A series whose wall time runs from 0 to `seconds` whatever its steps."""
+    made = _synth.make_series(tag, value, step)
+    wall = 1.7e9 + np.linspace(seconds / len(made), seconds, len(made))
+    return type(made)(tag=made.tag, subrun="", step=made.step, wall_time=wall, value=made.value)
+
+
+def read(**tags: object) -> Signals:
+    return resolve(_synth.make_run({t.replace("__", "/"): v for t, v in tags.items()}))
+
+
+def test_rates_by_step_and_losses_by_epoch_are_put_on_steps() -> None:
+    run = _synth.make_run(
+        {
+            "lr": series("lr", np.linspace(1e-3, 0, 500), np.arange(0, 5000, 10), 600.0),
+            "Loss/train": series("Loss/train", FALL[:20], np.arange(20), 600.0),
+            "Loss/val": series("Loss/val", FALL[:20], np.arange(20), 600.0),
+        }
+    )
+    signals = resolve(run)
+    for key in ("train_loss", "val_loss"):
+        signal = signals.main(key)
+        assert signal.logged.step.tolist() == list(range(20))
+        assert abs(signal.series.step[9] - 2500) < 60
+        assert signal.series.step[-1] == 4990
+        assert signal.logged_step(2500) == 9
+        assert "wall time" in signal.why
+    assert signals.main("lr").logged is None
+    assert signals.epoch_steps.size == 20
+
+
+def test_one_axis_stays_as_logged() -> None:
+    signals = read(train__loss=FALL, val__loss=FALL)
+    assert all(s.logged is None for s in signals.all)
+    assert signals.main("val_loss").logged_step(7.4) == 7
+
+
+def test_a_series_that_ends_early_is_on_no_other_axis() -> None:
+    run = _synth.make_run(
+        {
+            "train/loss": series("train/loss", FALL, np.arange(40) * 100, 600.0),
+            "debug/loss_scale": series("debug/loss_scale", np.ones(5), np.arange(5), 6.0),
+        }
+    )
+    assert all(s.logged is None for s in resolve(run).all)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [([0, 0, 1, 1, 2, 2], [1, 3]), ([0.25, 0.5, 0.75, 1.0, 1.25, 1.5], [3]), ([0.4, 0.9, 1.4, 1.9, 2.4, 2.9], [1, 3]), ([0] * 6, None)],
+)
+def test_epoch_ends_from_the_epoch_series(epoch: list[float], expected: list[int] | None) -> None:
+    signals = read(train__loss=FALL[:6], epoch=epoch)
+    if expected is None:
+        assert signals.epoch_steps is None
+    else:
+        assert [round(s) for s in signals.epoch_steps.tolist()] == expected
+        assert "epoch" in signals.epoch_why
+
+
+def test_classes_from_shares_recalls_and_first_loss() -> None:
+    shares = {f"val/pred_frac/{i}": [0.25] * 40 for i in range(4)}
+    signals = resolve(_synth.make_run({"train/loss": FALL, "val/loss": FALL, **shares}))
+    assert (signals.classes, signals.chance) == (4, pytest.approx(math.log(4)))
+    recalls = {f"recall/{c}": [0.5] * 40 for c in ("class_cat", "class_dog", "class_cow")}
+    assert resolve(_synth.make_run({"train/loss": FALL, **recalls})).classes == 3
+    flat = 2.3026 + 0.005 * np.sin(np.arange(40))
+    stuck = read(train__loss=flat, val__loss=flat, val__acc=[0.1] * 40)
+    assert stuck.classes == 10
+    assert "ln 10" in stuck.chance_why
+
+
+def test_no_class_count_is_guessed_without_good_reason() -> None:
+    flat = 2.3026 + 0.005 * np.sin(np.arange(40))
+    assert read(train__loss=flat, val__loss=flat, val__mae=[0.1] * 40).chance is None
+    assert read(train__loss=flat, val__loss=flat).chance is None
+    assert read(train__loss=2.2 * np.exp(-np.arange(40) / 9), val__acc=0.5 + RISE / 2).chance is None
+
+
+def test_percent_and_fraction() -> None:
+    signals = read(train__loss=FALL, val__acc=100 * RISE, val__f1=RISE, val__bleu=30 * RISE)
+    scale = {s.stem: s.scale for s in signals.all}
+    assert scale["accuracy"] is Scale.PERCENT
+    assert scale["f1"] is Scale.FRACTION
+    assert scale["bleu"] is Scale.UNKNOWN
+
+
+def test_main_metric_is_the_telling_one_in_both_splits() -> None:
+    signals = read(train__loss=FALL, train__top5=RISE, train__acc=RISE, val__top5=RISE, val__acc=RISE, val__recall=RISE)
+    assert signals.main("val_metric").name == "val/acc"
+    assert signals.main("train_metric").name == "train/acc"
+
+
+def test_parts_are_summed_where_no_total_is_logged() -> None:
+    signals = read(train__box_loss=FALL, train__cls_loss=FALL, val__box_loss=FALL, val__cls_loss=FALL)
+    total = signals.main("train_loss")
+    assert np.allclose(total.series.value, 2 * FALL, rtol=1e-6)
+    assert total.direction is Direction.LOWER
+    with_total = read(train__box_loss=FALL, train__cls_loss=FALL, train__loss=FALL)
+    assert with_total.main("train_loss").name == "train/loss"
+
+
+def test_clip_fraction_means_different_things() -> None:
+    supervised = read(train__loss=FALL, train__clip_fraction=RISE)
+    assert supervised.main("clip_fraction") is not None
+    ppo = resolve(_synth.make_run({"rollout/ep_rew_mean": RISE, "train/clip_fraction": RISE, "train/value_loss": FALL}))
+    assert ppo.main("clip_fraction") is None
+    assert ppo.main("policy_clip_fraction") is not None
+
+
+def test_depth_follows_the_network() -> None:
+    assert sort_layers(["0.weight", "10.weight", "2.weight"]) == ["0.weight", "2.weight", "10.weight"]
+    assert sort_layers(["decoder.1", "emb", "head", "layers.0", "layers.10", "layers.2"])[0] == "emb"
+    assert sort_layers(["emb.w", "blocks.0.w", "blocks.1.w", "norm.w", "head.w"]) == [
+        "emb.w",
+        "blocks.0.w",
+        "blocks.1.w",
+        "norm.w",
+        "head.w",
+    ]
+    run = _synth.make_run({"train/loss": FALL} | {f"grad_norm/{i}.weight": FALL for i in (0, 2, 10)})
+    depth = {s.layer: s.depth for s in resolve(run).role(Role.LAYER_GRAD_NORM)}
+    assert depth == {"0.weight": 0, "2.weight": 1, "10.weight": 2}
+
+
+def test_overrides_change_the_role_and_say_so() -> None:
+    run = _synth.make_run({"a/loss": FALL, "b/objective_x": RISE, "val/loss": FALL, "val/wobble": RISE})
+    signals = resolve(run, Config(roles={"train_loss": "b/objective_x", "val_metric": "val/wobble"}, directions={"val/wobble": "lower"}))
+    assert signals.main("train_loss").name == "b/objective_x"
+    assert signals.main("train_loss").why == "set by the user"
+    assert signals.main("val_metric").direction is Direction.LOWER
+    assert signals.main("val_metric").split is Split.VAL
+    assert set(signals.overrides) == {"b/objective_x", "val/wobble"}
+    assert resolve(run, Config(roles={"train_loss": "absent"})).main("train_loss").name == "a/loss"
+
+
+def text_run(tag: str, text: str) -> Run:
+    one = np.zeros(1, dtype=np.int64)
+    texts = {tag: TextSeries(tag, "", one, one.astype(np.float64), (text,))}
+    plain = _synth.make_run({"train/loss": FALL})
+    return Run(name="r", path="r", series=plain.series, texts=texts)
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "expected"),
+    [
+        ("args/text_summary", '{"learning_rate": 3e-4, "bf16": true, "num_train_epochs": 3, "max_steps": -1, "optim": "adamw_torch"}',
+         {"learning_rate": 3e-4, "precision": "bf16", "epochs": 3.0, "optimizer": "adamw_torch"}),
+        ("hyperparameters/text_summary", "|param|value|\n|-|-|\n|learning_rate|0.0003|\n|seed|1|", {"learning_rate": 3e-4, "seed": 1.0}),
+        ("config", "lr: 0.1\nbatch_size: 32\noptimizer: sgd\n", {"learning_rate": 0.1, "batch_size": 32.0, "optimizer": "sgd"}),
+        ("sys.argv", "['train.py', '--lr', '0.5', '--fp16', '--seed=3']", {"learning_rate": 0.5, "precision": "fp16", "seed": 3.0}),
+        ("config", '{"optimizer": {"lr": 0.01, "weight_decay": 0.1}, "data": {"num_classes": 7}}', {"learning_rate": 0.01, "weight_decay": 0.1, "classes": 7.0}),
+        ("notes", '{"learning_rate": 3e-4}', {}),
+        ("config", "{broken", {}),
+    ],
+)  # fmt: skip
+def test_configuration_in_texts(tag: str, text: str, expected: dict[str, object]) -> None:
+    assert dict(resolve(text_run(tag, text)).config) == expected
+
+
+def test_nothing_logged_and_only_nan() -> None:
+    assert resolve(Run(name="r", path="r")).all == ()
+    nan = [float("nan")] * 5
+    signals = read(train__loss=nan, val__loss=nan, val__acc=nan, epoch=nan)
+    assert signals.main("train_loss").name == "train/loss"
+    assert signals.chance is None
+    one = read(loss=[1.0])
+    assert one.main("train_loss").name == "loss"
+
+
+def test_a_layout_is_read_once() -> None:
+    tags = {f"layer{i}/x_loss": FALL for i in range(50)}
+    resolve(_synth.make_run(tags))
+    before = make_plan.cache_info().hits
+    resolve(_synth.make_run(tags))
+    assert make_plan.cache_info().hits == before + 1
