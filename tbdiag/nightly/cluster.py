@@ -40,6 +40,7 @@ class Cluster:
         workers: processes of a local cluster; None: one a core.
 
     Attributes:
+        timeout: seconds to wait for the scheduler.
         deaths: Dask workers that left while the night ran, or batches that the scheduler gave up.
     """
 
@@ -50,6 +51,7 @@ class Cluster:
         self.setup = setup
         self.workers = workers
         self.deaths = 0
+        self.timeout = 20.0
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Answer]:
         """Judge every task; each is answered once."""
@@ -72,7 +74,7 @@ class Cluster:
                     dashboard_address=None,
                     set_as_default=False,
                 )
-            return distributed.Client("tcp://" + self.where.removeprefix("dask://"), timeout=20, set_as_default=False)
+            return distributed.Client("tcp://" + self.where.removeprefix("dask://"), timeout=self.timeout, set_as_default=False)
         except OSError as error:
             raise StateError(f"--scheduler {self.where}: no Dask scheduler answers there ({type(error).__name__})") from error
 
@@ -89,7 +91,7 @@ class Cluster:
         def draw(n: int) -> list[Any]:
             return [submit(batch) for _ in range(n) if (batch := list(itertools.islice(source, BATCH)))]
 
-        flow = distributed.as_completed(draw(AHEAD * threads), with_results=True, raise_errors=False)
+        flow = distributed.as_completed(draw(AHEAD * threads), loop=client.loop, with_results=True, raise_errors=False)
         for future, result in flow:
             batch = sent.pop(future.key)
             if future.status == "finished":

@@ -74,7 +74,9 @@ class _Worker:
             [sys.executable, "-m", "tbdiag.nightly.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
         )
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         write_frame(self.process.stdin, self.setup)
+        read_frame(self.process.stdout)  # it is ready: starting up is no part of any run's time
 
     def stop(self) -> None:
         process, self.process, self.deadline = self.process, None, None

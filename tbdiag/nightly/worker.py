@@ -45,11 +45,21 @@ def limit_memory(limits: Limits) -> None:
         return
 
 
+def warm_up() -> None:
+    """Import what every run needs."""
+    from tbdiag.detectors import load_detectors
+    from tbdiag.nightly import judge, source  # noqa: F401
+
+    load_detectors()
+
+
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer batches until the parent closes the pipe."""
     setup = read_frame(source)
     assert isinstance(setup, Setup)
+    warm_up()
     limit_memory(setup.limits)
+    write_frame(sink, True)
     while True:
         try:
             batch = read_frame(source)
