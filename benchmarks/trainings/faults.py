@@ -19,6 +19,7 @@ class Plan:
     Attributes:
         wants: ids that the log should show, the best name first; the judge keeps the first that it sees (none: healthy).
         also: ids that are required besides, if they show.
+        true: the cause itself: accepted in place of whatever shows.
         event: step at which the fault sets in, or None.
         log: what must be logged for the fault to be visible: ``gradients``, ``activations``, ``weights``, ``predictions``,
             ``lr``, ``scale``, ``clip``, ``train-only``.
@@ -30,6 +31,7 @@ class Plan:
     hooks: Hooks = field(default_factory=Hooks)
     wants: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    true: tuple[str, ...] = ()
     event: int | None = None
     log: frozenset[str] = frozenset()
     damage: str = ""
@@ -170,13 +172,13 @@ def short_budget(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
 @_add(FAULTS, "rate-x40")
 def rate_high(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     wants = ("nan-inf", "divergence", "instability", "no-learning", "underfitting", "plateau")
-    return Plan(task, replace(s, lr=s.lr * float(rng.choice([30, 60, 120]))), wants=wants, log=frozenset({"lr"}))
+    return Plan(task, replace(s, lr=s.lr * float(rng.choice([30, 60, 120]))), wants=wants, true=("lr-too-high",), log=frozenset({"lr"}))
 
 
 @_add(FAULTS, "sgd-rate-x300")
 def sgd_high(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     wants = ("nan-inf", "divergence", "instability", "no-learning")
-    return Plan(task, replace(s, optimizer="sgd", lr=s.lr * 300), wants=wants, log=frozenset({"gradients"}))
+    return Plan(task, replace(s, optimizer="sgd", lr=s.lr * 300), wants=wants, true=("lr-too-high",), log=frozenset({"gradients"}))
 
 
 @_add(FAULTS, "rate-jumps")
@@ -194,7 +196,7 @@ def sign_flips(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
             for _, layer, key in net.named():
                 layer.g[key] = -layer.g[key]
 
-    return Plan(task, replace(s, optimizer="sgd", lr=s.lr * 5), Hooks(gradient=flip), wants=("divergence",), event=at)
+    return Plan(task, replace(s, optimizer="sgd", lr=s.lr * 5), Hooks(gradient=flip), wants=("nan-inf", "divergence"), event=at)
 
 
 @_add(FAULTS, "nan-batch")

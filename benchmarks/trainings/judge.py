@@ -136,7 +136,8 @@ def _gap(f: Facts) -> bool:
 
 
 def _nothing_learnt(f: Facts) -> bool:
-    return bool(f.finite and abs(f.begin - f.end) < 0.06 * f.reach + 2 * f.noise and f.progress < 0.25)
+    never_better = f.best > f.start - 0.15 * f.reach - 3 * f.noise
+    return bool(f.finite and abs(f.begin - f.end) < 0.06 * f.reach + 2 * f.noise and f.progress < 0.25 and never_better)
 
 
 def _underfits(f: Facts) -> bool:
@@ -286,10 +287,11 @@ def judge(
     primary = next(([i] for i in plan.wants if SEES[i](facts)), None)
     if primary is None:
         return None
-    primary += [i for i in plan.also if i not in primary and SEES[i](facts)]
-    allowed = {a for i in primary for a in ALLOWED.get(i, BREAKDOWN)} | {*plan.wants, *plan.also}
+    besides = [i for i in plan.also if i not in primary and SEES[i](facts)]
+    primary += [i for i in besides if not (i == "divergence" and "nan-inf" in besides)]
+    allowed = {a for i in primary for a in (BREAKDOWN if plan.true else ALLOWED.get(i, BREAKDOWN))} | {*plan.wants, *plan.also}
     allowed |= {i for i in SEES if i not in ("missing-evidence", "truncated-log", "restart-overlap", "stalled") and _visible(i, facts)}
-    return primary, sorted(allowed - set(primary)), {i: list(ALT[i]) for i in primary if i in ALT}
+    return primary, sorted(allowed - set(primary)), {i: [*ALT.get(i, ()), *plan.true] for i in primary if i in ALT or plan.true}
 
 
 def _visible(i: str, facts: Facts) -> bool:

@@ -144,7 +144,7 @@ def saturated(task: Task, s: Setting, rng: np.random.Generator) -> Plan | None:
 @_add(FAULTS, "decay-with-wrong-sign")
 def growing_weights(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     hooks = Hooks(decay=lambda step: -0.9)
-    return Plan(task, s, hooks, wants=("weight-growth",), also=("divergence",), log=frozenset({"weights", "norms"}))
+    return Plan(task, s, hooks, wants=("weight-growth",), also=("nan-inf", "divergence"), log=frozenset({"weights", "norms"}))
 
 
 @_add(FAULTS, "clipped-at-a-hundredth")
