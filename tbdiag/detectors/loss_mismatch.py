@@ -99,8 +99,7 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
     if known is None or float(loss.value.min()) <= 0:
         return None
     metric, accuracy = known
-    # Without a known number of classes the first value, ln K for an untrained model, tells it.
-    counts = [classes] if classes else [k for k in (2, *range(3, 201)) if abs(log(k) - loss.start_cost) < 0.05 * log(k)]
+    counts = [classes] if classes else _implied_classes(view)
     for k in counts:
         if k is None or k < 3 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
@@ -125,6 +124,21 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
             ]
             return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
     return None
+
+
+def _implied_classes(view: View) -> list[int]:
+    """Number of classes that loss plus accuracy imply were softmax applied twice; empty where the two splits disagree."""
+    sums = []
+    for split in ("train", "val"):
+        loss, known = view.curve(f"{split}_loss"), _accuracy(view, split)
+        if loss is not None and known is not None and known[0].n >= 4:
+            sums.append(loss.end + known[1])
+    if not sums or max(sums) - min(sums) > 0.03:
+        return []
+    classes = float(np.exp(np.mean(sums))) - e + 1
+    # One split alone can hit an integer by luck; few classes leave little room for that.
+    close = abs(classes - round(classes)) < (0.3 if len(sums) == 2 else 0.12)
+    return [round(classes)] if 3 <= classes <= (100 if len(sums) == 2 else 12) and close else []
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:

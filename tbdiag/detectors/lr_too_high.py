@@ -10,7 +10,7 @@ Why it matters
 How it is told
     The logged or configured rate is at least 0.05 (one, for an optimiser known to be SGD; a hundredth of that for fine-tuning is
     not judged) and is never lowered, and one of these shows: nothing is gained after the first tenth of the run although more than 60 % of the starting loss
-    is left (or 80 % of the loss of guessing); or the loss began more than twice as high as guessing allows (or as it ended, with
+    is left (or 80 % of the loss of guessing, or the first value was eight times as high); or the loss began more than twice as high as guessing allows (or as it ended, with
     three tenths of it left) and validation jumps by more than 3 % of its level from one evaluation to the next, or training by more than 8 %. Or, at any rate: the logged median ratio of updates to weights is above 0.1.
 
 First check
@@ -78,7 +78,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence: list[Evidence] = []
     margins: list[float] = []
     limit = view["sgd"] if "sgd" in str(view.signals.config.get("optimizer", "")).lower() else view["rate"]
-    kept = plan is None or plan.end > 0.5 * plan.peak
+    kept = plan is None or (plan.end > 0.5 * plan.peak and plan.peak_share < 0.2)
     if rate is not None and rate >= limit and kept:
         margins.append(rate / limit)
         evidence += _symptoms(view, train)
@@ -130,7 +130,7 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
     usual = chance if chance is not None else max(min(start, train.start_cost), 1e-12)
     # A slow, steady descent is the opposite: too little moves.
     stands = early - end < view["gain"] * abs(early) and not any(_descends(c) for c in (train, val) if c is not None)
-    high = end > 0.8 * chance if chance is not None else end > 0.6 * float(np.median(train.cost[: max(1, train.n // 20)]))
+    high = end > 0.8 * chance if chance is not None else end > 0.6 * start or start > 8 * early > 0
     if stands and high and end > 0:
         out.append(
             say(
@@ -149,12 +149,17 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
             out.append(
                 say(f"From one evaluation to the next the {label(val)} jumps by {{jump:.1%}} of its level.", (val,), jump=jump),
             )
-            if thrown:
-                out.append(
-                    say(
-                        f"The {label(train)} began at {{start:.4g}}, far above where it ended, {{end:.4g}}.", (train,), start=start, end=end
-                    )
-                )
+    restless = train.sigma / abs(end) if end else 0.0
+    if thrown and end > 0 and (out or restless > view["restless"]):
+        out.append(
+            say(
+                f"The {label(train)} began at {{start:.4g}}, ended at {{end:.4g}} and scatters by {{restless:.0%}} of that from point to point.",
+                (train,),
+                start=start,
+                end=end,
+                restless=restless,
+            )
+        )
     return out
 
 

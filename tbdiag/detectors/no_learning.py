@@ -10,7 +10,8 @@ How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing says
     that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded metric stays
     near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or every evaluation gives
-    exactly the same number, so the weights do not change at all. Without such a sign a flat loss is a note. A return in reinforcement learning
+    exactly the same number, so the weights do not change at all; or the gradients fell at the beginning to less than 40 %, as an untrained model's
+    do when it finds the mean. Without such a sign a flat loss is a note. A return in reinforcement learning
     must show no trend over the whole run while the policy's entropy stays where it began.
 
 First check
@@ -85,6 +86,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
             gain=gain,
         )
     ]
+    if train.n >= 10 and train.end_cost - train.start_cost > max(6 * train.sigma, 0.2 * abs(train.start_cost)):
+        return None  # it left where it was, for worse
     flat = gain < view["flat"] and not _moves(train)
     if val is not None and val is not train and val.n >= 3 and _gain(val) > 2 * view["flat"] and _moves(val):
         return None
@@ -167,11 +170,12 @@ def _signs(
     """What says that the flat loss is that of an untrained model."""
     margins: list[float] = []
     signs: list[str] = []
-    left = loss_left(train, view.features, train.end)
+    # At its best: a loss that learned and diverged ends at chance, too.
+    left = loss_left(train, view.features, min(train.best, train.end))
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
-    if left is not None and left > view["chance"] and gain < 2 * view["flat"] and (quality is None or quality < 0.25 or constant):
+    if left is not None and left > view["chance"] and (quality is None or quality < 0.25 or constant):
         signs.append("chance")
         margins.append(max(1.0, 2 * (left - view["chance"]) / (1 - view["chance"])))
         evidence.append(
@@ -206,6 +210,20 @@ def _signs(
                 value=float(val.value[0]),
             )
         )
+    grad = view.curve("grad_norm")
+    if flat and not signs and grad is not None and grad.n >= 20 and (metric is None or not _climbs(metric)):
+        early, late = median(grad.value[: max(2, grad.n // 20)]), median(grad.value[grad.n // 5 :])
+        if early > view["transient"] * late > 0:
+            signs.append("transient")
+            margins.append(early / late / view["transient"])
+            evidence.append(
+                say(
+                    "Gradients were {early:.3g} at first and {late:.3g} later: the model did move, to what needs no learning.",
+                    (grad,),
+                    early=early,
+                    late=late,
+                )
+            )
     return margins, signs
 
 
@@ -330,11 +348,12 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
-    wants=("val_metric", "train_metric", "lr", "entropy"),
+    wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm"),
     domains=SUPERVISED | {Domain.REINFORCEMENT},
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
+        "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "quality": Threshold(0.1, "less than a tenth of the way from chance to perfect"),
     },
     examples=EXAMPLES,

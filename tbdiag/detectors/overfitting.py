@@ -66,6 +66,7 @@ from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import estimate_noise, median
 from tbdiag.stats.rise import Rise, measure_rise
+from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -184,7 +185,12 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     # A tenth of a tiny gain is nothing: a hundredth of the level at least.
     size = max(relative / view["relative_rise"], min(of_range, relative / 0.01)) if positive else of_range
     # With few points the noise itself is known within a factor only (41 % at ten points).
-    return float(min(rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n)), size))
+    sure = rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n))
+    if sure < 1 and rise.sigmas > 0.7 * view["sigmas"] and size > 2:
+        # A rise that is twice as large as it must be and goes on in every block needs fewer sigmas.
+        trend = find_trend(val.trace.cost[rise.best_index :], 6)
+        sure = 1.0 if trend.rising and trend.tau > 0.8 and trend.blocks >= 6 else sure
+    return float(min(sure, size))
 
 
 def _jumped(val: CurveFacts, rise: Rise) -> bool:

@@ -9,7 +9,8 @@ Why it matters
 How it is told
     On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard deviations above
     the running median of 21 points, beyond what the series' own upper tail makes likely, and higher than a tenth of the range of
-    the whole curve, that returns within eight points. Two such spikes, or one as high as half the range, are a warning; otherwise a note.
+    the whole curve, that returns within eight points. With ten to thirty points it must be three times as
+    high as its neighbours. Two such spikes, or one as high as half the range, are a warning; otherwise a note.
 
 First check
     Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
@@ -66,17 +67,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
     train = view.curve("train_loss")
     if train is None:
         return NotApplicable("no training loss", ("train_loss",))
-    if train.n < view["points"]:
+    if train.n < 10:
         return NotApplicable(f"only {train.n} points")
     if train.signal.writer.running_mean or (train.signal.writer.median_window or 0) > 1:
         return NotApplicable("the writer smooths the loss")
-    spikes = _spikes(view, train)
+    spikes = _spikes(view, train) if train.n >= view["points"] else _few(view, train)
     if not spikes:
         return None
     span = max(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), 1e-12)
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
     tall = max(heights) > 0.5 * span
-    if len(spikes) > 0.15 * train.n:
+    if len(spikes) > (0.15 if train.n >= view["points"] else 0.35) * train.n:
         return None
     steps = [int(train.step[s.peak]) for s in spikes]
     severity = Severity.WARNING if len(spikes) >= view["spikes"] or (tall and max(s.sigmas for s in spikes) > 15) else Severity.NOTE
@@ -160,6 +161,15 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
     return out
 
 
+def _few(view: View, train: CurveFacts) -> list[Spike]:
+    """Spikes of ten to thirty points (epochs): three times their neighbours, and coming back at once."""
+    if float(train.value.min()) <= 0:
+        return []
+    found = find_spikes(np.log(train.value), view["sigmas"], factor=0.0, width=7, longest=2)
+    floor = view["height"] * max(train.first_cost - train.best_cost, 0.0)
+    return [s for s in found if s.height > np.log(3.0) and s.first > 0 and train.value[s.peak] - train.value[s.first - 1] > floor]
+
+
 def _tall(part: Float64, log: list[Spike], floor: float) -> list[Spike]:
     """Spikes of the logarithms that are as high as several floors in plain values too."""
     level = running_median(part, 21)
@@ -224,7 +234,7 @@ DETECTOR = Detector(
         "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),
         "height": Threshold(0.1, "a tenth of what was learned"),
         "spikes": Threshold(2, "one spike is an accident, two are a pattern"),
-        "points": Threshold(30, "the running median needs a neighbourhood"),
+        "points": Threshold(30, "the running median of 21 points needs a neighbourhood"),
     },
     examples=EXAMPLES,
 )

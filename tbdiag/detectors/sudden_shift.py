@@ -9,8 +9,8 @@ Why it matters
 How it is told
     Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had gained; the level before it
     was quiet, and the level behind it stays closer to the new than to the old value for the rest of the run (a tenth of it, three points,
-    at least). The training loss must not have left for good itself, which is divergence. Where training jumps and recovers but validation
-    does not, the shift is in the training data. A jump of the learning rate at that step explains it away.
+    at least). The training loss must not have left for good itself, which is divergence. Where training jumps and then falls smoothly but validation
+    does not recover, the shift is in the training data. A jump of the learning rate at that step explains it away.
 
 First check
     Compare 32 samples with labels from just before and just after that step.
@@ -102,7 +102,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence.append(
             say(
                 f"The {label(train)} "
-                + ("jumped too, and came back" if jumped else "did not jump there")
+                + ("jumped too, and is learned again" if jumped else "did not jump there")
                 + ("; it ended at {end:.4g}." if train is not None else "."),
                 (train,),
                 end=train.end,
@@ -165,7 +165,7 @@ def _step(view: View, curve: CurveFacts) -> tuple[int, float, float, float] | No
         gained = max(float(np.max(y[:3])) - low, 0.0)
         size = jump / sigma
         # Nothing before it moved like that, and it is most of the change.
-        sharp = steps[at] > 0.5 * jump and steps[at] > 5 * float(np.max(np.abs(steps[max(at - 5, 0) : at]))) * (1 if at >= 5 else 0.8)
+        sharp = steps[at] > 0.5 * jump and steps[at] > 5 * float(np.max(np.abs(steps[max(at - 3, 0) : at])))
         stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
         if size > view["sigmas"] and jump > view["of_gain"] * gained and bool(sharp) and stays and _matters(curve, at):
             cost = curve.trace.cost
@@ -198,7 +198,12 @@ def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:
     limit = before + max(6 * noise, 0.25 * gained, 0.2 * abs(before))
     if near <= limit:
         return "calm" if end <= limit else "gone"
-    return "recovers" if end < before + 0.3 * (near - before) else "gone"
+    # New data are learned: the loss falls smoothly from its jump. An optimiser that lost its way swings.
+    behind = values[at + int(np.argmax(values[at : at + 3])) :]
+    falls = (
+        behind.size >= 4 and float(np.sum(np.maximum(np.diff(behind), 0))) < 0.1 * (near - before) and end < near - 0.2 * (near - before)
+    )
+    return "recovers" if end < before + 0.3 * (near - before) or falls else "gone"
 
 
 def _lr_jump(view: View, first: int, last: int, curve: CurveFacts) -> bool:

@@ -10,7 +10,7 @@ How it is told
     The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants brings
     that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and the learning
     rate has not been annealed below a tenth of its peak. With fewer than ten points training and validation must both have made more than
-    17 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
+    15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?
@@ -53,7 +53,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level
+from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -71,23 +71,36 @@ def detect(view: View) -> Finding | NotApplicable | None:
     plan = schedule(view)
     if plan is not None and plan.annealed and not reinforcement:
         return None
-    if not reinforcement and float(curve.value.min()) > 0 and curve.start_cost - curve.end_cost < 0.05 * curve.start_cost:
+    if not reinforcement and float(curve.value.min()) > 0 and curve.start_cost - curve.end_cost < 0.03 * curve.start_cost:
         return None  # it has not begun to learn
-    share, sure = _late_share(curve)
-    limit = view["share"] if curve.n >= 10 else view["few_points_share"]
-    if reinforcement:
-        limit = view["reward_share"]
-    if share < limit or not sure:
-        return None
-    others = [] if reinforcement else [_late_share(c) for c in curves[1:]]
-    if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
-        return None
+    if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in curves) or (not reinforcement and _left(curves[-1])):
+        return None  # it ended in NaN, or training has left its best
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
+    share, sure = _late_share(curve, 0.8 if reinforcement else 0.9)
+    limit = view["share"] if curve.n >= 10 else view["few_points_share"]
+    if curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and _late_share(curves[1])[0] >= view["share"] and _late_share(curves[1])[1]:
+        limit *= 0.85  # a dense training loss says the same
+    rest = None if reinforcement else rest_of_loss(curve, view.features, curve.end)
+    if reinforcement:
+        limit = view["reward_share"]
+    elif counts_words(view.features) and rest is not None and rest > 0.62:
+        # So much of the loss of guessing is left only at the very beginning of training on text.
+        limit *= 0.25 if rest > 0.75 else 0.4
+    if (share < limit or not sure) and metric is not None and quality is not None and quality < 0.7 and curve.rise <= 4 * curve.sigma:
+        # The metric may still climb where the loss has slowed down.
+        of_metric, certain = _late_share(metric)
+        if of_metric > max(limit, view["few_points_share"]) and certain and metric.n >= 4:
+            curve, share, sure = metric, of_metric, certain
+    if share < limit or not sure:
+        return None
+    others = [] if reinforcement or curve is metric else [_late_share(c) for c in curves[1:]]
+    if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
+        return None
     if quality is not None and quality > 0.95:
         return None
-    if curve.signal.role is not Role.REWARD and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
+    if curve.signal.role is Role.LOSS and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
         return None
     start, stop = _quarter(curve)
     unfinished = plan is not None and not plan.constant and not plan.annealed
@@ -100,7 +113,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             share=share,
         )
     ]
-    if quality is not None and metric is not None:
+    if quality is not None and metric is not None and curve is not metric:
         evidence.append(say(f"The {label(metric)} is {{value:.4g}} at the end.", (metric,), value=metric.end))
     last = int(curve.step[-1])
     span = last - int(curve.step[0])
@@ -142,6 +155,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _left(train: CurveFacts) -> bool:
+    """Whether the curve ended clearly above its best."""
+    return train.rise > max(6 * train.sigma, 0.3 * max(train.gain, 0.0))
+
+
 def _quarter(curve: CurveFacts) -> tuple[float, float]:
     """Values at the beginning and the end of the last quarter, as logged."""
     trace = curve.trace
@@ -154,7 +172,7 @@ def _quarter(curve: CurveFacts) -> tuple[float, float]:
     return curve.sign * median(trace.cost[max(i - k, 0) : i + k]), curve.sign * median(trace.cost[-k:])
 
 
-def _late_share(curve: CurveFacts) -> tuple[float, bool]:
+def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]:
     """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt."""
     trace = curve.trace
     start, stop = _quarter(curve)
@@ -169,7 +187,7 @@ def _late_share(curve: CurveFacts) -> tuple[float, bool]:
     if trace.n < 10:
         steps = np.diff(trace.cost[-3:])
         return share, bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))
-    best_late = int(np.argmin(trace.smooth)) >= 0.9 * (trace.n - 1)
+    best_late = int(np.argmin(trace.smooth)) >= late_best * (trace.n - 1)
     blocks = max(1, trace.n // 16)
     beyond = late > 3 * sigma / np.sqrt(blocks) and gain > 6 * sigma
     trend = find_trend(tail, 6)
@@ -231,8 +249,8 @@ DETECTOR = Detector(
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "share": Threshold(0.10, "an exponential decay of two time constants makes a tenth of its gain in the last quarter"),
-        "few_points_share": Threshold(0.17, "of four to nine points, two of three time constants would make less"),
-        "reward_share": Threshold(0.2, "returns are noisy and rise in steps"),
+        "few_points_share": Threshold(0.15, "an exponential decay of four to nine points and 1.4 time constants makes that much"),
+        "reward_share": Threshold(0.13, "half of a straight line's quarter: returns are noisy and rise in steps"),
     },
     examples=EXAMPLES,
 )

@@ -9,7 +9,7 @@ Why it matters
 How it is told
     It learned something (more than 5 % of its start), both splits end at a bad level, and the gap between them is small. Bad means: a
     bounded metric less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or more than 85 %
-    of the loss of guessing is left. With four to nine points and no such reference, both losses must have gained less than a quarter
+    of the loss of guessing is left; or both had improved and end no better than they began. With four to nine points and no such reference, both losses must have gained less than a quarter
     of their start (and more than 5 %), still improving together.
 
 First check
@@ -73,7 +73,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
     gained = _share(train), _share(val)
-    if max(gained) < view["learned"]:
+    if max(gained) < view["learned"] and not (
+        min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost
+    ):
         return None
     noise = max(3 * val.sigma, view["gap"] * abs(train_end))
     # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
@@ -158,6 +160,18 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             ],
             0,
         )
+    if min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost:
+        return (
+            [1.5],
+            [
+                say(
+                    "It had been better in between: {best:.4g} in training, but the run ends no better than it began.",
+                    (train, val),
+                    best=train.best,
+                )
+            ],
+            1,
+        )
     few = max(train.n, val.n) < 10
     if few and metric is None and left is None and not words and max(gained) < view["few_points_gain"] and min(gained) > view["learned"]:
         share = max(gained)
@@ -167,6 +181,22 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             2,
         )
     return [], [], 0
+
+
+def _no_net_gain(curve: CurveFacts) -> bool:
+    """Whether a curve had improved clearly, lost it again, and stands there: it ends no better than it began."""
+    trace = curve.trace
+    start = float(trace.cost[0])
+    best = float(trace.smooth.min()) if trace.n >= 30 else float(trace.cost.min())
+    tail = trace.cost[trace.within(0.6, 1.0)]
+    stands = float(np.median(tail[-3:])) - float(np.median(tail[:3]))
+    return (
+        start > 0
+        and curve.end_cost >= 0.97 * start
+        and curve.end_cost < 1.5 * start
+        and start - best > max(0.05 * start, 4 * trace.noise.sigma)
+        and abs(stands) < 0.05 * start
+    )
 
 
 def _share(curve: CurveFacts) -> float:

@@ -77,10 +77,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margins.append(gap / (6 * val.sigma) if val.sigma > 0 else 16.0)
     if min(margins) < 1 or train.signal.stem != val.signal.stem:
         return None
-    # A factor that is there from the first evaluation on and never changes is another reduction of the loss.
+    # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.
     ratio = pair.train_at / np.maximum(pair.val.trace.cost, 1e-12)
     tail = ratio[ratio.size // 2 :]
-    if float(ratio[0]) > 0.85 * median(tail) and float(np.ptp(ratio)) < 0.3 * median(ratio):
+    moved = float(pair.val.trace.cost[0]) > 1.5 * level_val
+    if moved and float(ratio[0]) > 0.85 * median(tail) and float(np.ptp(ratio)) < 0.3 * median(ratio):
         return None
     if -pair.gap[-1] < 0.4 * gap:
         return None
