@@ -282,7 +282,9 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
     best = (max if direction == "higher" else min)(rated, key=lambda pair: pair[1]["best"])[0] if rated and direction != "none" else None
     wanted: Sequence[int | None] = highlight or [chosen[0][0], best]
     named = list(dict.fromkeys(i for i in wanted if i is not None))[:4]
-    shown = [pair for pair in chosen if pair[0] not in named][: OVERLAY_RUNS - len(named)] + [p for p in chosen if p[0] in named]
+    others = [pair for pair in chosen if pair[0] not in named]
+    room = min(len(others), OVERLAY_RUNS - len(named))
+    shown = [others[k * len(others) // room] for k in range(room)] + [pair for pair in chosen if pair[0] in named]
     lines = []
     for i, curve in shown:
         kept = keep_extremes(curve["values"], 80)
@@ -293,7 +295,8 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
                 line, steps=steps, values=values, n=len(steps), best=line.best if i == best else None, nonfinite=(), faint=i not in named
             )
         )
-    words = f"{role.replace('_', ' ')} of {plural(len(shown), 'run')}"
+    drawn = f"{len(shown)} of {plural(len(chosen), 'run')}" if len(shown) < len(chosen) else plural(len(shown), "run")
+    words = f"{role.replace('_', ' ')} of {drawn}"
     if best is not None:
         curve = next(c for i, c in chosen if i == best)
         words += f"; best: {label(runs[best])} with {number(curve['best'])} at {step(curve['best_step'])}"
@@ -307,7 +310,7 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
         axis=shown[0][1]["axis"],
         label=f"{words}. {describe([li for li in lines if li.label])}",
     )
-    caption = f"{words}." if len(chosen) == len(shown) else f"{words} of {len(chosen)}."
+    caption = f"{words}."
     return {"svg": Markup(line_chart(lines, frame)), "caption": caption[:1].upper() + caption[1:]}  # noqa: S704
 
 

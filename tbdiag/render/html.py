@@ -197,7 +197,7 @@ class RunModel:
             "word": _WORDS.get(self.kind, self.kind),
             "anchor": self.anchor if self.told else "",
             "name": words.label(run),
-            "headline": words.headline(run),
+            "headline": words.visible(words.headline(run), 140),
             "onset": words.interval(first["onset"]) if first else "",
             "best": words.step(best["step"]) if best else "",
             "best_value": words.number(best["value"]) if best else "",

@@ -18,7 +18,7 @@ _COMBINING = re.compile(
 )
 _VISIBLE = {"\n": "\u23ce", "\r": "\u23ce", "\t": "\u21e5"}
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-NAME_LIMIT = 160
+NAME_LIMIT = 120
 TEXT_LIMIT = 1200
 
 
