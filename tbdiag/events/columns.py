@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,11 @@ class Points:
         """Byte offset of each value, int64 ``[n]``, ascending."""
         return join_places(self.places)
 
+    @property
+    def first(self) -> int:
+        """Byte offset of the first value."""
+        return int(self.places[0][0]) if self.step.size else 0
+
     def __len__(self) -> int:
         return int(self.step.size)
 
@@ -54,6 +59,11 @@ class Histograms:
     right: Float64
     count: Float64
     left: Float64 | None
+
+    @property
+    def first(self) -> int:
+        """Byte offset of the first histogram."""
+        return int(self.position[0]) if self.step.size else 0
 
     def take(self, index: Int64) -> Histograms:
         """The histograms at `index`, in that order."""
@@ -152,6 +162,14 @@ class FileColumns:
     def readable(self) -> int:
         """Bytes of the file that were read as whole frames."""
         return self.size - sum(part.end - part.start for part in self.damage)
+
+
+Column = TypeVar("Column", Points, Histograms)
+
+
+def in_file_order(columns: dict[bytes, Column]) -> dict[bytes, Column]:
+    """Tags in the order of their first values: that of the model's layers, where a program logs them one after another."""
+    return dict(sorted(columns.items(), key=lambda item: item[1].first))
 
 
 def join_places(pieces: tuple[Places, ...]) -> Int64:

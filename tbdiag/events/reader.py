@@ -16,7 +16,7 @@ import numpy as np
 from tbdiag.events import blocks, groups, wire
 from tbdiag.events.blobs import LazyBytes, checksum_is_right
 from tbdiag.events.checksum import crc_of_array, mask_int, masked_crc
-from tbdiag.events.columns import Damage, FileColumns, Int64
+from tbdiag.events.columns import Damage, FileColumns, Int64, in_file_order
 from tbdiag.events.decode import Contents, add_event, add_media, add_outline, is_media
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, find_frames, frame_length
 from tbdiag.events.histograms import outline
@@ -403,9 +403,9 @@ class _Reading:
             file_version=out.file_version.decode("utf-8", "backslashreplace"),
             first_wall_time=out.first_wall[1] if out.first_wall is not None else None,
             last_wall_time=out.last_wall[1] if out.last_wall is not None else None,
-            scalars={tag: sink.finish() for tag, sink in out.scalars.items()},
-            histos={tag: sink.finish() for tag, sink in out.histos.items()},
-            histogram_tensors={tag: sink.finish() for tag, sink in out.histogram_tensors.items()},
+            scalars=in_file_order({tag: sink.finish() for tag, sink in out.scalars.items()}),
+            histos=in_file_order({tag: sink.finish() for tag, sink in out.histos.items()}),
+            histogram_tensors=in_file_order({tag: sink.finish() for tag, sink in out.histogram_tensors.items()}),
             tensors=out.tensors,
             texts=out.texts,
             media=out.media,

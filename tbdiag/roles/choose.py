@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tbdiag.model import Direction, Domain, Role, Run, Scale, Series, Split
 from tbdiag.roles.convention import Convention
+from tbdiag.roles.layers import natural_key
 from tbdiag.roles.plan import Draft
 
 GROUPS = frozenset(
@@ -276,6 +277,8 @@ _SHARES = (
 def settle_counters(drafts: list[Draft], run: Run) -> None:
     """A series of unknown meaning whose values only ever grow by whole numbers counts something."""
     for d in drafts:
+        if d.role is Role.GRAD_NORM and d.writer.nan_as == 0.0 and d.name in run.series and not np.any(run.series[d.name].value):
+            d.role, d.why = Role.IGNORED, f"{d.why}; all zero: norms are measured only where gradients are clipped"
         if d.role is Role.UNKNOWN and not d.histogram and d.name in run.series:
             value = run.series[d.name].value
             if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
@@ -294,7 +297,8 @@ def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: froz
         groups.setdefault((d.role, split), []).append(d)
     val = groups.get((Role.METRIC, Split.VAL), [])
     stem = max(val, key=lambda d: _metric_rank(d, series)).stem if val else None
-    for (role, split), group in groups.items():
+    for (role, split), found in groups.items():
+        group = sorted(found, key=lambda d: natural_key(d.name))  # of equals the first by name: lr/pg0 before lr/pg1
         if role is Role.METRIC:
             best = max(group, key=lambda d: (d.name in forced, d.stem == stem, *_metric_rank(d, series)))
         else:

@@ -146,7 +146,7 @@ def read_scalar(tag: str, skip: int = 0) -> Reading:
 def _read(tokens: Tokens, tag: str) -> Reading:
     splits = find_splits(tokens)
     split = splits[-1][1] if splits else Split.NONE
-    special = _activation(tokens, tag) or _share(tokens, split) or _sample_loss(tokens, split)
+    special = _layer_norm(tokens, tag) or _activation(tokens, tag) or _share(tokens, split) or _sample_loss(tokens, split)
     if special is not None:
         return special
     hits = _find_phrases(tokens)
@@ -255,19 +255,43 @@ def _layered(reading: Reading, hit: _Hit) -> Reading:
 
 def strip_words(tag: str, words: Tokens) -> str:
     """What is left of a tag without the words of its measure, split words and noise: the name of the layer."""
-    gone = set(words)
-    parts = []
+    parts: list[str] = []
+    taken = False
     for part in tag.split("/"):
         own = tokenize(part)
-        if all(t in gone or t in NOISE or split_word(t) is not None for t in own):
+        if not taken and words and all(t in own for t in words):
+            taken = True
+            if all(t in words or t in NOISE or split_word(t) is not None for t in own):
+                continue
+        elif all(t in NOISE or split_word(t) is not None for t in own):
             continue
         parts.append(part)
+    if not taken:  # the words of the measure stand in several components: gradient/norm/layer
+        parts = [p for p in parts if not all(t in words for t in tokenize(p))] or parts
     left = "/".join(parts)
     if len(parts) == 1 and words:
         cut = re.sub(r"[\W_]*".join(map(re.escape, words)), "\0", left, count=1, flags=re.IGNORECASE)
         pieces = [p.strip("_-. /:") for p in cut.split("\0")]
         left = max(pieces, key=len) or left
     return left
+
+
+def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:
+    """``gradients/fc1.weight/norm``: what is measured stands at both ends of the layer's name."""
+    words = tuple(t for t in tokens if split_word(t) is None and t not in NOISE)
+    if len(words) < 3 or words[-1] not in {"norm", "l2"}:
+        return None
+    kind = words[0]
+    if kind not in _GRADIENTS and kind not in {"weight", "weights", "param", "params"}:
+        return None
+    layer = "/".join(p for p in tag.split("/") if not all(t in {kind, "norm", "l2"} or split_word(t) is not None for t in tokenize(p)))
+    if not layer or not any(t not in NORM_NOISE for t in words[1:-1]):
+        return None
+    role = Role.LAYER_GRAD_NORM if kind in _GRADIENTS else Role.LAYER_WEIGHT_NORM
+    return Reading(role, stem=role.value.removeprefix("layer_"), layer=layer, why=f'"{kind} ... norm" of layer {layer}')
+
+
+_GRADIENTS = frozenset({"grad", "grads", "gradient", "gradients"})
 
 
 def _activation(tokens: Tokens, tag: str) -> Reading | None:

@@ -125,9 +125,10 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.MEMORY,
         NONE,
-        "memory, mem, gpu memory, max memory, peak memory, cuda memory, memory allocated, max memory allocated, vram, gpu mem, num ooms, num alloc retries, cpu memory used",
+        "memory, mem, gpu memory, max memory, peak memory, cuda memory, memory allocated, max memory allocated, vram, gpu mem, cpu memory used",
         rank=3,
     ),
+    **_many(Role.MEMORY, NONE, "num ooms, num alloc retries"),
     # Reinforcement learning.
     **_many(
         Role.REWARD,

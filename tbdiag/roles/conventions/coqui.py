@@ -34,6 +34,7 @@ CONVENTION = Convention(
             writer=Writer(nan_as=0.0),
             why="a NaN or infinite norm counts as 0",
         ),
+        Tag("trainepochstats/avg_loader_time", Role.LOADER_TIME, main=False),
         Tag("trainepochstats/*time", Role.STEP_TIME, main=False),
         Tag("evalstats/avg_loader_time", Role.LOADER_TIME, main=False),
         Tag("trainepochstats/avg_loss_*", Role.LOSS_COMPONENT, Split.TRAIN),
