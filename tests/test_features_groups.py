@@ -9,7 +9,9 @@ from tbdiag.config import Config
 from tbdiag.detectors import _synth
 from tbdiag.features import DERIVED, Features
 from tbdiag.features.progress import measure_progress
+from tbdiag.logs import read_runs
 from tbdiag.roles import resolve
+from tests.event_files import write_log
 
 
 def features(series, histograms=(), **options):
@@ -26,6 +28,23 @@ def test_layers_come_from_the_input_to_the_output_whatever_their_order_of_names(
     ratio = f.curve("grad_depth_ratio")
     assert ratio is not None
     assert np.allclose(ratio.value, 2.0 / 3.0)
+
+
+def test_series_stand_in_the_order_in_which_they_were_logged_which_is_that_of_the_layers(tmp_path):
+    names = [
+        "tok.weight",
+        "blocks.0.fc.weight",
+        "blocks.0.proj.weight",
+        "blocks.1.fc.weight",
+        "blocks.10.fc.weight",
+        "norm_f.weight",
+        "unembed.weight",
+    ]
+    write_log(tmp_path, {f"grad_norm/{n}": [0.1 * (i + 1)] * 12 for i, n in enumerate(names)} | {"train/loss": list(np.linspace(2, 1, 12))})
+    (run,) = read_runs([tmp_path])
+    assert [tag for tag in run.series if tag.startswith("grad_norm")] == [f"grad_norm/{n}" for n in names]
+    layers = Features(resolve(run, Config())).layers("gradient")
+    assert [x.layer for x in layers] == names
 
 
 def test_histograms_stand_in_for_scalars_that_were_not_logged():

@@ -138,10 +138,17 @@ def _restart_issue(home: str, restart: Restart) -> ReadIssue:
 
 
 def _tags(tables: Any) -> list[bytes]:
+    """Tags in the order in which they were first logged: the order of a model's layers, which the reader's groups do not keep."""
     found: dict[bytes, None] = {}
     for table in tables:
-        found.update(dict.fromkeys(table))
+        found.update(dict.fromkeys(sorted(table, key=lambda tag: _first_place(table[tag]))))
     return list(found)
+
+
+def _first_place(column: Any) -> int:
+    """Byte offset of a column's first value."""
+    pieces = getattr(column, "places", None) or (column.position[:1],)
+    return next((int(piece[0]) for piece in pieces if len(piece)), 0)
 
 
 def _join(parts: list[Any], pick: Callable[[Any], Any]) -> Any:
