@@ -12,6 +12,7 @@ from tbdiag.features import CurveFacts, Features
 SAME = 1e-6
 RATE_CHANGED = 1.05
 SHAPE_CHANGED = 0.1
+SERIES = "learning-rate series"
 
 BOOKKEEPING = (
     "seed", "run_name", "run_id", "name", "version", "log_dir", "logdir", "logging_dir", "output_dir", "save_dir", "checkpoint", "path",
@@ -76,15 +77,14 @@ def _rate_changes(before: Features, after: Features) -> list[Change]:
     old, new = before.curve("lr"), after.curve("lr")
     if old is None or new is None or not (old.n and new.n):
         return []
-    source = "learning-rate series"
     peak_old, peak_new = float(old.value.max()), float(new.value.max())
     out = []
     if not _close(peak_old, peak_new):
-        out.append(Change("learning_rate", peak_old, peak_new, source, True))
+        out.append(Change("learning_rate", peak_old, peak_new, SERIES, True))
     shape_old, shape_new = _shape(old), _shape(new)
     for key, a, b in zip(("warm-up share of the run", "final over peak learning rate"), shape_old, shape_new, strict=True):
         if abs(a - b) > SHAPE_CHANGED:
-            out.append(Change(key, a, b, source, True))
+            out.append(Change(key, a, b, SERIES, True))
     return out
 
 
@@ -107,8 +107,11 @@ def relevant(changes: list[Change]) -> list[Change]:
 
 
 def say_changes(changes: list[Change]) -> str:
-    """What cannot be told apart where more than one thing was changed at once; empty for at most one relevant change."""
-    keys = [c.key for c in relevant(changes)]
+    """What cannot be told apart where more than one thing was changed at once; empty for at most one relevant change.
+
+    Peak, warm-up and end of a learning-rate series are one schedule, and count once.
+    """
+    keys = list(dict.fromkeys("the learning rate's schedule" if c.source == SERIES else c.key for c in relevant(changes)))
     if len(keys) < 2:
         return ""
     return f"{', '.join(keys[:-1])} and {keys[-1]} changed together: the result stands, but which of them made it cannot be told apart"

@@ -29,8 +29,9 @@ SEVERITIES = ("error", "warning", "note")
 LOSS_ALLOWANCE = 0.06
 RANGE_ALLOWANCE = 0.02
 METRIC_ALLOWANCE = 0.012
+RISE_ALLOWANCE = 0.15
 """Standard deviation that another seed alone is granted where a side has one run only: of a loss relative to its level or to its
-improvement, and of a metric between 0 and 1. Calibrated on real seed pairs of eight small tasks (``docs/success-rate.md``)."""
+improvement, of a metric between 0 and 1, and of an end relative to its rise over the best. Calibrated on real seed pairs of five small tasks (``docs/compare.md``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,10 @@ def compare_sides(base: Side, head: Side, *, match: Sequence[str] = (), seeds: b
 
 def compare_group(group: Group) -> GroupResult:
     """Compare the runs of one group."""
-    differences = tuple(d for role in ROLES if (d := compare_role(role, group)) is not None)
-    headline = next((d for role in HEADLINES for d in differences if d.role == role), None)
+    compared = [d for role in ROLES if (d := compare_role(role, group)) is not None]
+    headline = next((d for role in HEADLINES for d in compared if d.role == role), None)
+    ending = compare_role(headline.role, group, "end") if headline is not None and headline.statistic == "best" else None
+    differences = tuple(d for c in compared for d in ((c, ending) if c is headline and ending is not None else (c,)))
     broken_base, broken_head = (_broken(side) for side in (group.base, group.head))
     if broken_head and not broken_base:
         verdict, why = WORSE, broken_head
@@ -131,18 +134,23 @@ def compare_group(group: Group) -> GroupResult:
     elif headline is None:
         verdict, why = NONE, "no loss, metric or reward was logged under the same tag on both sides"
     else:
-        verdict, why = headline.verdict, _why(headline)
+        # A run whose best is as good but which ends worse (it overfitted, or fell apart late) is worse all the same.
+        deciding = ending if headline.verdict == NONE and ending is not None and ending.verdict != NONE else headline
+        verdict, why = deciding.verdict, _why(deciding)
     changes = tuple(find_changes(group.base[0], group.head[0]))
     return GroupResult(group, verdict, why, headline, differences, _reach(headline, group), compare_findings(group), changes)
 
 
-def compare_role(role: str, group: Group) -> Difference | None:
-    """One role compared over the runs of a group; None where a side lacks it, or it goes by another tag."""
+def compare_role(role: str, group: Group, statistic: str | None = None) -> Difference | None:
+    """One role compared over the runs of a group; None where a side lacks it, or it goes by another tag.
+
+    `statistic` is ``best`` for roles with a direction and ``end`` for the others where it is not given.
+    """
     base, head = _curves(role, group.base), _curves(role, group.head)
     if not base or not head or base[0].name != head[0].name:
         return None
     directed = base[0].signal.direction is not Direction.NONE
-    statistic = "best" if directed else "end"
+    statistic = statistic or ("best" if directed else "end")
     x, y = (np.array([getattr(c, statistic) for c in side]) for side in (base, head))
     noise_of = [_standard_error(c, statistic) for c in (*base, *head)]
     noise = float(np.median(noise_of))
@@ -153,7 +161,7 @@ def compare_role(role: str, group: Group) -> Difference | None:
         estimate = compare_one_to_seeds(one, many, noise, one_is_head=x.size > 1)
     else:
         both = math.hypot(*noise_of)
-        estimate = compare_singles(float(x[0]), float(y[0]), both, max(seed_allowance(base[0]), seed_allowance(head[0])))
+        estimate = compare_singles(float(x[0]), float(y[0]), both, max(seed_allowance(c, statistic) for c in (base[0], head[0])))
     verdict = NONE
     if estimate.different and directed:
         verdict = BETTER if base[0].sign * estimate.difference < 0 else WORSE
@@ -162,13 +170,15 @@ def compare_role(role: str, group: Group) -> Difference | None:
     return Difference(role, base[0].name, statistic, float(x.mean()), float(y.mean()), estimate, verdict)
 
 
-def seed_allowance(curve: CurveFacts) -> float:
-    """Standard deviation of the best value that another seed alone is granted, for single runs."""
+def seed_allowance(curve: CurveFacts, statistic: str = "best") -> float:
+    """Standard deviation of a value that another seed alone is granted, for single runs; a rise over the best scatters more."""
+    value = float(getattr(curve, statistic))
     improved = abs(curve.first_cost - curve.best_cost)
+    rise = RISE_ALLOWANCE * curve.rise if statistic == "end" else 0.0
     if _is_share(curve):
-        granularity = math.sqrt(max(curve.best * (1 - curve.best), 0.0)) * 0.02
-        return max(METRIC_ALLOWANCE, granularity, RANGE_ALLOWANCE * improved * 0.5)
-    return max(LOSS_ALLOWANCE * abs(curve.best), RANGE_ALLOWANCE * improved)
+        binomial = math.sqrt(max(value * (1 - value), 0.0)) * 0.02
+        return max(METRIC_ALLOWANCE, binomial, RANGE_ALLOWANCE * improved * 0.5, rise)
+    return max(LOSS_ALLOWANCE * abs(value), RANGE_ALLOWANCE * improved, rise)
 
 
 def _is_share(curve: CurveFacts) -> bool:

@@ -33,7 +33,7 @@ class Review:
     verification: Verification | None
 
     def findings(self, kind: str) -> list[Placed]:
-        """Findings that are ``new``, ``fixed``, ``worse`` or ``unchanged``, with the run's name; worst first, then by run."""
+        """Findings, each as severe as its worst consequence, that are ``new``, ``fixed``, ``worse`` or ``unchanged``, with the run's name; worst first, then by run."""
         if self.comparison is None:
             placed = [(run.name, f) for run in self.head.runs for f in run.findings] if kind == "new" else []
         else:
@@ -41,7 +41,13 @@ class Review:
             if kind == "new":
                 lonely = set(self.comparison.unmatched)
                 placed += [(run.name, f) for run in self.head.runs if run.name in lonely for f in run.findings]
-        return sorted(placed, key=lambda p: (SEVERITIES.index(p[1]["severity"]), p[0], p[1]["id"]))
+        weighed = [(run, {**f, "severity": self._worst(run, f)}) for run, f in placed]
+        return sorted(weighed, key=lambda p: (SEVERITIES.index(p[1]["severity"]), p[0], p[1]["id"]))
+
+    def _worst(self, run_name: str, finding: Mapping[str, Any]) -> str:
+        """Severity of a finding together with its consequences: a schedule that made the loss diverge is an error."""
+        caused = [f for run in self.head.runs if run.name == run_name for f in run.findings if f.get("caused_by") == finding["id"]]
+        return str(min((f["severity"] for f in (finding, *caused)), key=SEVERITIES.index))
 
     def count(self, kind: str, severity: str | None = None) -> int:
         """Number of findings of a kind that are no consequence of another one; notes only where asked for."""
@@ -50,8 +56,9 @@ class Review:
 
     @property
     def errors(self) -> int:
-        """Errors of the head that are no consequence of another finding."""
-        return sum(f["severity"] == "error" and not f.get("caused_by") for run in self.head.runs for f in run.findings)
+        """Errors of the head, each counted with its consequences as one."""
+        heads = [(run.name, f) for run in self.head.runs for f in run.findings if not f.get("caused_by")]
+        return sum(self._worst(name, f) == "error" for name, f in heads)
 
     @property
     def measures(self) -> str | None:
@@ -64,7 +71,7 @@ class Review:
         ``new-error``: an error that the base did not have; ``error``: any error; ``regression``: a new error, a finding that got
         worse, or a measure that got worse beyond noise; ``never``.
         """
-        new = self.count("new", "error") > 0 or any(f["severity"] == "error" for _, f in self.findings("worse"))
+        new = any(f["severity"] == "error" for kind in ("new", "worse") for _, f in self.findings(kind))
         if policy == "never":
             return 0
         if policy == "error":

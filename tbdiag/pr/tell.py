@@ -31,7 +31,7 @@ def comment(result: Review, *, name: str = "report", link: str | None = None) ->
         where = f" ({escape_markdown(result.base_name)} is not there)" if result.base_name else ""
         head += [f"There is no base to compare with yet{where}: this is a report of the head alone, and every error counts as new.", ""]
     head += [_counts(result), ""]
-    foot = ["", f"[Full report]({link})" if link else "The full report is the file `report.html` of this run's artifacts.", ""]
+    foot = [f"[Full report]({link})" if link else "The full report is the file `report.html` of this run's artifacts.", ""]
     for severities in (("error", "warning", "note"), ("error", "warning"), ("error",)):
         body = _body(result, severities)
         text = "\n".join([*head, *body, *foot])
