@@ -29,9 +29,11 @@ def run_detector(detector: Detector, features: Features, config: Config) -> Outc
         names = tuple(n if isinstance(n, str) else n[0] for n in absent)
         spelled = ", ".join(n if isinstance(n, str) else " or ".join(n) for n in absent)
         return Outcome(detector.id, OutcomeKind.NOT_APPLICABLE, f"not logged: {spelled}", missing=names)
-    thresholds = {name: t.value for name, t in detector.thresholds.items()} | dict(config.thresholds.get(detector.id, {}))
+    thresholds, declared = _declaration(id(detector), detector)
+    if detector.id in config.thresholds:
+        thresholds = {**thresholds, **config.thresholds[detector.id]}
     try:
-        result = detector.detect(View(features, thresholds, detector.declared))
+        result = detector.detect(View(features, thresholds, declared))
     except Exception as error:  # noqa: BLE001 - one broken detector must not lose the report
         return Outcome(detector.id, OutcomeKind.CRASHED, f"{type(error).__name__}: {error}")
     if result is None:
@@ -39,6 +41,17 @@ def run_detector(detector: Detector, features: Features, config: Config) -> Outc
     if isinstance(result, NotApplicable):
         return Outcome(detector.id, OutcomeKind.NOT_APPLICABLE, result.why, missing=result.missing)
     return Outcome(detector.id, OutcomeKind.FOUND, result.title, finding=result)
+
+
+_declarations: dict[int, tuple[Detector, dict[str, float], frozenset[str]]] = {}
+
+
+def _declaration(key: int, detector: Detector) -> tuple[dict[str, float], frozenset[str]]:
+    """Default thresholds and declared roles of a detector, worked out once: a night asks for them half a million times."""
+    known = _declarations.get(key)
+    if known is None or known[0] is not detector:
+        known = _declarations[key] = (detector, {name: t.value for name, t in detector.thresholds.items()}, detector.declared)
+    return known[1], known[2]
 
 
 def _present(need: str | tuple[str, ...], features: Features) -> bool:
@@ -49,4 +62,4 @@ def _logged(key: str, features: Features) -> bool:
     """A role key, a derived series, or the plain value of a role that has any signal; ``log`` is always there."""
     if key == "log":
         return True
-    return features.curve(key) is not None or any(s.role.value == key for s in features.signals.all)
+    return features.curve(key) is not None or key in features.role_names

@@ -61,7 +61,7 @@ from tbdiag.features.pairs import pair_up
 from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
+from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.oscillation import detrended, find_swings
 
 Sign = tuple[float, Evidence, int]
@@ -153,7 +153,7 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
     level = level[skip:]
     if level.size < 8:
         return None
-    noise = estimate_noise(y)
+    noise = train.trace.shape_noise
     points = max(y.size / blocks, 1.0)
     # Slow swings look like strongly autocorrelated noise; minibatch noise is not, so the correction is capped.
     r = min(noise.r1, 0.6)

@@ -158,16 +158,18 @@ def _step(view: View, curve: CurveFacts) -> tuple[int, float, float, float] | No
         # The level before: where a falling curve had come to, not its mean.
         low = median(before[-3:])
         jump = median(behind[:3]) - low
+        gained = max(float(np.max(y[:3])) - low, 0.0)
+        # Nothing before it moved like that, and it is most of the change.
+        sharp = steps[at] > 0.5 * jump and steps[at] > 5 * float(np.max(np.abs(steps[max(at - 3, 0) : at])))
+        if not (jump > view["of_gain"] * gained and bool(sharp)):
+            continue
         sigma = (
             estimate_noise(y[: at + 1]).sigma if at >= 8 else max(estimate_noise(y).sigma * 0.5, float(np.median(np.abs(np.diff(before)))))
         )
         sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
-        gained = max(float(np.max(y[:3])) - low, 0.0)
         size = jump / sigma
-        # Nothing before it moved like that, and it is most of the change.
-        sharp = steps[at] > 0.5 * jump and steps[at] > 5 * float(np.max(np.abs(steps[max(at - 3, 0) : at])))
         stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
-        if size > view["sigmas"] and jump > view["of_gain"] * gained and bool(sharp) and stays and _matters(curve, at):
+        if size > view["sigmas"] and stays and _matters(curve, at):
             cost = curve.trace.cost
             return at, size, median(cost[max(at - 2, 0) : at + 1]), median(cost[at + 1 : at + 4])
     return None

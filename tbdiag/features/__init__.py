@@ -6,6 +6,8 @@ of a derived series (``max_class_share``, ``grad_depth_ratio`` ...; see `tbdiag.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from tbdiag.features import predictions as _predictions  # noqa: F401 - registers its derived series
 from tbdiag.features.curves import CurveFacts, build_curve
 from tbdiag.features.derived import DERIVED
@@ -63,6 +65,11 @@ class Features:
         if kind not in self._layers:
             self._layers[kind] = layer_facts(self, kind)
         return self._layers[kind]
+
+    @cached_property
+    def role_names(self) -> frozenset[str]:
+        """Plain values of all roles that any signal has."""
+        return frozenset(s.role.value for s in self.signals.all)
 
     @property
     def steps(self) -> tuple[int, int]:

@@ -49,7 +49,7 @@ class Trace:
     @cached_property
     def shape_noise(self) -> Noise:
         """Noise of the shape."""
-        return estimate_noise(self.shape)
+        return self.noise if self.shape is self.cost else estimate_noise(self.shape)
 
     @cached_property
     def smooth(self) -> Float64:
@@ -156,7 +156,7 @@ class CurveFacts:
         k = 1 if self.n < 10 else max(3, self.n // 50)
         return median(self.cost[:k])
 
-    @property
+    @cached_property
     def start_cost(self) -> float:
         """Cost of the very beginning: the first point, less twice the noise, where that is above `first_cost`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ class Pair:
         return median(self.val.trace.cost[self.val.trace.within(1 - share, 1.0)])
 
 
+@lru_cache(maxsize=4)
 def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
     """Put two curves on the validation's axis; both need at least one finite point."""
     ends = progress(val, val.trace.last_step.astype(np.float64), train)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Schedule:
     cyclic: bool
 
 
+@lru_cache(maxsize=2)
 def read_schedule(lr: CurveFacts) -> Schedule:
     """Shape of a learning-rate curve with at least one point."""
     value = lr.value
@@ -42,13 +44,10 @@ def read_schedule(lr: CurveFacts) -> Schedule:
     low, high = value[:-1], value[1:]
     drops = np.flatnonzero((low > 0) & (high <= 0.55 * low))
     jumps = np.flatnonzero((low > 0) & (high >= 1.9 * low))
-    state, ups = 0, 0
-    for share in (value / peak if peak > 0 else value).tolist():
-        if state >= 0 and share < 0.5:
-            state = -1
-        elif state <= 0 and share > 0.5:
-            ups += state == -1
-            state = 1
+    share = value / peak if peak > 0 else value
+    side = np.sign(share - 0.5)
+    side = side[side != 0]
+    ups = int(np.count_nonzero((side[:-1] < 0) & (side[1:] > 0)))
     return Schedule(
         peak=peak,
         end=end,
