@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -101,6 +102,20 @@ class Items:
         self.wall_time.append(wall_time)
         self.value.append(value)
         self.payload_bytes += payload_bytes
+
+    def in_order(self) -> Items:
+        """The same in file order: large records are decoded before the smaller ones around them."""
+        place = self.position
+        if all(a <= b for a, b in pairwise(place)):
+            return self
+        order = sorted(range(len(place)), key=place.__getitem__)
+        return Items(
+            [place[i] for i in order],
+            [self.step[i] for i in order],
+            [self.wall_time[i] for i in order],
+            [self.value[i] for i in order],
+            self.payload_bytes,
+        )
 
     def extend(self, other: Items) -> None:
         """Add later points of the same tag."""

@@ -29,6 +29,7 @@ BLOB_BYTES = 1 << 16
 MAX_RECORD_BYTES = 1 << 28
 _SLACK = 64
 _FIRST_READ_AFTER_BLOB = 1 << 14
+_WRONG = "the checksum of a record is wrong"
 _WALK = 128
 _DENSE = 256
 _MAX_PATIENCE = 1 << 15
@@ -191,11 +192,8 @@ class _Reading:
         return True
 
     def _drop_large(self, begin: int, end: int) -> bool:
-        following = end
-        header = self.source.read(end, HEADER)
-        if end < self.size and (len(header) < HEADER or masked_crc(header[:8]) != int.from_bytes(header[8:], "little")):
-            following = find_frame(self.source.read, begin, self.size, self.budget) or end
-        self.damage.append(Damage("corrupt", begin - HEADER, following, "the checksum of a record is wrong"))
+        following = find_frame(self.source.read, begin, self.size, self.budget) or end
+        self.damage.append(Damage("corrupt", begin - HEADER, following, _WRONG))
         self._jump(following)
         self.last = None
         return True
@@ -225,7 +223,7 @@ class _Reading:
             and not checksum_is_right(self.source, previous[0] + HEADER, previous[1])
         ):
             # Its length was right but its content was not: it may have swallowed whole frames.
-            start, search, why = previous[0], previous[0] + HEADER, "the checksum of a record is wrong"
+            start, search, why = previous[0], previous[0] + HEADER, _WRONG
             if self.at and self._position(self.at[-1]) == start + HEADER:
                 self.at.pop()
                 self.lengths.pop()
@@ -351,7 +349,7 @@ class _Reading:
         for m in large:
             wrong, rest = groups.decode_group(self.out, self.arena, at[m], position[m], int(lengths[m[0]]))
             for i in m[wrong].tolist():
-                self._report_wrong(int(position[i]), int(lengths[i]))
+                self._drop(int(position[i]), int(lengths[i]))
             for i in np.sort(m[rest]).tolist():
                 begin = int(at[i])
                 self._add_record(bytes(self.buffer[begin : begin + int(lengths[i])]), int(position[i]))
@@ -362,7 +360,7 @@ class _Reading:
             return
         payload = bytes(self.buffer[begin : begin + length])
         if masked_crc(payload) != int.from_bytes(self.buffer[begin + length : begin + length + FOOTER], "little"):
-            self._report_wrong(position, length)
+            self._drop(position, length)
         else:
             self._add_record(payload, position)
 
@@ -370,7 +368,7 @@ class _Reading:
         """A record long enough that a copy of it is worth avoiding: most are histograms."""
         stop = begin + length
         if mask_int(crc_of_array(self.arena[begin:stop])) != int.from_bytes(self.buffer[stop : stop + FOOTER], "little"):
-            self._report_wrong(position, length)
+            self._drop(position, length)
             return
         found = outline(self.buffer, begin, length)
         if found is None:
@@ -378,8 +376,19 @@ class _Reading:
         else:
             add_outline(self.out, found, self.buffer, position, position - begin)
 
-    def _report_wrong(self, position: int, length: int) -> None:
-        self.damage.append(Damage("corrupt", position - HEADER, position + length + FOOTER, "the checksum of a record is wrong"))
+    def _drop(self, position: int, length: int) -> None:
+        """The checksum of a record is wrong. Where a file was cut and written on it may have swallowed whole frames: these are kept."""
+        lost, end = position - HEADER, position + length + FOOTER
+        search = position
+        while lost < end:
+            found = find_frame(self.source.read, search, end, self.budget)
+            if found is None or found > lost:
+                self.damage.append(Damage("corrupt", lost, end if found is None else found, _WRONG))
+            if found is None:
+                return
+            inner = frame_length(self.source.read(found, HEADER), 0)
+            self._add_record(self.source.read(found + HEADER, inner), found + HEADER)
+            lost = search = found + inner + OVERHEAD
 
     def _add_record(self, payload: bytes, position: int) -> None:
         length = len(payload)
@@ -406,12 +415,12 @@ class _Reading:
             scalars=in_file_order({tag: sink.finish() for tag, sink in out.scalars.items()}),
             histos=in_file_order({tag: sink.finish() for tag, sink in out.histos.items()}),
             histogram_tensors=in_file_order({tag: sink.finish() for tag, sink in out.histogram_tensors.items()}),
-            tensors=out.tensors,
-            texts=out.texts,
-            media=out.media,
+            tensors={tag: items.in_order() for tag, items in out.tensors.items()},
+            texts={tag: items.in_order() for tag, items in out.texts.items()},
+            media={tag: items.in_order() for tag, items in out.media.items()},
             hparams=out.hparams,
             plugins=out.plugins,
-            session_starts=out.session_starts,
+            session_starts=sorted(out.session_starts),
             rejected=out.rejected,
             nan_wall_times=out.nan_wall_times,
             damage=sorted(self.damage, key=lambda part: part.start),

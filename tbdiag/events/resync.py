@@ -23,7 +23,7 @@ def find_frame(read: Callable[[int, int], bytes], start: int, size: int, budget:
     """
     base = start
     while base + _HEADER + 4 <= size:
-        window = read(base, _WINDOW + _HEADER)
+        window = read(base, min(_WINDOW + _HEADER, size - base))
         if len(window) < _HEADER:
             return None
         for candidate, length in _candidates(window, base, size):

@@ -53,6 +53,9 @@ def tensor_number(proto: tensor_pb2.TensorProto):
     if proto.dtype == types_pb2.DT_BFLOAT16:
         raw = proto.tensor_content or struct.pack("<H", proto.half_val[0])
         return np.frombuffer(b"\0\0" + raw, "<f4")[0]
+    if not proto.tensor_content and proto.dtype in (types_pb2.DT_UINT32, types_pb2.DT_UINT64):
+        # TensorBoard's make_ndarray knows these only as content.
+        return DTYPES[proto.dtype]((proto.uint32_val or proto.uint64_val)[0])
     return tensor_util.make_ndarray(proto).reshape(())[()]
 
 
@@ -67,7 +70,7 @@ def reference(events: list[event_pb2.Event]) -> dict[str, dict[str, list[tuple]]
             kind = value.WhichOneof("value")
             at = (event.step, struct.pack("<d", event.wall_time))
             if kind == "simple_value":
-                found["scalar"][value.tag].append((*at, np.float32(value.simple_value).tobytes()))
+                found["scalar"][value.tag].append((*at, np.float32(value.simple_value)))
             elif kind == "histo":
                 h = value.histo
                 moments = struct.pack("<5d", h.min, h.max, h.num, h.sum, h.sum_squares)
@@ -77,9 +80,14 @@ def reference(events: list[event_pb2.Event]) -> dict[str, dict[str, list[tuple]]
             elif kind == "tensor" and value.tensor.dtype in (*DTYPES, types_pb2.DT_BFLOAT16):
                 rank = len(value.tensor.tensor_shape.dim)
                 if rank == 0:
-                    found["scalar"][value.tag].append((*at, np.asarray(tensor_number(value.tensor)).tobytes()))
+                    found["scalar"][value.tag].append((*at, tensor_number(value.tensor)))
                 elif rank == 2 and plugins.get(value.tag) == "histograms":
                     found["tensor"][value.tag].append((*at, tensor_util.make_ndarray(value.tensor).astype("<f8").tobytes()))
+    for tag, rows in found["scalar"].items():
+        # A tag that was logged in several dtypes is held in the one that numpy promotes them to; booleans count as 0 and 1.
+        numbers = [np.asarray(row[2]) for row in rows]
+        dtype = np.result_type(*{np.dtype(np.uint8) if n.dtype == bool else n.dtype for n in numbers})
+        found["scalar"][tag] = [(*row[:2], n.astype(dtype).tobytes()) for row, n in zip(rows, numbers, strict=True)]
     return found
 
 

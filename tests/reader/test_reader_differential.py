@@ -1,0 +1,198 @@
+"""Every point is what TensorBoard's own loader and protos say, bit for bit: on generated files, real ones, and read in every window size."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tensorboard.compat.proto import event_pb2, summary_pb2
+
+from tbdiag import logs
+from tbdiag.events import blocks, reader
+from tests.conftest import needs_shared
+from tests.reader.reference import as_points, assert_same, load_events, read_file, reference
+from tests.reader.writers import DTYPES, NAME, image_event, metadata, opening, tensor_proto, write_events
+
+_TAGS = st.sampled_from(["loss", "train/loss", "lr", "a", "b", "é/ü 漢", 'x"<script>', "line\nbreak", "", "layer.0.weight" * 8])
+_STEPS = st.sampled_from([0, 1, 126, 127, 128, 16383, 16384, 2**31, 2**35, 2**62, -1, -(2**40)])
+_WALLS = st.sampled_from([0.0, 1.0, 1.7e9, 1.7e9 + 1 / 3, -5.5, float("nan"), float("inf")])
+_BITS = st.binary(min_size=8, max_size=8)
+_SETTINGS = settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+
+
+@st.composite
+def _values(draw, dtype_only: int | None = None):
+    """One summary value as a function of a number that changes its bits."""
+    kind = draw(st.sampled_from(["simple", "simple", "tensor", "histo", "histogram", "image", "text", "old"]))
+    tag, raw, packed = draw(_TAGS), draw(_BITS), draw(st.booleans())
+    dtype = draw(st.sampled_from(DTYPES))
+    with_metadata = draw(st.booleans())
+    buckets = draw(st.integers(0, 4))
+
+    def make(i: int) -> summary_pb2.Summary.Value:
+        bits = bytes(b ^ (i * (k + 3) & 0xFF) for k, b in enumerate(raw))
+        value = summary_pb2.Summary.Value(tag=tag)
+        if kind == "simple":
+            value.simple_value = struct.unpack("<f", bits[:4])[0]
+        elif kind == "tensor":
+            value.tensor.CopyFrom(tensor_proto(dtype, bits, packed))
+        elif kind == "histo":
+            doubles = [*struct.unpack("<d", bits), float(i % 3), 2.0, 0.0, -1.0]
+            value.histo.min, value.histo.max, value.histo.num, value.histo.sum, value.histo.sum_squares = doubles
+            value.histo.bucket_limit.extend(float(j) for j in range(buckets))
+            value.histo.bucket.extend(float(i + j) for j in range(buckets + (i % 5 == 4)))
+        elif kind == "histogram":
+            value.tensor.CopyFrom(tensor_proto(2, bits, True, (buckets, 3)))
+            value.metadata.CopyFrom(metadata("histograms"))
+        elif kind == "image":
+            value.image.encoded_image_string = bits * 20
+        elif kind == "text":
+            value.tensor.dtype = 7
+            value.tensor.string_val.append(bits)
+        else:
+            value.obsolete_old_style_histogram = bits
+        if with_metadata and kind in ("simple", "tensor"):
+            value.metadata.CopyFrom(metadata("scalars"))
+        return value
+
+    return make
+
+
+@st.composite
+def _files(draw):
+    """Events of a few stretches, each a cycle of records that repeats: sometimes long enough to be read as a block."""
+    events = [opening()] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 4))):
+        cycle = draw(st.lists(st.lists(_values(), min_size=0, max_size=2), min_size=1, max_size=4))
+        repeats = draw(st.sampled_from([1, 2, 7, 40, 150, 400]))
+        step, stride, wall = draw(_STEPS), draw(st.sampled_from([0, 1, 1, 50, -1])), draw(_WALLS)
+        for i in range(repeats):
+            at = max(min(step + stride * i, 2**63 - 1), -(2**63))
+            summaries = [summary_pb2.Summary(value=[make(i) for make in makers]) for makers in cycle]
+            events += [event_pb2.Event(step=at, wall_time=wall + i, summary=summary) for summary in summaries]
+        extra = draw(st.sampled_from(["", "", "session", "graph", "unknown"]))
+        if extra == "session":
+            events.append(event_pb2.Event(step=at, wall_time=wall, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)))
+        elif extra == "graph":
+            events.append(event_pb2.Event(wall_time=wall, graph_def=b"x" * 50))
+        elif extra == "unknown":
+            events.append(event_pb2.Event(step=3, source_metadata=event_pb2.SourceMetadata(writer="w")))
+    return events
+
+
+@given(events=_files(), window=st.sampled_from([512, 4096, 1 << 21]))
+@_SETTINGS
+def test_generated_files_are_read_as_tensorboard_reads_them(tmp_path_factory, events, window):
+    path = write_events(tmp_path_factory.mktemp("run") / NAME, events)
+    with mock.patch.object(reader, "ARENA_BYTES", window), mock.patch.object(reader, "_spare", []):
+        columns = assert_same(path)
+    assert columns.records == len(events)
+    assert not columns.damage
+    assert columns.readable == columns.size == columns.end
+
+
+@given(events=_files())
+@_SETTINGS
+def test_nothing_is_lost_on_the_way_to_a_run(tmp_path_factory, events):
+    """Series and superseded points together are all points that were logged."""
+    directory = tmp_path_factory.mktemp("run")
+    path = write_events(directory / NAME, events)
+    expected = reference(load_events(path))["scalar"]
+    (run,) = logs.read_runs(directory)
+    for name, series in run.series.items():
+        parts = [series] + ([run.superseded[name]] if name in run.superseded else [])
+        assert np.all(np.diff(series.step) > 0) or np.unique(series.step).size == 1
+        got = sorted((int(s), struct.pack("<d", w)) for part in parts for s, w in zip(part.step, part.wall_time, strict=True))
+        assert got == sorted(row[:2] for row in expected[series.tag])
+
+
+def test_the_fast_paths_are_the_ones_that_are_tested(tmp_path):
+    """A regular log goes through blocks, an irregular one through groups, and both come out right."""
+    rng = np.random.default_rng(0)
+    regular, irregular = [opening()], [opening()]
+    for step in range(600):
+        for tag in ("loss", "accuracy", "lr"):
+            value = summary_pb2.Summary.Value(tag=tag, simple_value=rng.normal())
+            regular.append(event_pb2.Event(step=step, wall_time=1.7e9 + step, summary=summary_pb2.Summary(value=[value])))
+        for tag in rng.permutation(["t/loss", "t/mae", "t/accuracy", "gnorm"]):
+            value = summary_pb2.Summary.Value(tag=str(tag), tensor=tensor_proto(1, rng.bytes(4), True), metadata=metadata("scalars"))
+            irregular.append(event_pb2.Event(step=step, wall_time=1.7e9 + step, summary=summary_pb2.Summary(value=[value])))
+    taken = []
+    whole = blocks.decode_cycles
+    with mock.patch.object(blocks, "decode_cycles", lambda *a: taken.append(whole(*a)) or taken[-1]):
+        assert_same(write_events(tmp_path / "a" / NAME, regular))
+        assert sum(taken) * 3 > 1500
+        taken.clear()
+        assert_same(write_events(tmp_path / "b" / NAME, irregular))
+        assert not taken
+
+
+def test_records_around_blobs_keep_their_order_and_places(tmp_path):
+    events = [opening()]
+    for step in range(400):
+        for tag in ("loss", "lr"):
+            value = summary_pb2.Summary.Value(tag=tag, simple_value=step / 7)
+            events.append(event_pb2.Event(step=step, wall_time=1.7e9 + step, summary=summary_pb2.Summary(value=[value])))
+        if step % 9 == 0:
+            events.append(image_event(step, 70_000 + step))
+    path = write_events(tmp_path / NAME, events)
+    columns = assert_same(path)
+    media = columns.media[b"samples"]
+    assert media.step == [e.step for e in events if e.summary.value and e.summary.value[0].tag == "samples"]
+    data = path.read_bytes()
+    for tag, points in columns.scalars.items():
+        assert np.all(np.diff(points.position) > 0)
+        for position, value in zip(points.position[:50], points.value[:50], strict=True):
+            assert data[position : position + 4] == value.tobytes(), tag
+
+
+def test_every_dtype_and_encoding(tmp_path):
+    events = [opening()]
+    for i, dtype in enumerate(DTYPES):
+        for packed in (True, False):
+            for step in range(20):
+                value = summary_pb2.Summary.Value(
+                    tag=f"t{i}{packed}", tensor=tensor_proto(dtype, bytes([step, 63, step + 1, 64] * 2), packed)
+                )
+                events.append(event_pb2.Event(step=step, wall_time=1.0, summary=summary_pb2.Summary(value=[value])))
+    columns = assert_same(write_events(tmp_path / NAME, events))
+    assert len(columns.scalars) == 2 * len(DTYPES)
+
+
+@needs_shared
+def test_every_file_of_the_corpus():
+    root = Path(os.environ["TBDIAG_SHARED"]) / "corpus"
+    files = sorted(p for p in root.rglob("*tfevents*") if p.is_file() and not p.name.endswith(".profile-empty"))
+    assert len(files) > 100
+    for path in files:
+        assert_same(path)
+
+
+def test_a_legal_but_odd_order_of_fields_is_left_to_protobuf(tmp_path):
+    """Step before wall time, a value written twice: only protobuf's rules say what it means."""
+    good = event_pb2.Event(step=7, wall_time=2.0, summary=summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="a", simple_value=1.5)]))
+    whole = good.SerializeToString()
+    swapped = b"\x10\x07\x09" + struct.pack("<d", 2.0) + whole[11:]
+    twice = b"\x09" + struct.pack("<d", 1.0) + whole
+    path = tmp_path / NAME
+    from tests.reader.reference import frame
+
+    path.write_bytes(frame(swapped) + frame(twice))
+    assert as_points(read_file(path)) == reference([good, good])
+
+
+@pytest.mark.parametrize("window", [200, 1 << 21])
+def test_a_record_larger_than_the_window(tmp_path, window):
+    value = summary_pb2.Summary.Value(tag="h")
+    value.histo.bucket_limit.extend(range(20_000))
+    value.histo.bucket.extend(range(20_000))
+    events = [opening(), *(event_pb2.Event(step=s, wall_time=1.0, summary=summary_pb2.Summary(value=[value])) for s in range(3))]
+    path = write_events(tmp_path / NAME, events)
+    with mock.patch.object(reader, "ARENA_BYTES", window), mock.patch.object(reader, "_spare", []):
+        assert_same(path)
