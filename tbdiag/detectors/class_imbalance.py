@@ -10,7 +10,7 @@ Why it matters
 How it is told
     With an accuracy of at least 0.75 over the last 30 % of the run, any one of: the recall (or F1) of the rarest class below 0.1;
     the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound); balanced accuracy
-    0.25 or more below the accuracy, macro F1 0.3 or more below it, or an agreement score (kappa, MCC) below 0.1; the accuracy within
+    0.25 or more below the accuracy, macro F1 0.3 or more below it, an agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within
     two standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one class
     below 0.1 while the median class is above 0.5, or an accuracy 0.25 or more above the mean class recall.
 
@@ -67,7 +67,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signs: list[Sign] = []
     if accuracy is not None and float(np.median(tail(accuracy))) >= view["accuracy"]:
         level = float(np.median(tail(accuracy)))
-        for look in (_by_recall, _by_shares, _by_balanced, _by_baseline):
+        for look in (_by_recall, _by_shares, _by_balanced, _by_baseline, _by_ranking):
             sign = look(view, accuracy, level)
             if sign is not None:
                 signs.append(sign)
@@ -220,6 +220,21 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     return evidence, onset, extent, 0.8, (rule,), ("val_metric", "baseline" if known else "label_share")
 
 
+def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
+    """An area under the ROC curve of one half: positives are ranked no higher than negatives, however high the accuracy."""
+    curve = view.curve("val_auc")
+    if curve is None or curve.n < 3:
+        return None
+    area = float(np.median(tail(curve)))
+    if abs(area - 0.5) > view["ranking"]:
+        return None
+    onset, extent = _where(curve, np.abs(curve.value - 0.5) <= view["ranking"])
+    text = "The accuracy is {accuracy:.4g} at the end of the run while the area under the ROC curve is {area:.3g}."
+    evidence = say(text, (accuracy.signal.why, curve.signal.why), accuracy=level, area=area)
+    rule = predicate("val_auc", "end", ">=", area + 0.1, source="0.1 above this run's end")
+    return evidence, onset, extent, 0.75, (rule,), ("val_metric",)
+
+
 def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
     """An accuracy far above the mean class recall proves that classes differ in size, however high it is."""
     curve = view.curve("val_balanced_accuracy")
@@ -347,6 +362,7 @@ DETECTOR = Detector(
         "val_balanced_accuracy",
         "val_macro_f1",
         "val_agreement",
+        "val_auc",
         "baseline",
         "label_share",
         "prediction_share",
@@ -357,6 +373,7 @@ DETECTOR = Detector(
         "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
         "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),
         "macro_gap": Threshold(0.3, "macro F1 of a majority predictor on two classes is at least 0.4 below its accuracy"),
+        "ranking": Threshold(0.05, "area under the ROC curve around one half"),
         "baseline": Threshold(0.6, "below, an accuracy at the baseline is no-learning"),
         "median_class": Threshold(0.5, "the other classes are learned"),
     },

@@ -145,8 +145,9 @@ def _at_ceiling(view: View, norm: CurveFacts | None) -> Sign | None:
     last = tail(norm, 0.8)
     top = float(last.max())
     at = last >= top * (1 - 1e-3)
-    # A constant series is a placeholder or a rounded one; clipping leaves at least some norms below the limit or in their last digits.
-    if top <= 0 or float(np.mean(at)) < view["share"] or np.unique(norm.value).size < 3 or float(norm.value.max()) > top * (1 + 1e-3):
+    # A few equal values are a placeholder; no gradient has the same length twenty times by itself.
+    few = np.unique(norm.value).size < 3 and norm.n < 20
+    if top <= 0 or float(np.mean(at)) < view["share"] or few or float(norm.value.max()) > top * (1 + 1e-3):
         return None
     text = (
         "The logged gradient norm sits at its maximum of {top:.4g} at a share of {share:.3g} of the points: it was logged after clipping."

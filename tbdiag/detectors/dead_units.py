@@ -8,7 +8,8 @@ Why it matters
 
 How it is told
     From scalars or from histograms whose zero bucket is exact (TF1, PyTorch). In a layer the share of zeros is at least 0.99 over the
-    last 30 % of the run; or at least 0.95 while the run is still at the level of knowing nothing. Histograms with 30 linear buckets
+    last 30 % of the run; or at least 0.95, if the run is still at the level of knowing nothing, or if the zeros were there from the first
+    logged point or came within two (a trained network gets sparse slowly; not judged in language models). Histograms with 30 linear buckets
     (TF2, Keras) prove it only where every value is zero.
 
 First check
@@ -56,6 +57,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import TAIL, begins, lasts, name_some, say, since, tail
 from tbdiag.features import LayerFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
+from tbdiag.model import Domain
 
 _SPARSE_BY_DESIGN = re.compile(r"input|mask|pad|dropout|one_?hot|router|expert|gate|attn_?(prob|weight)|attention_?(prob|weight)")
 
@@ -68,8 +70,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     progress = measure_progress(view.curve, view.signals)
     dead = [x for x in layers if _is_dead(x, view["dead"])]
     sure = bool(dead)
-    if not dead and progress.bad:
-        dead = [x for x in layers if _is_dead(x, view["nearly_dead"])]
+    if not dead:
+        nearly = [x for x in layers if _is_dead(x, view["nearly_dead"])]
+        # Sparsity of a healthy network grows slowly; a language model may have been trained before this log began.
+        sudden = view.signals.domain is not Domain.LANGUAGE_MODEL
+        dead = nearly if progress.bad else [x for x in nearly if sudden and _died(x, view["nearly_dead"])]
     if not dead:
         return None
     worst = max(dead, key=lambda x: (float(np.median(tail(x.curve))), -x.rank))
@@ -130,6 +135,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _is_dead(layer: LayerFacts, limit: float) -> bool:
     last = tail(layer.curve, TAIL, least=min(3, layer.curve.n))
     return bool(np.median(last) >= limit and last.min() >= limit - 0.05 and last[-1] >= limit - 0.02)
+
+
+def _died(layer: LayerFacts, limit: float) -> bool:
+    """Whether the zeros were there from the first logged point, or came within two points."""
+    value = layer.curve.value
+    index = since(value >= limit - 0.02)
+    return layer.curve.n >= 5 and index is not None and (index == 0 or float(value[index] - value[max(index - 2, 0)]) >= 0.3)
 
 
 def _action(view: View, start: bool) -> str:

@@ -12,7 +12,8 @@ How it is told
     leave its level after that by more than 4 noise standard deviations and a tenth of what had been learned, without coming back; or
     turn non-finite. A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
     while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later or the loss ends worse
-    than it began. Across depth: the first layer's norm is a thousand times the last one's while nothing is learned.
+    than it began. Three bursts or more of thirty times the norms before count if the loss jumps with them and ends above its best. Across
+    depth: the first layer's norm is a thousand times the last one's while nothing is learned.
 
 First check
     Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.
@@ -64,6 +65,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Mark
+from tbdiag.stats.rises import bursts, find_rise
 
 Float64 = npt.NDArray[np.float64]
 
@@ -90,7 +92,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
     broken_loss = _first_bad(view)
     found = _non_finite(view, raw, broken_loss)
     if found is None and norm is not None:
-        found = _lasting_rise(view, norm, loss, broken_loss) or _at_the_start(view, norm, loss) or _across_depth(view)
+        found = (
+            _lasting_rise(view, norm, loss, broken_loss)
+            or _at_the_start(view, norm, loss)
+            or _again_and_again(view, norm, loss)
+            or _across_depth(view)
+        )
     if found is None:
         return None
     limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else None
@@ -174,16 +181,17 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explo
         middle = float(np.median(calm))
         growth = float(np.max(before[-max(3, before.size // 10) :])) / middle if middle > 0 else 1.0
         grew = growth >= view["rise"]
-    never = before.size == 0
+    # Without three finite norms there is nothing that it grew from: out of range from the beginning.
+    never = before.size < 3
     if not (grew or infinite or never):
         return None
     count = float(bad.size)
     where = Interval(int(norm.step[before.size - 1]) if before.size else int(bad[0]), int(bad[0]))
     if never:
-        statement = "The gradient norm is not finite at {bad:.0f} of {total:.0f} logged points, from the first one on."
-        evidence = say(statement, (norm.name,), bad=count, total=float(norm.total))
-        title = "Exploding gradients: the gradient norm is not finite from the first logged point on"
-        confidence = 0.72
+        statement = "The gradient norm is not finite at {bad:.0f} of {total:.0f} logged points, from step {step:,.0f} on, before it ever had a level."
+        evidence = say(statement, (norm.name,), bad=count, total=float(norm.total), step=float(bad[0]))
+        title = "Exploding gradients: the gradient norm is not finite from the beginning on"
+        confidence = 0.82
     else:
         statement = "The gradient norm rises to {growth:.3g} times its median before step {step:,.0f} and is not finite at {bad:.0f} points from there."
         evidence = say(
@@ -235,35 +243,6 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
     return _Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, confidence, title, norm.value[:index])
 
 
-def find_rise(value: Float64, times: float) -> int | None:
-    """Index from which a positive series stays `times` above the median of everything before, or None.
-
-    The rise must hold for at least three points and a hundredth of the series, in their median; the first two per cent (at least three
-    points) are no reference, since norms are large while a run starts.
-    """
-    n = value.size
-    if n < 8:
-        return None
-    log = np.log(np.maximum(value, 1e-300))
-    need = np.log(times)
-    start = max(3, n // 50)
-    # Nothing after the start rises that far over the lowest value before it: the common case, answered at once.
-    if float(np.max(log[start:] - np.minimum.accumulate(log)[start - 1 : -1])) < need:
-        return None
-    width = max(3, n // 100)
-    candidates = np.flatnonzero(log[start + 2 :] - np.minimum.accumulate(log)[start + 1 : -1] >= need) + start + 2
-    if candidates.size > 200:
-        candidates = candidates[np.linspace(0, candidates.size - 1, 200).astype(int)]
-    for i in candidates:
-        before = log[max(start - 3, 0) : i]
-        after = log[i : i + width]
-        if before.size >= 5 and after.size >= min(3, width) and float(np.median(after)) - float(np.median(before)) >= need:
-            rest = log[i:]
-            if float(np.median(rest)) - float(np.median(before)) >= 0.5 * need:
-                return int(i)
-    return None
-
-
 def _size_of(norm: CurveFacts, index: int) -> tuple[int, float, float]:
     return int(norm.step[index]), float(np.median(norm.value[:index])), float(np.median(norm.value[index : index + max(3, norm.n // 100)]))
 
@@ -302,6 +281,35 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Exp
     return _Explosion(
         onset, extent, (evidence,), Severity.ERROR, 0.8, f"Exploding gradients: the gradient norm starts at {first:.1e}", calm
     )
+
+
+def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Explosion | None:
+    """Bursts of the norm that throw the loss up each time, in a run that ends worse than it had been."""
+    if loss is None or loss.n < 20 or norm.n < 20 or loss.rise <= view["sigmas"] * loss.sigma:
+        return None
+    at = bursts(norm.value, float(view["burst"]))
+    thrown = []
+    for i in at:
+        k = int(np.searchsorted(loss.step, norm.step[i]))
+        before, after = loss.cost[max(k - 10, 0) : k], loss.cost[k : k + 5]
+        if before.size >= 3 and after.size and float(after.max()) > float(np.median(before)) + 6 * loss.sigma:
+            thrown.append(int(i))
+    if len(thrown) < 3:
+        return None
+    calm = norm.value[norm.value < 3 * float(np.median(norm.value))]
+    text = "The gradient norm jumps at least {times:g}-fold {bursts:.0f} times (up to {largest:.3g}, median {middle:.3g}), and the loss with it."
+    numbers = {
+        "times": float(view["burst"]),
+        "bursts": float(len(thrown)),
+        "largest": float(norm.value.max()),
+        "middle": float(np.median(norm.value)),
+    }
+    evidence = say(text, (norm, loss), tuple(Mark("event", "burst", int(norm.step[i])) for i in thrown[:5]), **numbers)
+    first = thrown[0]
+    onset = Interval(int(norm.step[max(first - 1, 0)]), int(norm.step[first]))
+    extent = Interval(int(norm.step[first]), int(norm.step[thrown[-1]]))
+    title = f"Exploding gradients: the gradient norm jumps {len(thrown)} times and the loss with it"
+    return _Explosion(onset, extent, (evidence,), Severity.WARNING, 0.8, title, calm)
 
 
 def _across_depth(view: View) -> _Explosion | None:
@@ -384,6 +392,7 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
+        "burst": Threshold(30.0, "single norms of healthy runs reach ten times the median of those before"),
         "early_warning": Threshold(100.0, "orders of magnitude, where the run ends before the loss could react (source text 2)"),
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),

@@ -263,7 +263,7 @@ def _by_constant_accuracy(view: View) -> Sign | None:
     )
     rules = (predicate("val_accuracy", "distinct", ">", 2.0, source="more than two different values"),)
     what = f"the validation accuracy stays at exactly {level:.4g}"
-    return evidence, begins(accuracy.step, index), lasts(accuracy.step, index), 0.65, rules, ("val_metric",), what
+    return evidence, begins(accuracy.step, index), lasts(accuracy.step, index), 0.75, rules, ("val_metric",), what
 
 
 def _by_nothing_found(view: View) -> Sign | None:
@@ -285,7 +285,7 @@ def _by_nothing_found(view: View) -> Sign | None:
         evidence = say(text, (curve.signal.why,), count=float(curve.n - index))
         rules = (predicate(key, "end", ">", 0.1),)
         what = f"the {word} is zero at every evaluation"
-        return evidence, begins(curve.step, index), lasts(curve.step, index), 0.7, rules, ("val_metric",), what
+        return evidence, begins(curve.step, index), lasts(curve.step, index), 0.8, rules, ("val_metric",), what
     return None
 
 

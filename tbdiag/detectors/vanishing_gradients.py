@@ -9,8 +9,9 @@ Why it matters
 
 How it is told
     Only while the run is still at the level of knowing nothing (a converged model has small gradients too). Across depth: with at
-    least three weight layers the median gradient norm of the first over that of the last is below 0.001 in the second half of the run,
-    and the norms rise from the input to the output. Globally: the median norm of the second half is below 0.001 of its first values, or
+    least three weight layers the median gradient norm of the first over that of the last is below 0.001 in the second half of the run
+    (0.00001 where the run learned up to 60 % of the way: the last layers learn without the first), and the norms rise from the input to
+    the output. Globally: the median norm of the second half is below 0.001 of its first values, or
     below one millionth of the loss.
 
 First check
@@ -66,10 +67,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     loss = view.curve("train_loss") or view.curve("val_loss")
     if loss is None:
         return NotApplicable("no loss tells whether anything was learned", ("train_loss",))
-    if not measure_progress(view.curve, view.signals).bad:
+    progress = measure_progress(view.curve, view.signals)
+    learned = max((s for s in (progress.loss_share, progress.accuracy_share) if s is not None), default=0.0)
+    if not progress.bad and learned >= view["learned"]:
         return None
     layers = depth_curves(view.layers("gradient"))
-    found = _across_depth(view, layers) or _in_total(view)
+    found = _across_depth(view, layers, view["depth_ratio"] if progress.bad else view["extreme_ratio"])
+    found = found or (_in_total(view) if progress.bad else None)
     if found is None:
         return None
     evidence, where, rule, confidence, title = found
@@ -116,19 +120,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
-def _across_depth(view: View, layers: tuple[LayerFacts, ...]) -> tuple[Evidence, str, Predicate, float, str] | None:
+def _across_depth(view: View, layers: tuple[LayerFacts, ...], limit: float) -> tuple[Evidence, str, Predicate, float, str] | None:
     if len(layers) < 3:
         return None
     level = np.array([float(np.median(tail(x.curve, 0.5))) for x in layers])
-    if not level[-1] > 0 or level[0] >= view["depth_ratio"] * level[-1]:
+    if not level[-1] > 0 or level[0] >= limit * level[-1]:
         return None
     # Exact zeros in front are frozen or dead layers, unless the norms behind them fade out step by step.
     alive = np.flatnonzero(level > 0)
     fading = np.diff(np.log10(level[alive]))
-    if alive.size < 3 or level[alive[0]] >= view["depth_ratio"] * level[-1] or float(np.mean(fading > 0)) < 0.6:
+    if alive.size < 3 or level[alive[0]] >= limit * level[-1] or float(np.mean(fading > 0)) < 0.6:
         return None
     k = max(1, len(layers) // 3)
-    if float(np.median(level[:k])) >= 10 * view["depth_ratio"] * float(np.median(level[-k:])):
+    if float(np.median(level[:k])) >= 10 * limit * float(np.median(level[-k:])):
         return None
     lost = next((i for i in range(len(layers) - 2, -1, -1) if level[i] < 0.1 * level[i + 1]), 0)
     where = layers[lost].layer
@@ -209,6 +213,8 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "depth_ratio": Threshold(1e-3, "AutoTrainer: first layer over last layer"),
+        "extreme_ratio": Threshold(1e-5, "no healthy network of the calibration set is below 1e-3"),
+        "learned": Threshold(0.6, "share of the loss or accuracy that the last layers alone may reach"),
         "fall": Threshold(1e-3, "literature 7.3: median of the second half against the first values"),
         "of_loss": Threshold(1e-6, "gradient norm over loss; healthy runs have 1e-3 and more"),
     },

@@ -155,7 +155,8 @@ def measure_growth(curve: CurveFacts, view: View) -> tuple[float, float, float] 
     before, last = np.log(quarter[2] / quarter[1]), np.log(end / quarter[2])
     steady = float(last / before) if before > 0 else 0.0
     runaway = second >= view["second_half"] and whole >= view["whole"] and steady >= view["steady"]
-    return (second, whole, steady) if runaway or (second >= view["any_case"] and last > 0) else None
+    steep = second >= view["any_case"] and whole >= view["any_case"] and last > 0
+    return (second, whole, steady) if runaway or steep else None
 
 
 def _runaway() -> object:
