@@ -162,6 +162,7 @@ def test_log_axis():
     assert suits_log([1, 10, 100, 1000] * 10, "grad_norm", wanted=False)
     assert not suits_log([0.9, 1.0, 1.1] * 20 + [1e6], "train_loss", wanted=False)
     assert not suits_log([0, 1, 1e6], "grad_norm", wanted=True)
+    assert not suits_log([15.0, 60.0] * 20, "train_reward", wanted=True)
     y = Scale(1e-3, 1e3, 100, 0, log=True)
     assert y.place(1.0) == pytest.approx(50)
     lo, hi, clipped = value_range([10.0 ** (i / 10) for i in range(60)], log=True)

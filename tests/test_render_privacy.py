@@ -21,6 +21,7 @@ from tbdiag.render.privacy import scrub, scrub_path, scrub_text
         ("a/events.out.tfevents.1700000000.node.1.2: cut", "a/events.out.tfevents.1700000000.….1.2: cut"),
         ("runs/Mar01_05-09-19_gpu-17.corp", "runs/Mar01_05-09-19_…"),
         ("runs/Mar01_05-09-19_gpu-17_lr0.1/sub", "runs/Mar01_05-09-19_…_lr0.1/sub"),
+        ("Mar15_09-08-18_lab-ws2: plateau", "Mar15_09-08-18_…: plateau"),
         ("/home/alice/exp/runs", "~/exp/runs"),
         ("see /Users/alice/x and /root/y", "see ~/x and ~/y"),
         ("file:///home/alice/r.html", "file://~/r.html"),

@@ -169,7 +169,7 @@ def _axes(lines: Sequence[Line], frame: Frame, lo: float, hi: float, log: bool) 
         first, last = first - 1, last + 1
     longest = max((len(line.label) for line in lines), default=0) if len(lines) > 1 else 0
     longest = max([longest, *(len(label) for _, label in frame.levels)])
-    right = frame.width - (min(round(longest * frame.font * 0.6) + 10, frame.width // 4) if longest else round(frame.font * 0.9))
+    right = frame.width - (min(round(longest * frame.font * 0.62) + 12, frame.width // 4) if longest else round(frame.font * 0.9))
     strip = round(frame.font * 2.9) if frame.strip else 0
     lane = round(frame.font * 0.9) if any(line.nonfinite for line in lines) else 0
     return (
@@ -287,10 +287,10 @@ def _end_labels(lines: Sequence[Line], y: Scale, x: Scale, frame: Frame) -> list
         b[0] = max(b[0], a[0] + frame.font * 1.1)
     over = wanted[-1][0] - y.a if wanted else 0
     shift = max(0.0, over)
-    most = max(1, int((frame.width - x.b - 6) / (frame.font * 0.55)))
+    most = max(1, int((frame.width - x.b - 8) / (frame.font * 0.6)))
     return [
         f'<text class="{css}" x="{x.b + 5:g}" y="{py - shift + frame.font * 0.35:.1f}" fill="{colour}">'
-        f"{escape(text if len(text) <= most else text[: most - 1] + chr(0x2026))}</text>"
+        f"{escape(text if len(text) <= most else chr(0x2026) + text[len(text) - most + 1 :])}</text>"
         for py, text, css, colour in wanted
     ]
 

@@ -277,9 +277,9 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
     role, chosen = max(per_role.items(), key=lambda item: len(item[1]))
     if len(chosen) < 2:
         return None
-    rated = [(i, c) for i, c in chosen if c["best"] is not None]
-    direction = chosen[0][1]["direction"]
-    best = (max if direction == "higher" else min)(rated, key=lambda pair: pair[1]["best"])[0] if rated and direction != "none" else None
+    rated = {i: point for i, c in chosen if (point := line_of(c).best)}
+    pick = max if chosen[0][1]["direction"] == "higher" else min
+    best = pick(rated, key=lambda i: rated[i][1], default=None)
     wanted: Sequence[int | None] = highlight or [chosen[0][0], best]
     named = list(dict.fromkeys(i for i in wanted if i is not None))[:4]
     others = [pair for pair in chosen if pair[0] not in named]
@@ -298,8 +298,7 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
     drawn = f"{len(shown)} of {plural(len(chosen), 'run')}" if len(shown) < len(chosen) else plural(len(shown), "run")
     words = f"{role.replace('_', ' ')} of {drawn}"
     if best is not None:
-        curve = next(c for i, c in chosen if i == best)
-        words += f"; best: {label(runs[best])} with {number(curve['best'])} at {step(curve['best_step'])}"
+        words += f"; best: {label(runs[best])} with {number(rated[best][1])} at {step(rated[best][0])}"
     if len(named) > 1 and named[0] != best:
         words += f"; first in the table: {label(runs[named[0]])}"
     frame = Frame(

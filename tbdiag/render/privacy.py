@@ -14,7 +14,7 @@ _ELIDED = "\u2026"
 _EVENT_FILE = re.compile(r"(events\.out\.tfevents\.\d{9,11})\.(?!\u2026)(?P<rest>[^\s/\\\"'<>|:,;]+)")
 _EVENT_TAIL = re.compile(r"(?:\.\d+){0,3}(?:\.(?:v2|profile-empty))?$")
 # SummaryWriter's and the HF Trainer's default directory: Mar01_05-09-19_<host>[_comment]; a host name holds no underscore
-_DATED_RUN = re.compile(r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\d{2}_\d{2}-\d{2}-\d{2}_)(?!\u2026)[^\s/\\_\"'<>|]+")
+_DATED_RUN = re.compile(r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\d{2}_\d{2}-\d{2}-\d{2}_)(?!\u2026)[^\s/\\_\"'<>|:,;]+")
 _HOME = re.compile(
     r"(?:(?<=file://)|(?<![\w.~/]))/(?:home|Users|export/home|usr/home)/[^/\s\"'<>|]+(?=[/\s\"'<>|,;:)]|$)|(?<![\w./])/root(?=[/\s\"',;:)]|$)"
 )

@@ -85,9 +85,7 @@ def suits_log(values: Sequence[float], role: str, wanted: bool) -> bool:
     ordered = sorted(values)
     k = len(ordered) // 25  # a few outliers are clipped rather than given an axis of their own
     ratio = ordered[-1 - k] / ordered[k]
-    if wanted:
-        return ratio >= 3
-    return role.endswith(_LOG_ROLES) and ratio >= 100
+    return ratio >= (3 if wanted else 100) if role.endswith(_LOG_ROLES) else wanted and ratio >= 100
 
 
 def value_range(values: Sequence[float], *, log: bool, keep: Sequence[float] = ()) -> tuple[float, float, bool]:
