@@ -67,7 +67,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("the validation metric has no known best value")
     if min(metric.n, train.n) < 4:
         return None
-    quality = np.array([level.quality(v) for v in metric.value.tolist()])
+    quality = (metric.value - level.chance) / (level.best - level.chance)
     early = max(1, round(view["early"] * metric.n))
     reached = np.flatnonzero(quality >= view["perfect"])
     if not reached.size or int(reached[0]) >= early or float(np.median(quality)) < view["perfect"]:

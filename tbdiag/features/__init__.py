@@ -36,7 +36,7 @@ class Features:
     def curve(self, key: str) -> CurveFacts | None:
         """Facts of the main signal of a role key, or of a derived series; None where it was not logged."""
         if key not in self._curves:
-            signal = self.signals.main(key)
+            signal = self._mains.get(key)
             if signal is None and key in DERIVED:
                 signal = DERIVED[key](self)
             self._curves[key] = self.of(signal) if signal is not None and signal.series is not None else None
@@ -65,6 +65,11 @@ class Features:
         if kind not in self._layers:
             self._layers[kind] = layer_facts(self, kind)
         return self._layers[kind]
+
+    @cached_property
+    def _mains(self) -> dict[str, Signal]:
+        """What `Signals.main` finds, for all keys at once."""
+        return {s.key: s for s in reversed(self.signals.all) if s.main}
 
     @cached_property
     def role_names(self) -> frozenset[str]:

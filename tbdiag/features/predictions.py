@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,7 @@ def named_metric(features: Features, kind: str, split: Split) -> CurveFacts | No
     for signal in features.signals.role(Role.METRIC, split):
         if signal.series is None or not len(signal.series) or signal.layer or signal.class_id:
             continue
-        if any(_PATTERNS[kind].fullmatch(text) for text in _spellings(signal)):
+        if _fits(kind, signal.stem, signal.series.tag):
             fits.append(signal)
     if not fits:
         return None
@@ -47,10 +48,11 @@ def named_metric(features: Features, kind: str, split: Split) -> CurveFacts | No
     return curve if curve.n else None
 
 
-def _spellings(signal: Signal) -> tuple[str, ...]:
-    stem = signal.stem.lower()
-    last = _SPLIT_WORDS.sub("", (signal.series.tag if signal.series is not None else signal.name).lower())
-    return tuple(re.sub(r"[^a-z0-9]+", "_", t).strip("_") for t in (stem, last, last.rsplit("/", 1)[-1]))
+@lru_cache(maxsize=1024)
+def _fits(kind: str, stem: str, tag: str) -> bool:
+    last = _SPLIT_WORDS.sub("", tag.lower())
+    spellings = (re.sub(r"[^a-z0-9]+", "_", t).strip("_") for t in (stem.lower(), last, last.rsplit("/", 1)[-1]))
+    return any(_PATTERNS[kind].fullmatch(text) for text in spellings)
 
 
 def as_fraction(curve: CurveFacts) -> float:

@@ -6,6 +6,8 @@ trend tests of this package are calibrated on.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,9 +15,12 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 
+@lru_cache(maxsize=256)
 def block_edges(n: int, blocks: int) -> Int64:
-    """Edges of `blocks` blocks of nearly equal numbers of points; int64 ``[min(blocks, n) + 1]``."""
-    return np.linspace(0, n, min(blocks, n) + 1).astype(np.int64)
+    """Edges of `blocks` blocks of nearly equal numbers of points; int64 ``[min(blocks, n) + 1]``, read-only."""
+    edges = np.linspace(0, n, min(blocks, n) + 1).astype(np.int64)
+    edges.flags.writeable = False
+    return edges
 
 
 def block_means(values: Float64, blocks: int) -> Float64:

@@ -75,12 +75,13 @@ def running_median(values: Float64, width: int) -> Float64:
         windows.partition(half, axis=1)
         out[half : n - half] = windows[:, half]
     shrinking = _shrinking_windows(half)
-    left = np.append(values[:width], (np.inf, -np.inf))[shrinking]
-    right = np.append(values[: -width - 1 : -1], (np.inf, -np.inf))[shrinking]
-    both = np.concatenate((left, right))
-    both.partition(half, axis=1)
-    out[:half] = both[:half, half]
-    out[: n - half - 1 : -1] = both[half:, half]
+    ends = np.empty((2, width + 2))
+    ends[0, :width], ends[1, :width] = values[:width], values[: -width - 1 : -1]
+    ends[:, width:] = np.inf, -np.inf
+    both = ends[:, shrinking]
+    both.partition(half, axis=2)
+    out[:half] = both[0, :, half]
+    out[: n - half - 1 : -1] = both[1, :, half]
     return out
 
 

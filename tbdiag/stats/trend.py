@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.stats.blocks import block_means
+from tbdiag.stats.noise import median
 
 Float64 = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,19 @@ def find_trend(values: Float64, blocks: int = 8) -> Trend:
     k = means.size
     if k < 2:
         return Trend(0.0, 1.0, 0.0, k)
-    i, j = np.triu_indices(k, 1)
-    signs = np.sign(means[j] - means[i])
-    score = int(signs.sum())
+    i, j, apart = _pairs(k)
+    rises = means[j] - means[i]
+    score = int(np.count_nonzero(rises > 0)) - int(np.count_nonzero(rises < 0))
     pairs = k * (k - 1) // 2
-    slope = float(np.median((means[j] - means[i]) / (j - i)))
+    slope = median(rises / apart)
     return Trend(score / pairs, kendall_p(score, k), slope * k, k)
+
+
+@lru_cache(maxsize=64)
+def _pairs(k: int) -> tuple[Index, Index, Index]:
+    """Indices i < j of all pairs of `k` values, and their distances j - i."""
+    i, j = np.triu_indices(k, 1)
+    return i, j, j - i
 
 
 @lru_cache(maxsize=64)
@@ -74,6 +83,7 @@ def _inversions(k: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
+@lru_cache(maxsize=512)
 def kendall_p(score: int, k: int) -> float:
     """Exact two-sided p-value of Kendall's score (concordant minus discordant pairs) for `k` <= 12 values."""
     counts = _inversions(k)
