@@ -86,12 +86,12 @@ class HistogramFacts:
     @cached_property
     def mean(self) -> Float64:
         """Mean: exact where the encoding carries the sum, else from the buckets; float64 ``[n]``."""
-        return self._exact(self.series.total, self._moments[0])
+        return self._exact(self.series.total, 0)
 
     @cached_property
     def mean_square(self) -> Float64:
         """Mean square: exact where the encoding carries the sum of squares; float64 ``[n]``."""
-        return self._exact(self.series.total_squares, self._moments[2])
+        return self._exact(self.series.total_squares, 2)
 
     @property
     def mean_abs(self) -> Float64:
@@ -177,8 +177,9 @@ class HistogramFacts:
             out[i] = moved / size if size > 0 else (np.inf if moved > 0 else 0.0)
         return out
 
-    def _exact(self, total: Float64, bucketed: Float64) -> Float64:
+    def _exact(self, total: Float64, moment: int) -> Float64:
         num = np.where(self.series.num > 0, self.series.num, np.nan)
         exact = total / num
         # Sums of a log that lost its values to NaN, or that the encoding does not carry, say nothing.
-        return np.where(np.isfinite(exact) & (self.mass > 0), exact, bucketed)
+        usable = np.isfinite(exact) & (self.mass > 0)
+        return exact if bool(usable.all()) else np.where(usable, exact, self._moments[moment])

@@ -8,6 +8,10 @@ import numpy.typing as npt
 Float64 = npt.NDArray[np.float64]
 
 
+MOST_POINTS = 600
+"""Longer series are cut into this many blocks at most, of which the medians are looked at: a lasting rise outlasts a block."""
+
+
 def find_rise(value: Float64, times: float) -> int | None:
     """Index from which a positive series stays `times` above the median of everything before, or None.
 
@@ -18,22 +22,36 @@ def find_rise(value: Float64, times: float) -> int | None:
     if n < 8:
         return None
     log = np.log(np.maximum(value, 1e-300))
-    need = np.log(times)
-    start = max(3, n // 50)
-    # Nothing after the start rises that far over the lowest value before it: the common case, answered at once.
-    if float(np.max(log[start:] - np.minimum.accumulate(log)[start - 1 : -1])) < need:
+    need = float(np.log(times))
+    if float(log.max() - log.min()) < need:
         return None
+    size = -(-n // MOST_POINTS)
+    if size > 1:
+        whole = n // size * size
+        log = np.median(log[:whole].reshape(-1, size), axis=1)
+    index = _rise_of(log, need)
+    return None if index is None else index * size
+
+
+def _rise_of(log: Float64, need: float) -> int | None:
+    n = log.size
+    start = max(3, n // 50)
     width = max(3, n // 100)
-    candidates = np.flatnonzero(log[start + 2 :] - np.minimum.accumulate(log)[start + 1 : -1] >= need) + start + 2
-    if candidates.size > 200:
-        candidates = candidates[np.linspace(0, candidates.size - 1, 200).astype(int)]
+    if n < start + 5 + width:
+        width = 3
+    if n < start + 5 or n < width + 5:
+        return None
+    ahead = np.median(np.lib.stride_tricks.sliding_window_view(log, width), axis=1)
+    # What lies ahead must stand out from the lowest level that any stretch before had: the common case ends here.
+    first = max(start - 3, 0) + 5
+    if first >= ahead.size:
+        return None
+    lowest = np.minimum.accumulate(ahead)
+    candidates = np.flatnonzero(ahead[first:] - lowest[first - 1 : -1] >= need) + first
     for i in candidates:
-        before = log[max(start - 3, 0) : i]
-        after = log[i : i + width]
-        if before.size >= 5 and after.size >= min(3, width) and float(np.median(after)) - float(np.median(before)) >= need:
-            rest = log[i:]
-            if float(np.median(rest)) - float(np.median(before)) >= 0.5 * need:
-                return int(i)
+        before = float(np.median(log[max(start - 3, 0) : i]))
+        if ahead[i] - before >= need and float(np.median(log[i:])) - before >= 0.5 * need:
+            return int(i)
     return None
 
 
