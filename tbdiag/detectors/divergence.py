@@ -59,7 +59,7 @@ from tbdiag.features.onsets import rise_onset
 from tbdiag.features.schedule import read_schedule
 from tbdiag.model import Domain, Mark, Role, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
+from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -179,7 +179,7 @@ def _rise(view: View, curve: CurveFacts) -> float:
     rise, span = end - float(smooth[b]), max(first - float(smooth[b]), 0.0)
     if b >= n - (2 if broken else max(4, n // 50 + 2)) or rise <= 0:
         return 0.0
-    if not broken and float(last.min()) < smooth[b] + 4 * sigma:
+    if not broken and float(last.min()) < smooth[b] + 4 * _quiet_sigma(y, b, sigma):
         return 0.0
     before = _quiet_sigma(y, b, sigma)
     enough = rise / (view["factor"] if curve.log_scale else 0.5 * max(span, abs(float(smooth[b])) * 0.2))
@@ -189,8 +189,11 @@ def _rise(view: View, curve: CurveFacts) -> float:
 
 
 def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:
-    """Noise before the rise, where there are points enough to know it; a diverged loss is noisy itself."""
-    return min(estimate_noise(y[: best + 1]).sigma, sigma) if best >= 12 else sigma
+    """Noise before the rise; a diverged loss is noisy itself, and its rise looks like autocorrelation."""
+    if best >= 8:
+        return min(estimate_noise(y[: best + 1]).sigma, sigma)
+    plain = mad(np.diff(y)) / 1.414
+    return min(1.5 * plain, sigma) if plain > 0 else sigma
 
 
 def _collapse(view: View, curve: CurveFacts) -> float:

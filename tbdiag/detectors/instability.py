@@ -270,7 +270,7 @@ def _swinging() -> Run:
     rng = np.random.default_rng(51)
     n = 300
     x = np.linspace(0, 1, n)
-    loss = np.exp(0.7 - 0.3 * x + 0.45 * np.sin(2 * np.pi * (6 * x + 0.4 * np.sin(7 * x))) + rng.normal(0, 0.05, n))
+    loss = np.exp(0.7 - 0.3 * x + 0.6 * np.sin(2 * np.pi * (6 * x + 0.4 * np.sin(7 * x))) + rng.normal(0, 0.05, n))
     return _synth.make_run({"train/loss": loss})
 
 

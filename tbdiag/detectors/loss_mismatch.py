@@ -133,7 +133,7 @@ def _implied_classes(view: View) -> list[int]:
         loss, known = view.curve(f"{split}_loss"), _accuracy(view, split)
         if loss is not None and known is not None and known[0].n >= 4:
             sums.append(loss.end + known[1])
-    if not sums or max(sums) - min(sums) > 0.03:
+    if not sums or max(sums) - min(sums) > 0.03 or max(sums) > 10:
         return []
     classes = float(np.exp(np.mean(sums))) - e + 1
     # One split alone can hit an integer by luck; few classes leave little room for that.

@@ -10,7 +10,7 @@ Why it matters
 How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best and by
     more than 5 % of its best (or a tenth of its range), the best lies in the first 85 % of the run, and the training loss does not
-    rise over the same steps. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
+    rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.01) needs 2 sigmas only. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
     validation must end at least 10 % above its best after rising in at least two successive intervals to the end, while training
     falls. Without a validation loss the validation metric is read the same way, its fall measured against its range.
 
@@ -88,6 +88,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     falls = now < then - 2 * noise
     learned = train.start_cost - min(then, now)
+    if not falls and strength < 2:
+        return None  # a training loss that only stays where it is needs a plainer rise
     if not falls and (learned < 3 * train.sigma or learned < 0.05 * abs(train.start_cost)):
         return None  # training never moved: there is nothing to overfit with
     metric = view.curve("val_metric") if by_loss else None
@@ -169,8 +171,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     """The deciding ratio to its threshold; below 1 nothing is found."""
-    gain = val.first_cost - rise.best
-    span = max(gain, 0.0)
+    span = max(val.start_cost - rise.best, 0.0)
     relative = rise.amount / abs(rise.best) if rise.best else float("inf")
     positive = by_loss and float(val.value.min()) > 0
     if val.n < 10:
@@ -182,14 +183,14 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
         return 0.0
     level = abs(float(np.median(val.trace.cost)))
     of_range = rise.amount / (view["range_share"] * max(span, 0.1 * level)) if span > 0 or level > 0 else 0.0
-    # A tenth of a tiny gain is nothing: a hundredth of the level at least.
-    size = max(relative / view["relative_rise"], min(of_range, relative / 0.01)) if positive else of_range
+    # A tenth of a tiny gain is nothing: two hundredths of the level at least.
+    size = max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range
     # With few points the noise itself is known within a factor only (41 % at ten points).
     sure = rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n))
-    if sure < 1 and rise.sigmas > 0.7 * view["sigmas"] and size > 2:
-        # A rise that is twice as large as it must be and goes on in every block needs fewer sigmas.
+    if sure < 1 and rise.sigmas > view["trend_sigmas"] and positive and relative > 2 * view["relative_rise"]:
+        # A rise twice as large as it must be that goes on block by block needs fewer sigmas: the trend test has its own level.
         trend = find_trend(val.trace.cost[rise.best_index :], 6)
-        sure = 1.0 if trend.rising and trend.tau > 0.8 and trend.blocks >= 6 else sure
+        sure = 1.0 if trend.tau > 0 and trend.p < 0.02 and trend.blocks >= 6 else sure
     return float(min(sure, size))
 
 
@@ -311,6 +312,7 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(4.0, "rise test, false alarms <= 2 % on flat curves"),
+        "trend_sigmas": Threshold(2.0, "together with Kendall's test on six blocks, one-sided p < 0.01"),
         "relative_rise": Threshold(0.05, "generalisation loss of 5 %: Prechelt's largest criterion; less does not matter"),
         "range_share": Threshold(0.10, "a tenth of what validation had gained, where a ratio means nothing (negative losses, metrics)"),
         "few_points_rise": Threshold(0.10, "generalisation loss of 10 % where noise cannot be estimated"),

@@ -9,7 +9,7 @@ Why it matters
 
 How it is told
     Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by more than
-    15 % of the loss at the beginning (of guessing, where that is known) and by more than 6 noise standard deviations, and the gap does not close. The lag
+    15 % of the loss at the beginning (of guessing, where that is known) and by more than 3 noise standard deviations, and the gap does not close. The lag
     of half an epoch that a training average has is allowed for by comparing with training just before each evaluation.
 
 First check
@@ -74,7 +74,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     chance = guessing(view.features).chance
     start = max(chance or 0.0, train.start_cost, float(pair.val.trace.cost[0]))
     margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
-    margins.append(gap / (6 * val.sigma) if val.sigma > 0 else 16.0)
+    margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
     if min(margins) < 1 or train.signal.stem != val.signal.stem:
         return None
     # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.

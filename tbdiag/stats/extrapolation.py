@@ -27,7 +27,7 @@ class PowerLaw:
 
     def at(self, t: float) -> float:
         """Predicted value at time `t`, in units of the fitted span's end."""
-        return self.offset + self.scale * float(t) ** -self.alpha
+        return float(self.offset + self.scale * float(t) ** -self.alpha)
 
 
 def fit_power_law(t: Float64, y: Float64) -> PowerLaw | None:

@@ -151,11 +151,26 @@ def _scale(values: Float64) -> tuple[float, float]:
     if n < 8:
         return float(np.median(np.abs(second))) * MAD_TO_SD / np.sqrt(6.0), 0.0
     detrended = values - running_median(values, max(5, min(n // 5, 51)))
-    r1 = _lag1(detrended)
+    r1 = max(_lag1(detrended), _lag1_of_steps(np.diff(values)))
     by_first = mad(np.diff(values)) / np.sqrt(2 * (1 - r1))
     by_second = mad(second) / np.sqrt(2 * (1 - r1) * (3 - r1))
     # A steep trend inflates first differences only; second differences see a straight line as nothing.
     return (min(by_first, by_second * 1.25) if by_second > 0 else by_first), r1
+
+
+def _lag1_of_steps(steps: Float64) -> float:
+    """Lag-1 autocorrelation of AR(1) noise from that of its differences, which is ``-(1 - rho) / 2``.
+
+    Taking a trend off a short series takes its slow swings off as well and hides autocorrelation; differences need it less. Above 0.85
+    it is what is left of the trend that makes neighbouring differences alike.
+    """
+    spread = mad(steps)
+    if spread <= 0 or steps.size < 8:
+        return 0.0
+    level = running_median(steps, max(7, min(steps.size // 3, 51)))
+    centred = np.clip(steps - level, -5 * spread, 5 * spread)
+    power = float(np.dot(centred, centred))
+    return float(np.clip(1 + 2 * np.dot(centred[1:], centred[:-1]) / power, 0.0, 0.85)) if power > 0 else 0.0
 
 
 def _lag1(residual: Float64) -> float:

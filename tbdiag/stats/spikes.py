@@ -17,7 +17,7 @@ from tbdiag.stats.noise import mad, running_median
 
 Float64 = npt.NDArray[np.float64]
 
-TAIL_FACTOR, LOG_TAIL_FACTOR = 1.8, 1.2
+TAIL_FACTOR, LOG_TAIL_FACTOR = 2.2, 1.2
 """Chosen by simulation so that fewer than one heavy-tailed series in a thousand has a spike; logarithms have lighter tails."""
 
 
