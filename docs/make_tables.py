@@ -1,12 +1,14 @@
-"""Write the README's table of findings from the detectors themselves:  python docs/make_tables.py [--check]"""
+"""Write the README's table of findings from the detectors, and the index of docs/ from its pages:  python docs/make_tables.py [--check]"""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from tbdiag.detectors import load_detectors
 
+DOCS = Path(__file__).resolve().parent
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- findings: made by docs/make_tables.py -->", "<!-- end of findings -->"
 PHASES = ("curves", "predictions", "gradients, weights, activations", "data", "optimiser", "model", "log and run health")
@@ -30,13 +32,26 @@ def put_table(text: str) -> str:
     return f"{before}{BEGIN}\n\n{make_table()}\n\n{END}{after}"
 
 
+def make_index() -> str:
+    """The index: every page's heading and first sentence."""
+    rows = ["| page | what it tells |", "| --- | --- |"]
+    for page in sorted(p for p in DOCS.glob("*.md") if p.name != "README.md"):
+        heading, first = page.read_text(encoding="utf-8").split("\n\n")[:2]
+        sentence = re.split(r"(?<=[.:;])\s", " ".join(first.split()))[0].rstrip(":;")
+        rows.append(f"| [{heading.removeprefix('# ').strip()}]({page.name}) | {sentence} |")
+    extra = "The JSON report's schema is [report.schema.json](report.schema.json); [gallery/](gallery/) holds reports and pictures of them."
+    explain = "`tbdiag explain --all` prints the page of every detector, `tbdiag COMMAND --help` every option."
+    return "# Documentation\n\n" + "\n".join(rows) + f"\n\n{extra}\n{explain}\n"
+
+
 def main() -> None:
-    """Write the table, or with ``--check`` say whether it is as it should be."""
-    text = README.read_text(encoding="utf-8")
-    wanted = put_table(text)
+    """Write both, or with ``--check`` say whether they are as they should be."""
+    wanted = {README: put_table(README.read_text(encoding="utf-8")), DOCS / "README.md": make_index()}
+    old = [path.name for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:
-        sys.exit(0 if wanted == text else "README.md: the table of findings is old: run `python docs/make_tables.py`")
-    README.write_text(wanted, encoding="utf-8")
+        sys.exit(f"old: {', '.join(old)}: run `python docs/make_tables.py`" if old else 0)
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
