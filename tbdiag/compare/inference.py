@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
-ALPHA = 0.02
+ALPHA = 0.03
 """Level of the test over seeds; below the 5 % of false calls that are allowed, since a headline may be chosen among several."""
 PERMUTATION_ALPHA = 0.05
 MOST_SPLITS = 20_000
-SINGLE_SIGMAS = 3.0
+SINGLE_SIGMAS = 2.5
 """Single runs: differences beyond this many standard deviations of (noise and seed allowance) count."""
 
 
