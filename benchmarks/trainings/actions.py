@@ -11,7 +11,7 @@ import numpy as np
 
 from trainings.faults import Plan, steps_of
 from trainings.nets import Array
-from trainings.tasks import Setting, Task
+from trainings.tasks import Task
 from trainings.train import Hooks, rate, with_data
 
 
@@ -64,13 +64,14 @@ def _number(text: str) -> float:
     return float(text.replace(",", "").rstrip("."))
 
 
-@_on(r"(?:lower|raise) the (?:\w+ )?learning rate (?:from (?P<old>[\d.,e+-]+) to (?P<new>[\d.,e+-]+)|(?:by a factor of|by) (?P<by>[\d.]+))")
+@_on(
+    r"(?:lower|raise) the (?:\w+ )?learning rate (?:from (?P<old>[\d.,e+-]+) to (?P<new>[\d.,e+-]+)|(?:by a factor of|by) (?P<by>[\d.]+))"
+    r"|learning rate (?:lowered from (?P<old2>[\d.,e+-]+) to (?P<new2>[\d.,e+-]+)|divided by (?P<by2>[\d.]+))"
+)
 def change_rate(o: Order) -> Step:
     """Lower or raise the rate; from a step on where a checkpoint is named, with the same seed (so it is the same checkpoint)."""
-    if o.words["by"]:
-        factor = _number(o.words["by"]) ** (1 if o.text.lower().startswith("raise") else -1)
-    else:
-        factor = _number(o.words["new"]) / _number(o.words["old"])
+    by, old_rate, new_rate = (o.words[key] or o.words[f"{key}2"] for key in ("by", "old", "new"))
+    factor = _number(by) ** (1 if o.text.lower().startswith("raise") else -1) if by else _number(new_rate) / _number(old_rate)
     since = re.search(r"(?:restart|resume) from (?:the last checkpoint before )?step ([\d,]+)", o.text)
     total = steps_of(o.plan.task, o.plan.setting)
     if since is None:
@@ -96,6 +97,67 @@ def change_rate(o: Order) -> Step:
 def train_longer(o: Order) -> Step:
     epochs = round(o.plan.setting.epochs * 1.5)
     return Step(_with(o.plan, epochs=epochs), f"{epochs} instead of {o.plan.setting.epochs} epochs")
+
+
+def _held(o: Order, value: Callable[[int, int], float], how: str, end: int | None = None) -> Step:
+    """The faulty run's rate with another value from a step on: `value(step, total)` where it is not NaN; cut after `end` steps."""
+    setting = o.plan.setting
+    total = steps_of(o.plan.task, setting)
+
+    def changed(step: int, _: float) -> float:
+        new = value(step, total)
+        return rate(setting, step, total) if np.isnan(new) else new
+
+    plan = replace(o.plan, hooks=replace(o.plan.hooks, rate=changed))
+    if end is not None:
+        plan = _with(plan, epochs=max(-(-end // (total // setting.epochs)), 1))
+    return Step(plan, how)
+
+
+@_on(r"keep the learning rate at its value before step ([\d,]+)")
+def keep_rate(o: Order) -> Step:
+    at = int(_number(o.words[1]))
+    total = steps_of(o.plan.task, o.plan.setting)
+    before = rate(o.plan.setting, max(at - 2, 0), total)
+    return _held(o, lambda step, _: before if step >= at - 1 else float("nan"), f"rate kept at {before:.3g} from step {at:,} on")
+
+
+@_on(r"hold the learning rate at its peak beyond step ([\d,]+) for a tenth of the budget")
+def hold_rate(o: Order) -> Step:
+    at = int(_number(o.words[1]))
+    total = steps_of(o.plan.task, o.plan.setting)
+    peak = max(rate(o.plan.setting, i, total) for i in range(0, total, max(total // 200, 1)))
+    return _held(o, lambda step, _: peak if step >= at else float("nan"), f"rate {peak:.3g} from step {at:,} on", at + total // 10)
+
+
+@_on(r"set warmup_steps to ([\d,]+)")
+def end_warmup(o: Order) -> Step:
+    """The rate of the setting is the one that the warm-up leads to."""
+    steps = int(_number(o.words[1]))
+    lr = o.plan.setting.lr
+    return _held(o, lambda step, _: lr * min(1.0, (step + 1) / steps), f"warm-up of {steps:,} steps to {lr:.3g}")
+
+
+@_on(r"total steps to the real number")
+def stretch_schedule(o: Order) -> Step:
+    return Step(_with(o.plan, schedule="cosine", extra={}), f"cosine from {o.plan.setting.lr:.3g} over all steps")
+
+
+@_on(r"(?:set|give) (?:the|a) (?:positive )?learning rate|learning rate above zero|positive learning rate")
+def set_rate(o: Order) -> Step:
+    return Step(_with(o.plan, schedule="constant"), f"constant rate {o.plan.setting.lr:.3g}")
+
+
+@_on(r"weight decay[^.]*?from ([\d.e+-]+) to ([\d.e+-]+)")
+def raise_decay(o: Order) -> Step:
+    value = _number(o.words[2])
+    return Step(replace(_with(o.plan, weight_decay=value), hooks=replace(o.plan.hooks, decay=None)), f"weight decay {value:g}")
+
+
+@_on(r"dropout of (0?\.\d+)")
+def add_dropout(o: Order) -> Step:
+    value = _number(o.words[1])
+    return Step(_with(o.plan, dropout=value), f"dropout {value:g}")
 
 
 @_on(r"weight decay times 5|dropout 0\.2")
@@ -159,7 +221,7 @@ def _balanced(task: Task, seed: int) -> Callable[[int, Array, Array], tuple[Arra
     return draw
 
 
-@_on(r"standardise the inputs")
+@_on(r"standardise the inputs|add normalisation [^.]*before layer '[01]'")
 def standardise(o: Order) -> Step:
     mean, sd = o.plan.task.x.mean(0), o.plan.task.x.std(0) + 1e-12
     task = with_data(o.plan.task, x=(o.plan.task.x - mean) / sd, x_val=(o.plan.task.x_val - mean) / sd)
@@ -215,12 +277,3 @@ def shuffle(o: Order) -> Step:
 def mend_pipeline(o: Order) -> Step:
     """The samples before and after differ: the later ones are brought back."""
     return Step(replace(o.plan, hooks=replace(o.plan.hooks, batch=None, val=None)), "data as before the step")
-
-
-@_on(r"total_steps|total steps|warmup_steps|intended (?:learning )?rate|scheduler|schedule")
-def mend_schedule(o: Order) -> Step:
-    """The rate that was meant: the ordinary one, decayed over all steps."""
-    import generate
-
-    ordinary: Setting = generate.ordinary(o.plan.task)
-    return Step(_with(o.plan, schedule="cosine", lr=ordinary.lr, extra={}), "cosine schedule over all steps")
