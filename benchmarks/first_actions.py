@@ -39,11 +39,13 @@ OTHER_SEED = 1000
 CASES: tuple[tuple[str, str, str], ...] = (
     ("overfitting", "small-training-set", "blobs"),
     ("overfitting with label noise", "memorised-label-noise", "blobs"),
+    ("mild overfitting", "few-samples", "blobs"),
     ("divergence, rate far too high", "rate-x40", "blobs"),
     ("divergence after the rate jumps", "rate-jumps", "blobs"),
     ("nan from a bad batch", "nan-batch", "blobs"),
     ("nan from a rate too high", "sgd-rate-blows-up", "teacher"),
     ("instability", "rate-oscillates", "teacher"),
+    ("leaping rate", "rate-far-too-high", "teacher"),
     ("no learning, all frozen", "all-frozen", "blobs"),
     ("body frozen", "body-frozen", "blobs"),
     ("rate zero", "rate-zero", "blobs"),
@@ -77,6 +79,11 @@ def _local(task: Task, s: Setting, mechanism: str) -> Plan | None:
     """Mechanisms that the generator of labelled trainings has not."""
     if mechanism == "sgd-rate-blows-up":
         return Plan(task, replace(s, optimizer="sgd", lr=2.0))
+    if mechanism == "few-samples":
+        small = with_data(task, x=task.x[:300], y=task.y[:300])
+        return Plan(small, replace(s, epochs=60, hidden=64))
+    if mechanism == "rate-far-too-high":
+        return Plan(task, replace(s, optimizer="sgd", lr=0.45))
     if mechanism == "rate-oscillates":
         return Plan(task, replace(s, lr=s.lr * 25))
     if mechanism == "plateaus-high":

@@ -241,6 +241,9 @@ def overshot(finding: Mapping[str, Any], old: SideRun, fresh: SideRun) -> tuple[
 def same_data(old: SideRun, fresh: SideRun) -> bool:
     """Whether both runs are the same recording: the same points, written at the same time."""
     keep = ("tag", "steps", "values", "n", "first_wall_time", "last_wall_time")
+    files = ("points", "bytes", "files", "restarts")
+    if any(old.data["span"].get(k) != fresh.data["span"].get(k) for k in files):
+        return False
     a, b = ([{k: c.get(k) for k in keep} for c in run.data.get("curves", ())] for run in (old, fresh))
     return bool(a) and sorted(map(repr, a)) == sorted(map(repr, b))
 

@@ -160,11 +160,11 @@ def add_dropout(o: Order) -> Step:
     return Step(_with(o.plan, dropout=value), f"dropout {value:g}")
 
 
-@_on(r"weight decay times 5|dropout 0\.2")
+@_on(r"weight decay times 5|dropout 0\.\d")
 def regularise(o: Order) -> Step:
     if o.plan.setting.weight_decay > 0:
         return Step(_with(o.plan, weight_decay=5 * o.plan.setting.weight_decay), "weight decay times 5")
-    return Step(_with(o.plan, dropout=0.2), "dropout 0.2 (there was no weight decay)")
+    return Step(_with(o.plan, dropout=0.3), "dropout 0.3 (there was no weight decay)")
 
 
 @_on(r"(?:weight decay|decay)[^.]*? (?:of |to )?(0?\.\d+)")

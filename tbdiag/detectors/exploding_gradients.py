@@ -22,7 +22,7 @@ First action
     Add clipping of the global gradient norm at the 90th percentile of the norms before the rise.
 
 Success rule
-    The 99th percentile of the gradient norm stays below three times its median, and neither norm nor loss is ever non-finite.
+    After the first fifth the 99th percentile of the gradient norm stays below three times its median, and no norm is ever non-finite.
 
 Not to be confused with
     spikes (single jumps that recover), divergence (the loss tells it), large norms at the start of training, norms that rise slowly
@@ -144,11 +144,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     argument=0.99,
                     minus="median",
                     minus_times=3.0,
-                    source="three times the next run's median",
+                    window=(0.2, 1.0),
+                    source="three times the next run's median, the start apart",
                 ),
                 predicate("grad_norm", "nonfinite", "==", 0.0),
             ),
-            sentence="The 99th percentile of the gradient norm is at most three times its median, and no norm is NaN or infinite.",
+            sentence="After the first fifth the 99th percentile of the gradient norm is at most three times its median, and no norm is NaN or infinite.",
         ),
         phase=GRADIENTS,
         roles=("grad_norm", "train_loss"),

@@ -16,7 +16,8 @@ First check
     Look at the gradient norm and the learning rate just before the first non-finite step.
 
 First action
-    Rerun the steps around the first non-finite step in float32 with anomaly detection on the same batches.
+    Where the gradient norm or the loss grew tenfold before it broke: lower the learning rate by a factor of 10. Out of the blue: rerun the
+    steps around the first non-finite step in float32 with anomaly detection on the same batches.
 
 Success rule
     The next run logs no NaN or infinity and gets at least 10 % beyond this run's first non-finite step.
@@ -162,6 +163,9 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     ]
     if len(found) == 1 and severity is Severity.ERROR and not forever:
         causes = [causes[3], causes[2], causes[1], causes[0]]
+    anomaly = f"Rerun the steps from {before:,} to {first:,} in float32 with anomaly detection on the same batches."
+    grew = len(found) > 1 or _grew(first_curve, first)
+    lower = scale_lr(view, 0.1)
     return Finding(
         id="nan-inf",
         severity=severity,
@@ -172,9 +176,10 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         evidence=tuple(found),
         causes=tuple(causes),
         first_check=f"Look at the gradient norm, the learning rate and the batch just before step {first:,}.",
-        first_action=f"Rerun the steps from {before:,} to {first:,} in float32 with anomaly detection on the same batches.",
+        # What grew before it broke was driven there: the rate is the lever. Out of the blue, the number's origin comes first.
+        first_action=f"{lower} and rerun otherwise unchanged." if grew else anomaly,
         fixes=(
-            scale_lr(view, 0.1),
+            anomaly if grew else lower,
             "Enable gradient clipping at a global norm of 1",
             "Verify input scaling: minimum, mean and maximum per feature",
             "Use the numerically stable loss that takes logits",
@@ -193,6 +198,15 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         phase=CURVES,
         roles=tuple(dict.fromkeys(c.signal.key for c in curves)),
     )
+
+
+def _grew(curve: CurveFacts, first: int) -> bool:
+    """Whether a loss had already left its level for more than ten times of it just before it broke."""
+    good = curve.value[curve.step < first]
+    if curve.signal.role is not Role.LOSS or good.size < 2:
+        return False
+    usual = float(np.median(np.abs(good[: max(good.size // 2, 1)])))
+    return float(good[-3:].max()) > 10 * usual > 0
 
 
 def _first_share(curve: CurveFacts) -> tuple[int, float]:

@@ -21,7 +21,8 @@ First action
     Run the tiny overfit test: 64 training samples, no regularisation, until the loss is near zero.
 
 Success rule
-    In the tiny run the training loss falls below a tenth of its start.
+    The training loss falls below four fifths of this run's start by more than its noise: in the tiny run if the code can learn at all,
+    in a full run once it is mended.
 
 Not to be confused with
     plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that starts good.
@@ -131,11 +132,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
         success_rule=SuccessRule(
             all=(
                 predicate(
-                    train.signal.key, "best", "<", 0.1 * train.first if train.first > 0 else train.best, source="a tenth of the start"
+                    train.signal.key,
+                    "best",
+                    "<",
+                    0.8 * train.first if train.first > 0 else train.best,
+                    sd_times=-4.0,
+                    source="four fifths of the start",
                 ),
             ),
-            sentence=f"In the tiny run the {label(train)} falls below a tenth of its start ({train.first:.4g}).",
-            guards=("same-signals",),
+            sentence=f"The {label(train)} falls below {0.8 * train.first if train.first > 0 else train.best:.4g} by more than its noise: "
+            "in the tiny run if the code can learn at all, in a full run once it is mended.",
+            guards=("same-signals", "nothing-non-finite"),
         ),
         phase=CURVES,
         roles=(train.signal.key,),

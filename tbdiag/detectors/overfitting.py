@@ -18,7 +18,7 @@ First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
 
 First action
-    Rerun unchanged except for stronger regularisation: weight decay times 5 (dropout 0.2 where there was none). Where validation
+    Rerun unchanged except for stronger regularisation: weight decay times 5 (dropout 0.3 where there was none). Where validation
     worsened from its first point: evaluate the training set with the validation code first.
 
 Success rule
@@ -247,8 +247,8 @@ def _action(view: View, from_start: bool) -> str:
     if isinstance(known, (int, float)) and not isinstance(known, bool) and known > 0:
         return f"Rerun unchanged except for weight decay: raise it from {short(known)} to {short(5 * known)}."
     if known == 0:
-        return "Rerun unchanged except for a weight decay of 0.01 (it is 0 now)."
-    return "Rerun unchanged except for stronger regularisation: weight decay times 5 (dropout 0.2 where there was none)."
+        return "Rerun unchanged except for a dropout of 0.3 (there is no weight decay to raise)."
+    return "Rerun unchanged except for stronger regularisation: weight decay times 5 (dropout 0.3 where there was none)."
 
 
 def _overfit() -> Run:

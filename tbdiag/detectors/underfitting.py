@@ -19,7 +19,8 @@ First action
     Overfit one batch (32 to 256 samples, no regularisation, the same code): it tells capacity and optimisation from data.
 
 Success rule
-    In the tiny run the training loss falls below a twentieth of its start.
+    The training loss falls below six tenths of this run's best: in the tiny run if model and optimisation can, in a full run once the
+    cause is mended.
 
 Not to be confused with
     no-learning (nothing gained at all), unconverged (bad only because it was stopped), plateau, language models, whose accuracy is low and
@@ -125,9 +126,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Audit labels for systematic noise",
         ),
         success_rule=SuccessRule(
-            all=(predicate(train.signal.key, "best", "<=", 0.05 * train.first, source="a twentieth of the start"),),
-            sentence=f"In the tiny run the {label(train)} falls below a twentieth of its start ({train.first:.4g}).",
-            guards=("same-signals",),
+            all=(
+                predicate(train.signal.key, "best", "<=", 0.6 * train.best, source=f"six tenths of best({train.signal.key}) of this run"),
+            ),
+            sentence=f"The {label(train)} falls below {0.6 * train.best:.4g}, six tenths of this run's best: in the tiny run if the model and its "
+            "optimisation can, in a full run once the cause is mended.",
+            guards=("same-signals", "nothing-non-finite"),
         ),
         phase=CURVES,
         roles=(train.signal.key, val.signal.key),
