@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -298,7 +299,7 @@ def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: froz
     val = groups.get((Role.METRIC, Split.VAL), [])
     stem = max(val, key=lambda d: _metric_rank(d, series)).stem if val else None
     for (role, split), found in groups.items():
-        group = sorted(found, key=lambda d: natural_key(d.name))  # of equals the first by name: lr/pg0 before lr/pg1
+        group = _in_order(found)
         if role is Role.METRIC:
             best = max(group, key=lambda d: (d.name in forced, d.stem == stem, *_metric_rank(d, series)))
         else:
@@ -308,9 +309,22 @@ def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: froz
         best.main = True
 
 
+def _in_order(drafts: list[Draft]) -> list[Draft]:
+    """As they were logged, but names that differ by a number only in the order of the number: of equals lr/pg0 stands for lr/pg1."""
+    first: dict[str, int] = {}
+    for i, d in enumerate(drafts):
+        first.setdefault(_DIGITS.sub("", d.name), i)
+    return sorted(drafts, key=lambda d: (first[_DIGITS.sub("", d.name)], natural_key(d.name)))
+
+
+_DIGITS = re.compile(r"\d+")
 _BY_SPLIT = frozenset(
     {Role.LOSS, Role.METRIC, Role.CONFIDENCE, Role.CALIBRATION_ERROR, Role.REWARD, Role.PREFERENCE_ACCURACY, Role.REWARD_MARGIN}
 )
+
+
+_CLIPPED = frozenset({"clipped", "after", "post"})
+"""Words of a gradient norm that was taken after clipping, which hides what clipping did."""
 
 
 def _rank(d: Draft, series: Mapping[str, Series]) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from tbdiag.model import Role, Split
-from tbdiag.roles.reading import PARAMETER_WORDS, Reading
+from tbdiag.roles.measure import PARAMETER_WORDS, Reading
 from tbdiag.roles.vocabulary import NOISE
 from tbdiag.roles.words import find_splits, split_word, tokenize
 
@@ -83,9 +83,9 @@ def _dotted(part: str) -> bool:
 
 
 def _histogram_layer(tag: str, kinds: frozenset[str]) -> str:
-    generic = (HIST_GRADIENT | HIST_ACTIVATION | {"values", "histogram", "histograms", "weights", "params", "parameters", "hist"}) & (
-        kinds | {"values", "histogram", "histograms", "weights", "params", "parameters", "hist"}
-    )
+    generic = (
+        HIST_GRADIENT | HIST_ACTIVATION | {"values", "histogram", "histograms", "weights", "params", "parameter", "parameters", "hist"}
+    ) & (kinds | {"values", "histogram", "histograms", "weights", "params", "parameter", "parameters", "hist"})
     parts = [p for p in tag.split("/") if p and not all(t in generic or split_word(t) is not None for t in tokenize(p))]
     left = "/".join(parts) or tag
     words = "|".join(sorted(generic, key=len, reverse=True))

@@ -12,7 +12,8 @@ from tbdiag.roles.convention import Convention, Tag, find_tag, recognise
 from tbdiag.roles.domain import find_domain
 from tbdiag.roles.histograms import read_histogram
 from tbdiag.roles.layers import order_layers
-from tbdiag.roles.reading import Reading, read_scalar
+from tbdiag.roles.measure import Reading
+from tbdiag.roles.reading import read_scalar
 from tbdiag.roles.vocabulary import NOISE, VOCABULARY
 from tbdiag.roles.words import split_word, subrun_split, tokenize
 
@@ -20,6 +21,8 @@ Key = tuple[str, str]
 """Sub-run and tag."""
 
 RAW = Writer()
+_RUNNING = frozenset({"running", "ema", "smooth", "smoothed", "smoothened", "moving", "rolling"})
+"""Words by which programs say that they log a running mean."""
 
 
 @dataclass(slots=True)
@@ -101,10 +104,12 @@ def _draft(subrun: str, tag: str, histogram: bool, convention: Convention | None
         axis=reading.axis or Axis.STEP,
         twin=" ".join(reading.base) if reading.base else None,
     )
+    if not histogram and any(t in _RUNNING for t in tokenize(tag)):
+        draft.writer = Writer(running_mean=True)
     if convention is not None:
         if reading.axis is None:
             draft.axis = convention.axis
-        draft.writer = convention.writer
+        draft.writer = convention.writer if draft.writer is RAW else draft.writer
         entry = find_tag(convention, subrun.lower(), tag.lower())
         if entry is not None:
             _apply(draft, entry, convention)
@@ -214,6 +219,9 @@ def _mark_repeats(drafts: list[Draft]) -> None:
             draft.role, draft.direction, draft.layer, draft.class_id = Role.IGNORED, Direction.NONE, None, None
 
 
+_OF_CLASSES = frozenset({"iou", "dice", "recall", "precision", "f1", "ap", "accuracy"})
+
+
 def _settle_classes(drafts: list[Draft]) -> None:
     """``f1/0, f1/1`` are metrics of classes; a lone ``accuracy_1`` is the framework's way to make a name unique."""
     groups: dict[tuple[str, str, Split], set[str]] = {}
@@ -223,7 +231,8 @@ def _settle_classes(drafts: list[Draft]) -> None:
     for d in drafts:
         if d.role is Role.METRIC and d.class_id is not None:
             ids = groups[d.subrun, d.stem, d.split]
-            if len(ids) >= 2 and ids & {"0", "1"}:
+            words = any(not i.isdigit() for i in ids)
+            if (len(ids) >= 2 and ids & {"0", "1"} and not words) or (len(ids) >= 3 and words and d.stem in _OF_CLASSES):
                 d.role = Role.CLASS_METRIC
                 d.why += f" of class {d.class_id}"
             else:

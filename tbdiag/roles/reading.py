@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from tbdiag.model import Axis, Direction, Role, Split
-from tbdiag.roles.vocabulary import ACTIVATION_KINDS, LONGEST, NOISE, VOCABULARY, Word
+from tbdiag.roles.measure import CLASS_WORDS, PARAMETER_WORDS, Reading, Tokens
+from tbdiag.roles.specials import class_of, read_special
+from tbdiag.roles.vocabulary import LONGEST, NOISE, VOCABULARY, Word
 from tbdiag.roles.words import find_splits, split_word, tokenize
 
-Tokens = tuple[str, ...]
-
-PARAMETER_WORDS = frozenset(
-    {"weight", "weights", "bias", "biases", "kernel", "gamma", "beta", "embedding", "embeddings", "param", "params", "parameters"}
-)
 LAYER_WORDS = frozenset(
     {"layer", "layers", "block", "blocks", "conv", "fc", "dense", "linear", "stage", "encoder", "decoder", "head", "norm", "h"}
 )
@@ -62,30 +59,8 @@ NORM_NOISE = frozenset(
         "discriminator",
     ]
 )
-SHARE_WORDS = frozenset(
-    {
-        "frac",
-        "fraction",
-        "fractions",
-        "share",
-        "shares",
-        "count",
-        "counts",
-        "ratio",
-        "proportion",
-        "rate",
-        "percent",
-        "distribution",
-        "dist",
-        "freq",
-    }
-)
-PREDICTED = frozenset({"pred", "preds", "prediction", "predictions", "predicted", "output", "outputs"})
-LABELLED = frozenset({"label", "labels", "target", "targets", "gt", "true", "truth"})
-CLASS_WORDS = frozenset({"class", "classes", "cls", "cat", "category", "label"})
-QUANTILE = re.compile(r"^(p\d{1,2}|q\d{1,2}|max|min|median|mean|std|percentile)$")
 WEAK = frozenset({Role.COUNTER, Role.EPOCH, Role.STEP_TIME})
-WEAK_WORDS = frozenset({"step", "steps", "epoch", "epochs", "iter", "iteration", "iterations", "episodes", "time"})
+WEAK_WORDS = frozenset({"step", "steps", "epoch", "epochs", "iter", "iteration", "iterations", "episodes", "time", "samples", "tokens"})
 LAYERED = {Role.GRAD_NORM: Role.LAYER_GRAD_NORM, Role.WEIGHT_NORM: Role.LAYER_WEIGHT_NORM}
 AXIS_WORDS = {
     "samples": Axis.SAMPLE,
@@ -97,24 +72,6 @@ AXIS_WORDS = {
     "epoch": Axis.EPOCH,
     "epochs": Axis.EPOCH,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Meaning of one tag. `extra` holds words that qualify the measure; `base` the tokens of the series that it repeats on `axis`."""
-
-    role: Role
-    split: Split = Split.NONE
-    direction: Direction = Direction.NONE
-    stem: str = ""
-    rank: int = 0
-    extra: Tokens = ()
-    layer: str | None = None
-    class_id: str | None = None
-    sub_kind: str | None = None
-    base: Tokens | None = None
-    axis: Axis | None = None
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +103,12 @@ def read_scalar(tag: str, skip: int = 0) -> Reading:
 def _read(tokens: Tokens, tag: str) -> Reading:
     splits = find_splits(tokens)
     split = splits[-1][1] if splits else Split.NONE
-    special = _layer_norm(tokens, tag) or _activation(tokens, tag) or _share(tokens, split) or _sample_loss(tokens, split)
+    special = read_special(tokens, tag, split)
     if special is not None:
         return special
     hits = _find_phrases(tokens)
+    if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
+        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))
@@ -230,12 +189,15 @@ def _loss(reading: Reading, hit: _Hit) -> Reading:
 
 
 def _metric(reading: Reading, hit: _Hit) -> Reading:
+    if reading.role is Role.METRIC and "@" in hit.tag and hit.after[-1:] in {("1",), ("5",)} and reading.stem == "accuracy":
+        return replace(reading, stem="accuracy" if hit.after[-1] == "1" else "top5_accuracy", extra=hit.before)
     if reading.role is Role.METRIC and "@" not in hit.tag:
-        for i, token in enumerate(hit.tokens[:-1]):
-            if token in CLASS_WORDS:
-                return replace(reading, role=Role.CLASS_METRIC, class_id="_".join(hit.tokens[i + 1 :]), why=reading.why + " of one class")
+        if any(t in CLASS_WORDS for t in hit.tokens[:-1]):
+            ident = class_of(hit.tokens, hit.words)
+            if ident:
+                return replace(reading, role=Role.CLASS_METRIC, class_id=ident, extra=(), why=reading.why + f" of class {ident}")
         last = hit.after[-1] if hit.after else ""
-        if last.isdigit():
+        if last.isdigit() or (len(hit.after) == 1 and "/" in hit.tag and _alone(hit)):
             return replace(reading, class_id=last, extra=tuple(t for t in reading.extra if t != last))
     if reading.extra and reading.role is Role.METRIC:
         return replace(reading, stem="_".join((reading.stem, *reading.extra)))
@@ -274,74 +236,3 @@ def strip_words(tag: str, words: Tokens) -> str:
         pieces = [p.strip("_-. /:") for p in cut.split("\0")]
         left = max(pieces, key=len) or left
     return left
-
-
-def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:
-    """``gradients/fc1.weight/norm``: what is measured stands at both ends of the layer's name."""
-    words = tuple(t for t in tokens if split_word(t) is None and t not in NOISE)
-    if len(words) < 3 or words[-1] not in {"norm", "l2"}:
-        return None
-    kind = words[0]
-    if kind not in _GRADIENTS and kind not in {"weight", "weights", "param", "params"}:
-        return None
-    layer = "/".join(p for p in tag.split("/") if not all(t in {kind, "norm", "l2"} or split_word(t) is not None for t in tokenize(p)))
-    if not layer or not any(t not in NORM_NOISE for t in words[1:-1]):
-        return None
-    role = Role.LAYER_GRAD_NORM if kind in _GRADIENTS else Role.LAYER_WEIGHT_NORM
-    return Reading(role, stem=role.value.removeprefix("layer_"), layer=layer, why=f'"{kind} ... norm" of layer {layer}')
-
-
-_GRADIENTS = frozenset({"grad", "grads", "gradient", "gradients"})
-
-
-def _activation(tokens: Tokens, tag: str) -> Reading | None:
-    for size in (4, 3, 2, 1):
-        phrase = " ".join(tokens[-size:]) if len(tokens) > size else ""
-        kind = ACTIVATION_KINDS.get(phrase)
-        if kind is None:
-            continue
-        rest = tokens[:-size]
-        known = any(t in {"activation", "activations", "act", "acts", "relu", "neurons", "units"} for t in rest)
-        if not known and (size == 1 or any(t in {"grad", "gradient", "loss", "weight"} for t in rest)):
-            return None
-        layer = strip_words(tag, tokens[-size:])
-        layer = re.sub(r"^(activations?|acts?)[/_.\- ]+", "", layer, flags=re.IGNORECASE)
-        return Reading(Role.ACTIVATION_STAT, stem=f"activation_{kind}", layer=layer, sub_kind=kind, why=f'"{phrase}" of activations')
-    return None
-
-
-SPREAD_WORDS = frozenset({"std", "stddev", "variance", "var", "entropy", "spread", "min", "max", "median"})
-
-
-def _share(tokens: Tokens, split: Split) -> Reading | None:
-    for i, token in enumerate(tokens):
-        role = Role.PREDICTION_SHARE if token in PREDICTED else Role.LABEL_SHARE if token in LABELLED or token == "class" else None
-        if role is None:
-            continue
-        rest = [t for t in tokens[i + 1 :] if t not in CLASS_WORDS and split_word(t) is None]
-        share = next((j for j, t in enumerate(rest) if t in SHARE_WORDS), None)
-        if share is None:
-            continue
-        ident = [t for j, t in enumerate(rest) if j != share and t not in {"per", "for", "of", "mean"}]
-        if any(t in SPREAD_WORDS for t in ident):
-            return None  # 'pred/std_ratio' is a statistic of the outputs, not the share of a class called std
-        if ident and len(ident) <= 3:
-            return Reading(
-                role,
-                split,
-                stem="prediction_share" if role is Role.PREDICTION_SHARE else "label_share",
-                class_id="_".join(ident),
-                why="share of one class",
-            )
-    return None
-
-
-def _sample_loss(tokens: Tokens, split: Split) -> Reading | None:
-    if "loss" not in tokens and "losses" not in tokens:
-        return None
-    kind = tokens[-1]
-    if QUANTILE.match(kind) and (
-        "sample" in tokens or "samples" in tokens or "quantile" in tokens or "quantiles" in tokens or kind[0] in "pq"
-    ):
-        return Reading(Role.SAMPLE_LOSS, split, Direction.LOWER, "sample_loss", sub_kind=kind, why=f"{kind} of the loss of single samples")
-    return None

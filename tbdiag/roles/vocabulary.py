@@ -45,25 +45,28 @@ VOCABULARY: dict[str, Word] = {
         "kld loss, recon loss, reconstruction loss, mel loss, fm loss, feature matching loss, duration loss, commit loss, vq loss, z loss, perceptual loss, "
         "style loss, content loss, gp loss, gradient penalty, iou loss, giou loss, loss giou, loss dfl, loss obj, loss iou, loss ce, loss kl, loss recon, loss reg",
     ),
-    **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl divergence, recon, reconstruction", rank=-3),
+    **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl div, kl divergence, recon, reconstruction", rank=-3),
     # Quality, higher is better.
-    **_many(Role.METRIC, HIGHER, "accuracy, acc, acc1, top1, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "accuracy, acc, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, token accuracy, mean token accuracy, top 1 accuracy", stem="accuracy"),
-    **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
+    **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
     **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, success rate, win rate, hit rate, pass rate", rank=1),
     **_many(Role.METRIC, HIGHER, "f1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
     **_many(Role.METRIC, HIGHER, "precision, recall, sensitivity, specificity, auc, auroc, auprc, roc auc, auc roc, pr auc, average precision, mcc, kappa"),
-    **_many(Role.METRIC, HIGHER, "map, map50, ap, ap50, ap75, ar, map 0, map 50, map 50 95, map50 95, iou, miou, mean iou, jaccard, dice, dice score, mdice, pck, oks, hota, mota, idf1, pq"),
-    **_many(Role.METRIC, HIGHER, "bleu, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
+    **_many(Role.METRIC, HIGHER, "map 0 5 0 95, map50 95, map 50 95, map 5095", stem="map50_95"),
+    **_many(Role.METRIC, HIGHER, "map 0 5, map 50, map50", stem="map50"),
+    **_many(Role.METRIC, HIGHER, "map 0 75, map 75, map75", stem="map75"),
+    **_many(Role.METRIC, HIGHER, "map,  ap, ap50, ap75, ar, iou, miou, mean iou, jaccard, dice, dice score, mdice, pck, oks, hota, mota, idf1, pq"),
+    **_many(Role.METRIC, HIGHER, "bleu, bleu4, bleu 4, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
     **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
-    **_many(Role.METRIC, HIGHER, "r2, r2 score, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
+    **_many(Role.METRIC, HIGHER, "r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
     **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
     **_many(Role.METRIC, LOWER, "mae, mean absolute error, l1 error", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
     **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, nrmse, nmse, msle"),
-    **_many(Role.METRIC, LOWER, "error, err, error rate, top1 err, top5 err, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
+    **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
     **_many(Role.METRIC, LOWER, "ppl, perplexity, word perplexity, token perplexity", stem="perplexity"),
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
@@ -73,7 +76,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
-    **_many(Role.WEIGHT_NORM, NONE, "weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm", stem="weight_norm"),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
     **_many(
         Role.UPDATE_RATIO,
@@ -85,12 +88,13 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.COUNTER, NONE, "l2 norm update, l2 norm moment, weight update rms, update norm, momentum norm", rank=2),
     **_many(Role.CLIP_FRACTION, NONE, "clip fraction, clipfrac, clip frac, clip, clipped fraction, fraction clipped, clip rate, grad clip fraction, clip ratio, clipped, grad clipped", stem="clip_fraction"),
-    **_many(Role.LOSS_SCALE, NONE, "loss scale, grad scaler, amp scaler, grad scale, scaler scale, amp scale, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
-    **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
+    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
+    **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, amp skipped, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
     **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax", stem="confidence", rank=1),
     **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
-    **_many(Role.BASELINE, HIGHER, "accuracy baseline, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
+    **_many(Role.BASELINE, HIGHER, "accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
+    **_many(Role.BASELINE, LOWER, "baseline loss, zero input loss, input independent loss, input independent baseline loss, constant input loss", stem="loss", rank=3),
     **_many(Role.PREDICTION_STAT, NONE, "prediction mean, predictions mean, pred mean, mean pred, mean prediction, output mean", sub_kind="mean", rank=2, stem="prediction"),
     **_many(Role.PREDICTION_STAT, NONE, "prediction std, predictions std, pred std, std pred, output std", sub_kind="std", rank=2, stem="prediction"),
     **_many(Role.PREDICTION_STAT, NONE, "pred std ratio, prediction std ratio, std ratio, predictions std ratio", sub_kind="std_ratio", rank=3, stem="prediction"),
@@ -101,7 +105,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.COUNTER,
         NONE,
-        "global step, iter, iteration, iterations, num updates, consumed samples, num tokens, num input tokens seen, total flos, total flops, samples seen, "
+        "samples, tokens, total samples, total tokens, global step, iter, iteration, iterations, num updates, consumed samples, num tokens, num input tokens seen, total flos, total flops, samples seen, "
         "tokens seen, eta seconds, eta, uptime, wall, train wall, elapsed, time elapsed, total timesteps, n updates, env step, "
         "patience, num zeros, steps, step, skipped train samples, num batches, num gen batches, total num tokens, time since start, total episodes, episodes, num episodes",
         rank=-2,
@@ -110,18 +114,18 @@ VOCABULARY: dict[str, Word] = {
         Role.THROUGHPUT,
         HIGHER,
         "throughput, fps, sps, tps, wps, ups, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
-        "global step sec, steps sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, tflops, mfu, batches per second, "
+        "global step sec, steps sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
         "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, total fps",
         rank=3,
     ),
     **_many(
         Role.STEP_TIME,
         LOWER,
-        "step time, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
+        "step time, time step, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
         "backward time, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
         rank=-1,
     ),
-    **_many(Role.LOADER_TIME, LOWER, "data time, loader time, data loading, dataloader time, load time, data loading s, fetch time, data wait", rank=3),
+    **_many(Role.LOADER_TIME, LOWER, "data time, time data, dataload time, data load time, data fetch time, loader time, data loading, dataloader time, load time, data loading s, fetch time, data wait", rank=3),
     **_many(
         Role.MEMORY,
         NONE,
@@ -134,14 +138,14 @@ VOCABULARY: dict[str, Word] = {
         Role.REWARD,
         HIGHER,
         "ep rew mean, episode reward, episode reward mean, episode return, episode return mean, episodic return, mean reward, average reward, avg reward, reward mean, "
-        "cumulative reward, returns stat mean, mean return, average return, eval return, test return, total reward, episode rewards, rlhf reward, return mean, reward per episode",
+        "cumulative reward, returns stat mean, mean return, ep ret, average ep ret, average return, eval return, test return, total reward, episode rewards, rlhf reward, return mean, reward per episode",
         rank=2,
         stem="reward",
     ),
     **_many(Role.REWARD, HIGHER, "reward, rewards, return, returns", stem="reward"),
-    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length", rank=3),
-    **_many(Role.POLICY_LOSS, NONE, "policy loss, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss", rank=2),
-    **_many(Role.VALUE_LOSS, LOWER, "value loss, vf loss, critic loss, c loss, value function, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss value avg", rank=2),
+    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length", rank=3),
+    **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, policy loss, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss", rank=2),
+    **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, loss vf, value loss, vf loss, critic loss, c loss, value function, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss value avg", rank=2),
     **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),
     **_many(Role.APPROX_KL, NONE, "approx kl, approxkl, approxkl avg, old approx kl, mean kl, ppo kl, kl mean, policy kl", rank=2, stem="approx_kl"),
     **_many(Role.POLICY_CLIP_FRACTION, NONE, "pg clipfrac, pg clip fraction, ppo clip ratio, policy clipfrac avg, clipfrac avg, ratio clip fraction", rank=3, stem="policy_clip_fraction"),
@@ -204,8 +208,6 @@ NOISE = frozenset(
         "final",
         "overall",
         "total",
-        "full",
-        "info",
         "misc",
         "the",
         "of",
@@ -213,44 +215,34 @@ NOISE = frozenset(
         "on",
         "by",
         "and",
-        "value",
-        "values",
         "history",
         "dataloader",
         "idx",
         "main",
         "rank",
-        "core",
-        "aux",
-        "custom",
         "plot",
         "plots",
         "curve",
         "curves",
         "tb",
         "tensorboard",
+        "log10",
+        "log2",
     ]
 )
 """Words that say how a series was taken, not what it measures."""
 
 ACTIVATION_KINDS = {
-    "zero fraction": "zero_fraction",
-    "fraction of zero values": "zero_fraction",
-    "fraction of zeros": "zero_fraction",
-    "zeros fraction": "zero_fraction",
-    "dead fraction": "zero_fraction",
-    "dead units": "zero_fraction",
-    "dead relu": "zero_fraction",
-    "dead": "zero_fraction",
-    "dead neurons": "zero_fraction",
-    "sparsity": "zero_fraction",
-    "frac zero": "zero_fraction",
-    "saturated fraction": "saturated_fraction",
-    "saturation": "saturated_fraction",
-    "saturated": "saturated_fraction",
-    "frac saturated": "saturated_fraction",
+    **dict.fromkeys(
+        (
+            "fraction of zero values", "fraction of zeros", "zero fraction", "zeros fraction", "zero frac", "frac zero", "zero ratio", "frac zeros", "dead relu fraction",
+            "dead fraction", "dead ratio", "fraction dead", "dead units", "dead relu", "dead relus", "dead neurons", "dead", "sparsity", "inactive",
+        ),
+        "zero_fraction",
+    ),
+    **dict.fromkeys(("saturated fraction", "saturation fraction", "frac saturated", "saturated frac", "saturation rate", "saturation", "saturated"), "saturated_fraction"),
     "std": "std",
     "stddev": "std",
     "mean": "mean",
-}
-"""Last words of a per-layer activation series -> sub_kind."""
+}  # fmt: skip
+"""Words of a per-layer activation series -> sub_kind; std and mean only beside a word for activations."""

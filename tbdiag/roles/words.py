@@ -14,6 +14,8 @@ _GLUED = re.compile(
     r"(loss|acc|accuracy|error|norm|rate|scale|size|score|time|f1|auc|iterstats|epochstats|stats|train|val|test|mse|mae|iou)$"
 )
 
+_CLASS = re.compile(r"^(class|cls)(\d+)$")
+
 TRAIN_WORDS = frozenset({"train", "training", "trn", "trains", "fit"})
 VAL_WORDS = frozenset({"val", "valid", "validation", "validate", "eval", "evaluation", "evaluator", "dev", "heldout", "holdout", "cv"})
 TEST_WORDS = frozenset({"test", "testing", "tst"})
@@ -26,7 +28,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     out: list[str] = []
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
         low = word.lower()
-        glued = _GLUED.match(low) if low not in _WHOLE else None
+        glued = (_GLUED.match(low) or _CLASS.match(low)) if low not in _WHOLE else None
         for part in glued.groups() if glued else (low,):
             joined = _JOIN.get((out[-1], part)) if out else None
             if joined:

@@ -194,3 +194,52 @@ def test_a_layout_is_read_once() -> None:
     before = make_plan.cache_info().hits
     resolve(_synth.make_run(tags))
     assert make_plan.cache_info().hits == before + 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "role", "detail"),
+    [
+        ("preds/class_0", Role.PREDICTION_SHARE, "0"),
+        ("val/class_3_pred_frac", Role.PREDICTION_SHARE, "3"),
+        ("predicted_counts/cat", Role.PREDICTION_SHARE, "cat"),
+        ("label_distribution/2", Role.LABEL_SHARE, "2"),
+        ("per_class_accuracy/dog", Role.CLASS_METRIC, "dog"),
+        ("class_2/recall", Role.CLASS_METRIC, "2"),
+        ("dead_relu_fraction/layer1", Role.ACTIVATION_STAT, "layer1"),
+        ("relu1/zero_frac", Role.ACTIVATION_STAT, "relu1"),
+        ("activation_std/layer1", Role.ACTIVATION_STAT, "layer1"),
+        ("sigmoid_saturation/fc2", Role.ACTIVATION_STAT, "sigmoid/fc2"),
+        ("gradients/fc1.weight/norm", Role.LAYER_GRAD_NORM, "fc1.weight"),
+        ("fc1.weight.grad_norm", Role.LAYER_GRAD_NORM, "fc1.weight"),
+        ("weight_norm/norm.weight", Role.LAYER_WEIGHT_NORM, "norm.weight"),
+        ("update_to_weight_ratio/fc1.weight", Role.UPDATE_RATIO, "fc1.weight"),
+        ("loss_percentile_95", Role.SAMPLE_LOSS, "p95"),
+        ("train_sample_loss/max", Role.SAMPLE_LOSS, "max"),
+    ],
+)
+def test_series_of_layers_classes_and_samples(tag: str, role: Role, detail: str) -> None:
+    signal = resolve(_synth.make_run({"train/loss": FALL, tag: RISE})).all[1]
+    found = signal.class_id or signal.layer or signal.sub_kind
+    assert (signal.role, found) == (role, detail) or (
+        role is Role.ACTIVATION_STAT and signal.role is role and detail.endswith(str(signal.layer))
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "direction", "stem"),
+    [
+        ("val/top-1", Direction.HIGHER, "accuracy"),
+        ("Acc@5", Direction.HIGHER, "top5_accuracy"),
+        ("mAP_0.5:0.95", Direction.HIGHER, "map50_95"),
+        ("val/hd95", Direction.LOWER, "hd95"),
+        ("dev/cer", Direction.LOWER, "cer"),
+        ("val/R^2", Direction.HIGHER, "r_2"),
+        ("valid_ppl", Direction.LOWER, "perplexity"),
+        ("val/F1_macro", Direction.HIGHER, "f1"),
+        ("test/err1", Direction.LOWER, "err1"),
+    ],
+)
+def test_directions_of_metrics(tag: str, direction: Direction, stem: str) -> None:
+    signal = resolve(_synth.make_run({"train/loss": FALL, tag: RISE})).all[1]
+    assert (signal.role, signal.direction, signal.stem) == (Role.METRIC, direction, stem)
+    assert signal.split is Split.VAL or "@" in tag or ":" in tag
