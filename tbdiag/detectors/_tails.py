@@ -40,8 +40,13 @@ def lasts(step: npt.NDArray[np.int64], index: int) -> Interval:
 
 
 def say(template: str, series: Iterable[CurveFacts | str] = (), marks: tuple[Mark, ...] = (), /, **numbers: float) -> Evidence:
-    """Evidence whose sentence is `template` with its `numbers` filled in, so that sentence and numbers cannot disagree."""
-    names = tuple(dict.fromkeys(s if isinstance(s, str) else s.name for s in series))
+    """Evidence whose sentence is `template` with its `numbers` filled in, so that sentence and numbers cannot disagree.
+
+    A derived curve was not logged, so its name proves nothing: name the series that it was made of instead.
+    """
+    names = tuple(
+        dict.fromkeys(s if isinstance(s, str) else s.name for s in series if isinstance(s, str) or s.signal.convention != "derived")
+    )
     return Evidence(template.format(**numbers), {k: float(v) for k, v in numbers.items()}, names, marks)
 
 

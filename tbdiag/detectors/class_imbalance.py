@@ -127,7 +127,7 @@ def _where(curve: CurveFacts, holds: np.ndarray[tuple[int], np.dtype[np.bool_]])
 
 
 def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
-    for key, word in (("min_class_recall", "recall of the weakest class"), ("val_f1", "F1 score")):
+    for key, said in (("min_class_recall", "recall of the weakest class"), ("val_f1", "F1 score")):
         curve = view.curve(key)
         if curve is None or curve.step[-1] < accuracy.step[0]:
             continue
@@ -137,9 +137,10 @@ def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
             continue
         onset, extent = _where(curve, curve.value < view["recall"])
         names = [c.name for c in view.group(Role.CLASS_METRIC)] if key == "min_class_recall" else []
+        word = "recall" if key == "min_class_recall" and len(names) < 2 else said
         evidence = say(
             f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{weakest:.3g}}.",
-            (accuracy.signal.why, *(names or [curve.signal.why])),
+            (accuracy.signal.why, *_sources(view, curve)),
             accuracy=level,
             weakest=weakest,
         )
@@ -161,7 +162,7 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         return None
     onset, extent = _where(share, share.value >= largest - 0.02)
     evidence = say(
-        "One class holds a share of {share:.4g} of the predictions and the accuracy is {accuracy:.4g}: all other classes together have a "
+        "One class holds {share:.1%} of the predictions and the accuracy is {accuracy:.4g}: all other classes together have a "
         "recall of at most {bound:.3g}.",
         (accuracy.signal.why, *(c.name for c in view.group(Role.PREDICTION_SHARE))),
         share=largest,
@@ -171,6 +172,12 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     found = predicate("max_class_share", "median", "<", max(largest - 0.02, 0.5), window=(0.7, 1.0), source="this run's share minus 0.02")
     kept = predicate(accuracy.name, "best", ">=", level - 0.05, source="this run's accuracy minus 0.05")
     return evidence, onset, extent, 0.88, (found, kept), ("val_metric", "prediction_share")
+
+
+def _sources(view: View, curve: CurveFacts) -> tuple[str, ...]:
+    """Names of the series that a derived curve was made of: one metric, or the metric of every class."""
+    one = curve.signal.why
+    return (one,) if one in view.features.run.series else tuple(c.name for c in view.group(Role.CLASS_METRIC))
 
 
 def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -188,7 +195,7 @@ def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         onset, extent = _where(curve, curve.value <= limit)
         evidence = say(
             f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{value:.4g}}.",
-            (accuracy.signal.why, curve.signal.why),
+            (accuracy.signal.why, *_sources(view, curve)),
             accuracy=level,
             value=value,
         )

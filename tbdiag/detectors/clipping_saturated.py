@@ -120,9 +120,7 @@ def _logged(view: View, share: CurveFacts | None) -> Sign | None:
         return None
     index = since(share.value >= 0.5)
     index = share.n - 1 if index is None else index
-    evidence = say(
-        "The gradient is clipped on a share of {share:.3g} of the steps over the last part of the run.", (share.signal.why,), share=level
-    )
+    evidence = say("The gradient is clipped on {share:.1%} of the steps over the last part of the run.", (share.signal.why,), share=level)
     return evidence, begins(share.step, index), lasts(share.step, index), 0.88, False
 
 
@@ -145,13 +143,11 @@ def _at_ceiling(view: View, norm: CurveFacts | None) -> Sign | None:
     last = tail(norm, 0.8)
     top = float(last.max())
     at = last >= top * (1 - 1e-3)
-    # A few equal values are a placeholder; no gradient has the same length twenty times by itself.
-    few = np.unique(norm.value).size < 3 and norm.n < 20
-    if top <= 0 or float(np.mean(at)) < view["share"] or few or float(norm.value.max()) > top * (1 + 1e-3):
+    if top <= 0 or float(np.mean(at)) < view["share"] or float(norm.value.max()) > top * (1 + 1e-3):
         return None
-    text = (
-        "The logged gradient norm sits at its maximum of {top:.4g} at a share of {share:.3g} of the points: it was logged after clipping."
-    )
+    if norm.n < 20 and np.unique(norm.value).size < 3:
+        return None  # a few equal values are a placeholder; no gradient has the same length twenty times by itself
+    text = "The logged gradient norm sits at its maximum of {top:.4g} at {share:.1%} of the points: it was logged after clipping."
     evidence = say(text, (norm,), top=top, share=float(np.mean(at)))
     return evidence, begins(norm.step, 0), lasts(norm.step, 0), 0.78, True
 

@@ -84,7 +84,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     rest = [float(np.median(tail(x.curve))) for x in layers if x not in dead]
     evidence = [
         say(
-            f"In layer {name_some([worst.layer])} a share of {{zero:.4g}} of the activations is zero over the last part of the run "
+            f"In layer {name_some([worst.layer])} {{zero:.1%}} of the activations are zero over the last part of the run "
             "({dead:.0f} of {layers:.0f} layers are dead).",
             [x.name for x in dead],
             zero=level,
@@ -93,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         )
     ]
     if rest:
-        evidence.append(say("The other layers have shares of zeros up to {other:.3g}.", (), other=max(rest)))
+        evidence.append(say("The other layers have up to {other:.1%} zeros.", (), other=max(rest)))
     confidence = (0.93 if level >= 0.999 else 0.85) if sure else 0.75
     if progress.bad:
         confidence = min(confidence + 0.02, 0.95)

@@ -156,6 +156,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _parts(view: View, norm: CurveFacts) -> tuple[str, ...]:
+    """Layers that a total norm was made of, where none was logged; four are enough for a chart."""
+    return tuple(x.name for x in view.layers("gradient")[:4]) if norm.signal.convention == "derived" else ()
+
+
 def _first_bad(view: View) -> int | None:
     """First step at which a training or validation loss is not finite."""
     steps = []
@@ -190,13 +195,18 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explo
     where = Interval(int(norm.step[before.size - 1]) if before.size else int(bad[0]), int(bad[0]))
     if never:
         statement = "The gradient norm is not finite at {bad:.0f} of {total:.0f} logged points, from step {step:,.0f} on, before it ever had a level."
-        evidence = say(statement, (norm.name,), bad=count, total=float(norm.total), step=float(bad[0]))
+        evidence = say(statement, (norm, *_parts(view, norm)), bad=count, total=float(norm.total), step=float(bad[0]))
         title = "Exploding gradients: the gradient norm is not finite from the beginning on"
         confidence = 0.82
     else:
         statement = "The gradient norm rises to {growth:.3g} times its median before step {step:,.0f} and is not finite at {bad:.0f} points from there."
         evidence = say(
-            statement, (norm.name,), (Mark("event", "norm not finite", int(bad[0])),), growth=growth, step=float(bad[0]), bad=count
+            statement,
+            (norm, *_parts(view, norm)),
+            (Mark("event", "norm not finite", int(bad[0])),),
+            growth=growth,
+            step=float(bad[0]),
+            bad=count,
         )
         title = f"Exploding gradients: the gradient norm leaves the finite numbers at step {int(bad[0]):,}"
         confidence = 0.9 if grew else 0.78
@@ -221,7 +231,7 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
     numbers = {"before": middle, "after": reached, "factor": factor, "step": float(step)}
     statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."
     marks = (Mark("event", "gradient norm rises", step), Mark("level", "median before", None, middle))
-    evidence = [say(statement, (norm.name,), marks, **numbers)]
+    evidence = [say(statement, (norm, *_parts(view, norm)), marks, **numbers)]
     if broke and broken_loss is not None:
         evidence.append(say("The loss is not finite from step {broken:,.0f} on.", (loss.name,), broken=float(broken_loss)))
         severity, confidence = Severity.ERROR, 0.92
@@ -229,9 +239,7 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
         text = "The loss leaves its level of {level:.4g} after step {left:,.0f} and ends at {end:.4g}."
         evidence.append(say(text, (loss.name,), level=left[1], left=float(left[0]), end=loss.end))
         if left[0] > step:
-            ahead = say(
-                "The gradient norm rose {ahead:,.0f} steps before the loss did.", (norm.name, loss.name), ahead=float(left[0] - step)
-            )
+            ahead = say("The gradient norm rose {ahead:,.0f} steps before the loss did.", (norm, loss), ahead=float(left[0] - step))
             evidence.append(ahead)
         severity, confidence = Severity.WARNING, 0.85
     elif factor >= view["early_warning"] and index >= norm.n - max(3, norm.n // 10):

@@ -62,7 +62,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     known = measure_return(view)
     stuck = known is not None and not known.improved
-    evidence = [say("The policy ratio is clipped for a share of {share:.3g} of the samples (median).", (curve,), share=level)]
+    evidence = [say("The policy ratio is clipped for {share:.1%} of the samples (median).", (curve,), share=level)]
     if known is not None:
         evidence.append(say("The return goes from {first:.4g} to {end:.4g}.", (known.curve,), first=known.first, end=known.end))
     lr = view.curve("lr")
@@ -72,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="policy-clipping",
         severity=Severity.WARNING if stuck else Severity.NOTE,
         confidence=0.75 if stuck else 0.6,
-        title=f"Policy clipping: a share of {level:.2g} of the samples is clipped",
+        title=f"Policy clipping: {level:.0%} of the samples are clipped",
         onset=Interval(int(curve.step[0]), int(curve.step[max(curve.n // 5, 1)])),
         extent=Interval(int(curve.step[0]), int(curve.step[-1])),
         evidence=tuple(evidence),

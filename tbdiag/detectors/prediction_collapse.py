@@ -139,7 +139,7 @@ def _by_shares(view: View) -> Sign | None:
     if accuracy is None:
         if level < view["share"] or float(last.min()) < 0.9:
             return None
-        evidence = say("The largest share of one predicted class is {share:.4g} at the end of the run.", names, share=level)
+        evidence = say("One class holds {share:.1%} of the predictions at the end of the run.", names, share=level)
         confidence = 0.85 if label is not None else 0.7
     else:
         curve, value = accuracy
@@ -151,7 +151,7 @@ def _by_shares(view: View) -> Sign | None:
         if (value >= view["accuracy"] and not single) or bound >= view["recall_bound"] or level < view["share"] - 0.03:
             return None
         evidence = say(
-            "One class holds a share of {share:.4g} of the predictions at the end of the run while the accuracy is {accuracy:.4g}: "
+            "One class holds {share:.1%} of the predictions at the end of the run while the accuracy is {accuracy:.4g}: "
             "all other classes together have a recall of at most {bound:.3g}.",
             (*names, curve.signal.why),
             share=level,

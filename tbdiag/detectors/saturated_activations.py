@@ -74,8 +74,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     index = first.curve.n - 1 if index is None else index
     start = index == 0
     evidence = say(
-        f"In layer {name_some([worst.layer])} a share of {{saturated:.3g}} of the activations is at a limit over the last part of the run "
-        "({full:.0f} of {layers:.0f} layers are above {limit:g}).",
+        f"In layer {name_some([worst.layer])} {{saturated:.1%}} of the activations are at a limit over the last part of the run "
+        "({full:.0f} of {layers:.0f} layers are above {limit:.0%}).",
         [x.name for x in full],
         saturated=level,
         full=float(len(full)),

@@ -80,7 +80,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     first, last = int(loss.step[0]), int(loss.step[-1])
     drop = predicate("train_loss", "drop", ">", max(loss.drop, 0.0), sd_times=4.0, source="drop(train_loss) of this run")
     action = (
-        f"Insert a normalisation layer before '{where}', or replace the saturating activation there by ReLU or GELU."
+        f"Insert a normalisation layer {where}, or replace the saturating activation there by ReLU or GELU."
         if where
         else "Log the gradient norm of every layer for 100 steps, to see where the gradient is lost."
     )
@@ -134,8 +134,10 @@ def _across_depth(view: View, layers: tuple[LayerFacts, ...], limit: float) -> t
     k = max(1, len(layers) // 3)
     if float(np.median(level[:k])) >= 10 * limit * float(np.median(level[-k:])):
         return None
-    lost = next((i for i in range(len(layers) - 2, -1, -1) if level[i] < 0.1 * level[i + 1]), 0)
-    where = layers[lost].layer
+    # One place that loses more than half of all decades, or a loss in every layer?
+    steps = np.diff(np.log10(np.maximum(level, level[alive[0]])))
+    steepest = int(np.argmax(steps))
+    where = f"at '{layers[steepest].layer}'" if steps[steepest] > 0.5 * steps.sum() else ""
     ratio = level[0] / level[-1]
     evidence = say(
         f"The gradient norm is {{first:.2e}} in layer {name_some([layers[0].layer])} and {{last:.2e}} in layer {name_some([layers[-1].layer])}, "
@@ -148,6 +150,7 @@ def _across_depth(view: View, layers: tuple[LayerFacts, ...], limit: float) -> t
     )
     rule = predicate("grad_depth_ratio", "median", ">=", 0.01, source="a hundredth from first to last layer")
     title = f"Vanishing gradients: layer '{layers[0].layer}' gets {ratio:.0e} of the gradient of '{layers[-1].layer}'"
+    where = where or f"in every hidden layer (each loses a factor of {10 ** (float(steps.sum()) / steps.size):.2g})"
     return evidence, where, rule, 0.93 if ratio < view["depth_ratio"] / 10 else 0.82, title
 
 
