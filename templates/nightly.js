@@ -75,7 +75,12 @@ var tr=d.createElement("tr"),kind=data.kinds[r[2]],shape=kind[0]==="failed"?"unr
 var v=make("td","v v-"+shape),ic=svg("svg",{"class":"ic i-"+shape,width:16,height:16,"aria-hidden":"true"});
 ic.appendChild(svg("use",{href:"#k-"+shape}));v.appendChild(ic);v.appendChild(d.createTextNode(" "+kind[1]));tr.appendChild(v);
 var th=make("th");th.scope="row";
-if(r[5]){var a=make("a","",r[0]);a.href="runs/"+r[5];th.appendChild(a)}else th.appendChild(d.createTextNode(r[0]));
+var at=th;
+if(r[5]){at=make("a","");at.href="runs/"+r[5];th.appendChild(at)}
+r[0].split("/").forEach(function(part,i){
+if(i){at.appendChild(d.createTextNode("/"));at.appendChild(make("wbr"))}
+at.appendChild(d.createTextNode(part));
+});
 if(data.owners[r[1]])th.appendChild(make("span","hd",data.owners[r[1]]));
 tr.appendChild(th);
 var nx=make("td","nx"),found=r[7]||[];

@@ -93,7 +93,7 @@ def make_plan(listings: Sequence[RunListing], state: State | None, now: float, j
     absent = [k for k in known.values() if not k.gone]
     lost = {k.head: k for k in known.values() if k.head}
     for listing in fresh:
-        twin = lost.pop(source.read_head(listing), None) if lost else None
+        twin = lost.pop(source.read_head(listing) or b"-", None) if lost else None
         if twin is None:
             plan.judge.append((listing, source.digest_files(listing), "new"))
             continue

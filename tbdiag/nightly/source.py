@@ -42,13 +42,13 @@ def digest_files(listing: RunListing) -> bytes:
 
 
 def read_head(listing: RunListing) -> bytes:
-    """Digest by which the run is recognised under another name: sizes and first bytes of its files."""
+    """Digest by which the run is recognised under another name: sizes and first bytes of its files; empty for remote runs."""
+    if any("://" in f.path for f in listing.files):
+        return b""
     return digest_head([(f"{f.subrun}/{os.path.basename(f.path)}", f.size, _first_bytes(f.path)) for f in listing.files])  # noqa: PTH119
 
 
 def _first_bytes(path: str) -> bytes:
-    if "://" in path:
-        return b""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
