@@ -51,6 +51,8 @@ def show_comment(markdown: str, png: Path, folder: Path, height: int) -> None:
 
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
     page = folder / f"{png.stem}.html"
+    for mark, colour in (("🔴", "#d1242f"), ("🟠", "#bc4c00"), ("⚪", "#9198a1")):  # the machine may have no font for them
+        body = body.replace(mark, f'<span style="color:{colour}">&#9679;</span>')
     header = "<header><b>github-actions</b> bot commented</header>"
     page.write_text(
         f"<!doctype html><meta charset=utf-8><style>{STYLE}</style><article>{header}<section>{body}</section></article>", encoding="utf-8"

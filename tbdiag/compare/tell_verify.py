@@ -65,7 +65,8 @@ def _tell_finding(document: Document, f: dict[str, Any]) -> None:
         (WORDS.get(r["status"], r["status"]), r["text"], number(r["earlier"]), number(r["value"]), number(r["limit"])) for r in f["rules"]
     )
     document.add(Table(("", "condition", "earlier run", "this run", "limit"), rows))
-    document.add(f"{f['reason'][:1].upper()}{f['reason'][1:]}.")
+    begins_with_a_word = "(" not in f["reason"].split(" ", 1)[0]
+    document.add((f["reason"][:1].upper() if begins_with_a_word else f["reason"][:1]) + f["reason"][1:] + ".")
     if f["rate_between"] is not None:
         document.add(f"Next: the same change with a learning rate of {f['rate_between']:.2g}.")
     elif f["next_rung"]:

@@ -41,13 +41,17 @@ class Review:
             if kind == "new":
                 lonely = set(self.comparison.unmatched)
                 placed += [(run.name, f) for run in self.head.runs if run.name in lonely for f in run.findings]
-        weighed = [(run, {**f, "severity": self._worst(run, f)}) for run, f in placed]
+        weighed = [
+            (run, {**f, "severity": self._worst(run, f), "consequences": [c["id"] for c in self._caused(run, f)]}) for run, f in placed
+        ]
         return sorted(weighed, key=lambda p: (SEVERITIES.index(p[1]["severity"]), p[0], p[1]["id"]))
 
     def _worst(self, run_name: str, finding: Mapping[str, Any]) -> str:
         """Severity of a finding together with its consequences: a schedule that made the loss diverge is an error."""
-        caused = [f for run in self.head.runs if run.name == run_name for f in run.findings if f.get("caused_by") == finding["id"]]
-        return str(min((f["severity"] for f in (finding, *caused)), key=SEVERITIES.index))
+        return str(min((f["severity"] for f in (finding, *self._caused(run_name, finding))), key=SEVERITIES.index))
+
+    def _caused(self, run_name: str, finding: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        return [f for run in self.head.runs if run.name == run_name for f in run.findings if f.get("caused_by") == finding["id"]]
 
     def count(self, kind: str, severity: str | None = None) -> int:
         """Number of findings of a kind that are no consequence of another one; notes only where asked for."""

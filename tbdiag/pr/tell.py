@@ -96,7 +96,8 @@ def _body(result: Review, severities: tuple[str, ...]) -> list[str]:
 def _tell_new(run: str, finding: Mapping[str, Any]) -> list[str]:
     rule = finding.get("success_rule") or {}
     where = f" in {escape_markdown(run)}" if run not in (".", "") else ""
-    out = [f"- {ICONS[finding['severity']]} **{escape_markdown(finding['id'])}**{where}: {escape_markdown(finding['title'])}"]
+    leads = f" (it led to {escape_markdown(', '.join(finding['consequences']))})" if finding["consequences"] else ""
+    out = [f"- {ICONS[finding['severity']]} **{escape_markdown(finding['id'])}**{where}: {escape_markdown(finding['title'])}{leads}"]
     if finding["severity"] != "note":
         out.append(f"  - Do first: {escape_markdown(finding['first_action'])}")
         out.append(f"  - Fixed when: {escape_markdown(str(rule.get('sentence', '')))}")
