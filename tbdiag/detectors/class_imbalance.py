@@ -10,7 +10,7 @@ Why it matters
 How it is told
     With an accuracy of at least 0.75 over the last 30 % of the run, any one of: the recall (or F1) of the rarest class below 0.1;
     the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound); balanced accuracy
-    0.25 or more below the accuracy, macro F1 0.3 or more below it, an agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within
+    at most 0.6 and 0.25 or more below the accuracy, macro F1 at most 0.6 and 0.3 or more below it, an agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within
     two standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one class
     below 0.1 while the median class is above 0.5, or an accuracy 0.25 or more above the mean class recall.
 
@@ -190,7 +190,7 @@ def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         if curve is None:
             continue
         value = float(np.median(tail(curve)))
-        if value > limit:
+        if value > limit or value > view["balanced_low"]:
             continue
         onset, extent = _where(curve, curve.value <= limit)
         evidence = say(
@@ -379,6 +379,7 @@ DETECTOR = Detector(
         "recall": Threshold(0.1, "recall of a class that is hardly found; literature 7.2"),
         "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
         "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),
+        "balanced_low": Threshold(0.6, "a minority of two classes is then found one time in five at most"),
         "macro_gap": Threshold(0.3, "macro F1 of a majority predictor on two classes is at least 0.4 below its accuracy"),
         "ranking": Threshold(0.05, "area under the ROC curve around one half"),
         "baseline": Threshold(0.6, "below, an accuracy at the baseline is no-learning"),

@@ -10,7 +10,7 @@ Why it matters
 How it is told
     A logged clip fraction of at least 0.9 over the last 80 % of the run; or logged norms at least ten times the configured limit in
     their median; or norms logged after clipping that sit at their maximum (within a thousandth) at nine points of ten. A note where the
-    loss has fallen by 70 % all the same: adaptive optimisers do not see a constant factor.
+    loss has fallen by 70 % all the same, or by 30 % and has settled: adaptive optimisers do not see a constant factor.
 
 First check
     Compare the clipping limit with the 50th and 90th percentile of the gradient norm before clipping.
@@ -67,7 +67,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     progress = measure_progress(view.curve, view.signals)
     loss = view.curve("train_loss") or view.curve("val_loss")
     known = progress.loss_share if progress.loss_share is not None else progress.accuracy_share
-    learned = known is not None and known >= view["learned"]
+    learned = known is not None and (known >= view["learned"] or (known >= view["some"] and loss is not None and _settled(loss)))
     more = [evidence]
     if loss is not None:
         more.append(say("The loss goes from {first:.4g} to {end:.4g}.", (loss,), first=loss.first, end=loss.end))
@@ -106,6 +106,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=GRADIENTS,
         roles=("clip_fraction", "grad_norm"),
     )
+
+
+def _settled(loss: CurveFacts) -> bool:
+    """Whether the last quarter of the run gained less than a tenth of the whole: clipped steps that are too short leave a slope."""
+    if loss.n < 8:
+        return False
+    cost = loss.smooth
+    then = float(np.median(cost[loss.between(0.65, 0.85)]))
+    return then - loss.end_cost < 0.1 * max(loss.first_cost - loss.end_cost, 0.0)
 
 
 Sign = tuple[Evidence, Interval, Interval, float, bool]
@@ -195,6 +204,7 @@ DETECTOR = Detector(
     thresholds={
         "share": Threshold(0.9, "literature 7.3: above 0.9 it is the main fact about the run"),
         "over_limit": Threshold(10.0, "norms of one to five times the limit are ordinary for language models with Adam"),
+        "some": Threshold(0.3, "share that is enough where the loss has settled, as that of a language model does far above zero"),
         "learned": Threshold(0.7, "share of the loss (from chance or from the first value) below which the clipping did harm"),
     },
     examples=EXAMPLES,
