@@ -78,7 +78,7 @@ def write_reports() -> dict[str, str]:
 
 
 def shoot() -> None:
-    """Photograph the reports in Chromium and reduce the pictures to 64 colours."""
+    """Photograph the reports in Chromium and reduce the pictures to 128 colours."""
     from PIL import Image
 
     chrome = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
@@ -102,7 +102,7 @@ def shoot() -> None:
         modules = {**os.environ, "NODE_PATH": str(ROOT / "tests" / "browser" / "node_modules")}
         subprocess.run(["node", f"{made}/shoot.js", str(spec)], check=True, env=modules)
         for name in PICTURES:
-            picture = Image.open(f"{made}/{name}.png").convert("RGB").quantize(64, dither=Image.Dither.NONE)
+            picture = Image.open(f"{made}/{name}.png").convert("RGB").quantize(128, dither=Image.Dither.NONE)
             picture.save(PLACE / f"{name}.png", optimize=True)
 
 

@@ -50,8 +50,8 @@ return v.toLocaleString("en-US",{maximumSignificantDigits:7});
 }
 function lines(svg,r){
 if(!svg._lines)svg._lines=svg.dataset.c.split(" ").map(function(k){
-var i=k.split(":"),c=r.runs[+i[0]].curves[+i[1]];return c;
-});
+var i=k.split(":");return r.runs[+i[0]].curves[+i[1]];
+}).filter(Boolean);
 return svg._lines;
 }
 function nearest(a,x){

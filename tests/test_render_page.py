@@ -272,3 +272,24 @@ def test_older_reports_with_fewer_keys_still_render():
     assert "0 runs" in render({"schema_version": "1.0", "runs": []}, "html") or "no runs" in render(
         {"schema_version": "1.0", "runs": []}, "html"
     )
+
+
+@pytest.mark.parametrize("count", [1, 1200])
+def test_hard_cap(count):
+    """Thousands of runs, and one run under a small limit, stay below it; the worst are told and the rest is counted."""
+    base = sample_reports.overfitting().runs[0]
+    limit = 3 * 1024 * 1024 if count > 1 else 120_000
+    small = replace(base, curves=base.curves if count == 1 else base.curves[1:2], histograms=(), signals=())
+    report = replace(
+        sample_reports.overfitting(),
+        runs=tuple(replace(small, name=f"run{k:04d}", headline=f"run{k:04d}: overfitting") for k in range(count)),
+    )
+    page = render(report, "html", limit=limit)
+    assert len(page.encode()) <= limit
+    text = visible_text(page)
+    assert "run0000: overfitting" in text
+    assert base.findings[0].title in text
+    if count > 1:
+        assert "were left out" in text
+        left = int(re.search(r"Not in the table: ([\d,]+) with warnings", text)[1].replace(",", ""))
+        assert page.split('<table class="ov"', 1)[1].split("</table>", 1)[0].count("<tr") - 1 + left == count

@@ -274,12 +274,17 @@ def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:
     return "".join(out)
 
 
+def ends_early(line: Line, x: Scale) -> bool:
+    """Whether a line ends so far left of the plot's edge that its name belongs at its end."""
+    return bool(line.steps) and x.place(line.steps[-1]) < x.b - 0.08 * (x.b - x.a)
+
+
 def _end_labels(lines: Sequence[Line], y: Scale, x: Scale, frame: Frame) -> list[str]:
     """Names at the right ends of the lines, pushed apart so that they do not overlap."""
     wanted: list[list[Any]] = []
     for line in lines:
         last = next((v for v in reversed(line.values) if v is not None), None)
-        if line.label and last is not None:
+        if line.label and last is not None and not ends_early(line, x):
             wanted.append([y.place(last), line.label, f"t{line.colour}", COLOURS[line.colour]])
     wanted += [[y.place(v), text, "tx", GREY] for v, text in frame.levels if text]
     wanted.sort(key=lambda w: w[0])
@@ -295,4 +300,4 @@ def _end_labels(lines: Sequence[Line], y: Scale, x: Scale, frame: Frame) -> list
     ]
 
 
-__all__ = ["COLOURS", "SPLIT_COLOUR", "Frame", "Line", "describe", "line_chart", "line_of", "path_data"]
+__all__ = ["COLOURS", "SPLIT_COLOUR", "Frame", "Line", "describe", "ends_early", "line_chart", "line_of", "path_data"]

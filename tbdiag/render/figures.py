@@ -274,7 +274,8 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
     per_role: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for role in MAIN_ROLES:
         per_role[role] = [(i, c) for i, run in enumerate(runs) if (c := main_curve(run, (role,))) is not None]
-    role, chosen = max(per_role.items(), key=lambda item: len(item[1]))
+    most = max(map(len, per_role.values()))
+    role, chosen = next((role, found) for role, found in per_role.items() if len(found) * 2 >= most)
     if len(chosen) < 2:
         return None
     rated = {i: point for i, c in chosen if (point := line_of(c).best)}

@@ -20,6 +20,8 @@ from tbdiag.render.strict_json import embed
 
 LIMIT = 3 * 1024 * 1024
 """Most bytes of a report; beyond it runs are told shorter and the page says so."""
+DATA_SHARE, OVERVIEW_SHARE, ROW_BYTES = 0.45, 0.35, 1600
+"""Shares of the limit that the page's data and its overview may take; a row of the overview takes about `ROW_BYTES`."""
 SIGNALS = 400
 MANY_CURVES = 24
 
@@ -28,15 +30,16 @@ def render_html(report: dict[str, Any], *, explanations: Mapping[str, str] | Non
     """The page of a prepared report (see `prepare`)."""
     from markupsafe import Markup
 
-    report = _thinned(report)
+    report, carried, bare = _carried(_thinned(report), limit)
     view = words.visible_tree(report)
     many = len(view["runs"]) != 1
     anchors = Anchors()
-    block = json_block(embed(report))
+    block = json_block(carried)
     told = {f["id"] for run in view["runs"] for f in run["findings"]}
     known = [(i, split_explanation(t)) for i, t in sorted((explanations or {}).items()) if i in told]
     models = [RunModel(run, index, anchors, frozenset(i for i, _ in known)) for index, run in enumerate(view["runs"])]
-    fixed = len(block) + 60_000 + sum(len(t) for _, sections in known for _, t in sections) + 1600 * len(models) * many
+    rows = models[: max(20, int(limit * OVERVIEW_SHARE) // ROW_BYTES)] if many else []
+    fixed = len(block) + 60_000 + sum(len(t) for _, sections in known for _, t in sections) + ROW_BYTES * len(rows)
     texts, levels = _within(models, limit - fixed, many)
     for model, level in zip(models, levels, strict=True):
         model.told = level > 0
@@ -48,9 +51,10 @@ def render_html(report: dict[str, Any], *, explanations: Mapping[str, str] | Non
         many=many,
         read=_read_all(view) if many else "",
         runs=[{"html": Markup(t), "sections": m.sections} for m, t in zip(models, texts, strict=True)],  # noqa: S704 - rendered with autoescape
-        overview=[m.overview() for m in models] if many else [],
+        overview=[m.overview() for m in rows],
+        overview_left=words.counted_runs(view["runs"][len(rows) :]) if many else "",
         overlay=overlay_figure(view["runs"]) if many else None,
-        left_out=_left_out(levels, report),
+        left_out=_left_out(levels, bare),
         problems=view["problems"],
         explanations=known,
         colours=COLOURS,
@@ -65,22 +69,32 @@ def _thinned(report: dict[str, Any]) -> dict[str, Any]:
     return with_points(report, max(48, min(POINTS, (POINTS * MANY_CURVES + 80 * (curves - MANY_CURVES)) // curves)))
 
 
+def _carried(report: dict[str, Any], limit: int) -> tuple[dict[str, Any], str, bool]:
+    """The report with as many points as its data block may hold, that block, and whether the block had to go without curves."""
+    for points in (0, 32, 16):
+        thin = with_points(report, points) if points else report
+        block = embed(thin)
+        if len(block) <= DATA_SHARE * limit:
+            return thin, block, False
+    bare = {**thin, "runs": [{**run, "curves": [], "histograms": [], "signals": []} for run in thin["runs"]]}
+    block = embed(bare)
+    return thin, block if len(block) <= DATA_SHARE * limit else "", True
+
+
 def _within(models: list[RunModel], budget: int, many: bool) -> tuple[list[str], list[int]]:
     """HTML of every run: in full (2) while the budget lasts, without tables and small multiples (1), or not at all (0)."""
-    if not many:
-        return [m.html(2, many) for m in models], [2] * len(models)
     texts, levels, used = [], [], 0
-    short = 9_000
+    short, refused = 9_000, 0
     for place, model in enumerate(models):
         waiting = (len(models) - place - 1) * short
         text, level = "", 0
-        for level in (2, 1):
-            text = model.html(level, many)
-            if used + len(text) + waiting <= budget:
+        # a few refusals, then no more attempts: making texts that do not fit costs as much as making those that do
+        for wanted in (2, 1) if refused < 3 else (1,) if not many or budget - used > short // 2 else ():
+            made = model.html(wanted, many)
+            if used + len(made) + (waiting if wanted == 2 else 0) <= budget or (wanted == 1 and not many):
+                text, level = made, wanted
                 break
-        else:
-            if used + len(text) > budget:
-                text, level = "", 0
+            refused += wanted == 2
         if level == 1:
             short = max(2_000, (short * 7 + len(text)) // 8)
         used += len(text)
@@ -89,17 +103,19 @@ def _within(models: list[RunModel], budget: int, many: bool) -> tuple[list[str],
     return texts, levels
 
 
-def _left_out(levels: list[int], report: dict[str, Any]) -> str:
+def _left_out(levels: list[int], bare: bool) -> str:
     short, absent = levels.count(1), levels.count(0)
     parts = []
     if short:
         parts.append(f"the series, tables and configuration of {words.plural(short, 'run')}")
     if absent:
         parts.append(f"everything but the overview row of {words.plural(absent, 'run')}")
+    if bare:
+        parts.append("the curves that the page carries for other programs")
     if not parts:
         return ""
     return (
-        f"To keep this file small, {' and '.join(parts)} were left out. The worst runs are told in full; "
+        f"To keep this file small, {words.listed(parts)} were left out. The worst runs are told in full; "
         "diagnose a single run, or write --format json, for the rest."
     )
 

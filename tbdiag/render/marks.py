@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tbdiag.render.chart import BAND, BAND_INK, COLOURS, GREY, Frame, Line
+from tbdiag.render.chart import BAND, BAND_INK, COLOURS, GREY, Frame, Line, ends_early
 from tbdiag.render.scale import Scale
 from tbdiag.render.words import interval, number, step
 
@@ -79,6 +79,8 @@ def draw_marks(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame, *, clipp
     after += _nonfinite(lines, x, y, frame, labels)
     if not frame.quiet:
         after += _events(x, y, frame, labels)
+    if len(lines) > 1:
+        after += _early_ends(lines, x, y, frame, labels)
     return before, after
 
 
@@ -106,6 +108,19 @@ def _events(x: Scale, y: Scale, frame: Frame, labels: Labels) -> list[str]:
     rows = [y.b + frame.font * (1 + 1.25 * k) for k in range(6)]
     named = [(at, text) for at, text in frame.events if text and x.lo <= at <= x.hi]
     return [labels.add(text, "tx", _beside(x.place(at), rows)) for at, text in named[:5]]
+
+
+def _early_ends(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame, labels: Labels) -> list[str]:
+    """Names of lines that end before the others, at their ends."""
+    out = []
+    for line in lines:
+        if line.label and ends_early(line, x):
+            s, v = next(((s, v) for s, v in zip(reversed(line.steps), reversed(line.values), strict=True) if v is not None), (0, None))
+            if v is not None:
+                px, py = x.place(s), y.place(v)
+                places = [(px + 5, py + frame.font * k, "start") for k in (0.35, -0.8, 1.4, -1.8, 2.4)]
+                out.append(labels.add(line.label, f"t{line.colour}", [(a, max(py, y.b + frame.font), c) for a, py, c in places]))
+    return out
 
 
 def _best(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame, labels: Labels) -> list[str]:

@@ -6,6 +6,7 @@ Reports are attached to issues and pull requests; where a log lay and on whose m
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 _ELIDED = "\u2026"
@@ -26,6 +27,7 @@ _PATH_KEYS = frozenset({"path"})
 _NUMERIC = frozenset({"steps", "values", "quantiles", "zero", "epoch_steps", "numbers", "nonfinite"})
 
 
+@lru_cache(maxsize=8192)
 def scrub_text(text: str) -> str:
     """A text without home directories, accounts and the host part of event files and dated run directories."""
     if "tfevents" in text:

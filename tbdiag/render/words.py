@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SEVERITIES = ("error", "warning", "note")
@@ -125,7 +125,7 @@ def visible(text: str, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str:
     """
     if len(text) > limit:
         text = f"{text[: limit * 2 // 3]}\u2026{text[-limit // 3 :]}"
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.isprintable():  # nearly every text
         return text
     text = _COMBINING.sub(r"\1", text)
     return _HIDDEN.sub(lambda m: m[0] if lines and m[0] in "\n\t" else _escape(m[0]), text)
@@ -222,11 +222,15 @@ def report_title(report: Mapping[str, Any]) -> str:
     runs = report["runs"]
     if len(runs) == 1:
         return run_title(runs[0])
+    return f"{plural(len(runs), 'run')}: {counted_runs(runs)}" if runs else "no runs"
+
+
+def counted_runs(runs: Sequence[Mapping[str, Any]]) -> str:
+    """``2 with errors, 3 with warnings, 5 healthy``; ``""`` without runs."""
     kinds = [worst(run) for run in runs]
-    words = {"error": "with errors", "warning": "with warnings", "note": "with notes only", "unreadable": "unreadable"}
+    said = {"error": "with errors", "warning": "with warnings", "note": "with notes only", "unreadable": "unreadable"}
     order = ("error", "warning", "unreadable", "unclear", "note", "healthy")
-    parts = [f"{kinds.count(k)} {words.get(k, k)}" for k in order if k in kinds]
-    return f"{plural(len(runs), 'run')}: {', '.join(parts)}" if runs else "no runs"
+    return ", ".join(f"{kinds.count(k):,} {said.get(k, k)}" for k in order if k in kinds)
 
 
 def what_was_read(run: Mapping[str, Any]) -> str:
