@@ -37,7 +37,7 @@ def make_index() -> str:
     rows = ["| page | what it tells |", "| --- | --- |"]
     for page in sorted(p for p in DOCS.glob("*.md") if p.name != "README.md"):
         heading, first = page.read_text(encoding="utf-8").split("\n\n")[:2]
-        sentence = re.split(r"(?<=[.:;])\s", " ".join(first.split()))[0].rstrip(":;")
+        sentence = re.split(r"(?<=[.])\s", " ".join(first.split()))[0].rstrip(":;")
         rows.append(f"| [{heading.removeprefix('# ').strip()}]({page.name}) | {sentence} |")
     extra = "The JSON report's schema is [report.schema.json](report.schema.json); [gallery/](gallery/) holds reports and pictures of them."
     explain = "`tbdiag explain --all` prints the page of every detector, `tbdiag COMMAND --help` every option."
