@@ -117,6 +117,12 @@ def test_files_stay_short(folder: str) -> None:
     assert not long
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports them by their base name."""
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_room_is_known() -> None:
     """A new room must say here what it may import, or be one of those that stand above the interface."""
     above = {"__init__", "__main__", "cli", "compare", "verify", "journal", "pr", "nightly", "watch"}
