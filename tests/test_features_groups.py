@@ -137,3 +137,8 @@ def test_unrelated_tags_and_shifted_steps_change_no_derived_series():
         assert (a is None) == (b is None), name
         if a is not None and b is not None:
             assert np.array_equal(a.value, b.value), name
+
+
+def test_counts_of_dead_units_are_not_taken_for_shares_and_percentages_are():
+    f = features(LOSS | {"dead_neurons/fc1": np.full(10, 12.0), "dead_neurons_percent/fc2": np.full(10, 80.0)})
+    assert [x.curve.value.tolist() for x in f.layers("zero") if x.curve.n] == [[0.8] * 10]

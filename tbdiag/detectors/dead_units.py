@@ -9,7 +9,8 @@ Why it matters
 How it is told
     From scalars or from histograms whose zero bucket is exact (TF1, PyTorch). In a layer the share of zeros is at least 0.99 over the
     last 30 % of the run; or at least 0.95, if the run is still at the level of knowing nothing, or if the zeros were there from the first
-    logged point or came within two (a trained network gets sparse slowly; not judged in language models). Histograms with 30 linear buckets
+    logged point or came within two (a trained network gets sparse slowly; not judged in language models). A logged share of dead units counts from
+    0.7 on. Histograms with 30 linear buckets
     (TF2, Keras) prove it only where every value is zero.
 
 First check
@@ -61,6 +62,9 @@ from tbdiag.model import Domain
 
 _SPARSE_BY_DESIGN = re.compile(r"input|mask|pad|dropout|one_?hot|router|expert|gate|attn_?(prob|weight)|attention_?(prob|weight)")
 
+_COUNTS_UNITS = re.compile(r"dead|dying|inactive")
+"""Names of shares of units that never fire, which are more telling than shares of zeros."""
+
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Layers whose share of zeros stays at the limit to the end of the run."""
@@ -68,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not layers:
         return NotApplicable("no activation statistics were logged", ("activation_stat",))
     progress = measure_progress(view.curve, view.signals)
-    dead = [x for x in layers if _is_dead(x, view["dead"])]
+    dead = [x for x in layers if _is_dead(x, view["dead_units"] if _COUNTS_UNITS.search(x.name.lower()) else view["dead"])]
     sure = bool(dead)
     if not dead:
         nearly = [x for x in layers if _is_dead(x, view["nearly_dead"])]
@@ -79,7 +83,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     worst = max(dead, key=lambda x: (float(np.median(tail(x.curve))), -x.rank))
     level = float(np.median(tail(worst.curve)))
-    index = since(worst.curve.value >= view["nearly_dead"])
+    index = since(worst.curve.value >= min(view["nearly_dead"], level - 0.05))
     index = worst.curve.n - 1 if index is None else index
     rest = [float(np.median(tail(x.curve))) for x in layers if x not in dead]
     evidence = [
@@ -196,6 +200,7 @@ DETECTOR = Detector(
     domains=EVERY,
     thresholds={
         "dead": Threshold(0.99, "healthy transformers reach 0.97 (lazy neurons); a dead layer has 1"),
+        "dead_units": Threshold(0.7, "where the tag says that units are counted; AutoTrainer: 0.7"),
         "nearly_dead": Threshold(0.95, "literature 7.3, asked for together with a run at the level of knowing nothing"),
     },
     examples=EXAMPLES,

@@ -74,9 +74,15 @@ def layer_facts(features: Features, kind: str) -> tuple[LayerFacts, ...]:
     for signal in features.signals.role(scalar_role):
         if signal.series is None or not len(signal.series) or (sub_kind and signal.sub_kind != sub_kind):
             continue
+        curve = features.of(signal)
+        if kind in ("zero", "saturated") and curve.n and float(curve.value.max()) > 1.0 + 1e-6:
+            percent = _as_share(signal, curve)
+            if percent is None:
+                continue  # a count of units says nothing without the size of the layer
+            curve = percent
         key = _layer_of(signal)
         known = found.get(key)
-        found[key] = (signal, features.of(signal), known[2] if known else None)
+        found[key] = (signal, curve, known[2] if known else None)
     ordered = sorted(found, key=lambda key: _position(key, found[key][0], tuple(found)))
     return tuple(
         LayerFacts(key, rank, found[key][1], found[key][0].name, found[key][2], _is_matrix(key)) for rank, key in enumerate(ordered)
@@ -111,6 +117,14 @@ def _histogram_curve(kind: str, signal: Signal, facts: HistogramFacts) -> CurveF
         layer=signal.layer,
         depth=signal.depth,
     )
+    return None if made is None else build_curve(made)
+
+
+def _as_share(signal: Signal, curve: CurveFacts) -> CurveFacts | None:
+    """Percentages, which must be called so, as fractions; None for anything else above one."""
+    if not re.search(r"percent|pct|%", signal.name.lower()) or float(curve.value.max()) > 100.0:
+        return None
+    made = make_signal(signal.name, curve.step, curve.wall_time, curve.value / 100.0, "percent", role=signal.role, layer=signal.layer)
     return None if made is None else build_curve(made)
 
 
