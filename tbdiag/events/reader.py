@@ -215,27 +215,35 @@ class _Reading:
         here = self._offset(self.pos)
         hole = not any(self.buffer[self.pos : self.pos + HEADER])
         why = "zeros instead of a record" if hole else "the checksum of a record's length is wrong"
-        start, search = here, here + 1
-        previous = self._last_frame()
-        if (
-            previous is not None
-            and previous[0] + previous[1] + OVERHEAD == here
-            and not checksum_is_right(self.source, previous[0] + HEADER, previous[1])
-        ):
-            # Its length was right but its content was not: it may have swallowed whole frames.
-            start, search, why = previous[0], previous[0] + HEADER, _WRONG
-            if self.at and self._position(self.at[-1]) == start + HEADER:
-                self.at.pop()
-                self.lengths.pop()
-            self.damage = [part for part in self.damage if part.start < start]
-        return self._resume(start, search, "corrupt", why)
+        start = self._swallower(here)
+        if start is None:
+            return self._resume(here, here + 1, "corrupt", why)
+        self._forget(start)
+        return self._resume(start, start + HEADER, "corrupt", _WRONG)
 
     def _skip_tail(self) -> bool:
         """The last frame is incomplete: whole frames may follow inside it where a file was cut and written on. False if there is none."""
         here = self._offset(self.pos)
+        start = self._swallower(here)
+        if start is not None and find_frame(self.source.read, start + HEADER, self.size, self.budget) is not None:
+            self._forget(start)
+            return self._resume(start, start + HEADER, "corrupt", _WRONG)
         whole_header = self.filled - self.pos >= HEADER
         why = "the file ends within a record" if whole_header else "the file ends within a record's header"
         return self._resume(here, here + (HEADER if whole_header else 1), "truncated", why)
+
+    def _swallower(self, here: int) -> int | None:
+        """Start of the frame that ends at `here`, if its length was right and its content is not: it may have swallowed whole frames."""
+        previous = self._last_frame()
+        if previous is None or previous[0] + previous[1] + OVERHEAD != here:
+            return None
+        return None if checksum_is_right(self.source, previous[0] + HEADER, previous[1]) else previous[0]
+
+    def _forget(self, start: int) -> None:
+        if self.at and self._position(self.at[-1]) == start + HEADER:
+            self.at.pop()
+            self.lengths.pop()
+        self.damage = [part for part in self.damage if part.start < start]
 
     def _resume(self, start: int, search: int, kind: str, why: str) -> bool:
         following = find_frame(self.source.read, search, self.size, self.budget)
