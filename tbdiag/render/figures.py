@@ -267,7 +267,7 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
         highlight: indices to name, at most four; by default the run with the best value and the first one (the worst).
 
     Returns:
-        ``svg`` and ``caption``, or None where fewer than two runs logged the same quantity.
+        ``svg``, ``narrow`` (for small screens) and ``caption``, or None where fewer than two runs logged the same quantity.
     """
     from markupsafe import Markup
 
@@ -310,8 +310,9 @@ def overlay_figure(runs: Sequence[Mapping[str, Any]], *, highlight: Sequence[int
         axis=shown[0][1]["axis"],
         label=f"{words}. {describe([li for li in lines if li.label])}",
     )
-    caption = f"{words}."
-    return {"svg": Markup(line_chart(lines, frame)), "caption": caption[:1].upper() + caption[1:]}  # noqa: S704
+    caption = f"{words[:1].upper()}{words[1:]}."
+    small = replace(frame, width=330, height=200, font=10)
+    return {"svg": Markup(line_chart(lines, frame)), "narrow": Markup(line_chart(lines, small)), "caption": caption}  # noqa: S704
 
 
 def sparkline(run: Mapping[str, Any]) -> str:

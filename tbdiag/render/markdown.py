@@ -19,7 +19,7 @@ _SIGNS = {
     "unclear": "\u2b1c",
     "unreadable": "\u2b1b",
 }
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~$]|^[-+])")
 _OVERVIEW_ROWS = 200
 
 
@@ -55,7 +55,7 @@ def render_markdown(report: dict[str, Any], *, limit: int = LIMIT, marker: str =
 
 def escape(text: str) -> str:
     """Text without Markdown, HTML, mention or reference meaning."""
-    text = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    text = _SPECIAL.sub(r"\\\1", " ".join(text.split()).replace("&", "&amp;"))
     # a zero-width space stops mentions, issue references and bare addresses from becoming links that notify somebody
     return re.sub(r"(?i)(https?|ftp):(?=//)|\bwww\.|@(?=\w)", lambda m: f"{m[0]}&#8203;", text)
 
