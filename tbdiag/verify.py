@@ -169,6 +169,8 @@ def judge_finding(
         return verdict("not-fixed", "these are the same data as before", check(rule, fresh.features, old.features))
     if not fresh.readable:
         return verdict("cannot-tell", "nothing of the next run could be read")
+    if not fresh.features.signals.all:
+        return verdict("cannot-tell", "the next run has logged nothing yet")
     if why := other_task(old, fresh, finding):
         return verdict("cannot-tell", why)
     result = check(rule, fresh.features, old.features)

@@ -32,7 +32,9 @@ def compare_document(comparisons: Sequence[Comparison]) -> Document:
         for group in comparison.groups:
             _tell_group(document, comparison, group)
         if not comparison.groups:
-            document.add("No run of one side matches a run of the other: match them with --match BASE=HEAD.")
+            document.add(
+                "No run of one side matches a run of the other: match them with --match BASE=HEAD, or with --seeds where all runs of a side are seeds of one configuration."
+            )
         if comparison.unmatched:
             document.add("Without a partner: " + ", ".join(comparison.unmatched) + ".")
     return document
@@ -45,7 +47,7 @@ def _tell_group(document: Document, comparison: Comparison, result: GroupResult)
         if len(group.base) + len(group.head) > 2
         else f"{group.base[0].name} and {group.head[0].name}"
     )
-    document.add(Heading(f"{clean(group.name)}: {result.verdict}", 3), f"{result.why} ({runs}).")
+    document.add(Heading(f"{clean(group.name)}: {result.verdict}", 3), f"{result.why}. Compared: {runs}.")
     rows = tuple(
         (
             d.role,
@@ -63,7 +65,7 @@ def _tell_group(document: Document, comparison: Comparison, result: GroupResult)
         document.add(tell_reach(result.reach))
     for kind, findings in result.findings.items():
         if findings and kind != "unchanged":
-            document.add(f"Findings {kind}:", tuple(f"{f['severity']}: {f['id']} ({f['title']})" for f in findings))
+            document.add(f"Findings {kind}:", tuple(f"{f['severity']} {f['id']}: {f['title']}" for f in findings))
     same = [f["id"] for f in result.findings["unchanged"]]
     if same:
         document.add("Findings unchanged: " + ", ".join(same) + ".")

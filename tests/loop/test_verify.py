@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tbdiag.compare.tell_verify import render_verify
 from tbdiag.config import Config
 from tbdiag.detectors import _synth
 from tbdiag.errors import UsageError
-from tbdiag.verify import Verification, verify_sides
+from tbdiag.verify import VERDICTS, Verification, verify_sides
 
 
 def judge(before: object, after: object, name: str = "overfitting") -> tuple[str, Verification]:
@@ -224,3 +226,36 @@ def test_what_cannot_be_read_is_one_line_and_exit_2(tmp_path: object, capfd: pyt
     err = capfd.readouterr().err
     assert err.count("\n") == 2
     assert "Traceback" not in err
+
+
+def test_an_earlier_report_without_findings_has_nothing_to_verify() -> None:
+    clean = side(run(overfitting(2, slope=0.0, best=0.5)))
+    quiet = replace(clean, runs=tuple(replace(r, data={**r.data, "findings": []}) for r in clean.runs))
+    result = verify_sides(quiet, clean)
+    assert result.exit_code == 0
+    assert render_verify(result.to_dict(), "text").startswith("nothing to verify")
+
+
+def test_a_next_run_that_cannot_be_read_cannot_be_told(logs: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_log(tmp_path / "next", {})
+    code = tbdiag(["verify", logs["json"], str(tmp_path / "next"), "--format", "json"])
+    data = json.loads(capfd.readouterr().out)
+    assert code == 2
+    assert {f["verdict"] for f in data["findings"]} == {"cannot-tell"}
+
+
+def test_the_json_is_strict_and_its_numbers_stand_side_by_side() -> None:
+    broken = {k: np.where(np.arange(60) > 40, np.nan, v) for k, v in overfitting(1).items()}
+    text = render_verify(verify_sides(side(run(broken)), FAULTY).to_dict(), "json")
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    for finding in data["findings"]:
+        assert finding["verdict"] in VERDICTS
+        for rule in finding["rules"]:
+            assert {"text", "status", "value", "limit", "earlier", "reason"} <= set(rule)
+
+
+def test_rules_of_notes_are_told_but_decide_no_exit_code() -> None:
+    _, result = judge(FAULTY, side(run(overfitting(2, slope=0.0, best=0.5))))
+    note = next(v for v in result.findings if v.finding["severity"] == "note")
+    assert note.verdict == "not-fixed"
+    assert result.exit_code == 0
