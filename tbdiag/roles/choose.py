@@ -90,6 +90,9 @@ def settle_splits(drafts: list[Draft], run: Run) -> None:
     losses = sorted((d for d in drafts if d.role in {Role.LOSS, Role.LOSS_COMPONENT}), key=lambda d: d.role is not Role.LOSS)
     train = next((d for d in losses if d.split is Split.TRAIN), None) or next((d for d in losses if d.split is Split.NONE), None)
     val = next((d for d in losses if d.split is Split.VAL), None)
+    order = ((val, Split.VAL), (train, Split.TRAIN))
+    if train is not None and train.split is Split.NONE:  # loss, acc, val_loss: what has no split word belongs together
+        order = order[::-1]
     known = {(d.role, d.stem, d.split) for d in drafts}
     for d in drafts:
         if d.split is not Split.NONE or d.histogram:
@@ -98,7 +101,7 @@ def settle_splits(drafts: list[Draft], run: Run) -> None:
             d.split = Split.TRAIN
             d.why += ", train because no split is named"
         elif d.role in {Role.METRIC, Role.CLASS_METRIC, Role.CALIBRATION_ERROR}:
-            d.split, clause = _metric_split(d, run, train, val, known)
+            d.split, clause = _metric_split(d, run, order, known)
             d.why += clause
         elif d.role in {Role.REWARD, Role.PREFERENCE_ACCURACY, Role.REWARD_MARGIN}:
             d.split = Split.TRAIN
@@ -112,17 +115,21 @@ def settle_splits(drafts: list[Draft], run: Run) -> None:
                 d.why += "; the test series stand for validation, which was not logged"
 
 
-def _metric_split(d: Draft, run: Run, train: Draft | None, val: Draft | None, known: set[tuple[Role, str, Split]]) -> tuple[Split, str]:
+def _metric_split(
+    d: Draft, run: Run, order: tuple[tuple[Draft | None, Split], ...], known: set[tuple[Role, str, Split]]
+) -> tuple[Split, str]:
     if (d.role, d.stem, Split.VAL) in known:
         return Split.TRAIN, ", train because it has a validation twin"
     if (d.role, d.stem, Split.TRAIN) in known:
         return Split.VAL, ", validation because it has a train twin"
     own = run.series[d.name].step
-    for other, split in ((val, Split.VAL), (train, Split.TRAIN)):
+    for other, split in order:
         if other is not None and other.name in run.series and np.array_equal(run.series[other.name].step, own):
             return split, f", {split.value} because it has the steps of {other.name}"
     if d.role is Role.CLASS_METRIC:
         return Split.VAL, ", validation because metrics of classes are taken there"
+    losses = {split: loss for loss, split in order}
+    train, val = losses[Split.TRAIN], losses[Split.VAL]
     if train is not None and train.name in run.series and 2 * own.size <= len(run.series[train.name]):
         return Split.VAL, ", validation because it is logged more rarely than the train loss"
     if val is not None:

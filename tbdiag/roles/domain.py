@@ -6,38 +6,13 @@ from collections.abc import Iterable
 
 from tbdiag.model import Domain, Role
 from tbdiag.roles.convention import Convention
+from tbdiag.roles.words import VAL_WORDS, tokenize
 
 _POLICY = frozenset({Role.POLICY_LOSS, Role.POLICY_CLIP_FRACTION, Role.EXPLAINED_VARIANCE, Role.APPROX_KL, Role.EPISODE_LENGTH})
-_DIFFUSION_WORDS = ("diffusion", "ddpm", "ddim", "denois", "noise_pred", "timestep", "unet")
-_SSL_WORDS = (
-    "simclr",
-    "byol",
-    "dino",
-    "moco",
-    "ssl",
-    "infonce",
-    "info_nce",
-    "contrastive",
-    "ntxent",
-    "nt_xent",
-    "mae_loss",
-    "mim_loss",
-    "barlow",
-    "vicreg",
-)
-_LM_WORDS = (
-    "lm loss",
-    "lm_loss",
-    "perplexity",
-    "/ppl",
-    "ppl",
-    "bits_per_byte",
-    "bpb",
-    "tokens_per_sec",
-    "num_tokens",
-    "mean_token_accuracy",
-    "num_input_tokens_seen",
-)
+_DIFFUSION_WORDS = frozenset({"diffusion", "ddpm", "ddim", "denoising", "denoiser", "edm"})
+_SSL_WORDS = frozenset({"simclr", "byol", "dino", "ibot", "moco", "ssl", "infonce", "contrastive", "ntxent", "barlow", "vicreg", "jepa"})
+_LM_WORDS = frozenset({"lm", "perplexity", "ppl", "bpb", "bpc"})
+_LM_PHRASES = ("tokens per sec", "num tokens", "tokens seen", "token accuracy", "bits per byte")
 
 
 def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None) -> Domain:
@@ -53,16 +28,17 @@ def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None)
         return convention.domain
     if {Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS} <= roles:
         return Domain.GAN
-    if Role.REWARD in roles and (roles & _POLICY or not roles & {Role.LOSS, Role.METRIC}):
+    words = {word for name in names for word in tokenize(name)}
+    if Role.REWARD in roles and (roles & _POLICY or (Role.METRIC not in roles and not words & VAL_WORDS)):
         return Domain.REINFORCEMENT
     if {Role.POLICY_LOSS, Role.VALUE_LOSS} <= roles or Role.POLICY_CLIP_FRACTION in roles:
         return Domain.REINFORCEMENT
-    if any(word in name for name in names for word in _DIFFUSION_WORDS) and not roles & {Role.METRIC, Role.REWARD}:
+    if words & _DIFFUSION_WORDS and not roles & {Role.METRIC, Role.REWARD}:
         return Domain.DIFFUSION
-    if any(word in name for name in names for word in _SSL_WORDS):
+    if words & _SSL_WORDS:
         return Domain.SELF_SUPERVISED
-    if any(word in name for name in names for word in _LM_WORDS) and not any(
-        r is Role.METRIC and ("acc" in n and "token" not in n) for r, n in items
-    ):
+    phrases = [" ".join(tokenize(name)) for name in names]
+    modelling = bool(words & _LM_WORDS) or any(p in phrase for phrase in phrases for p in _LM_PHRASES)
+    if modelling and not any(r is Role.METRIC and "acc" in n and "token" not in n for r, n in items):
         return Domain.LANGUAGE_MODEL
     return Domain.SUPERVISED
