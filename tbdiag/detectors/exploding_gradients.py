@@ -226,7 +226,8 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
     if middle <= 0:
         return None
     broke = broken_loss is not None and broken_loss >= step - (norm.step[-1] - norm.step[0]) // 10
-    left = _loss_leaves(view, loss, step)
+    # A validation loss alone may rise because the model overfits.
+    left = _loss_leaves(view, loss, step) if view.curve("train_loss") is not None else None
     factor = reached / middle
     numbers = {"before": middle, "after": reached, "factor": factor, "step": float(step)}
     statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."

@@ -11,7 +11,7 @@ How it is told
     for at least half of it, while the learning rate is above zero; biases, norms, running statistics, masks and fixed tables are left
     out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a logged update-to-weight ratio is
     zero. An error if nothing changes at all, a warning if some layers do not; a note if names or configuration speak of freezing on
-    purpose (adapters, frozen backbones).
+    purpose (adapters, frozen backbones, embedding tables).
 
 First check
     Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.
@@ -64,6 +64,7 @@ from tbdiag.model import Role
 _ON_PURPOSE = re.compile(
     r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher"
 )
+_TABLE = re.compile(r"(^|[._/])(\w*emb(ed(ding)?s?)?\w*|wte|glove|word2vec|vocab\w*)([._/]|$)")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
     if lr is not None:
         evidence.append(say("The learning rate is up to {lr:.3g} meanwhile.", (lr,), lr=float(lr.value.max())))
     words = " ".join([*names, *(x.layer for x in layers), *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
-    purpose = not whole and bool(_ON_PURPOSE.search(words))
+    # A table of pretrained vectors that is kept as it is, adapters, a backbone: frozen by choice, and worth no alarm.
+    purpose = not whole and (bool(_ON_PURPOSE.search(words)) or all(_TABLE.search(name.lower()) for name in names))
     severity = Severity.ERROR if whole else Severity.NOTE if purpose else Severity.WARNING
     title = (
         "Frozen weights: no weight matrix changes"

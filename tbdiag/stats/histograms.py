@@ -103,16 +103,16 @@ def quantiles(offset: Int64, left: Float64, right: Float64, count: Float64, leve
 def same_as_before(offset: Int64, right: Float64, count: Float64, extras: tuple[Float64, ...] = ()) -> npt.NDArray[np.bool_]:
     """Whether each point equals the one before, bucket by bucket and in every `extras` array ``[n]``; bool ``[n]``, False first.
 
-    Edges may differ by one part in a million, so that a bound recomputed in another precision is no change.
+    Equal means equal: the same values give the same bounds and counts, and a slow change may show in the last digit only.
     """
     n = offset.size - 1
     out = np.zeros(max(n, 0), dtype=np.bool_)
     sizes = np.diff(offset)
     for i in range(1, n):
-        if sizes[i] != sizes[i - 1] or not all(_close(e[i - 1 : i], e[i : i + 1]) for e in extras):
+        if sizes[i] != sizes[i - 1] or not all(_equal(e[i - 1 : i], e[i : i + 1]) for e in extras):
             continue
         a, b, c = int(offset[i - 1]), int(offset[i]), int(offset[i + 1])
-        out[i] = np.array_equal(count[a:b], count[b:c]) and _close(right[a:b], right[b:c])
+        out[i] = _equal(count[a:b], count[b:c]) and _equal(right[a:b], right[b:c])
     return out
 
 
@@ -154,8 +154,8 @@ def _cumulated(histogram: tuple[Float64, Float64, Float64], edges: Float64) -> F
     return np.interp(edges, x, y, left=0.0, right=1.0)
 
 
-def _close(a: Float64, b: Float64) -> bool:
-    return bool(np.allclose(a, b, rtol=1e-6, atol=0.0, equal_nan=True))
+def _equal(a: Float64, b: Float64) -> bool:
+    return bool(np.array_equal(a, b, equal_nan=True))
 
 
 def _ratio(part: Float64, whole: Float64) -> Float64:
