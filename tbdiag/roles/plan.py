@@ -83,7 +83,7 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
 
 def _draft(subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...]) -> Draft:
     count = len(skip) if skip and tokenize(tag)[: len(skip)] == skip else 0
-    reading = read_histogram(tag) if histogram else read_scalar(tag, count)
+    reading = read_histogram(tag) if histogram else read_scalar(_with_child(subrun, tag), count)
     name = f"{subrun}/{tag}" if subrun else tag
     split = reading.split if reading.split is not Split.NONE else subrun_split(subrun) or Split.NONE
     draft = Draft(
@@ -114,6 +114,14 @@ def _draft(subrun: str, tag: str, histogram: bool, convention: Convention | None
         if entry is not None:
             _apply(draft, entry, convention)
     return draft
+
+
+def _with_child(subrun: str, tag: str) -> str:
+    """``add_scalars("metrics", {"acc": ..})`` writes the tag ``metrics`` to ``metrics_acc``: the child's name says what is measured."""
+    for head in (tag.replace("/", "_") + "_", tag + "/"):
+        if len(subrun) > len(head) and subrun.startswith(head):
+            return f"{tag}/{subrun[len(head) :]}"
+    return tag
 
 
 def _explain(reading: Reading, subrun: str, split: Split) -> str:

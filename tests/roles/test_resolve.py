@@ -243,3 +243,16 @@ def test_directions_of_metrics(tag: str, direction: Direction, stem: str) -> Non
     signal = resolve(_synth.make_run({"train/loss": FALL, tag: RISE})).all[1]
     assert (signal.role, signal.direction, signal.stem) == (Role.METRIC, direction, stem)
     assert signal.split is Split.VAL or "@" in tag or ":" in tag
+
+
+def test_children_of_add_scalars_say_what_is_measured() -> None:
+    made = {}
+    for parent, child in (("metrics", "train_loss"), ("metrics", "val_loss"), ("metrics", "val_acc"), ("epoch", "lr")):
+        plain = _synth.make_series(parent, FALL if "loss" in child else RISE)
+        one = type(plain)(tag=parent, subrun=f"{parent}_{child}", step=plain.step, wall_time=plain.wall_time, value=plain.value)
+        made[one.name] = one
+    signals = resolve(Run(name="r", path="r", series=made))
+    assert signals.main("train_loss").name == "metrics_train_loss/metrics"
+    assert signals.main("val_loss").name == "metrics_val_loss/metrics"
+    assert signals.main("val_metric").name == "metrics_val_acc/metrics"
+    assert signals.main("lr").name == "epoch_lr/epoch"

@@ -14,8 +14,8 @@ CONVENTION = Convention(
         "lr-*": 0.5,
         "grad_2.0_norm*": 0.8,
         "*/dataloader_idx_*": 0.4,
-        "*train_loss*": 0.2,
-        "*val_loss*": 0.2,
+        "*train_loss*": 0.1,
+        "*val_loss*": 0.1,
     },
     tags=(
         Tag("epoch", Role.EPOCH, why="number of the epoch"),
