@@ -9,7 +9,7 @@ Why it matters
 How it is told
     The training loss (in logarithms where it spans more than a factor of three) ends more than 6 noise standard deviations above its
     smoothed best, by more than a factor of 1.5 and by more than 0.3 of its range (or above where it began), over at least three blocks
-    and 2 % of the run, and the last twentieth of the run stays more than 4 standard deviations above the best. A rise that ends in
+    and 2 % of the run, and the last twentieth of the run stays more than 4 standard deviations above the best. Or validation ends half as high again as it began while a noisy training loss rises in every block. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in
     non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times its start and twice its
     best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run.
 
@@ -55,11 +55,14 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.features.schedule import read_schedule
 from tbdiag.model import Domain, Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
+from tbdiag.stats.rise import measure_rise
+from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -69,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         strength = _collapse(view, curve) if curve is not None else 0.0
     else:
         curve = view.curve("train_loss")
-        strength = _rise(view, curve) if curve is not None else 0.0
+        strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
@@ -177,15 +180,40 @@ def _rise(view: View, curve: CurveFacts) -> float:
     last = y[-(1 if broken else tail) :]
     end, first = median(last), median(y[:3])
     rise, span = end - float(smooth[b]), max(first - float(smooth[b]), 0.0)
-    if b >= n - (2 if broken else max(4, n // 50 + 2)) or rise <= 0:
+    if b >= n - (1 if broken else max(4, n // 50 + 2)) or rise <= 0:
         return 0.0
     if not broken and float(last.min()) < smooth[b] + 4 * _quiet_sigma(y, b, sigma):
         return 0.0
     before = _quiet_sigma(y, b, sigma)
-    enough = rise / (view["factor"] if curve.log_scale else 0.5 * max(span, abs(float(smooth[b])) * 0.2))
+    enough = rise / (view["factor"] if curve.log_scale else max(0.5 * span, 0.3 * abs(float(smooth[b]))))
     of_range = rise / (view["range_share"] * span) if span > 0 else float("inf")
     above_start = 1.0 + (end - first) / max(6 * sigma, 1e-12) if end > first + 2 * sigma else 0.0
     return float(min(rise / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
+
+
+def _both_rise(view: View, train: CurveFacts) -> float:
+    """A noisy training loss that rises throughout, with a validation loss that ends far above where it began."""
+    val = view.curve("val_loss")
+    if val is None or val.n < 8 or train.n < 30 or val.first_cost <= 0:
+        return 0.0
+    rise = measure_rise(val.trace.cost, _quiet_sigma(val.trace.cost, val.trace.n // 2, val.trace.noise.sigma))
+    begin = train.trace.step >= float(val.trace.step[rise.best_index])
+    tail = train.trace.cost[begin]
+    trend = find_trend(tail)
+    up = trend.rising and trend.change > max(0.5 * abs(median(tail[: max(3, tail.size // 8)])), 2 * train.trace.noise.sigma)
+    if not up or tail.size < 20 or rise.sigmas < view["sigmas"]:
+        return 0.0
+    return float(rise.end / (1.5 * val.first_cost))
+
+
+def _worse_than_guessing(view: View, curve: CurveFacts) -> float:
+    """A classifier that began near the loss of guessing and stays well above it has diverged, however it scatters."""
+    chance = guessing(view.features).chance
+    if chance is None or curve.n < 6:
+        return 0.0
+    late = curve.trace.cost[curve.trace.within(0.4, 1.0)]
+    began = curve.start_cost < 1.15 * chance or float(curve.trace.cost[0]) < 1.15 * chance
+    return float(late.min()) / (view["guessing"] * chance) if began and late.size >= 3 else 0.0
 
 
 def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:
@@ -278,11 +306,12 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "reward", "train_reward", "val_reward"),),
-    wants=("val_loss", "lr", "grad_norm"),
+    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
         "factor": Threshold(0.405, "log of 1.5: a loss half as high again as its best"),
+        "guessing": Threshold(1.25, "a quarter above the loss of guessing, throughout the last 60 % of the run"),
         "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
     },
     examples=EXAMPLES,

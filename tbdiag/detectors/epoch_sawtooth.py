@@ -10,7 +10,7 @@ Why it matters
 How it is told
     The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four epochs. Order: the
     phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6), with eight points an epoch or more, and
-    the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries (or the F ratio is above 12). Memorisation: the loss drops by more than 4 standard errors at 80 %
+    the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries (or the phase explains more than half, with an F ratio above 12). Memorisation: the loss drops by more than 4 standard errors at 80 %
     of the boundaries, these drops make up more than 60 % of what was gained, and within epochs the loss does not fall.
 
 First check
@@ -78,9 +78,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
     chance = 1.5 * train.sigma * float(np.sqrt(2 / max(0.2 * points, 1.0)))
     error = max(min(fold.error, chance), 1e-12)
     gain = max(train.start_cost - train.end_cost, 1e-12)
-    abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error
+    # A descent falls within epochs and hardly steps between them; a sawtooth goes back at the boundary.
+    abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error and fold.jump * fold.inner < 0
     pattern = fold.explained > view["explained"] and fold.strength > view["strength"]
-    order = points >= 8 and pattern and (abrupt or fold.strength > 2 * view["strength"]) and not _slow(fold, gain)
+    order = (
+        points >= 8 and pattern and (abrupt or (fold.strength > 2 * view["strength"] and fold.explained > 0.5)) and not _slow(fold, gain)
+    )
     memory = (
         fold.jump < -4 * error
         and fold.share >= view["share"]

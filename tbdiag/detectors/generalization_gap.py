@@ -8,8 +8,8 @@ Why it matters
 
 How it is told
     Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing), validation does not rise, and over the
-    second half of the run validation stays more than half as high again as training, by more than 6 noise standard deviations and by more than a tenth
-    of the validation's first value, without the gap closing. Where a bounded metric tells validation from training, their
+    second half of the run validation stays more than half as high again as training, by more than 6 noise standard deviations and by more than 15 %
+    of the starting loss, without the gap closing. Where a bounded metric tells validation from training, their
     difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent.
 
 First check
@@ -204,7 +204,7 @@ DETECTOR = Detector(
     thresholds={
         "good": Threshold(0.3, "training has learned most of what there is"),
         "ratio": Threshold(0.5, "validation half as high again as training"),
-        "of_first": Threshold(0.1, "a tenth of the starting loss: a gap between two tiny losses does not matter"),
+        "of_first": Threshold(0.15, "of the starting loss: a gap between two tiny losses does not matter"),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },
     examples=EXAMPLES,

@@ -10,7 +10,7 @@ How it is told
     Four ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise standard deviations of
     a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no minibatch noise, so a validation
     loss whose noise exceeds 12 % of its level and of its range, with a training loss that is as restless, shows weights that jump
-    about. Early explosion: the loss rose more than tenfold over its start or its best and took long to come back. Few points (four to
+    about. Early explosion: the loss rose more than tenfold above its best, and above its start, and took long to come back. Few points (four to
     nine): at least two changes of direction with a typical change of more than a third of the level, in training and in validation.
     A cyclic learning rate that the swings follow explains them.
 
@@ -62,7 +62,7 @@ from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
-from tbdiag.stats.oscillation import detrended, find_swings
+from tbdiag.stats.oscillation import find_swings, scatter
 
 Sign = tuple[float, Evidence, int]
 """Margin over the threshold, evidence, and the block of the trace at which it begins."""
@@ -188,8 +188,7 @@ def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | N
     level_val, level_train = abs(median(half_val)), abs(median(at))
     if min(level_val, level_train) <= 0:
         return None
-    # White noise of sd s leaves s * sqrt(3/2) after a line between neighbours is taken off.
-    sigma_val, sigma_train = mad(detrended(half_val)) / 1.2247, mad(detrended(at)) / 1.2247
+    sigma_val, sigma_train = scatter(half_val), scatter(at)
     gain_val, gain_train = max(val.first_cost - val.best_cost, 0.0), max(train.first_cost - train.best_cost, 0.0)
     share = view["restless"]
     of_range = min(sigma_val / max(gain_val, 0.3 * level_val), sigma_train / max(gain_train, 0.3 * level_train))
@@ -220,6 +219,8 @@ def _exploded(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | 
     peak = int(np.argmax(climb))
     if climb[peak] < np.log(view["explosion"]) or climb[peak] < 8 * min(trace.shape_noise.sigma, mad(np.diff(smooth)) + 1e-12):
         return None
+    if float(np.exp(smooth[peak])) < float(train.cost[:3].max()):
+        return None  # near zero a factor of ten is nothing: it must get back above where it began
     high = climb > 0.5 * climb[peak]
     if float(np.mean(high)) < 0.04:
         return None

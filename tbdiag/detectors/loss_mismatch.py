@@ -101,13 +101,16 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
     metric, accuracy = known
     counts = [classes] if classes else _implied_classes(view)
     for k in counts:
-        if k is None or k < 3 or accuracy < max(0.5, min(5 / k, 0.8)):
+        if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
+        came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
+        if not came and not _follows(view, k):
+            continue  # it did not come from guessing among k classes, nor does it follow the accuracy
         floor = log(e + k - 1) - 1
         expected = floor + 1 - accuracy
         off = abs(loss.end - expected) / expected
         # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
-        usual = (1 - accuracy) * log(k) + 0.35
+        usual = 3 * (1 - accuracy) + 0.05
         if off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor:
             evidence = [
                 say(
@@ -138,7 +141,21 @@ def _implied_classes(view: View) -> list[int]:
     classes = float(np.exp(np.mean(sums))) - e + 1
     # One split alone can hit an integer by luck; few classes leave little room for that.
     close = abs(classes - round(classes)) < (0.3 if len(sums) == 2 else 0.12)
-    return [round(classes)] if 3 <= classes <= (100 if len(sums) == 2 else 12) and close else []
+    return [round(classes)] if 1.9 <= classes <= (100 if len(sums) == 2 else 12) and close else []
+
+
+def _follows(view: View, k: int) -> bool:
+    """Whether loss plus accuracy is ln(e + k - 1) to a hundredth in both splits, and stays so over the last half of the run."""
+    target = log(e + k - 1)
+    for split in ("train", "val"):
+        loss, known = view.curve(f"{split}_loss"), _accuracy(view, split)
+        if loss is None or known is None or loss.n != known[0].n or loss.n < 6:
+            return False
+        unit = known[1] / known[0].end if known[0].end else 1.0
+        sums = loss.value + unit * known[0].value
+        if float(np.max(np.abs(sums[sums.size // 2 :] - target))) > 0.02 or abs(float(np.mean(sums[sums.size // 2 :])) - target) > 0.01:
+            return False
+    return True
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:

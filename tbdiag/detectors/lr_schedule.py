@@ -8,7 +8,7 @@ Why it matters
 
 How it is told
     Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse: it falls below a
-    thousandth of its peak (but not to zero) before 60 % of the run and stays there. Jump: after the first tenth of the run it rises at least
+    thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and stays there. Jump: after the first tenth of the run it rises at least
     threefold between two points, not as one of several cycles, and the training loss rises at once by more than 6 noise standard deviations. A rate
     that never decays, or a decaying schedule that stops at more than 30 % of its peak, is no fault by itself.
 
@@ -88,24 +88,32 @@ def _never_warm(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, I
 
 
 def _collapsed(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
-    low = lr.value < view["collapse"] * plan.peak
+    # Very early, a fiftieth of the peak is as good as nothing, too.
+    return _below(lr, plan, view["collapse"], view["collapse_share"]) or _below(lr, plan, 0.02, 0.3)
+
+
+def _below(lr: CurveFacts, plan: Schedule, level: float, latest: float) -> tuple[Evidence, Interval, float] | None:
+    """A learning rate that stays below `level` of its peak from a share of the run before `latest` on."""
+    low = lr.value < level * plan.peak
     alive = np.flatnonzero(~low)
     begin = int(alive[-1]) + 1
     if begin >= lr.n or plan.zero_share > 0.2 or plan.cyclic:
         return None
     span = max(float(lr.step[-1] - lr.step[0]), 1.0)
     share = float(lr.step[begin] - lr.step[0]) / span
-    if share > view["collapse_share"] or lr.n - begin < 5:
+    if share > latest or lr.n - begin < 5:
         return None
     evidence = say(
         f"The learning rate falls below {{limit:.2g}} (peak {{peak:.3g}}) by {unit(lr)} {{step:,}}, {{share:.0%}} of the run.",
         (lr,),
-        limit=view["collapse"] * plan.peak,
+        limit=level * plan.peak,
         peak=plan.peak,
         step=int(lr.step[begin]),
         share=share,
     )
-    return evidence, Interval(int(lr.step[begin - 1]), int(lr.step[begin])), view["collapse_share"] / max(share, 0.05)
+    # Where it began to fall is where the mistake begins, if that was at once.
+    first = lr.step[0] if share < 0.15 else lr.step[begin - 1]
+    return evidence, Interval(int(first), int(lr.step[begin])), latest / max(share, 0.05)
 
 
 def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:

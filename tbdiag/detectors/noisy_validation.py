@@ -55,11 +55,8 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, mad, median
-from tbdiag.stats.oscillation import detrended
-
-LINE = 1.2247
-"""Square root of 3/2: what a line between neighbours does to white noise."""
+from tbdiag.stats.noise import Float64, median
+from tbdiag.stats.oscillation import scatter
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -71,15 +68,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable(f"only {val.n} evaluations")
     by_loss = val is view.curve("val_loss")
     late = val.trace.cost[val.trace.n // 4 :]
-    scatter, level = mad(detrended(late)) / LINE, abs(median(late))
+    spread, level = scatter(late), abs(median(late))
     early = median(val.trace.cost[: max(1, val.trace.n // 10)])
     gain = max(early - median(late[late.size // 2 :]), 0.0)
-    if scatter <= 0 or level <= 0:
+    if spread <= 0 or level <= 0:
         return None
     if by_loss:
-        margins = [scatter / (view["of_level"] * level), scatter / (view["of_gain"] * max(gain, 0.3 * level))]
+        margins = [spread / (view["of_level"] * level), spread / (view["of_gain"] * max(gain, 0.3 * level))]
     else:
-        margins = [scatter / (view["metric_of_gain"] * max(gain, 0.05 * level)), scatter / (0.05 * level)]
+        margins = [spread / (view["metric_of_gain"] * max(gain, 0.05 * level)), spread / (0.05 * level)]
     # The scatter of few points is itself uncertain by a factor.
     margins = [m / (1 + 4 / late.size) for m in margins]
     if min(margins) < 1:
@@ -89,16 +86,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if train is not None and train.n >= 8:
         at = pair_up(train, val).train_at[val.trace.n // 4 :]
         restless = _relative(at)
-        if by_loss and scatter / level < view["than_training"] * restless:
+        if by_loss and spread / level < view["than_training"] * restless:
             return None
-    better = _near_best(val, scatter)
+    better = _near_best(val, spread)
     evidence = [
         say(
-            f"From one evaluation to the next the {label(val)} scatters by {{scatter:.3g}}, {{share:.0%}} of its level of {{level:.4g}}"
+            f"From one evaluation to the next the {label(val)} scatters by {{spread:.3g}}, {{share:.0%}} of its level of {{level:.4g}}"
             + ("; the training loss by {train:.1%}." if restless else "."),
             (val,) if train is None else (val, train),
-            scatter=scatter,
-            share=scatter / level,
+            spread=spread,
+            share=spread / level,
             level=level,
             **({"train": restless} if restless else {}),
         ),
@@ -108,7 +105,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="noisy-validation",
         severity=Severity.WARNING,
         confidence=confidence(*margins, supports=int(restless > 0)),
-        title=f"Noisy validation: the {label(val)} scatters by {scatter / level:.0%} from one evaluation to the next",
+        title=f"Noisy validation: the {label(val)} scatters by {spread / level:.0%} from one evaluation to the next",
         onset=None,
         extent=Interval(int(val.step[0]), int(val.step[-1])),
         evidence=tuple(evidence),
@@ -126,8 +123,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Decay the learning rate towards the end",
         ),
         success_rule=SuccessRule(
-            all=(predicate(val.signal.key, "sd", "<=", 0.6 * scatter, source="0.6 of this run's"),),
-            sentence=f"The {label(val)} scatters by at most {0.6 * scatter:.3g} from one evaluation to the next.",
+            all=(predicate(val.signal.key, "sd", "<=", 0.6 * spread, source="0.6 of this run's"),),
+            sentence=f"The {label(val)} scatters by at most {0.6 * spread:.3g} from one evaluation to the next.",
         ),
         phase=CURVES,
         roles=(val.signal.key,),
@@ -136,11 +133,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 def _relative(values: Float64) -> float:
     level = abs(median(values))
-    return mad(detrended(values)) / LINE / level if level > 0 and values.size >= 5 else 0.0
+    return scatter(values) / level if level > 0 and values.size >= 5 else 0.0
 
 
-def _near_best(val: CurveFacts, scatter: float) -> int:
-    return int(np.sum(val.trace.cost <= float(val.trace.cost.min()) + 2 * scatter))
+def _near_best(val: CurveFacts, spread: float) -> int:
+    return int(np.sum(val.trace.cost <= float(val.trace.cost.min()) + 2 * spread))
 
 
 def _run(noise: float, seed: int, train_noise: float = 0.03, n: int = 32) -> Run:

@@ -84,7 +84,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     pair = pair_up(train, val)
     then, now, noise = _training(pair, rise.best_index)
-    if now > then + 2 * noise or (val.n < 10 and now >= then):
+    # Five per cent up is up, however noisy: then both get worse, and that is no overfitting.
+    if now > then + min(2 * noise, 0.05 * abs(then)) or (val.n < 10 and now >= then):
         return None
     falls = now < then - 2 * noise
     learned = train.start_cost - min(then, now)
@@ -202,7 +203,7 @@ def _jumped(val: CurveFacts, rise: Rise) -> bool:
     steps = np.diff(after)
     i = int(np.argmax(steps))
     before, behind = after[: i + 1], after[i + 1 :]
-    if before.size < 2 or behind.size < 3:
+    if (before.size < 2 and rise.best_index > 0) or behind.size < 3:
         return False
     # The level before the jump had not yet risen, the level behind it no longer rises much.
     return bool(

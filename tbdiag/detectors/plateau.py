@@ -207,7 +207,7 @@ def _bad_level(
         )
     if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
         return "level", [left / 0.85], [say("{left:.0%} of the loss of guessing is left.", (curve,), left=left)]
-    frozen = _frozen(view, curve, train, since)
+    frozen = None if _annealed_late(view) else _frozen(view, curve, train, since)
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
     total, train_total = _share(curve), _share(train)
@@ -248,8 +248,7 @@ def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evi
     half = flat[flat.size // 3 :]
     level = abs(float(half[-1]))
     spread = float(np.ptp(half))
-    gain = curve.first_cost - curve.best_cost
-    if level == 0 or spread > view["frozen"] * level or gain < 0.1 * abs(curve.first_cost):
+    if level == 0 or spread > view["frozen"] * level or max(_share(curve), _share(train)) < 0.1:
         return None
     grad = view.curve("grad_norm")
     if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
@@ -257,6 +256,12 @@ def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evi
     return say(
         f"The last {{count}} evaluations of the {label(curve)} differ by only {{spread:.2g}}.", (curve,), count=half.size, spread=spread
     )
+
+
+def _annealed_late(view: View) -> bool:
+    """Whether the logged learning rate was lowered as schedules do: by steps or gradually, but not early; then standing still is its purpose."""
+    plan, lr = schedule(view), view.curve("lr")
+    return plan is not None and lr is not None and plan.end < 0.5 * plan.peak and not _decayed_by(lr, 0.4)
 
 
 def _decayed_by(lr: CurveFacts, share: float) -> bool:

@@ -9,7 +9,8 @@ Why it matters
 How it is told
     Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had gained; the level before it
     was quiet, and the level behind it stays closer to the new than to the old value for the rest of the run (a tenth of it, three points,
-    at least). The training loss must not have left for good itself, which is divergence. Where training jumps and then falls smoothly but validation
+    at least). The training loss must not have left for good itself, which is divergence (unless it stepped to a calm new level under a
+    logged learning rate that did not move). Where training jumps and then falls smoothly but validation
     does not recover, the shift is in the training data. A jump of the learning rate at that step explains it away.
 
 First check
@@ -58,6 +59,9 @@ from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
 
+Step = tuple[int, float, float, float]
+"""Block before the step, its size in sigmas, the cost before and behind."""
+
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Look for a lasting step in validation, then in its metric."""
@@ -67,23 +71,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no validation loss or metric", ("val_loss",))
     if val.n < 8:
         return NotApplicable(f"only {val.n} points")
-    curve, found = val, _step(view, val)
-    metric = view.curve("val_metric")
-    if found is None and metric is not None and metric is not val and metric.n >= 8:
-        curve, found = metric, _step(view, metric)
+    found = _find(view, val, train)
     if found is None:
         return None
-    at, size, before, behind = found
+    curve, training, (at, size, before, behind) = found
+    on_train = curve is train
     trace = curve.trace
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
-    training = "unknown"
-    if train is not None and train.n >= 8:
-        training = _training(train, curve, at)
-        if training == "gone" or (training == "calm" and _goes_on(curve, at)):
-            return None
     if _lr_jump(view, first, last, curve):
         return None
-    jumped = training == "recovers"
+    jumped = training in ("recovers", "stays") or on_train
     where = "training data" if jumped else "validation data or its evaluation"
     evidence = [
         say(
@@ -98,11 +95,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
             sigmas=round(min(size, 1e6)),
         )
     ]
-    if train is not None and training != "unknown":
+    if train is not None and training != "unknown" and not on_train:
+        did = {"recovers": "jumped too, and is learned again", "stays": "jumped too, under an unchanged learning rate"}
         evidence.append(
             say(
                 f"The {label(train)} "
-                + ("jumped too, and is learned again" if jumped else "did not jump there")
+                + did.get(training, "did not jump there")
                 + ("; it ended at {end:.4g}." if train is not None else "."),
                 (train,),
                 end=train.end,
@@ -111,7 +109,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="sudden-shift",
         severity=Severity.WARNING,
-        confidence=confidence(size / view["sigmas"], supports=int(training in ("calm", "recovers"))),
+        confidence=confidence(
+            size / view["sigmas"], supports=int(training in ("calm", "recovers")), doubts=int(on_train or training == "stays")
+        ),
         title=f"Sudden shift: the {label(curve)} steps from {curve.sign * before:.4g} to {curve.sign * behind:.4g} at {unit(curve)} {last:,} and stays",
         onset=Interval(first, last),
         extent=Interval(last, int(curve.step[-1])),
@@ -119,7 +119,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         causes=(
             Cause(
                 f"The {where} changed: loader, shard, mixture or preprocessing",
-                "training jumps and recovers" if jumped else "training does not jump",
+                "training jumps too" if jumped else "training does not jump",
             ),
             Cause("A bug in preprocessing after a resume"),
             Cause("The evaluation set or the metric's code changed"),
@@ -144,7 +144,30 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
-def _step(view: View, curve: CurveFacts) -> tuple[int, float, float, float] | None:
+def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveFacts, str, Step] | None:
+    """The first of validation, its metric and training that steps for the worse, with what training did there."""
+    metric = view.curve("val_metric")
+    for curve in (val, metric):
+        if curve is None or curve.n < 8 or (curve is metric and metric is val):
+            continue
+        found = _step(view, curve)
+        if found is None:
+            continue
+        if train is None or train.n < 8:
+            return curve, "unknown", found
+        training, at = _training(train, curve, found[0]), found[0]
+        if training == "gone" and _unmoved_lr(view) and not _goes_on(curve, at) and _gone_calmly(train, curve, at):
+            training = "stays"
+        if training != "gone" and not (training == "calm" and _goes_on(curve, at)):
+            return curve, training, found
+    if train is not None and train.n >= 12 and _unmoved_lr(view):
+        found = _step(view, train)
+        if found is not None and _calm_behind(train, found[0]):
+            return train, "stays", found
+    return None
+
+
+def _step(view: View, curve: CurveFacts) -> Step | None:
     """Block before the largest lasting worsening, its size in sigmas, the cost before and behind; None where there is none."""
     y = curve.trace.shape
     n = y.size
@@ -160,7 +183,7 @@ def _step(view: View, curve: CurveFacts) -> tuple[int, float, float, float] | No
         jump = median(behind[:3]) - low
         gained = max(float(np.max(y[:3])) - low, 0.0)
         # Nothing before it moved like that, and it is most of the change.
-        sharp = steps[at] > 0.5 * jump and steps[at] > 5 * float(np.max(np.abs(steps[max(at - 3, 0) : at])))
+        sharp = steps[at] > 0.5 * jump and steps[at] > 3 * float(np.max(np.abs(steps[max(at - 3, 0) : at])))
         if not (jump > view["of_gain"] * gained and bool(sharp)):
             continue
         sigma = (
@@ -206,6 +229,34 @@ def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:
         behind.size >= 4 and float(np.sum(np.maximum(np.diff(behind), 0))) < 0.1 * (near - before) and end < near - 0.2 * (near - before)
     )
     return "recovers" if end < before + 0.3 * (near - before) or falls else "gone"
+
+
+def _unmoved_lr(view: View) -> bool:
+    """Whether a learning rate was logged and never jumped: then a step of the training loss is not its doing."""
+    plan = schedule(view)
+    return plan is not None and not plan.jumps and not plan.cyclic
+
+
+def _calm_behind(train: CurveFacts, at: int) -> bool:
+    """Whether a training loss is as quiet behind its step as before it; an optimiser that lost its way swings."""
+    y = train.trace.shape
+    jump = median(y[at + 1 : at + 4]) - median(y[max(at - 2, 0) : at + 1])
+    behind = y[at + 1 :]
+    return bool(estimate_noise(behind[2:]).sigma < 0.15 * jump and float(behind[2:].max()) < median(y[at + 1 : at + 4]) + 0.25 * jump)
+
+
+def _gone_calmly(train: CurveFacts, curve: CurveFacts, at: int) -> bool:
+    """The same for a step of validation: training steps within the same interval and is quiet afterwards."""
+    values: Float64 = pair_up(train, curve).train_at
+    behind = values[at + 1 :]
+    if behind.size < 4:
+        return False
+    jump = median(behind[:3]) - median(values[max(at - 2, 0) : at + 1])
+    return bool(
+        jump > 0
+        and float(np.median(np.abs(np.diff(behind[1:])))) < 0.1 * jump
+        and float(behind[1:].max()) < float(behind[:2].max()) + 0.1 * jump
+    )
 
 
 def _lr_jump(view: View, first: int, last: int, curve: CurveFacts) -> bool:

@@ -70,12 +70,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no training or no validation loss", ("train_loss", "val_loss"))
     if min(train.n, val.n) < 3:
         return NotApplicable("fewer than three points")
+    if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in (train, val)):
+        return NotApplicable("the losses end in NaN or infinity")
     pair = pair_up(train, val)
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
     gained = _share(train), _share(val)
-    if max(gained) < view["learned"] and not (
-        min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost
+    left = loss_left(val, view.features, val.end)
+    beats = left is not None and left < 0.95
+    if (
+        max(gained) < view["learned"]
+        and not beats
+        and not (min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost)
     ):
         return None
     noise = max(3 * val.sigma, view["gap"] * abs(train_end))

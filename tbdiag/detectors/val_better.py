@@ -9,7 +9,8 @@ Why it matters
 
 How it is told
     Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by more than
-    15 % of the loss at the beginning (of guessing, where that is known) and by more than 3 noise standard deviations, and the gap does not close. The lag
+    15 % of the loss at the beginning (of guessing, where that is known) and by more than 3 noise standard deviations, and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead of training's by more than
+    12 % of its scale. The lag
     of half an epoch that a training average has is allowed for by comparing with training just before each evaluation.
 
 First check
@@ -52,7 +53,8 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._words import label, say
-from tbdiag.features.levels import guessing
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing, metric_level
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
@@ -75,6 +77,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     start = max(chance or 0.0, train.start_cost, float(pair.val.trace.cost[0]))
     margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
     margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
+    by_metric = _metric_lead(view)
+    if min(margins) < 1 and by_metric is not None and gap > 0.12 * level_train and gap > 0.05 * start:
+        margins = [by_metric / view["metric_lead"]]
     if min(margins) < 1 or train.signal.stem != val.signal.stem:
         return None
     # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.
@@ -143,6 +148,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _metric_lead(view: View) -> float | None:
+    """How far the validation metric is ahead of the same training metric at the end, as a share of the way from chance to perfect."""
+    val, train = view.curve("val_metric"), view.curve("train_metric")
+    if val is None or train is None or val.signal.stem != train.signal.stem or min(val.n, train.n) < 5:
+        return None
+    level = metric_level(val, view.features)
+    return level.quality(val.end) - level.quality(train.end) if level is not None and level.best == _best(view, train) else None
+
+
+def _best(view: View, curve: CurveFacts) -> float:
+    level = metric_level(curve, view.features)
+    return level.best if level is not None else float("nan")
+
+
 def _run(n: int, train_floor: float, val_floor: float, seed: int) -> Run:
     rng = np.random.default_rng(seed)
     return _synth.make_run(
@@ -191,6 +210,7 @@ DETECTOR = Detector(
     domains=SUPERVISED,
     thresholds={
         "ratio": Threshold(0.35, "dropout and augmentation make ten to thirty per cent"),
+        "metric_lead": Threshold(0.12, "validation ahead of training by 12 % of the way from chance to perfect; dropout makes a few"),
         "of_first": Threshold(0.15, "of the starting loss: a ratio of two tiny losses does not matter"),
     },
     examples=EXAMPLES,

@@ -71,6 +71,19 @@ def find_swings(values: Float64, threshold: float) -> Swings:
     )
 
 
+def scatter(values: Float64) -> float:
+    """Standard deviation of the noise from point to point, float64 ``[n]``; 0 for fewer than four points.
+
+    The mean absolute deviation from the line between neighbours: with a dozen points it is much steadier than a median; deviations are
+    capped at four of those, so that a spike counts once.
+    """
+    if values.size < 4:
+        return 0.0
+    off = np.abs(detrended(values))
+    cap = 4 * float(np.median(off))
+    return 1.2533 * float(np.minimum(off, cap).mean() if cap > 0 else off.mean()) / 1.2247
+
+
 def detrended(values: Float64) -> Float64:
     """What is left of a series after a straight line between neighbours is taken off every inner point; float64 ``[n - 2]``.
 

@@ -70,6 +70,8 @@ def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) 
 def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: int = 10) -> tuple[float, float]:
     """Share of variance that the phase explains and its F ratio, after each period's own level and the trend are taken off."""
     bins = min(bins, keep)
+    # The first periods hold the steepest part of the descent, which is no pattern.
+    full = full[len(full) // 4 :]
     if len(full) < 3 or bins < 3:
         return 0.0, 0.0
     rows = []
