@@ -9,7 +9,8 @@ Why it matters
 How it is told
     Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated infinities,
     which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined metric is a note. A loss that
-    turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag of NaN gradients, counts too.
+    turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag of NaN gradients, counts too. So does a
+    logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the end of the run or at a tenth of its points.
     Series whose role is unknown never count. The onset lies between the last finite and the first non-finite point.
 
 First check
@@ -34,7 +35,10 @@ Sources
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
@@ -79,7 +83,38 @@ def detect(view: View) -> Finding | NotApplicable | None:
         # With finite losses a metric that is not a number is undefined, not broken; gradients that stay broken are.
         broken = any(_lasting(c) and (c.signal.role is not Role.METRIC or not losses) for c in side)
         return _finding(view, side, None, Severity.ERROR if broken else Severity.NOTE)
+    flagged = [c for c in _flagged(view) if c.bad_step.size]
+    if flagged:
+        # Loss scaling meets single NaN gradients and skips the step; a run that ends with them, or has many, is broken.
+        broken = any(c.bad_step.size > max(view["flagged_share"] * c.total, 1) or (_lasting(c) and c.n > 0) for c in flagged)
+        return _finding(view, flagged, None, Severity.ERROR if broken else Severity.NOTE)
     return None
+
+
+def _flagged(view: View) -> list[CurveFacts]:
+    """Where a check reported NaN gradients, or a gradient histogram held values that no bucket does, as points that are not finite."""
+    out = []
+    flag = view.curve("has_nan_grad")
+    if flag is not None:
+        bad = flag.value > 0
+        out.append(_as_bad(flag, bad))
+    for facts in view.histograms(Role.GRADIENT_HISTOGRAM):
+        bad = facts.nan_share > 0
+        if bad.any():
+            empty = CurveFacts(facts.signal, facts.step, facts.series.wall_time, np.zeros(facts.n), facts.step[:0], np.empty(0), facts.n)
+            out.append(_as_bad(empty, bad))
+    return out
+
+
+def _as_bad(curve: CurveFacts, bad: npt.NDArray[np.bool_]) -> CurveFacts:
+    return replace(
+        curve,
+        step=curve.step[~bad],
+        wall_time=curve.wall_time[~bad],
+        value=curve.value[~bad],
+        bad_step=curve.step[bad],
+        bad_value=np.full(int(bad.sum()), np.nan),
+    )
 
 
 def _lasting(curve: CurveFacts) -> bool:
@@ -129,7 +164,8 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         count = int(sum(c.bad_step.size for c in curves))
     series = tuple(c.name for c in curves[:8])
     forever = zeros is not None or _lasting(first_curve)
-    what = "turned to exact zeros" if replaced else "became NaN or infinite"
+    told = first_curve.signal.role is Role.HAS_NAN_GRAD
+    what = "turned to exact zeros" if replaced else "reported NaN gradients" if told else "became NaN or infinite"
     others = f" and {len(series) - 1} more series" if len(series) > 1 else ""
     numbers = {"first_step": float(first), "before": float(before), "count": float(count), "total": float(first_curve.total)}
     if others:
@@ -238,7 +274,21 @@ def _epochs() -> Run:
     return _synth.make_run({"epoch_loss/train": [0.9, 0.6, 1.9, np.nan, np.nan], "epoch_loss/val": [0.95, 0.7, 2.2, np.nan, np.nan]})
 
 
+def _flag_raised() -> Run:
+    flag = np.zeros(60)
+    flag[40:] = 1
+    return _synth.make_run({"train/loss": _synth.decay(60, 2.3, 0.4), "train/has_nan_grad": flag}, every=10)
+
+
+def _flag_once() -> Run:
+    flag = np.zeros(200)
+    flag[[30, 120]] = 1
+    return _synth.make_run({"train/loss": _synth.decay(200, 2.3, 0.4), "train/has_nan_grad": flag})
+
+
 EXAMPLES = (
+    Example("a check reports NaN gradients from step 400 on", _flag_raised, fires=True, onset=(391, 400)),
+    Example("a check reports NaN gradients twice", _flag_once, fires=False),
     Example("loss NaN from step 600 on", _nan_run, fires=True, onset=(591, 600)),
     Example("five epochs", _epochs, fires=True, onset=(2, 3)),
     Example("two infinite gradient norms skipped by loss scaling", _isolated_inf_grad, fires=False),
@@ -254,8 +304,11 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("log",),
-    wants=("train_loss", "grad_norm", "has_nan_grad", "lr"),
+    wants=("train_loss", "grad_norm", "has_nan_grad", "gradient_histogram", "lr"),
     domains=EVERY,
-    thresholds={"inf_grad_share": Threshold(0.02, "loss scaling skips a step once in hundreds to thousands (PyTorch GradScaler)")},
+    thresholds={
+        "inf_grad_share": Threshold(0.02, "loss scaling skips a step once in hundreds to thousands (PyTorch GradScaler)"),
+        "flagged_share": Threshold(0.1, "reports of NaN gradients that loss scaling does not explain"),
+    },
     examples=EXAMPLES,
 )
