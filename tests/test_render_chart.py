@@ -182,3 +182,13 @@ def test_words():
         "2 entries",
     ]
     assert interval({"first_step": 4000, "last_step": 4400}) == "4,000–4,400"
+
+
+def test_first_steps_are_no_outliers():
+    values = [0.52, 0.80, *([0.97, 0.98] * 20)]
+    lo, _, clipped = value_range(values, log=False, starts=values[:2])
+    assert lo < 0.52
+    assert not clipped
+    _, hi, clipped = value_range([1e6, 2.0, *([0.97, 0.98] * 20)], log=False, starts=[1e6, 2.0])
+    assert hi < 10
+    assert clipped

@@ -53,7 +53,7 @@ def test_first_screen_in_order():
         "Success rule",
         "1 consequence of this: over-confidence",
         "Series",
-        "Layers and histograms over time",
+        "Layers, classes and histograms over time",
         "Checks",
         "Missing evidence",
         "How each tag was read",
@@ -84,6 +84,11 @@ def test_consequence_of_a_finding_that_is_not_listed_is_a_card():
     run = report.runs[0]
     alone = replace(report, runs=(replace(run, findings=run.findings[1:2]),))
     assert alone.runs[0].findings[0].title in visible_text(render(alone, "html"))
+
+
+def test_finding_about_the_log_itself_gets_the_main_curve_for_orientation():
+    text = visible_text(render(sample_reports.overfitting(), "html"))
+    assert text.count("For orientation") == 1  # stalled has an onset, missing-evidence has none
 
 
 def test_explanations_are_carried_for_what_was_found_only():

@@ -104,7 +104,8 @@ def line_chart(lines: Sequence[Line], frame: Frame) -> str:
     finite = [v for line in lines for v in line.values if v is not None]
     log = bool(lines) and all(suits_log([v for v in line.values if v is not None], line.role, line.log) for line in lines)
     keep = [line.best[1] for line in lines if line.best] + [v for v, _ in frame.levels]
-    lo, hi, clipped = value_range(finite, log=log, keep=keep)
+    starts = [v for line in lines for v in line.values[:2] if v is not None]
+    lo, hi, clipped = value_range(finite, log=log, keep=keep, starts=starts)
     if lo < 0 and not log and finite and min(finite) >= 0:
         lo = 0.0  # what never goes below zero gets no axis below zero
     x, y = _axes(lines, frame, lo, hi, log)

@@ -105,6 +105,10 @@ def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_inde
     names = list(dict.fromkeys(s for e in finding["evidence"] for s in e["series"]))
     by_tag = {c["tag"]: (i, c) for i, c in enumerate(run["curves"])}
     chosen = [by_tag[n] for n in names if n in by_tag]
+    orientation = ""
+    if not names and finding["onset"] and (main := main_curve(run)) is not None:
+        chosen = [(i, c) for i, c in enumerate(run["curves"]) if c["main"] and c["stem"] == main["stem"] and c["axis"] == main["axis"]]
+        orientation = "For orientation: the finding rests on the log itself, not on these values."
     bands, events = _bands_and_events(finding)
     events = list(dict.fromkeys(run_events(run) + events))
     lr = _lr(run)
@@ -128,7 +132,7 @@ def finding_figures(run: Mapping[str, Any], finding: Mapping[str, Any], run_inde
             domain=run_domain(run),
             strip=strip,
         )
-        figure = _figure(lines, group, frame)
+        figure = {**_figure(lines, group, frame), "caption": orientation}
         if narrow:
             small = replace(frame, width=330, height=216 if strip else 190, font=10)
             figure["narrow"] = _figure(lines, group, small)["svg"]

@@ -88,11 +88,14 @@ def suits_log(values: Sequence[float], role: str, wanted: bool) -> bool:
     return ratio >= (3 if wanted else 100) if role.endswith(_LOG_ROLES) else wanted and ratio >= 100
 
 
-def value_range(values: Sequence[float], *, log: bool, keep: Sequence[float] = ()) -> tuple[float, float, bool]:
+def value_range(
+    values: Sequence[float], *, log: bool, keep: Sequence[float] = (), starts: Sequence[float] = ()
+) -> tuple[float, float, bool]:
     """Axis limits and whether something lies outside them.
 
     The limits are the 2 % and 98 % quantiles widened by their distance; what lies beyond is an outlier and is clipped.
-    Fewer than 12 values, or outliers that are no farther than that, leave the whole range. `keep` is always inside.
+    Fewer than 12 values, or outliers that are no farther than that, leave the whole range. `keep` is always inside, and so are
+    `starts`, the first values of the curves, within a hundred times that distance: a run's first steps are no outliers.
     """
     ordered = sorted(math.log10(v) for v in values) if log else sorted(values)
     if not ordered:
@@ -107,6 +110,8 @@ def value_range(values: Sequence[float], *, log: bool, keep: Sequence[float] = (
         room = max(high - low, 1e-12 * max(abs(high), abs(low)))
         factor = 1.5 if log else 2.5
         kept = [math.log10(v) if log else v for v in keep if not log or v > 0]
+        begun = [math.log10(v) if log else v for v in starts if not log or v > 0]
+        kept += [v for v in begun if low - 100 * room <= v <= high + 100 * room]
         new_lo, new_hi = (min([low, *kept]) if lo < low - factor * room else lo), (max([high, *kept]) if hi > high + factor * room else hi)
         clipped = new_lo > lo or new_hi < hi
         pad = 0.12 * (new_hi - new_lo)
