@@ -24,6 +24,7 @@ from tbdiag.engine import run_detectors
 from tbdiag.features import Features
 from tbdiag.model import Severity
 from tbdiag.roles import resolve
+from tests import healthy_groups  # noqa: F401 - registers its families
 from tests.healthy import FAMILIES
 
 BASE = 20261122

@@ -182,9 +182,27 @@ def _sparse() -> object:
     )
 
 
+def _dead_histograms() -> object:
+    rng = np.random.default_rng(33)
+    alive = [np.maximum(rng.normal(0, 1, 400), 0) for _ in range(8)]
+    made = [
+        _synth.make_histograms("activations/1", alive, every=50),
+        _synth.make_histograms("activations/3", [np.zeros(400)] * 8, every=50),
+    ]
+    return _synth.make_run({"loss/train": 2.3 + rng.normal(0, 0.005, 80)}, every=5, histograms=made)
+
+
+def _alive_histograms() -> object:
+    rng = np.random.default_rng(34)
+    made = [_synth.make_histograms("activations/1", [np.maximum(rng.normal(-1, 1, 400), 0) for _ in range(8)], every=50)]
+    return _synth.make_run({"loss/train": _synth.decay(80, 2.3, 0.3)}, every=5, histograms=made)
+
+
 EXAMPLES = (
     Example("a layer dies after two points", _dead, fires=True, onset=(0, 2)),
+    Example("a layer of zeros in PyTorch histograms", _dead_histograms, fires=True, onset=(0, 0)),
     Example("sparse but alive, and the loss falls", _sparse, fires=False),
+    Example("84 % zeros in PyTorch histograms", _alive_histograms, fires=False),
 )
 
 DETECTOR = Detector(

@@ -340,9 +340,23 @@ def _all_move() -> object:
     )
 
 
+def _frozen_histograms(encoding: str, moves: float) -> object:
+    rng = np.random.default_rng(62)
+    one, two = rng.normal(0, 0.1, 300), rng.normal(0, 0.1, 300)
+    first = [one + moves * k * rng.normal(0, 1, 300) for k in range(6)]
+    second = [two + 0.003 * k * rng.normal(0, 1, 300) for k in range(6)]
+    made = [
+        _synth.make_histograms("dense/kernel", first, encoding=encoding),
+        _synth.make_histograms("dense_1/kernel", second, encoding=encoding),
+    ]
+    return _synth.make_run({"epoch_loss/train": _synth.decay(6, 1.0, 0.4)}, histograms=made)
+
+
 EXAMPLES = (
     Example("the first layer's norm never changes", _first_frozen, fires=True),
+    Example("a kernel that stands still in TensorFlow histograms", lambda: _frozen_histograms("tensor", 0.0), fires=True),
     Example("a slow first layer and a bias of zero", _all_move, fires=False),
+    Example("a kernel that moves by a millionth in TensorFlow histograms", lambda: _frozen_histograms("tensor", 1e-6), fires=False),
 )
 
 DETECTOR = Detector(

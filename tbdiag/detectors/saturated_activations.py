@@ -152,9 +152,22 @@ def _in_range() -> object:
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.1), **series})
 
 
+def _saturated_histograms(encoding: str, spread: float) -> object:
+    rng = np.random.default_rng(43)
+    made = [
+        _synth.make_histograms(f"activations/{i}", [np.tanh(rng.normal(0, spread, 500)) for _ in range(8)], every=50, encoding=encoding)
+        for i in (1, 3)
+    ]
+    return _synth.make_run({"loss/train": _synth.decay(80, 2.6, 1.6)}, every=5, histograms=made)
+
+
 EXAMPLES = (
     Example("three tanh layers with large initial weights", _saturated, fires=True),
+    Example("tanh in PyTorch histograms, pre-activations of 6", lambda: _saturated_histograms("histo", 6.0), fires=True),
+    Example("tanh in TensorFlow histograms, pre-activations of 6", lambda: _saturated_histograms("tensor", 6.0), fires=True),
     Example("saturation grows to 0.3 while the model learns", _in_range, fires=False),
+    Example("tanh in PyTorch histograms, pre-activations of 1", lambda: _saturated_histograms("histo", 1.0), fires=False),
+    Example("tanh in TensorFlow histograms, pre-activations of 1", lambda: _saturated_histograms("tensor", 1.0), fires=False),
 )
 
 DETECTOR = Detector(

@@ -197,8 +197,18 @@ def _no_signal() -> object:
     return _synth.make_run({"loss/train": 2.303 + rng.normal(0, 0.003, n), **series})
 
 
+def _deep_histograms() -> object:
+    rng = np.random.default_rng(54)
+    made = [
+        _synth.make_histograms(f"gradients/{2 * i}.weight", [3e-9 * 8.0**i * rng.normal(0, 1, 200) for _ in range(8)], every=50)
+        for i in range(9)
+    ]
+    return _synth.make_run({"loss/train": 2.303 + rng.normal(0, 0.003, 80)}, every=5, histograms=made)
+
+
 EXAMPLES = (
     Example("ten sigmoid layers at chance level", _deep_sigmoid, fires=True),
+    Example("nine layers of gradient histograms", _deep_histograms, fires=True),
     Example("a converged model with small gradients", _converged, fires=False),
     Example("nothing is learned, but gradients reach every layer", _no_signal, fires=False),
 )
