@@ -88,13 +88,25 @@ def list_runs(paths: Paths) -> list[RunListing]:
     labels = root_labels(roots) if len(roots) > 1 else [""]
     listings: list[RunListing] = []
     seen: set[str] = set()
+    parents: dict[str, str] = {}
     for root, label in zip(roots, labels, strict=True):
         for listing in _list_root(root, label):
-            key = os.path.realpath(listing.path) if "://" not in root else listing.path
+            key = _real_path(listing.path, parents) if "://" not in root else listing.path
             if key not in seen:
                 seen.add(key)
                 listings.append(listing)
     return _rename_twins(listings)
+
+
+def _real_path(path: str, parents: dict[str, str]) -> str:
+    """`os.path.realpath`, its parent's looked up once: thousands of runs lie side by side."""
+    parent, name = os.path.split(path)
+    if not name or name in (os.curdir, os.pardir) or os.path.islink(path):
+        return os.path.realpath(path)
+    real = parents.get(parent)
+    if real is None:
+        real = parents[parent] = os.path.realpath(parent or os.curdir)
+    return os.path.join(real, name)
 
 
 def _rename_twins(listings: list[RunListing]) -> list[RunListing]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,9 +46,10 @@ def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[s
         The run's directory -> the directories that belong to it, both relative to the logdir.
     """
     owner: dict[str, str] = {}
+    holders: dict[str, str | None] = {}
     splits = _split_parents(directories)
     for directory in sorted(directories, key=lambda d: (_depth(d), d)):
-        owner[directory] = _find_owner(directory, directories, owner, splits)
+        owner[directory] = _find_owner(directory, directories, owner, splits, holders)
     groups: dict[str, list[str]] = defaultdict(list)
     for directory, base in owner.items():
         groups[base].append(directory)
@@ -64,11 +65,13 @@ def _split_parents(directories: Mapping[str, Sequence[ListedFile]]) -> set[str]:
     train: set[str] = set()
     evaluation: set[str] = set()
     below: dict[str, int] = defaultdict(int)
-    for directory in directories:
-        ancestor = directory
+    for parent, count in Counter(os.path.dirname(d) for d in directories if d).items():
+        ancestor = parent
+        below[ancestor] += count
         while ancestor:
             ancestor = os.path.dirname(ancestor)
-            below[ancestor] += 1
+            below[ancestor] += count
+    for directory in directories:
         parent, name = os.path.split(directory)
         if not directory:
             continue
@@ -86,12 +89,18 @@ def _split_parents(directories: Mapping[str, Sequence[ListedFile]]) -> set[str]:
     return (train & evaluation) | alone
 
 
-def _find_owner(directory: str, directories: Mapping[str, Sequence[ListedFile]], owner: Mapping[str, str], splits: set[str]) -> str:
+def _find_owner(
+    directory: str,
+    directories: Mapping[str, Sequence[ListedFile]],
+    owner: Mapping[str, str],
+    splits: set[str],
+    holders: dict[str, str | None],
+) -> str:
     if not directory:
         return directory
     parent, name = os.path.split(directory)
     is_split = any(pattern.fullmatch(name) for pattern in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX))
-    holder = _nearest_holder(directory, directories)
+    holder = _nearest_holder(parent, directories, holders)
     if (
         is_split
         and holder is not None
@@ -115,12 +124,12 @@ def _find_owner(directory: str, directories: Mapping[str, Sequence[ListedFile]],
     return directory
 
 
-def _nearest_holder(directory: str, directories: Mapping[str, Sequence[ListedFile]]) -> str | None:
-    while directory:
-        directory = os.path.dirname(directory)
-        if directory in directories:
-            return directory
-    return None
+def _nearest_holder(parent: str, directories: Mapping[str, Sequence[ListedFile]], known: dict[str, str | None]) -> str | None:
+    """`parent` or the nearest directory above it that holds event files; `known` keeps the answers."""
+    if parent not in known:
+        holder = parent if parent in directories else None
+        known[parent] = holder if holder is not None or not parent else _nearest_holder(os.path.dirname(parent), directories, known)
+    return known[parent]
 
 
 def _is_child_writer(relative: str, files: Sequence[ListedFile], holder_files: Sequence[ListedFile]) -> bool:

@@ -269,6 +269,7 @@ def write_junit(state: State, sink: IO[str], title: str) -> None:
     bad = db.execute(f"SELECT count(DISTINCT r.id) {OPEN} AND f.severity < 2 AND r.failed = '' AND r.verdict <> 'unreadable'").fetchone()[0]
     sink.write('<?xml version="1.0" encoding="utf-8"?>\n')
     sink.write(f'<testsuites><testsuite name="{_xml(title)}" tests="{total}" failures="{bad}" errors="{broken}">\n')
+    classes: dict[bytes, str] = {}
     found: dict[int, list[tuple[str, str, str]]] = {}
     for run, finding, severity, text in db.execute(
         f"SELECT r.id, f.finding, f.severity, f.title {OPEN} AND f.severity < 2 ORDER BY r.id, f.position"
@@ -277,7 +278,9 @@ def write_junit(state: State, sink: IO[str], title: str) -> None:
     for run, name, root, failed, verdict, why in db.execute(
         "SELECT id, name, root, failed, verdict, headline FROM runs WHERE gone_night IS NULL ORDER BY name, id"
     ):
-        case = f'<testcase classname="{_xml(os.path.basename(os.fsdecode(root)) or "runs")}" name="{_xml(name)}"'  # noqa: PTH119
+        if root not in classes:
+            classes[root] = _xml(os.path.basename(os.fsdecode(root)) or "runs")  # noqa: PTH119
+        case = f'<testcase classname="{classes[root]}" name="{_xml(name)}"'
         if failed or verdict == "unreadable":
             sink.write(f'{case}><error message="{_xml(failed or why)}"/></testcase>\n')
         elif run in found:
@@ -292,5 +295,7 @@ def _xml(text: str) -> str:
     """Text for XML: escaped, and without the characters that XML 1.0 cannot hold."""
     from html import escape
 
+    if text.isascii() and text.isprintable():
+        return escape(text)
     clean = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text.encode("utf-8", "replace").decode())
     return escape(clean).replace("\n", "&#10;")
