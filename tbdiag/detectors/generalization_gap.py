@@ -82,7 +82,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margins = [
         gap / (view["ratio"] * level_train),
         gap / (6 * val.sigma) if val.sigma > 0 else 16.0,
-        gap / (view["of_first"] * max(val.first, train.first)),
+        gap / (view["of_first"] * max(val.start_cost, train.start_cost)),
     ]
     # A constant factor from the first evaluation on is another reduction of the loss, not a gap.
     ratio = pair.val.trace.cost / np.maximum(pair.train_at, 1e-12)

@@ -93,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="lr-too-high",
         severity=Severity.WARNING,
-        confidence=confidence(*margins, supports=supports - 1),
+        confidence=confidence(*margins, supports=supports - 1, doubts=1),
         title=f"The learning rate is too high{named}: the {label(train)} is thrown about and does not get below {train.best:.4g}",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(2, train.trace.n - 1)])),
         extent=Interval(int(train.step[0]), int(train.step[-1])),

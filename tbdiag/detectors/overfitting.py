@@ -214,7 +214,8 @@ def _jumped(val: CurveFacts, rise: Rise) -> bool:
 def _training(pair: Pair, best: int) -> tuple[float, float, float]:
     """Training cost around the best validation point, at the end, and the noise of their difference."""
     at = pair.train_at
-    then = median(at[max(best - 1, 0) : best + 2])
+    # Behind the best point: before it training was still falling fast.
+    then = median(at[best : best + 3]) if at.size >= 10 else median(at[max(best - 1, 0) : best + 2])
     now = median(at[-max(1, at.size // 10) :])
     return then, now, estimate_noise(at).sigma if at.size >= 10 else 0.0
 

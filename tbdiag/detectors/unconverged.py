@@ -189,8 +189,12 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
         return share, bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))
     best_late = int(np.argmin(trace.smooth)) >= late_best * (trace.n - 1)
     blocks = max(1, trace.n // 16)
-    beyond = late > 3 * sigma / np.sqrt(blocks) and gain > 6 * sigma
+    # The trend test minds autocorrelation; here a smooth descent must not be taken for it.
+    plain = sigma * np.sqrt(1 - trace.noise.r1)
+    beyond = late > 3 * plain / np.sqrt(blocks) and gain > 6 * plain
     trend = find_trend(tail, 6)
+    if late_best < 0.9 and share > 0.2:  # returns rise in steps: the whole run shows better than its tail where they are going
+        return share, bool(best_late and gain > 6 * sigma and find_trend(trace.cost).falling)
     return share, bool(best_late and beyond and trend.tau < -0.6)
 
 

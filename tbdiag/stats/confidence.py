@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from math import exp, log2
 
-START = 1.1
-"""Log odds at the threshold without support or doubt (75 %)."""
+START = 1.7
+"""Log odds at the threshold without support or doubt (85 %)."""
 PER_DOUBLING = 0.5
 PER_SUPPORT = 0.6
 PER_DOUBT = 0.8
-LOWEST, HIGHEST = 0.5, 0.98
+LOWEST, HIGHEST = 0.5, 0.985
 
 
 def confidence(*margins: float, supports: int = 0, doubts: int = 0, cap: float = HIGHEST) -> float:
