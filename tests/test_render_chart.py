@@ -103,7 +103,7 @@ def test_few_points(n):
 
 
 @given(
-    st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False, width=32)), min_size=1, max_size=60),
+    st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=60),
     st.booleans(),
 )
 def test_any_values_give_finite_coordinates(values, log):

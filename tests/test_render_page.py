@@ -298,3 +298,36 @@ def test_hard_cap(count):
         assert "were left out" in text
         left = int(re.search(r"Not in the table: ([\d,]+) with warnings", text)[1].replace(",", ""))
         assert page.split('<table class="ov"', 1)[1].split("</table>", 1)[0].count("<tr") - 1 + left == count
+
+
+def test_odd_curves_and_histograms_render_in_every_format():
+    base = sample_reports.overfitting()
+    run = base.runs[0]
+    first = run.curves[0]
+    odd = (
+        replace(first, tag="empty", steps=(), values=(), n=0, best=None, best_step=None, first=None, end=None),
+        replace(first, tag="none", steps=(1, 2), values=(None, None), best=None, best_step=None, nonfinite=((1, "nan"), (2, "-inf"))),
+        replace(first, tag="huge", steps=(-(2**62), 2**62), values=(-1.7e308, 1.7e308)),
+        replace(first, tag="tiny", steps=(5,), values=(5e-324,), log_scale=True),
+        *(
+            replace(
+                first, tag=f"l{k}", role="layer_grad_norm", split="none", layer=f"l{k}", depth=None, values=(1e-300,) * len(first.steps)
+            )
+            for k in range(5)
+        ),
+    )
+    views = (
+        replace(run.histograms[0], steps=(), quantiles=(), zero=()),
+        replace(run.histograms[0], tag="b", steps=(3,), quantiles=((0.0,) * 7,), zero=(1.0,)),
+        replace(run.histograms[0], tag="c", steps=(3,), quantiles=((None,) * 7,), zero=(None,)),
+        replace(run.histograms[0], tag="d", steps=(3, 9), quantiles=((-1e308,) * 3 + (0.0,) + (1e308,) * 3,) * 2, zero=(0.0, 0.0)),
+    )
+    evidence = replace(run.findings[0].evidence[0], series=(*tuple(c.tag for c in odd), "not-there", "b"))
+    found = (replace(run.findings[0], evidence=(evidence,)),)
+    report = replace(base, runs=(replace(run, curves=odd, histograms=views, findings=found),) * 2)
+    for form in ("html", "markdown", "text", "junit", "github", "json"):
+        text = render(report, form)
+        assert "Overfitting" in text or "overfitting" in text
+    page = render(report, "html")
+    outside = re.sub(r'(aria-label|data-[cxy])="[^"]*"', "", page.split("<main", 1)[1].split("</main>", 1)[0])
+    assert not re.search(r'="[^"<>]*\b(nan|inf)\b', outside)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from tbdiag.render.scale import Scale, nice_ticks, suits_log, value_range
+from tbdiag.render.scale import Scale, nice_ticks, suits_log, tame, value_range
 from tbdiag.render.words import interval, number, plural, step, tick
 
 COLOURS = ("#1d5fd6", "#b4460f", "#0f766e", "#7c3aed", "#475569")
@@ -101,9 +101,10 @@ def line_chart(lines: Sequence[Line], frame: Frame) -> str:
     """The chart as an ``<svg>`` element; `describe` is its text alternative unless the frame has a label."""
     from tbdiag.render.marks import draw_marks
 
+    lines = [_tamed(line) for line in lines]
     finite = [v for line in lines for v in line.values if v is not None]
     log = bool(lines) and all(suits_log([v for v in line.values if v is not None], line.role, line.log) for line in lines)
-    keep = [line.best[1] for line in lines if line.best] + [v for v, _ in frame.levels]
+    keep = [line.best[1] for line in lines if line.best] + [tame(v) for v, _ in frame.levels]
     starts = [v for line in lines for v in line.values[:2] if v is not None]
     lo, hi, clipped = value_range(finite, log=log, keep=keep, starts=starts)
     if lo < 0 and not log and finite and min(finite) >= 0:
@@ -124,13 +125,21 @@ def line_chart(lines: Sequence[Line], frame: Frame) -> str:
     out += _grid(x, y, frame)
     before, after = draw_marks(lines, x, y, frame, clipped=clipped)
     out += before
-    out += _strip(frame.strip, x, y.a + 1.0, frame)
+    out += _strip(_tamed(frame.strip) if frame.strip else None, x, y.a + 1.0, frame)
     out += [_path(line, x, y, frame) for line in lines]
     out += after
     if len(lines) > 1 or frame.levels:
         out += _end_labels(lines, y, x, frame)
     out.append("</svg>")
     return "".join(out)
+
+
+def _tamed(line: Line) -> Line:
+    values = [v for v in line.values if v is not None]
+    if values and all(1e-150 <= abs(v) <= 1e150 or v == 0 for v in (min(values), max(values), min(map(abs, values)))):
+        return line
+    best = (line.best[0], tame(line.best[1])) if line.best else None
+    return replace(line, values=[None if v is None else tame(v) for v in line.values], best=best)
 
 
 def describe(lines: Sequence[Line], frame: Frame | None = None) -> str:

@@ -333,10 +333,11 @@ def _spark(line: Line, run: Mapping[str, Any], tag: str) -> str:
     from html import escape
 
     from tbdiag.render.chart import BAND, COLOURS, path_data
-    from tbdiag.render.scale import Scale, suits_log, value_range
+    from tbdiag.render.scale import Scale, suits_log, tame, value_range
 
     kept = keep_extremes(line.values, 60)
-    line = replace(line, steps=[line.steps[i] for i in kept], values=[line.values[i] for i in kept], label=tag)
+    values_kept = [None if (v := line.values[i]) is None else tame(v) for i in kept]
+    line = replace(line, steps=[line.steps[i] for i in kept], values=values_kept, label=tag)
     values = [v for v in line.values if v is not None]
     log = suits_log(values, line.role, line.log)
     lo, hi, _ = value_range(values, log=log, keep=[line.best[1]] if line.best else ())

@@ -38,6 +38,14 @@ class Scale:
         return [(v, _aligned(v, values)) for v in values]
 
 
+def tame(value: float) -> float:
+    """The value within ``1e-150..1e150`` or zero, so that differences and ratios of two of them stay finite."""
+    size = abs(value)
+    if 1e-150 <= size <= 1e150 or size == 0:
+        return value
+    return 0.0 if size < 1e-150 else math.copysign(1e150, value)
+
+
 def _aligned(value: float, values: Sequence[float]) -> str:
     """Label with as many decimals as the tick distance needs, so that labels of one axis agree (``0.50``, ``0.75``)."""
     gap, top = values[1] - values[0], max(abs(v) for v in values)
@@ -127,4 +135,4 @@ def value_range(
     return lo, hi, clipped
 
 
-__all__ = ["Scale", "log_ticks", "nice_ticks", "suits_log", "value_range"]
+__all__ = ["Scale", "log_ticks", "nice_ticks", "suits_log", "tame", "value_range"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tbdiag.render.chart import COLOURS, GREY, GRID, Line, path_data
 from tbdiag.render.decimate import keep_extremes
-from tbdiag.render.scale import Scale, nice_ticks, suits_log
+from tbdiag.render.scale import Scale, nice_ticks, suits_log, tame
 from tbdiag.render.words import minus, number, plural, step, tick
 
 WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM, FONT = 640, 36, 124, 104, 6, 22, 11
@@ -71,7 +71,8 @@ def histogram_stack(views: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def layer_stack(curves: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The same scalar of several layers or classes over time, on one scale for all rows, logarithmic where it spans orders of magnitude."""
-    shown = by_depth([c for c in curves if any(v is not None for v in c["values"])])
+    finite_ones = [c for c in curves if any(v is not None for v in c["values"])]
+    shown = by_depth([{**c, "values": [None if v is None else tame(v) for v in c["values"]]} for c in finite_ones])
     if not shown:
         return None
     values = [v for c in shown for v in c["values"] if v is not None]
@@ -108,7 +109,7 @@ def _short(value: float) -> str:
 
 def _points(view: Mapping[str, Any]) -> list[tuple[int, list[float]]]:
     pairs = zip(view["steps"], view["quantiles"], strict=True)
-    return [(s, list(q)) for s, q in pairs if len(q) == 7 and all(v is not None for v in q)]
+    return [(s, [tame(v) for v in q]) for s, q in pairs if len(q) == 7 and all(v is not None for v in q)]
 
 
 def _steps(steps: Sequence[int]) -> Scale:
