@@ -9,7 +9,7 @@ Why it matters
 
 How it is told
     Mean confidence minus accuracy of the same split is above 0.12 over the last 30 % of the run (a note from 0.05 on). The difference is a
-    lower bound of the calibration error, so a large value is conclusive. A logged calibration error above 0.15 together with a
+    lower bound of the calibration error, so a large value is conclusive; while the training loss is still bad it is a note. A logged calibration error above 0.15 together with a
     validation loss above that of an honest model counts as well. The loss alone gives a note: an honest classifier with error rate e among
     K classes has a cross-entropy of at most h(e) + e ln(K - 1).
 
@@ -56,6 +56,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._confidence import NOTED, WANTS, gap_rule, measure_gap
 from tbdiag.detectors._tails import say, tail
+from tbdiag.features.progress import BAD_LOSS_SHARE, PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role, Split
 
 Sign = tuple[Evidence, Interval | None, Interval | None, Severity, float, str]
@@ -100,7 +101,9 @@ def _by_gap(view: View) -> Sign | None:
     share = view.curve("max_class_share")
     if share is not None and float(np.median(tail(share))) >= 0.95 and gap.accuracy < 0.9:
         return None  # a model that always gives one answer is sure of it; its collapse is the finding
-    strong = gap.value >= view["gap"] and gap.steady >= view["gap"] / 2
+    # What a model that has not even learned its training data is sure of is a consequence of something else.
+    learned = measure_progress(view.curve, view.signals).loss_share
+    strong = gap.value >= view["gap"] and gap.steady >= view["gap"] / 2 and (learned is None or learned >= BAD_LOSS_SHARE)
     severity = Severity.WARNING if strong else Severity.NOTE
     confidence = float(np.clip(0.75 + 0.6 * (gap.value - view["gap"]), 0.5, 0.93)) if strong else 0.55
     title = f"Over-confidence: mean confidence {gap.confidence:.3g} at an accuracy of {gap.accuracy:.3g}"
@@ -206,7 +209,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("confidence", "calibration_error", "val_accuracy"),),
-    wants=(*WANTS, "max_class_share"),
+    wants=(*WANTS, *PROGRESS_ROLES, "max_class_share"),
     domains=DIRECTED,
     thresholds={
         "gap": Threshold(0.12, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
