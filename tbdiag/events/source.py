@@ -10,6 +10,10 @@ from types import TracebackType
 from typing import Protocol
 
 
+HEAD_BYTES = 4096
+"""First bytes of a file, by which a replaced one is told from one that grew."""
+
+
 class Source(Protocol):
     """Bytes at offsets; `size` is what the file held when it was opened, and nothing beyond it is read."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tbdiag.errors import LogdirError
+from tbdiag.logs.files import is_remote
 from tbdiag.logs.layout import group_directories
 from tbdiag.logs.names import printable, root_labels
 from tbdiag.model import ReadIssue
@@ -91,7 +92,7 @@ def list_runs(paths: Paths) -> list[RunListing]:
     parents: dict[str, str] = {}
     for root, label in zip(roots, labels, strict=True):
         for listing in _list_root(root, label):
-            key = _real_path(listing.path, parents) if "://" not in root else listing.path
+            key = listing.path if is_remote(root) else _real_path(listing.path, parents)
             if key not in seen:
                 seen.add(key)
                 listings.append(listing)
@@ -126,7 +127,13 @@ def _list_root(root: str, label: str) -> Iterable[RunListing]:
         file = ListedFile(root, "", status.st_size, status.st_mtime_ns)
         name = printable(os.path.basename(root))
         return [RunListing(label or name, root, root, (file,))]
-    tree = walk_tree(root)
+    if is_remote(root):
+        from tbdiag.logs.remote import list_tree
+
+        tree = list_tree(root)
+        root = root.rstrip("/")
+    else:
+        tree = walk_tree(root)
     if not tree.directories:
         detail = f" ({tree.issues[0][1].message})" if tree.issues else ""
         raise LogdirError(

@@ -146,11 +146,12 @@ def _is_child_writer(relative: str, files: Sequence[ListedFile], holder_files: S
 def _peek(file: ListedFile) -> tuple[set[str], dict[str, int]]:
     """Tags in the first few kilobytes of a file, and how often each occurs there."""
     from tbdiag.events.reader import read_events
-    from tbdiag.events.source import BytesSource, LocalSource
+    from tbdiag.events.source import BytesSource
+    from tbdiag.logs.files import open_source
     from tbdiag.logs.names import tag_text
 
     try:
-        with LocalSource(file.path) as source:
+        with open_source(file.path) as source:
             head = source.read(0, _PEEK_BYTES)
     except OSError:
         return set(), {}

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from tbdiag.events.columns import FileColumns
 from tbdiag.events.growth import join_columns
 from tbdiag.events.reader import read_events
-from tbdiag.events.source import LocalSource, Source
+from tbdiag.events.source import HEAD_BYTES, Source
 from tbdiag.logs.assembly import ReadFile, assemble_run
 from tbdiag.logs.discovery import ListedFile, RunListing
+from tbdiag.logs.files import open_source
 from tbdiag.logs.names import printable
 from tbdiag.model import ReadIssue, Run
-
-_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def _read_file(listing: RunListing, file: ListedFile, before: FileState | None, 
         return before
     name = _relative(listing, file)
     try:
-        with LocalSource(file.path) as source:
+        with open_source(file.path) as source:
             return _read_source(source, file, before, name, verify=verify)
     except FileNotFoundError:
         failure = ReadIssue("vanished", name, "the file vanished before it could be read", size=file.size)
@@ -124,4 +123,4 @@ def _read_source(source: Source, file: ListedFile, before: FileState | None, nam
 
 
 def _head(source: Source, offset: int) -> int:
-    return zlib.crc32(source.read(0, min(offset, _HEAD_BYTES)))
+    return zlib.crc32(source.read(0, min(offset, HEAD_BYTES)))
