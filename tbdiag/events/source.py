@@ -9,7 +9,6 @@ import os
 from types import TracebackType
 from typing import Protocol
 
-
 HEAD_BYTES = 4096
 """First bytes of a file, by which a replaced one is told from one that grew."""
 

@@ -89,8 +89,9 @@ def resolve_track(track: Track, starts: list[tuple[int, int, int]]) -> Resolutio
     for cut in cuts:
         stop = next((c for c in cuts if c > cut), n)
         breaks.append(_supersede(track, gone, int(cut), int(step[cut:stop].min())))
-    for cut, first_step in session_cuts:
+    for cut, first_step, place in session_cuts:
         found = _supersede(track, gone, cut, first_step)
+        found.behind = place
         if found.points:
             breaks.append(found)
     order = np.lexsort((np.arange(n), step))
@@ -127,13 +128,13 @@ def _find_cuts(step: Int64) -> Int64:
     return np.array(cuts, dtype=np.int64)
 
 
-def _session_cuts(track: Track, starts: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
+def _session_cuts(track: Track, starts: list[tuple[int, int, int]]) -> list[tuple[int, int, tuple[int, int]]]:
     found = []
     for file, position, step in starts:
         before = (track.file < file) | ((track.file == file) & (track.position < position))
         cut = int(np.count_nonzero(before))
         if cut > 0:
-            found.append((cut, step))
+            found.append((cut, step, (file, position)))
     return found
 
 
@@ -204,10 +205,8 @@ def merge_breaks(
     restarts = []
     while rest:
         point = rest[0][1].behind
-        here = [pair for pair in rest if pair[1].before < point]
-        rest = [pair for pair in rest if pair[1].before >= point]
-        if not here:
-            break
+        here = [rest[0], *(pair for pair in rest[1:] if pair[1].before < point)]
+        rest = [pair for pair in rest[1:] if pair[1].before >= point]
         restarts.append(_restart(here, spans, starts))
     if repeats:
         same, differing = sum(r.same for r in repeats), sum(r.differing for r in repeats)

@@ -77,7 +77,7 @@ def load_state(path: str) -> RunState:
     from tbdiag.logs.state import FileState, RunState
 
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             document = json.loads(arrays["document"].tobytes())
             if document["format"] != _FORMAT:
                 raise StateError(f"{path!r} was written by another version of tbdiag: delete it, the runs will be read anew")

@@ -1,0 +1,211 @@
+"""Directories become runs: what belongs together, what stays apart, names, restarts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import numpy as np
+import pytest
+from tensorboard.compat.proto import event_pb2
+
+from tbdiag import logs
+from tests.reader.writers import NAME, regular_events, write_run
+
+_LOSS = ("loss",)
+
+
+def _names(path) -> dict[str, tuple[str, ...]]:
+    return {run.name: run.subruns for run in logs.read_runs(path)}
+
+
+def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
+    for name in relative:
+        write_run(root / name, regular_events(steps, tags))
+
+
+@pytest.mark.parametrize(
+    ("directories", "expected"),
+    [
+        (["train", "validation"], {".": ("train", "validation")}),
+        (["a/train", "a/validation", "b/train", "b/validation"], {"a": ("train", "validation"), "b": ("train", "validation")}),
+        (["x/train", "x/train_inner", "x/valid"], {"x": ("train", "train_inner", "valid")}),
+        ([".", "eval"], {".": ("eval",)}),
+        (["model", "model/eval_coco"], {"model": ("eval_coco",)}),
+        (["train", "training_eval/glue", "inference_eval/glue"], {".": ("inference_eval/glue", "train", "training_eval/glue")}),
+        (["t/rank_0", "t/rank_1"], {"t": ("rank_0", "rank_1")}),
+        (["lightning_logs/version_0", "lightning_logs/version_1"], {"lightning_logs/version_0": (), "lightning_logs/version_1": ()}),
+        (["runs/Mar01_host", "runs/Mar02_host"], {"runs/Mar01_host": (), "runs/Mar02_host": ()}),
+        (["train", "train2", "train3"], {"train": (), "train2": (), "train3": ()}),
+        (["only/train"], {"only": ("train",)}),
+        ([".", "exp1", "exp2"], {".": (), "exp1": (), "exp2": ()}),
+        (["A2C_1", "A2C_2"], {"A2C_1": (), "A2C_2": ()}),
+    ],
+)
+def test_layouts_of_the_writers(tmp_path, directories, expected):
+    _write(tmp_path, *directories)
+    assert _names(tmp_path) == expected
+
+
+def test_children_of_add_scalars_belong_to_their_parent(tmp_path):
+    _write(tmp_path, ".", tags=("lr",))
+    _write(tmp_path, "metrics_loss_train", "metrics_loss_val", tags=("metrics/loss",))
+    _write(tmp_path, "other_run", tags=("metrics/loss",))
+    runs = {run.name: run for run in logs.read_runs(tmp_path)}
+    assert set(runs) == {".", "other_run"}
+    assert set(runs["."].series) == {"lr", "metrics_loss_train/metrics/loss", "metrics_loss_val/metrics/loss"}
+
+
+def test_stubs_of_add_hparams_give_their_values_to_the_run(tmp_path):
+    from google.protobuf import struct_pb2
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    _write(tmp_path, "run", steps=50)
+    content = plugin_data_pb2.HParamsPluginData()
+    content.session_start_info.hparams["lr"].CopyFrom(struct_pb2.Value(number_value=0.01))
+    content.session_start_info.hparams["optimizer"].CopyFrom(struct_pb2.Value(string_value="adam"))
+    content.session_start_info.hparams["amp"].CopyFrom(struct_pb2.Value(bool_value=True))
+    start = event_pb2.Event(wall_time=1.7e9)
+    value = start.summary.value.add(tag="_hparams_/session_start_info")
+    value.metadata.plugin_data.plugin_name = "hparams"
+    value.metadata.plugin_data.content = content.SerializeToString()
+    metric = regular_events(1, ("hparam/accuracy",))
+    write_run(tmp_path / "run" / "1700000000.123", [start, *metric])
+    (run,) = logs.read_runs(tmp_path)
+    assert run.name == "run"
+    assert run.hparams == {"lr": 0.01, "optimizer": "adam", "amp": True}
+    assert "1700000000.123/hparam/accuracy" in run.series
+
+
+def test_several_logdirs_get_distinct_names_and_no_run_twice(tmp_path):
+    _write(tmp_path, "a/exp/r1", "b/exp/r1")
+    names = [run.name for run in logs.read_runs([tmp_path / "a" / "exp", tmp_path / "b" / "exp"])]
+    assert names == ["a/exp/r1", "b/exp/r1"]
+    assert len(logs.read_runs([tmp_path / "a", tmp_path / "a" / "exp"])) == 1
+    (single,) = logs.read_runs(tmp_path / "a" / "exp" / "r1" / NAME)
+    assert single.name == NAME
+    assert len(single.series["loss"]) == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes need Linux")
+def test_hostile_names(tmp_path):
+    for name in (b"q\"uo'te", b"<script>alert(1)", b"new\nline", "Ünïcödé 漢".encode(), b"bytes\xff\xfe"):
+        write_run(tmp_path / os.fsdecode(name), regular_events(2, ('<script>"\n',)))
+    runs = logs.read_runs(tmp_path)
+    assert len(runs) == 5
+    for run in runs:
+        assert len(run.series['<script>"\n']) == 2
+        (run.name + run.path + "".join(f.path for f in run.files)).encode("utf-8")
+    assert "bytes\\xff\\xfe" in [run.name for run in runs]
+
+
+def test_links_are_followed_once_and_loops_are_reported(tmp_path):
+    _write(tmp_path, "logs/run", "elsewhere/far")
+    (tmp_path / "logs" / "latest").symlink_to(tmp_path / "logs" / "run")
+    (tmp_path / "logs" / "run" / "up").symlink_to(tmp_path / "logs")
+    (tmp_path / "logs" / "far").symlink_to(tmp_path / "elsewhere" / "far")
+    (tmp_path / "logs" / "run" / "events.out.tfevents.9.gone").symlink_to(tmp_path / "nowhere")
+    runs = logs.read_runs(tmp_path / "logs")
+    assert [run.name for run in runs] == ["far", "run"]
+    kinds = sorted(issue.kind for run in runs for issue in run.issues)
+    assert kinds == ["symlink-loop", "symlink-loop", "vanished"]
+
+
+def test_companions_of_a_mac_and_empty_profiles_are_not_read(tmp_path):
+    _write(tmp_path, ".")
+    (tmp_path / f"._{NAME}").write_bytes(b"\0\5\x16\7" * 50)
+    (tmp_path / f"{NAME}.profile-empty").touch()
+    (run,) = logs.read_runs(tmp_path)
+    assert [i.kind for i in run.issues] == ["not-an-event-file"]
+    assert len(run.files) == 1
+
+
+def test_a_directory_of_many_runs_is_read_one_at_a_time(tmp_path):
+    first = write_run(tmp_path / "r0000", regular_events(2))
+    for i in range(1, 1000):
+        (tmp_path / f"r{i:04d}").mkdir()
+        os.link(first, tmp_path / f"r{i:04d}" / NAME)
+    runs = logs.iter_runs(tmp_path)
+    began = time.process_time()
+    assert next(runs).name == "r0000"
+    assert sum(1 for _ in runs) == 999
+    assert time.process_time() - began < 30
+
+
+def test_deep_directories_end_with_an_issue(tmp_path):
+    _write(tmp_path, "run")
+    deep = tmp_path / "run"
+    for _ in range(70):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    (run,) = logs.read_runs(tmp_path)
+    assert [i.kind for i in run.issues] == ["limit"]
+
+
+def _second(tmp_path, first: int, steps: int, wall: float):
+    write_run(tmp_path, regular_events(20, ("loss", "lr")))
+    write_run(tmp_path, regular_events(steps, ("loss", "lr"), first=first, wall=wall), "events.out.tfevents.1700009999.host.2.0")
+    (run,) = logs.read_runs(tmp_path)
+    return run
+
+
+def test_a_resumed_run_keeps_the_later_attempt_and_tells_of_the_earlier(tmp_path):
+    run = _second(tmp_path, first=12, steps=20, wall=1.7e9 + 5000)
+    (restart,) = run.restarts
+    assert (restart.kind, restart.first_step, restart.last_step, restart.points, restart.tags) == ("step-regression", 12, 19, 16, 2)
+    assert restart.agree is False
+    assert run.series["loss"].step.tolist() == list(range(32))
+    assert run.superseded["loss"].step.tolist() == list(range(12, 20))
+    assert np.all(run.series["loss"].wall_time[12:] > 1.7e9 + 4000)
+    assert [i.kind for i in run.issues] == ["restart"]
+    assert not run.issues[0].damage
+
+
+def test_two_writers_at_once_are_told_from_a_resume(tmp_path):
+    run = _second(tmp_path, first=0, steps=20, wall=1.7e9 + 3)
+    assert [r.kind for r in run.restarts] == ["overlapping-writers"]
+
+
+def test_a_clean_resume_is_nothing(tmp_path):
+    run = _second(tmp_path, first=20, steps=10, wall=1.7e9 + 5000)
+    assert not run.restarts
+    assert not run.issues
+    assert len(run.series["loss"]) == 30
+
+
+def test_a_session_start_supersedes_what_it_declares(tmp_path):
+    events = regular_events(20, ("loss", "val"))[:-1]
+    start = event_pb2.Event(wall_time=1.8e9, step=15, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
+    write_run(tmp_path, [*events, start, *regular_events(3, _LOSS, first=15)])
+    (run,) = logs.read_runs(tmp_path)
+    assert [r.kind for r in run.restarts] == ["session-start"]
+    assert run.series["loss"].step.tolist() == list(range(18))
+    assert run.series["val"].step.tolist() == list(range(15))
+
+
+def test_steps_handed_in_late_are_sorted_not_superseded(tmp_path):
+    events = regular_events(60, _LOSS)
+    events[30], events[31] = events[31], events[30]
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert not run.restarts
+    assert run.series["loss"].step.tolist() == list(range(60))
+
+
+def test_steps_written_twice_keep_the_later_value(tmp_path):
+    events = regular_events(10, _LOSS)
+    write_run(tmp_path, [e for event in events for e in (event, event)])
+    (run,) = logs.read_runs(tmp_path)
+    assert [(r.kind, r.points, r.agree) for r in run.restarts] == [("duplicate-step", 10, True)]
+    assert len(run.series["loss"]) == len(run.superseded["loss"]) == 10
+
+
+def test_a_tag_without_steps_keeps_all_points(tmp_path):
+    events = regular_events(10, _LOSS)
+    for event in events:
+        event.step = 0
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert len(run.series["loss"]) == 10
+    assert [i.kind for i in run.issues] == ["duplicate-step"]
