@@ -231,7 +231,8 @@ def _sum(group: list[Draft], split: Split, run: Run) -> tuple[Draft, Series] | N
 def settle_scales(drafts: list[Draft], run: Run) -> None:
     """Percent or fraction, from the values: a metric bounded by 1 that passes 1.5 is in percent."""
     for d in drafts:
-        if d.scale is not Scale.UNKNOWN or d.histogram or d.role not in _BOUNDED or d.name not in run.series:
+        stated = d.scale is not Scale.UNKNOWN and not (d.scale is Scale.PERCENT and d.role is Role.METRIC)
+        if stated or d.histogram or d.role not in _BOUNDED or d.name not in run.series:
             continue
         if d.role is Role.METRIC and not any(d.stem.startswith(s) for s in _SHARES):
             continue
@@ -239,7 +240,9 @@ def settle_scales(drafts: list[Draft], run: Run) -> None:
         finite = value[np.isfinite(value)]
         if finite.size:
             top = float(np.max(np.abs(finite)))
-            d.scale = Scale.PERCENT if 1.5 < top <= 100.5 else Scale.FRACTION if top <= 1.5 else Scale.UNKNOWN
+            d.scale = (
+                Scale.PERCENT if 1.5 < top <= 100.5 else Scale.FRACTION if top <= 1.5 else Scale.UNKNOWN
+            )  # also where a framework says per cent
 
 
 _BOUNDED = frozenset(

@@ -15,8 +15,14 @@ _LM_WORDS = frozenset({"lm", "perplexity", "ppl", "bpb", "bpc"})
 _LM_PHRASES = ("tokens per sec", "num tokens", "tokens seen", "token accuracy", "bits per byte")
 
 
-def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None) -> Domain:
-    """Domain of a run from its roles and lower-case tags; the convention's where the framework implies one."""
+def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None, *, classifies: bool = False) -> Domain:
+    """Domain of a run from its roles and lower-case tags; the convention's where the framework implies one.
+
+    Args:
+        tags: role and lower-case tag of every series.
+        classifies: a classification metric is logged that the framework does not log by itself, so a language-model or
+            diffusion framework is used for a classifier.
+    """
     items = list(tags)
     roles = {role for role, _ in items}
     names = [name for _, name in items]
@@ -25,7 +31,8 @@ def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None)
     ):
         return Domain.PREFERENCE
     if convention is not None and convention.domain is not None:
-        return convention.domain
+        other = classifies and convention.domain in {Domain.LANGUAGE_MODEL, Domain.DIFFUSION}
+        return Domain.SUPERVISED if other else convention.domain
     if {Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS} <= roles:
         return Domain.GAN
     words = {word for name in names for word in tokenize(name)}

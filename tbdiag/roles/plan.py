@@ -72,13 +72,18 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     skip = _common_prefix([t for _, t in scalars])
     drafts = [_draft(s, t, False, convention, skip) for s, t in scalars]
     drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
-    domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention)
+    classifies = any(d.role is Role.METRIC and not d.convention and d.stem in _CLASSIFIER for d in drafts)
+    domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention, classifies=classifies)
     _mark_repeats(drafts)
     _settle_classes(drafts)
     for draft in drafts:
         _fit_domain(draft, domain)
     order_layers(drafts)
     return Plan(tuple(drafts), convention, score, domain)
+
+
+_CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1", "auc", "auroc", "mcc", "kappa"})
+"""Metrics of classifiers; the accuracy of tokens has another stem."""
 
 
 def _draft(subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...]) -> Draft:

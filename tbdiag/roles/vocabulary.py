@@ -48,7 +48,8 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl div, kl divergence, recon, reconstruction", rank=-3),
     # Quality, higher is better.
     **_many(Role.METRIC, HIGHER, "accuracy, acc, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
-    **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, token accuracy, mean token accuracy, top 1 accuracy", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, top 1 accuracy", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "token accuracy, mean token accuracy, next token accuracy", stem="token_accuracy"),
     **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
     **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, success rate, win rate, hit rate, pass rate", rank=1),
     **_many(Role.METRIC, HIGHER, "f1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
@@ -226,6 +227,10 @@ NOISE = frozenset(
         "curves",
         "tb",
         "tensorboard",
+        "multiclass",
+        "binary",
+        "categorical",
+        "sparse",
         "log10",
         "log2",
     ]
