@@ -11,8 +11,8 @@ How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best and by
     more than 5 % of its best (or a tenth of its range), the best lies in the first 85 % of the run, and the training loss does not
     rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.01) needs 2 sigmas only. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
-    validation must end at least 10 % above its best after rising in at least two successive intervals to the end, while training
-    falls. Without a validation loss the validation metric is read the same way, its fall measured against its range.
+    validation must end at least 10 % above its best, and by 15 % of what it had gained, after rising in at least two successive intervals
+    to the end, while training falls. Without a validation loss the validation metric is read the same way, its fall measured against its range.
 
 First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
@@ -178,7 +178,10 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     if val.n < 10:
         if rise.streak < 2:
             return 0.0
-        return relative / view["few_points_rise"] if positive else rise.amount / max(0.25 * span, 1e-12)
+        if not positive:
+            return rise.amount / max(0.25 * span, 1e-12)
+        # Noise of a few per cent can rise twice in a row; it does not lose a seventh of what was gained, nor a third of the level.
+        return min(relative / view["few_points_rise"], max(rise.amount / max(0.15 * span, 1e-12), relative / 0.3))
     share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)
     if share >= view["latest_best"]:
         return 0.0

@@ -15,7 +15,7 @@ class Schedule:
     """Facts of a learning-rate curve.
 
     Attributes:
-        peak, end: largest and last value (median of the last twentieth); peak_share: where the peak is first reached (0..1).
+        peak, end: largest and last value; peak_share: where the peak is first reached (0..1).
         constant: never leaves 1 % of its peak; annealed: ends below a tenth of its peak.
         zero_share: share of the points at zero (below 1e-12, or below a millionth of the peak).
         drops, jumps: indices after which it falls to a half or less, or doubles or more, between neighbouring points.
@@ -38,7 +38,7 @@ def read_schedule(lr: CurveFacts) -> Schedule:
     """Shape of a learning-rate curve with at least one point."""
     value = lr.value
     peak = float(value.max())
-    end = float(np.median(value[-max(1, value.size // 20) :]))
+    end = float(value[-1])
     at = int(np.argmax(value >= 0.999 * peak))
     span = max(int(lr.step[-1] - lr.step[0]), 1)
     low, high = value[:-1], value[1:]
