@@ -47,8 +47,9 @@ def test_scrub_text(text, shown):
     [
         ("runs/exp42", "runs/exp42"),
         ("/home/alice/p/runs/exp42", "~/p/runs/exp42"),
-        ("/mnt/nfs/alice/runs/exp42", "…/runs/exp42"),
-        (r"D:\data\alice\runs\exp42", "…/runs/exp42"),
+        ("/mnt/nfs/alice/exp42", "…/exp42"),
+        ("../../home/alice/runs", "../..~/runs"),
+        (r"D:\data\alice\exp42", "…/exp42"),
         ("/runs", "…/runs"),
     ],
 )
@@ -62,6 +63,16 @@ def test_identities_in_the_configuration():
     }
     found = {"user": {"value": "alice", "source": "hparams"}, "lr": {"value": 0.1, "source": "/home/alice/c.yaml"}}
     assert scrub({"config": found})["config"] == {"user": {"value": "…", "source": "hparams"}, "lr": {"value": 0.1, "source": "~/c.yaml"}}
+
+
+def test_places_of_a_cluster_but_not_tags():
+    run = {"config": {"out": {"value": "/scratch/alice/run1/ckpt", "source": "read from /mnt/nfs/alice/c.yaml"}}, "tag": "/data/loss/train"}
+    assert scrub(run) == {"config": {"out": {"value": "…/ckpt", "source": "read from …/c.yaml"}}, "tag": "/data/loss/train"}
+    assert scrub({"headline": "/scratch/alice/x: overfitting", "name": "/scratch/alice/x"}) == {
+        "headline": "…/x: overfitting",
+        "name": "…/x",
+    }
+    assert scrub({"title": "ratio a/data/b of 1/2"}) == {"title": "ratio a/data/b of 1/2"}
 
 
 SECRET = ("alice", "gpu-node-17")

@@ -15,7 +15,16 @@ from tbdiag.errors import UsageError
 if TYPE_CHECKING:
     from tbdiag.model import Report
 
-FORMATS = ("html", "json", "markdown", "text", "junit", "github")
+_RENDERERS = {
+    "html": ("html", "render_html"),
+    "json": ("strict_json", "render_json"),
+    "markdown": ("markdown", "render_markdown"),
+    "text": ("text", "render_text"),
+    "junit": ("junit", "render_junit"),
+    "github": ("github", "render_github"),
+}
+"""Format: module of this package and its function, which takes a prepared report and the format's own options."""
+FORMATS = tuple(_RENDERERS)
 
 
 def render(
@@ -40,34 +49,17 @@ def render(
         UsageError: the format is unknown.
         ReportError: the dict is no report.
     """
+    from importlib import import_module
+
     from tbdiag.render.prepare import prepare
 
-    if format not in FORMATS:
+    if format not in _RENDERERS:
         raise UsageError(f"unknown report format {format!r}: use one of {', '.join(FORMATS)}")
-    data = prepare(report, show_paths=show_paths)
+    module, function = _RENDERERS[format]
     if format == "html":
-        from tbdiag.render.html import render_html
-
-        return render_html(data, explanations=explanations or {}, **options)
-    if format == "json":
-        from tbdiag.render.strict_json import render_json
-
-        return render_json(data)
-    if format == "markdown":
-        from tbdiag.render.markdown import render_markdown
-
-        return render_markdown(data, **options)
-    if format == "junit":
-        from tbdiag.render.junit import render_junit
-
-        return render_junit(data)
-    if format == "github":
-        from tbdiag.render.github import render_github
-
-        return render_github(data)
-    from tbdiag.render.text import render_text
-
-    return render_text(data, **options)
+        options["explanations"] = explanations or {}
+    text: str = getattr(import_module(f"tbdiag.render.{module}"), function)(prepare(report, show_paths=show_paths), **options)
+    return text
 
 
 def render_notebook(report: Report | Mapping[str, Any]) -> str:

@@ -17,13 +17,19 @@ _EVENT_TAIL = re.compile(r"(?:\.\d+){0,3}(?:\.(?:v2|profile-empty))?$")
 # SummaryWriter's and the HF Trainer's default directory: Mar01_05-09-19_<host>[_comment]; a host name holds no underscore
 _DATED_RUN = re.compile(r"((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\d{2}_\d{2}-\d{2}-\d{2}_)(?!\u2026)[^\s/\\_\"'<>|:,;]+")
 _HOME = re.compile(
-    r"(?:(?<=file://)|(?<![\w.~/]))/(?:home|Users|export/home|usr/home)/[^/\s\"'<>|]+(?=[/\s\"'<>|,;:)]|$)|(?<![\w./])/root(?=[/\s\"',;:)]|$)"
+    r"(?:(?<=file://)|(?<=\.\.)|(?<![\w.~/]))/(?:home|Users|export/home|usr/home)/[^/\s\"'<>|]+(?=[/\s\"'<>|,;:)]|$)|(?<![\w./])/root(?=[/\s\"',;:)]|$)"
 )
 _WINDOWS_HOME = re.compile(r"(?<!\w)[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+[^\\/\s\"'<>|]+")
+# where clusters and servers keep people's files; only the last part is shown. Tags may begin with a slash and are left alone.
+_PLACE = re.compile(
+    r"(?:(?<=file://)|(?<![\w.~/\u2026]))/(?:data|gpfs|lustre|media|mnt|net|nfs|nobackup|opt|private|project|projects|scratch|share|shared|srv|storage|tmp"
+    r"|users|var|vol|work|workspace)/(?:[^/\s\"'<>|,;:]+/)*([^/\s\"'<>|,;:)]+)"
+)
 # user@host:/path and mail addresses; metrics are called precision@10 and recall@k
 _ACCOUNT = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+(?:\.[\w-]+)*(?=:[~/\\])|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b)")
 _IDENTITY_KEYS = re.compile(r"(?:^|[/._-])(?:host|hostname|user|username|login|email|nodename|node_name|machine)$", re.IGNORECASE)
 _PATH_KEYS = frozenset({"path"})
+_TAG_KEYS = frozenset({"tag", "series", "layer", "stem", "role", "roles"})
 _NUMERIC = frozenset({"steps", "values", "quantiles", "zero", "epoch_steps", "numbers", "nonfinite"})
 
 
@@ -40,13 +46,12 @@ def scrub_text(text: str) -> str:
 
 
 def scrub_path(path: str) -> str:
-    """A path as it may be shown: relative paths as they are, home directories as ``~``, others by their last two parts."""
+    """A path as it may be shown: relative paths as they are, home directories as ``~``, of others the last part."""
     path = scrub_text(path)
-    absolute = path.startswith(("/", "\\\\")) or re.match(r"[A-Za-z]:[\\/]", path)
-    if not absolute:
+    if not (path.startswith(("/", "\\\\")) or re.match(r"[A-Za-z]:[\\/]", path)):
         return path
     parts = [p for p in re.split(r"[\\/]+", path) if p and not re.fullmatch(r"[A-Za-z]:", p)]
-    return "/".join([_ELIDED, *parts[-2:]]) if len(parts) > 2 else "/".join([_ELIDED, *parts[-1:]])
+    return "/".join([_ELIDED, *parts[-1:]])
 
 
 def scrub(value: Any, key: str = "") -> Any:
@@ -54,7 +59,8 @@ def scrub(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         if key in _PATH_KEYS or (value.startswith(("/", "\\\\")) and key in {"file", "name"}):
             return scrub_path(value)
-        return scrub_text(value)
+        text = scrub_text(value)
+        return _PLACE.sub(rf"{_ELIDED}/\1", text) if "/" in text and key not in _TAG_KEYS else text
     if key in _NUMERIC:
         return value
     if isinstance(value, dict):
