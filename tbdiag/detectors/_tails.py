@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.detectors._base import Evidence, Interval
+from tbdiag.detectors._base import Evidence, Interval, View
 from tbdiag.features import CurveFacts
 from tbdiag.model import Mark
 
@@ -54,3 +54,11 @@ def name_some(names: Sequence[str], most: int = 3) -> str:
     """Names for the template of a sentence: the first few in quotes, braces doubled."""
     shown = ", ".join(f"'{n}'" for n in names[:most]).replace("{", "{{").replace("}", "}}")
     return shown if len(names) <= most else f"{shown} and more"
+
+
+def fits_training(view: View) -> bool:
+    """Whether the training data are fitted as good as perfectly, by accuracy or, without one, by a cross-entropy near zero."""
+    accuracy, loss = view.curve("train_accuracy"), view.curve("train_loss")
+    if accuracy is not None:
+        return float(np.median(tail(accuracy))) >= 0.98
+    return loss is not None and 0 <= loss.end <= 0.02 < loss.first

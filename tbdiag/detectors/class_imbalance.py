@@ -54,7 +54,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._tails import begins, lasts, name_some, say, since, tail
+from tbdiag.detectors._tails import begins, fits_training, lasts, name_some, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
 
@@ -270,12 +270,11 @@ def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
 
 
 def _one_class_in_training(view: View) -> bool:
-    """Training accuracy of one with a single predicted class: the training data have one class, which is prediction-collapse."""
-    train, val, share = view.curve("train_accuracy"), view.curve("val_accuracy"), view.curve("max_class_share")
-    if train is None or val is None or share is None:
+    """A perfect fit of the training data with a single predicted class: they hold one class, which is prediction-collapse."""
+    val, share = view.curve("val_accuracy"), view.curve("max_class_share")
+    if val is None or share is None or not fits_training(view):
         return False
-    perfect = float(np.median(tail(train))) >= 0.98
-    return perfect and float(np.median(tail(val))) <= float(np.median(tail(train))) - 0.05 and float(np.median(tail(share))) >= 0.98
+    return float(np.median(tail(val))) <= 0.93 and float(np.median(tail(share))) >= 0.98
 
 
 def _by_classes(view: View) -> Sign | None:
@@ -362,6 +361,8 @@ DETECTOR = Detector(
     doc=__doc__ or "",
     needs=(("val_accuracy", "train_accuracy", "class_metric"),),
     wants=(
+        "train_loss",
+        "train_accuracy",
         "min_class_recall",
         "val_f1",
         "max_class_share",

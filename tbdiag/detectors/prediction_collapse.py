@@ -58,7 +58,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._tails import begins, lasts, say, since, tail
+from tbdiag.detectors._tails import begins, fits_training, lasts, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role
@@ -145,9 +145,8 @@ def _by_shares(view: View) -> Sign | None:
         curve, value = accuracy
         other, error = 1.0 - level, 1.0 - value
         bound = other / (error + other) if error + other > 0 else 1.0
-        train = view.curve("train_accuracy")
         # Perfect on the training data with a single answer: the training data hold one class, however many the validation data have of it.
-        single = train is not None and float(np.median(tail(train))) >= 0.98 and value <= float(np.median(tail(train))) - 0.05
+        single = fits_training(view) and value <= 0.93 and level >= view["share"]
         if (value >= view["accuracy"] and not single) or bound >= view["recall_bound"] or level < view["share"] - 0.03:
             return None
         evidence = say(
