@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
     Finding,
     Interval,
     NotApplicable,
+    Predicate,
     Severity,
     SuccessRule,
     Threshold,
@@ -224,6 +225,7 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         ),
         success_rule=SuccessRule(
             all=(
+                *_reports(curves),
                 predicate("log", "nonfinite", "==", 0.0),
                 predicate(
                     "log", "last_step", ">", first + 0.1 * max(first - view.features.steps[0], 1), source="10 % beyond the first NaN"
@@ -234,6 +236,14 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         phase=CURVES,
         roles=tuple(dict.fromkeys(c.signal.key for c in curves)),
     )
+
+
+def _reports(curves: list[CurveFacts]) -> tuple[Predicate, ...]:
+    """What a check of the gradients, or their histograms, must not report again."""
+    roles = {c.signal.role for c in curves}
+    flag = (predicate("has_nan_grad", "max", "<=", 0.0),) if Role.HAS_NAN_GRAD in roles else ()
+    held = (predicate("nonfinite_gradients", "max", "<=", 0.0),) if Role.GRADIENT_HISTOGRAM in roles else ()
+    return flag + held
 
 
 def _grew(curve: CurveFacts, first: int) -> bool:
@@ -280,6 +290,15 @@ def _flag_raised() -> Run:
     return _synth.make_run({"train/loss": _synth.decay(60, 2.3, 0.4), "train/has_nan_grad": flag}, every=10)
 
 
+def _nan_histograms() -> Run:
+    rng = np.random.default_rng(4)
+    samples = [rng.normal(0, 0.1, 100) for _ in range(10)]
+    for late in samples[6:]:
+        late[:7] = np.nan
+    made = _synth.make_histograms("gradients/0.weight", samples, every=60)
+    return _synth.make_run({"train/loss": _synth.decay(60, 2.3, 0.4)}, every=10, histograms=[made])
+
+
 def _flag_once() -> Run:
     flag = np.zeros(200)
     flag[[30, 120]] = 1
@@ -288,6 +307,7 @@ def _flag_once() -> Run:
 
 EXAMPLES = (
     Example("a check reports NaN gradients from step 400 on", _flag_raised, fires=True, onset=(391, 400)),
+    Example("gradient histograms hold NaN from step 360 on", _nan_histograms, fires=True, onset=(301, 360)),
     Example("a check reports NaN gradients twice", _flag_once, fires=False),
     Example("loss NaN from step 600 on", _nan_run, fires=True, onset=(591, 600)),
     Example("five epochs", _epochs, fires=True, onset=(2, 3)),
