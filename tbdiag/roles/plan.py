@@ -76,6 +76,7 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention, classifies=classifies)
     _mark_repeats(drafts)
     _settle_classes(drafts)
+    _settle_samples(drafts)
     for draft in drafts:
         _fit_domain(draft, domain)
     order_layers(drafts)
@@ -251,6 +252,15 @@ def _settle_classes(drafts: list[Draft]) -> None:
             else:
                 d.extra = (*d.extra, d.class_id)
                 d.class_id = None
+
+
+def _settle_samples(drafts: list[Draft]) -> None:
+    """Beside ``loss_p50`` and ``loss_p95``, ``loss_max`` is a loss of samples too."""
+    if not any(d.role is Role.SAMPLE_LOSS for d in drafts):
+        return
+    for d in drafts:
+        if d.role is Role.LOSS_COMPONENT and d.stem == "loss_max" and not d.convention:
+            d.role, d.stem, d.sub_kind, d.why = Role.SAMPLE_LOSS, "sample_loss", "max", "max of the loss of single samples"
 
 
 def _fit_domain(draft: Draft, domain: Domain) -> None:
