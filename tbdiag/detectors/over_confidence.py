@@ -9,9 +9,10 @@ Why it matters
 
 How it is told
     Mean confidence minus accuracy of the same split is above 0.12 over the last 30 % of the run (a note from 0.05 on). The difference is a
-    lower bound of the calibration error, so a large value is conclusive; while the training loss is still bad it is a note. A logged calibration error above 0.15 together with a
-    validation loss above that of an honest model counts as well. The loss alone gives a note: an honest classifier with error rate e among
-    K classes has a cross-entropy of at most h(e) + e ln(K - 1).
+    lower bound of the calibration error, so a large value is conclusive; while the training loss is still bad it is a note. Without an accuracy the loss bounds
+    it: an honest classifier with error rate e among K classes has a cross-entropy of at most h(e) + e ln(K - 1), and a confidence 0.15
+    above what that allows counts. A logged calibration error above 0.15 together with a
+    validation loss above that of an honest model counts as well. The loss alone gives a note, by the same bound.
 
 First check
     Plot confidence against accuracy in ten bins (a reliability diagram) on the validation set.
@@ -64,7 +65,7 @@ Sign = tuple[Evidence, Interval | None, Interval | None, Severity, float, str]
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """The gap of the means first, then a logged calibration error, then the loss against that of an honest model."""
-    sign = _by_gap(view) or _by_calibration_error(view) or _by_loss(view)
+    sign = _by_gap(view) or _by_confidence_and_loss(view) or _by_calibration_error(view) or _by_loss(view)
     if sign is None:
         return None
     evidence, onset, extent, severity, confidence, title = sign
@@ -115,6 +116,40 @@ def _honest_loss(error: float, classes: int) -> float:
     if error <= 0 or error >= 1:
         return error * math.log(max(classes - 1, 1))
     return -error * math.log(error) - (1 - error) * math.log(1 - error) + error * math.log(max(classes - 1, 1))
+
+
+def _implied_error(loss: float, classes: int) -> float:
+    """Smallest error rate at which an honest classifier can have this cross-entropy (the inverse of `_honest_loss`)."""
+    low, high = 0.0, 1.0 - 1.0 / classes
+    if loss >= _honest_loss(high, classes):
+        return high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _honest_loss(middle, classes) < loss else (low, middle)
+    return (low + high) / 2
+
+
+def _by_confidence_and_loss(view: View) -> Sign | None:
+    """Without an accuracy: the validation loss tells the least share of errors of a model that means what it says."""
+    loss, classes = view.curve("val_loss"), view.signals.classes
+    confidence = next((c for c in view.group(Role.CONFIDENCE) if c.signal.split is not Split.TRAIN), None)
+    learned = measure_progress(view.curve, view.signals).loss_share
+    if loss is None or confidence is None or not classes or measure_gap(view) is not None or loss.bad_step.size:
+        return None
+    said = float(np.median(tail(confidence))) * (0.01 if float(confidence.value.max()) > 1.5 else 1.0)
+    level = float(np.median(tail(loss)))
+    error = _implied_error(level, classes)
+    gap = said - (1.0 - error)
+    if gap < view["implied_gap"] or learned is None or learned < BAD_LOSS_SHARE:
+        return None
+    text = (
+        "The mean confidence is {confidence:.3g} while the validation loss is {loss:.4g}: a model that is honest about {classes:.0f} classes "
+        "with this loss is right at most {accuracy:.3g} of the time."
+    )
+    evidence = say(text, (confidence, loss), confidence=said, loss=level, classes=float(classes), accuracy=1.0 - error)
+    title = f"Over-confidence: mean confidence {said:.3g} with a validation loss of {level:.3g}"
+    whole = Interval(int(confidence.step[0]), int(confidence.step[-1]))
+    return evidence, None, whole, Severity.WARNING, 0.82, title
 
 
 def _loss_and_honest(view: View) -> tuple[float, float, str, str] | None:
@@ -195,9 +230,26 @@ def _calibrated() -> object:
     )
 
 
+def _no_accuracy(final_loss: float, final_confidence: float) -> object:
+    rng = np.random.default_rng(83)
+    n = 40
+    x = np.linspace(0, 1, n)
+    series = {f"val/pred_fraction/class_{i}": 0.1 + rng.normal(0, 0.005, n) for i in range(10)}
+    return _synth.make_run(
+        {
+            "loss/train": _synth.decay(n, 2.3, 0.02),
+            "loss/val": 2.3 + (final_loss - 2.3) * np.sqrt(x) + rng.normal(0, 0.01, n),
+            "val/mean_confidence": 0.1 + (final_confidence - 0.1) * np.sqrt(x),
+            **series,
+        }
+    )
+
+
 EXAMPLES = (
     Example("confidence 0.9 at an accuracy of 0.55", _confident, fires=True),
+    Example("confidence 0.95 with a loss of 3 on ten classes, no accuracy", lambda: _no_accuracy(3.0, 0.95), fires=True),
     Example("confidence follows the accuracy", _calibrated, fires=False),
+    Example("confidence 0.95 with a loss of 0.2 on ten classes, no accuracy", lambda: _no_accuracy(0.2, 0.95), fires=False),
 )
 
 DETECTOR = Detector(
@@ -213,6 +265,7 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "gap": Threshold(0.12, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
+        "implied_gap": Threshold(0.15, "the same where the accuracy is only bounded by the loss"),
         "calibration_error": Threshold(0.15, "binned estimates of healthy networks reach 0.1"),
     },
     examples=EXAMPLES,
