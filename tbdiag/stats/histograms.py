@@ -32,14 +32,22 @@ def left_edges(offset: Int64, right: Float64, minimum: Float64) -> Float64:
 
 
 def sums(offset: Int64, values: Float64) -> Float64:
-    """Sum of `values` within each point; float64 ``[n]``, 0 for points without buckets."""
-    total = np.concatenate(([0.0], np.cumsum(np.where(np.isfinite(values), values, 0.0))))
-    plain = total[offset[1:]] - total[offset[:-1]]
-    # Differences of a running sum lose digits where counts differ by many orders; reduceat does not, but cannot do empty points.
+    """Sum of `values` within each point; float64 ``[n]``, 0 for points without buckets; non-finite values count as nothing."""
+    out = np.zeros(max(offset.size - 1, 0))
     filled = np.flatnonzero(np.diff(offset) > 0)
     if filled.size:
-        plain[filled] = np.add.reduceat(np.where(np.isfinite(values), values, 0.0), offset[:-1][filled])
-    return plain
+        usable = np.isfinite(values)
+        clean = values if usable.all() else np.where(usable, values, 0.0)
+        out[filled] = np.add.reduceat(clean, offset[:-1][filled])
+    return out
+
+
+def picked(offset: Int64, count: Float64, mask: npt.NDArray[np.bool_]) -> Float64:
+    """Mass of each point in the few buckets that a mask picks; float64 ``[n]``."""
+    index = np.flatnonzero(mask)
+    point = np.searchsorted(offset, index, side="right") - 1
+    mass: Float64 = np.bincount(point, weights=count[index], minlength=max(offset.size - 1, 0)).astype(np.float64)
+    return mass
 
 
 def share_between(offset: Int64, left: Float64, right: Float64, count: Float64, band: tuple[float, float]) -> Float64:
@@ -59,9 +67,9 @@ def zero_share(offset: Int64, left: Float64, right: Float64, count: Float64) -> 
     """
     tiny = 2 * ZERO_EDGE
     exact = (left >= -tiny) & (right <= tiny)
-    may = (left <= 0.0) & (right >= 0.0)
+    may = exact | ((left <= 0.0) & (right >= 0.0))
     total = sums(offset, count)
-    return _ratio(sums(offset, count * exact), total), _ratio(sums(offset, count * (may | exact)), total)
+    return _ratio(picked(offset, count, exact), total), _ratio(picked(offset, count, may), total)
 
 
 def moments(offset: Int64, left: Float64, right: Float64, count: Float64) -> tuple[Float64, Float64, Float64]:
