@@ -84,7 +84,8 @@ def _carried(report: dict[str, Any], limit: int) -> tuple[dict[str, Any], str, b
 def _within(models: list[RunModel], budget: int, many: bool) -> tuple[list[str], list[int]]:
     """HTML of every run: in full (2) while the budget lasts, without tables and small multiples (1), or not at all (0)."""
     texts, levels, used = [], [], 0
-    short, refused = 9_000, 0
+    # what a run costs told shortly: that of one from the middle, then of those that were told so
+    short, refused = len(models[len(models) // 2].html(1, many)) if many and models else 0, 0
     for place, model in enumerate(models):
         waiting = (len(models) - place - 1) * short
         text, level = "", 0
@@ -96,7 +97,7 @@ def _within(models: list[RunModel], budget: int, many: bool) -> tuple[list[str],
                 break
             refused += wanted == 2
         if level == 1:
-            short = max(2_000, (short * 7 + len(text)) // 8)
+            short = (short * 7 + len(text)) // 8
         used += len(text)
         texts.append(text)
         levels.append(level)
