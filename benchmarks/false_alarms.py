@@ -65,6 +65,7 @@ def main() -> int:
             total[name] += count
             alarms[name].update(found)
             seeds[name] += bad
+            print(f"{name} {total[name]:,}: {dict(alarms[name])}", file=sys.stderr, flush=True)
     quiet = [d.id for d in load_detectors() if not any(alarms[n][d.id] for n in names)]
     lines = ["| family | runs | with any alarm | alarms by detector |", "|---|---|---|---|"]
     missed = False

@@ -7,11 +7,14 @@ Why it matters
     The last checkpoint is far worse than an earlier one, and going on makes nothing better.
 
 How it is told
-    The training loss (in logarithms where it spans more than a factor of three) ends more than 6 noise standard deviations above its
-    smoothed best, by more than a factor of 1.5 and by more than 0.3 of its range (or above where it began), over at least three blocks
-    and 2 % of the run, and the last twentieth of the run stays more than 4 standard deviations above the best. Or validation ends half as high again as it began while a noisy training loss rises in every block. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in
-    non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times its start and twice its
-    best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run.
+    The training loss (in logarithms where it spans more than a factor of three) rises more than 6 noise standard deviations
+    above its smoothed best, ends above it by more than a factor of 1.5 and by more than 0.3 of its range (or above where it
+    began), over at least three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard
+    deviations above the best. Or validation ends half as high again as it began while a noisy training loss rises in every
+    block. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise
+    that ends in non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times
+    its start and twice its best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the
+    last fifth of the run. A training loss below half of its start is no divergence while validation is at its best.
 
 First check
     Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.
@@ -83,6 +86,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     onset = rise_onset(curve, logarithmic=curve.log_scale)
     val = None if reward else view.curve("val_loss")
     follows = val is not None and val.n >= 3 and val.end_cost > val.best_cost + 4 * val.sigma and val.rise > 0.3 * max(val.gain, 1e-12)
+    if val is not None and not follows and val.n >= 5 and curve.end_cost < 0.5 * curve.start_cost:
+        return None  # validation is at its best, and most of what training had gained is still there
     jump = _lr_jump(view, curve, onset)
     grad = _grad_jump(view, curve, onset)
     start, span = int(curve.step[0]), max(int(curve.step[-1] - curve.step[0]), 1)
@@ -188,7 +193,9 @@ def _rise(view: View, curve: CurveFacts) -> float:
     enough = rise / (view["factor"] if curve.log_scale else max(0.5 * span, 0.3 * abs(float(smooth[b]))))
     of_range = rise / (view["range_share"] * span) if span > 0 else float("inf")
     above_start = 1.0 + (end - first) / max(6 * sigma, 1e-12) if end > first + 2 * sigma else 0.0
-    return float(min(rise / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
+    # That it rose is as sure as its peak; that it stays is the tail's matter, above.
+    peak = max(float(smooth[b:].max()) - float(smooth[b]), rise)
+    return float(min(peak / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
 
 
 def _both_rise(view: View, train: CurveFacts) -> float:
@@ -221,6 +228,9 @@ def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:
     if best >= 8:
         return min(estimate_noise(y[: best + 1]).sigma, sigma)
     plain = mad(np.diff(y)) / 1.414
+    if best >= 5 and plain > 0:
+        # Six points know their noise within a factor of two; the steps of the whole curve bound it from below.
+        return min(max(2 * estimate_noise(y[: best + 1]).sigma, 0.3 * plain), sigma)
     return min(1.5 * plain, sigma) if plain > 0 else sigma
 
 

@@ -1,17 +1,19 @@
 """The training loss repeats a pattern every epoch: it drops at the boundaries and does not fall in between.
 
 What it means
-    Either the data come in the same order every epoch (sorted, not reshuffled), so that the loss shows which part is on; or the model
-    has memorised the samples and gains at the moment when it meets them again.
+    Either the data come in the same order every epoch (sorted, not reshuffled), so that the loss shows which part is on; or the
+    model has memorised the samples and gains at the moment when it meets them again.
 
 Why it matters
     Ordered data make gradients one-sided and learning slow or unstable; memorisation is overfitting in the making.
 
 How it is told
-    The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four epochs. Order: the
-    phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6), with eight points an epoch or more, and
-    the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the boundaries (or the phase explains more than half, with an F ratio above 12). Memorisation: the loss drops by more than 4 standard errors at 80 %
-    of the boundaries, these drops make up more than 60 % of what was gained, and within epochs the loss does not fall.
+    The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four
+    epochs. Order: the phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6),
+    with eight points an epoch or more, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of the
+    boundaries (or the phase explains more than half, with an F ratio above 12). Memorisation: the loss drops by more than 4
+    standard errors at 80 % of the boundaries, these drops make up more than 60 % of what was gained, and within epochs the loss
+    does not fall.
 
 First check
     Is the sampler reshuffled every epoch, with a new seed?

@@ -1,16 +1,17 @@
 """Validation stays far from training from early on, although training gets good and validation does not get worse.
 
 What it means
-    What the model learns on the training data hardly carries over: validation stalls at a poor level, without the rise of overfitting.
+    What the model learns on the training data hardly carries over: validation stalls at a poor level, without the rise of
+    overfitting.
 
 Why it matters
     More training cannot help; either the splits differ (data, labels, preprocessing, evaluation mode) or the model is far too free.
 
 How it is told
-    Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing), validation does not rise, and over the
-    second half of the run validation stays more than half as high again as training, by more than 6 noise standard deviations and by more than 15 %
-    of the starting loss, without the gap closing. Where a bounded metric tells validation from training, their
-    difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent.
+    Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing), validation does not rise, and
+    over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
+    deviations and by more than 15 % of the starting loss, without the gap closing. Where a bounded metric tells validation from
+    training, their difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent.
 
 First check
     Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.
@@ -25,7 +26,8 @@ Not to be confused with
     overfitting (validation gets worse), a loss gap with a good metric (over-confidence), different reductions of the two losses.
 
 Limits
-    Train and validation losses may be reduced differently; then the gap is a constant factor from the first point and is not reported.
+    Train and validation losses may be reduced differently; then the gap is a constant factor from the first point and is not
+    reported.
 
 Sources
     Jiang et al. 2019 on measures of generalisation; SageMaker's ratio of 0.1 is far too small for modern training.

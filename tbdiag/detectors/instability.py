@@ -7,12 +7,12 @@ Why it matters
     Where the run ends is luck, and the next swing may be the one that does not come back.
 
 How it is told
-    Four ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise standard deviations of
-    a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no minibatch noise, so a validation
-    loss whose noise exceeds 12 % of its level and of its range, with a training loss that is as restless, shows weights that jump
-    about. Early explosion: the loss rose more than tenfold above its best, and above its start, and took long to come back. Few points (four to
-    nine): at least two changes of direction with a typical change of more than a third of the level, in training and in validation.
-    A cyclic learning rate that the swings follow explains them.
+    Four ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise
+    standard deviations of a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no
+    minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that is
+    as restless, shows weights that jump about. Early explosion: the loss rose more than tenfold above its best, and above its
+    start, and took long to come back. Few points (four to nine): at least two changes of direction with a typical change of
+    more than a third of the level, in training and in validation. A cyclic learning rate that the swings follow explains them.
 
 First check
     Do the swings follow the learning rate, the batch size, or single batches; what does the gradient norm do?
@@ -24,14 +24,15 @@ Success rule
     The noise around the running median is at most half of this run's, and the end is no worse.
 
 Not to be confused with
-    noisy-validation (only validation is restless), spikes (isolated jumps), divergence (it does not come back), cyclic schedules, the
-    constant noise of small batches.
+    noisy-validation (only validation is restless), spikes (isolated jumps), divergence (it does not come back), cyclic
+    schedules, the constant noise of small batches.
 
 Limits
     Very small batches are restless without being unstable; the training loss must swing as a whole, not only scatter.
 
 Sources
-    Cohen et al. 2021 (edge of stability: short-term non-monotonicity alone is no fault); tuning playbook; simulation over noise families.
+    Cohen et al. 2021 (edge of stability: short-term non-monotonicity alone is no fault); tuning playbook; simulation over noise
+    families.
 """
 
 from __future__ import annotations

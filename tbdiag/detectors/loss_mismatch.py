@@ -1,34 +1,40 @@
 """The loss does not fit the output, the labels or the metric.
 
 What it means
-    The loss expects something else than it gets: softmax or sigmoid is applied twice, the labels are encoded differently, or the loss is not
-    connected to what the metric measures.
+    The loss expects something else than it gets: softmax or sigmoid is applied twice, the labels are encoded differently, or
+    the loss is not connected to what the metric measures.
 
 Why it matters
     Gradients are squashed, the loss has a floor that no model gets below, and probabilities mean nothing.
 
 How it is told
-    Softmax twice: with K classes the loss can never fall below ln(e + K - 1) - 1, and with accuracy a it ends at ln(e + K - 1) - a; training or
-    validation ends within 4 % of that, with an accuracy of more than one half (and five times chance), while a loss of that size would go with far
-    less. Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between 0.72 and 0.93, above ln 2, where twice
-    squashed outputs begin, and ends between the floor that follows from its beginning and a fifth above it, flat, without getting below 0.5.
-    Metric against loss: the training loss falls by more than half of its range while the metric of the same split moves
-    the wrong way by more than 6 noise standard deviations and a tenth of its scale.
+    Softmax twice: with K classes the loss can never fall below ln(e + K - 1) - 1, and with accuracy a it ends at ln(e + K - 1)
+    - a; training or validation ends within 4 % of that, with an accuracy of more than one half (and five times chance), while a
+    loss of that size would go with far less, and it came from ln K or follows the accuracy to a hundredth in both splits. Where
+    the number of classes is unknown, loss plus accuracy must imply the same whole number in both splits (or in one, with a
+    first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
+    0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
+    and a fifth above it, flat, without getting below 0.5. Metric against loss: the training loss falls by more than half of its
+    range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its
+    scale.
 
 First check
     What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?
 
 First action
-    Pass raw logits to the loss: remove the softmax or sigmoid in the head (or set from_logits), and check that the first batch's loss is ln K.
+    Pass raw logits to the loss: remove the softmax or sigmoid in the head (or set from_logits), and check that the first
+    batch's loss is ln K.
 
 Success rule
     The training loss falls below nine tenths of the floor.
 
 Not to be confused with
-    label smoothing and label noise (floors too, but other ones), underfitting, over-confidence (validation loss against validation metric).
+    label smoothing and label noise (floors too, but other ones), underfitting, over-confidence (validation loss against
+    validation metric).
 
 Limits
-    Needs the number of classes, or a first point that shows it. Class weights, focal losses and regularisation terms shift all floors.
+    Needs the number of classes, or a first point that shows it. Class weights, focal losses and regularisation terms shift all
+    floors.
 
 Sources
     Derivation: softmax of a one-hot vector has log-sum-exp ln(e + K - 1). Karpathy's recipe: the first loss must be ln K.
@@ -139,9 +145,14 @@ def _implied_classes(view: View) -> list[int]:
     if not sums or max(sums) - min(sums) > 0.03 or max(sums) > 10:
         return []
     classes = float(np.exp(np.mean(sums))) - e + 1
-    # One split alone can hit an integer by luck; few classes leave little room for that.
+    # One split alone can hit an integer by luck; then the first loss must say the same.
     close = abs(classes - round(classes)) < (0.3 if len(sums) == 2 else 0.12)
-    return [round(classes)] if 1.9 <= classes <= (100 if len(sums) == 2 else 12) and close else []
+    if not close or not 1.9 <= classes <= (100 if len(sums) == 2 else 12):
+        return []
+    k = round(classes)
+    starts = [float(c.value[0]) for c in (view.curve("train_loss"), view.curve("val_loss")) if c is not None]
+    near = any(abs(s - log(k)) < 0.04 * log(k) for s in starts)
+    return [k] if len(sums) == 2 or near else []
 
 
 def _follows(view: View, k: int) -> bool:

@@ -1,16 +1,18 @@
 """The schedule of the learning rate does not fit the run.
 
 What it means
-    The warm-up never ends, the rate collapses long before the run does, or it jumps up in the middle of training and the loss with it.
+    The warm-up never ends, the rate collapses long before the run does, or it jumps up in the middle of training and the loss
+    with it.
 
 Why it matters
     The budget is spent at rates that were not meant, and the result says little about the model.
 
 How it is told
-    Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse: it falls below a
-    thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and stays there. Jump: after the first tenth of the run it rises at least
-    threefold between two points, not as one of several cycles, and the training loss rises at once by more than 6 noise standard deviations. A rate
-    that never decays, or a decaying schedule that stops at more than 30 % of its peak, is no fault by itself.
+    Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse: it
+    falls below a thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and stays
+    there. Jump: after the first tenth of the run it rises at least threefold between two points, not as one of several cycles,
+    and the training loss rises at once by more than 6 noise standard deviations. A rate that never decays, or a decaying
+    schedule that stops at more than 30 % of its peak, is no fault by itself.
 
 First check
     Print the intended rate of every step from the scheduler beside the logged one.

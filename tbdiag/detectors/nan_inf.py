@@ -7,18 +7,19 @@ Why it matters
     Training does not come back by itself; every later step and checkpoint is lost.
 
 How it is told
-    Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated infinities,
-    which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined metric is a note. A loss that
-    turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag of NaN gradients, counts too. So does a
-    logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the end of the run or at a tenth of its points.
-    Series whose role is unknown never count. The onset lies between the last finite and the first non-finite point.
+    Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated
+    infinities, which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined metric is
+    a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag of NaN
+    gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the
+    end of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between the last finite
+    and the first non-finite point.
 
 First check
     Look at the gradient norm and the learning rate just before the first non-finite step.
 
 First action
-    Where the gradient norm or the loss grew tenfold before it broke: lower the learning rate by a factor of 10. Out of the blue: rerun the
-    steps around the first non-finite step in float32 with anomaly detection on the same batches.
+    Where the gradient norm or the loss grew tenfold before it broke: lower the learning rate by a factor of 10. Out of the
+    blue: rerun the steps around the first non-finite step in float32 with anomaly detection on the same batches.
 
 Success rule
     The next run logs no NaN or infinity and gets at least 10 % beyond this run's first non-finite step.
@@ -30,7 +31,8 @@ Limits
     Writers that leave NaN points out, or stop at the first one, hide it; then only the early end shows.
 
 Sources
-    Deterministic. Writers that filter or replace NaN: Hugging Face Trainer, Coqui; PyTorch GradScaler skips steps with infinite gradients.
+    Deterministic. Writers that filter or replace NaN: Hugging Face Trainer, Coqui; PyTorch GradScaler skips steps with infinite
+    gradients.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ Why it matters
     The whole budget is lost, and the cause is usually a bug that takes minutes to find.
 
 How it is told
-    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing says
-    that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded metric stays
-    near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or every evaluation gives
-    exactly the same number, so the weights do not change at all; or the gradients fell at the beginning to less than 40 %, as an untrained model's
-    do when it finds the mean. Without such a sign a flat loss is a note. A return in reinforcement learning
-    must show no trend over the whole run while the policy's entropy stays where it began.
+    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
+    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded
+    metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or
+    every evaluation gives exactly the same number, so the weights do not change at all; or the gradients fell at the beginning
+    to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. A return in
+    reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -21,11 +21,12 @@ First action
     Run the tiny overfit test: 64 training samples, no regularisation, until the loss is near zero.
 
 Success rule
-    The training loss falls below four fifths of this run's start by more than its noise: in the tiny run if the code can learn at all,
-    in a full run once it is mended.
+    The training loss falls below four fifths of this run's start by more than its noise: in the tiny run if the code can learn
+    at all, in a full run once it is mended.
 
 Not to be confused with
-    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that starts good.
+    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that
+    starts good.
 
 Limits
     A flat loss alone cannot be told from a resumed, converged run.

@@ -1,15 +1,17 @@
 """Validation is too noisy to choose a checkpoint from.
 
 What it means
-    Neighbouring evaluations differ by so much that the best one is best by luck: the validation set is too small or drawn anew each time.
+    Neighbouring evaluations differ by so much that the best one is best by luck: the validation set is too small or drawn anew
+    each time.
 
 Why it matters
     Early stopping, checkpoint choice and comparisons of runs follow the noise.
 
 How it is told
-    The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it had gained, at eight
-    evaluations or more, and is more than three times that of the training loss averaged over the same intervals (if training
-    were as restless, that is instability). Without a validation loss a metric must scatter by more than a quarter of what it gained.
+    The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it had
+    gained, at eight evaluations or more, and is more than three times that of the training loss averaged over the same
+    intervals (if training were as restless, that is instability). Without a validation loss a metric must scatter by more than
+    a quarter of what it gained.
 
 First check
     How many samples does one evaluation use, and are they the same each time?

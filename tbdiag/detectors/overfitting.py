@@ -8,11 +8,13 @@ Why it matters
     Every step after the minimum makes the model worse where it counts, and the last checkpoint is not the best one.
 
 How it is told
-    The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best and by
-    more than 5 % of its best (or a tenth of its range), the best lies in the first 85 % of the run, and the training loss does not
-    rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.01) needs 2 sigmas only. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
-    validation must end at least 10 % above its best, and by 15 % of what it had gained, after rising in at least two successive intervals
-    to the end, while training falls. Without a validation loss the validation metric is read the same way, its fall measured against its range.
+    The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best and
+    by more than 5 % of its best (or a tenth of its range), the best lies in the first 85 % of the run, and the training loss
+    does not rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.01) needs 2
+    sigmas only. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
+    validation must end at least 10 % above its best, and by 15 % of what it had gained, after rising in at least two successive
+    intervals to the end, while training falls. Without a validation loss the validation metric is read the same way, its fall
+    measured against its range.
 
 First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
@@ -30,12 +32,12 @@ Not to be confused with
     never got better), sudden-shift (validation jumps in one step).
 
 Limits
-    Double descent and grokking look like overfitting until they end. A validation loss that rises while the metric still improves is
-    reported with less confidence.
+    Double descent and grokking look like overfitting until they end. A validation loss that rises while the metric still
+    improves is reported with less confidence.
 
 Sources
-    Prechelt, "Early stopping - but when?" (generalisation loss, strips); the rise test is simulated: false alarms <= 2 % at 4 sigma for
-    n = 10..300 and autocorrelation 0..0.8, far lower together with the other conditions (benchmarks/false_alarms.py).
+    Prechelt, "Early stopping - but when?" (generalisation loss, strips); the rise test is simulated: false alarms <= 2 % at 4
+    sigma for n = 10..300 and autocorrelation 0..0.8, far lower together with the other conditions (benchmarks/false_alarms.py).
 """
 
 from __future__ import annotations

@@ -7,25 +7,26 @@ Why it matters
     The rest of the budget is spent for nothing, and the level reached is not what the task allows.
 
 How it is told
-    The curve gained something first. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain beyond noise;
-    and one thing says that the level is not good: a bounded metric is less than half-way from chance to perfect while more than 60 % of
-    the loss of guessing is left; or, where nothing says what is good, validation had gained less than 10 % and training less than 30 %
-    in all; or the evaluations have become the same number to four digits although much loss is left and gradients have not shrunk, so
-    that the weights hardly move any more. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
+    The curve gained something first. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain
+    beyond noise; and one thing says that the level is not good: a bounded metric is less than half-way from chance to perfect
+    while more than 60 % of the loss of guessing is left; or, where nothing says what is good, validation had gained less than
+    10 % and training less than 30 % in all; or the evaluations have become the same number to four digits although much loss is
+    left and gradients have not shrunk, so that the weights hardly move any more. A flat end under a learning rate that is
+    annealed late is the schedule, not a plateau.
 
 First check
     Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?
 
 First action
-    Resume from the beginning of the plateau with a tenth of the learning rate for a tenth of the budget; where the learning rate has
-    decayed to nothing: hold it at its peak for that long instead.
+    Resume from the beginning of the plateau with a tenth of the learning rate for a tenth of the budget; where the learning
+    rate has decayed to nothing: hold it at its peak for that long instead.
 
 Success rule
     The next run ends below this run's end by more than 3 noise standard deviations.
 
 Not to be confused with
-    no-learning (nothing was ever gained), a converged run at a good level, underfitting (both splits bad, flat or not), the stable phase
-    of a schedule whose decay is still to come.
+    no-learning (nothing was ever gained), a converged run at a good level, underfitting (both splits bad, flat or not), the
+    stable phase of a schedule whose decay is still to come.
 
 Limits
     A loss has no bad level by itself; without a metric, a chance level or hardly any gain nothing is said.

@@ -1,15 +1,17 @@
 """Steps go backwards: a run was resumed over its own log, or two writers share a directory.
 
 What it means
-    The same steps were written more than once, by a process that resumed from an earlier checkpoint, started anew, or ran beside another one.
+    The same steps were written more than once, by a process that resumed from an earlier checkpoint, started anew, or ran
+    beside another one.
 
 Why it matters
     TensorBoard draws both as one zigzag, and any reading of the curve mixes two trainings.
 
 How it is told
-    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold the same steps.
-    Points that a later write replaced are set apart; if there are none, or the same points were merely written twice with the
-    same values, it is a note. A SessionLog START that announces the restart makes it a note too. Disorder by one or two steps is ignored.
+    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold the
+    same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely written
+    twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too. Disorder by one
+    or two steps is ignored.
 
 First check
     Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?

@@ -1,29 +1,33 @@
 """The level of a curve changes in one step for the worse, and stays, without the optimiser being to blame.
 
 What it means
-    From one point to the next validation (or training) is measured on something else: the data, the preprocessing or the metric changed.
+    From one point to the next validation (or training) is measured on something else: the data, the preprocessing or the metric
+    changed.
 
 Why it matters
     Before and after cannot be compared, and a model may be trained or judged on broken data without anybody noticing.
 
 How it is told
-    Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had gained; the level before it
-    was quiet, and the level behind it stays closer to the new than to the old value for the rest of the run (a tenth of it, three points,
-    at least). The training loss must not have left for good itself, which is divergence (unless it stepped to a calm new level under a
-    logged learning rate that did not move). Where training jumps and then falls smoothly but validation
-    does not recover, the shift is in the training data. A jump of the learning rate at that step explains it away.
+    Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had gained;
+    the level before it was quiet, and the level behind it stays closer to the new than to the old value for the rest of the run
+    (a tenth of it, three points, at least). The training loss must not have left for good itself, which is divergence (unless
+    it stepped to a calm new level under a logged learning rate that did not move). Where training jumps and then falls smoothly
+    but validation does not recover, the shift is in the training data. A jump of the learning rate at that step explains it
+    away.
 
 First check
     Compare 32 samples with labels from just before and just after that step.
 
 First action
-    Diff the data pipeline and the evaluation code at that step: dump inputs and labels before and after and compare their statistics.
+    Diff the data pipeline and the evaluation code at that step: dump inputs and labels before and after and compare their
+    statistics.
 
 Success rule
     The next run passes that step without worsening by more than 4 noise standard deviations.
 
 Not to be confused with
-    overfitting (a gradual rise), divergence (training goes up for good), restart-overlap (the seam of two runs), spikes (it comes back).
+    overfitting (a gradual rise), divergence (training goes up for good), restart-overlap (the seam of two runs), spikes (it
+    comes back).
 
 Limits
     Shifts for the better are not reported; they usually are learning-rate decays.

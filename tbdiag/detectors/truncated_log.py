@@ -1,15 +1,15 @@
 """An event file is cut off or corrupt.
 
 What it means
-    A record fails its checksum, or the file ends in the middle of one: the writer was killed, the disk was full, or the file was copied
-    while it was being written.
+    A record fails its checksum, or the file ends in the middle of one: the writer was killed, the disk was full, or the file
+    was copied while it was being written.
 
 Why it matters
     What is missing cannot be judged, and TensorBoard stops reading there without a word.
 
 How it is told
-    From the bytes: truncated records, checksum errors, records that do not parse, files that shrank or vanished. An empty or header-only
-    file beside readable ones is a note. A partial last record of a file that is still being written is none.
+    From the bytes: truncated records, checksum errors, records that do not parse, files that shrank or vanished. An empty or
+    header-only file beside readable ones is a note. A partial last record of a file that is still being written is none.
 
 First check
     Compare the size of the file with its original on the machine that wrote it.

@@ -7,10 +7,10 @@ Why it matters
     Going on is the cheapest improvement there is, and any comparison with other runs is unfair until then.
 
 How it is told
-    The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants brings
-    that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and the learning
-    rate has not been annealed below a tenth of its peak. With fewer than ten points training and validation must both have made more than
-    15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
+    The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants
+    brings that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and
+    the learning rate has not been annealed below a tenth of its peak. With fewer than ten points training and validation must
+    both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?

@@ -7,10 +7,11 @@ Why it matters
     No regularisation or more data helps; the training loss itself has to come down first.
 
 How it is told
-    It learned something (more than 5 % of its start), both splits end at a bad level, and the gap between them is small. Bad means: a
-    bounded metric less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or more than 85 %
-    of the loss of guessing is left; or both had improved and end no better than they began. With four to nine points and no such reference, both losses must have gained less than a quarter
-    of their start (and more than 5 %), still improving together.
+    It learned something (more than 5 % of its start), both splits end at a bad level, and the gap between them is small. Bad
+    means: a bounded metric less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or
+    more than 85 % of the loss of guessing is left; or both had improved and end no better than they began. With four to nine
+    points and no such reference, both losses must have gained less than a quarter of their start (and more than 5 %), still
+    improving together.
 
 First check
     Is the learning rate reasonable, is the model large enough, do the inputs carry the signal?
@@ -19,12 +20,12 @@ First action
     Overfit one batch (32 to 256 samples, no regularisation, the same code): it tells capacity and optimisation from data.
 
 Success rule
-    The training loss falls below six tenths of this run's best: in the tiny run if model and optimisation can, in a full run once the
-    cause is mended.
+    The training loss falls below six tenths of this run's best: in the tiny run if model and optimisation can, in a full run
+    once the cause is mended.
 
 Not to be confused with
-    no-learning (nothing gained at all), unconverged (bad only because it was stopped), plateau, language models, whose accuracy is low and
-    loss high by nature.
+    no-learning (nothing gained at all), unconverged (bad only because it was stopped), plateau, language models, whose accuracy
+    is low and loss high by nature.
 
 Limits
     A loss alone has no bad level: with ten points or more and no reference this detector stays silent.

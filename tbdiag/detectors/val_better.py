@@ -1,17 +1,18 @@
 """Validation is much better than training, to the end.
 
 What it means
-    The validation loss lies far below the training loss and stays there. Usually training is measured differently (dropout, augmentation,
-    label smoothing, noisy labels); sometimes validation is too easy or is contained in the training data.
+    The validation loss lies far below the training loss and stays there. Usually training is measured differently (dropout,
+    augmentation, label smoothing, noisy labels); sometimes validation is too easy or is contained in the training data.
 
 Why it matters
     If validation is too easy or leaks, its numbers promise what will not hold, and the choice of checkpoints is worthless.
 
 How it is told
-    Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by more than
-    15 % of the loss at the beginning (of guessing, where that is known) and by more than 3 noise standard deviations, and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead of training's by more than
-    12 % of its scale. The lag
-    of half an epoch that a training average has is allowed for by comparing with training just before each evaluation.
+    Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by
+    more than 15 % of the loss at the beginning (of guessing, where that is known) and by more than 3 noise standard deviations,
+    and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead of training's by more than 12 % of
+    its scale. The lag of half an epoch that a training average has is allowed for by comparing with training just before each
+    evaluation.
 
 First check
     Is training measured with dropout, augmentation or label smoothing on, and are its labels the same kind as validation's?
@@ -20,7 +21,8 @@ First action
     Evaluate the training set once in evaluation mode without augmentation and log it as train_eval/loss.
 
 Success rule
-    The next run logs a training loss in evaluation mode that is no higher than the validation loss by more than 2 noise standard deviations.
+    The next run logs a training loss in evaluation mode that is no higher than the validation loss by more than 2 noise
+    standard deviations.
 
 Not to be confused with
     leakage (a metric near perfect from the first evaluation), ordinary dropout (a small gap).
