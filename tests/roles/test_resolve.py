@@ -256,3 +256,15 @@ def test_children_of_add_scalars_say_what_is_measured() -> None:
     assert signals.main("val_loss").name == "metrics_val_loss/metrics"
     assert signals.main("val_metric").name == "metrics_val_acc/metrics"
     assert signals.main("lr").name == "epoch_lr/epoch"
+
+
+@pytest.mark.parametrize("wall", [0.0, float("nan")])
+def test_epochs_are_stretched_in_proportion_where_wall_times_say_nothing(wall: float) -> None:
+    def still(tag: str, value: object, step: object) -> object:
+        made = series(tag, value, step)
+        return type(made)(tag=tag, subrun="", step=made.step, wall_time=np.full(len(made), wall), value=made.value)
+
+    run = _synth.make_run({"loss": still("loss", FALL, np.arange(1, 41) * 50), "val/loss": still("val/loss", FALL[:20], np.arange(1, 21))})
+    moved = resolve(run).main("val_loss")
+    assert moved.series.step.tolist() == [100 * i for i in range(1, 21)]
+    assert moved.logged_step(700) == 7
