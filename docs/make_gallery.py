@@ -37,7 +37,7 @@ PICTURES: dict[str, dict[str, Any]] = {
     "vanishing-gradients": {"of": "vanishing-gradients", "say": "Gradient histograms by layer"},
     "dark": {"of": "prediction-collapse", "dark": True, "say": "Dark, chosen by the system"},
     "overview": {"of": "all-fixtures", "say": "Many runs: the overview comes first"},
-    "narrow": {"of": "instability", "width": 360, "height": 1300, "say": "360 pixels wide"},
+    "narrow": {"of": "instability", "width": 360, "height": 1800, "say": "360 pixels wide"},
     "no-styles": {"of": "overfitting", "plain": True, "say": "Neither scripts nor styles, as Jenkins shows it"},
 }
 SHOOT = """

@@ -192,3 +192,11 @@ def test_first_steps_are_no_outliers():
     _, hi, clipped = value_range([1e6, 2.0, *([0.97, 0.98] * 20)], log=False, starts=[1e6, 2.0])
     assert hi < 10
     assert clipped
+
+
+def test_names_stand_where_the_lines_end():
+    steps = list(range(0, 1000, 10))
+    whole, cut = Line(steps, [1.0] * 100, label="whole"), Line(steps, [2.0] * 30 + [None] * 70, label="cut", colour=1)
+    named = {e.text: float(e.get("x")) for e in parse(line_chart([whole, cut], Frame(width=600, height=236))).iter(f"{SVG}text")}
+    assert named["whole"] > 520
+    assert 150 < named["cut"] < 260

@@ -177,7 +177,7 @@ def _axes(lines: Sequence[Line], frame: Frame, lo: float, hi: float, log: bool) 
         first, last = min(first, frame.domain[0]), max(last, frame.domain[1])
     if last <= first:
         first, last = first - 1, last + 1
-    at_edge = [line for line in lines if line.steps and line.steps[-1] > last - 0.08 * (last - first)]
+    at_edge = [line for line in lines if (end := last_step(line)) is not None and end > last - 0.08 * (last - first)]
     longest = max((len(line.label) for line in at_edge), default=0) if len(lines) > 1 else 0
     longest = max([longest, *(len(label) for _, label in frame.levels)])
     right = frame.width - (min(round(longest * frame.font * 0.62) + 12, frame.width // 4) if longest else round(frame.font * 0.9))
@@ -285,9 +285,15 @@ def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:
     return "".join(out)
 
 
+def last_step(line: Line) -> int | None:
+    """Step of a line's last finite point."""
+    return next((s for s, v in zip(reversed(line.steps), reversed(line.values), strict=True) if v is not None), None)
+
+
 def ends_early(line: Line, x: Scale) -> bool:
     """Whether a line ends so far left of the plot's edge that its name belongs at its end."""
-    return bool(line.steps) and line.steps[-1] <= x.hi - 0.08 * (x.hi - x.lo)
+    last = last_step(line)
+    return last is not None and last <= x.hi - 0.08 * (x.hi - x.lo)
 
 
 def _end_labels(lines: Sequence[Line], y: Scale, x: Scale, frame: Frame) -> list[str]:
