@@ -27,6 +27,8 @@ FAR = 0.33
 """Difference in the logarithm of the loss at the start that seed and batch do not explain (seen: up to 0.28 between initialisations of one
 small network). The levels ln 10 and ln 5 of a uniform guess differ by 0.36, ln 10 and ln 3 by 0.74."""
 AT_START = 0.1
+NEAR = 0.1
+"""Fresh starts this close are the same task; between this and `FAR` they are a hint that needs a second one."""
 FRESH_STEPS = 5
 FRESH_SHARE = 0.01
 OTHER_CADENCE = 1.1
@@ -92,11 +94,16 @@ def _other_start(before: Features, after: Features, *, moves: bool) -> str:
             continue
         fresh = _fresh(a) and _fresh(b)
         x, y = _start(a, fresh), _start(b, fresh)
-        if not (x > 0 and y > 0 and abs(math.log(x / y)) > FAR and abs(x - y) > 3 * math.hypot(a.sigma, b.sigma)):
+        if not (x > 0 and y > 0):
+            continue
+        apart, sigmas = abs(math.log(x / y)), abs(x - y) / max(math.hypot(a.sigma, b.sigma), 1e-300)
+        if apart <= NEAR or sigmas <= 1:
             if fresh:
                 return ""  # both start alike before anything was learnt: the strongest sign of the same task
             continue
-        if fresh and not moves:
+        if (apart <= FAR or sigmas <= 3) and not fresh:
+            continue
+        if fresh and not moves and apart > FAR and sigmas > 3:
             return f"another task: {key} starts at {y:.3g} instead of {x:.3g}"
         far = far or f"another task: {key} begins at {y:.3g} instead of {x:.3g}"
     hint = _other_rhythm(before, after) or _other_tags(before, after)
