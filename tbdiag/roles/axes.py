@@ -89,17 +89,15 @@ def map_steps(coarse: Series, fine: Series) -> Int64:
         every = max(float(np.median(np.diff(fine.step))), 1.0)
         if np.median(np.abs(mapped - straight)) <= 2 * every:
             mapped = straight
-    out = np.round(mapped).astype(np.int64)
-    return np.maximum.accumulate(out + 0) + _ties(out)
+    return _growing(np.round(mapped).astype(np.int64))
 
 
-def _ties(steps: Int64) -> Int64:
-    """Offsets that make equal neighbours grow by one."""
-    grown = np.maximum.accumulate(steps)
-    fixed = grown.copy()
-    for i in range(1, fixed.size):
-        fixed[i] = max(fixed[i], fixed[i - 1] + 1)
-    return fixed - grown
+def _growing(steps: Int64) -> Int64:
+    """The same steps, each at least one above the step before."""
+    out = steps.copy()
+    for i in range(1, out.size):
+        out[i] = max(out[i], out[i - 1] + 1)
+    return out
 
 
 def align(signals: list[Signal]) -> tuple[list[Signal], Series | None]:

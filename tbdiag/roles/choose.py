@@ -176,15 +176,11 @@ def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Con
 
 
 def _components(drafts: list[Draft], split: Split) -> list[Draft]:
-    return [
-        d
-        for d in drafts
-        if d.role is Role.LOSS_COMPONENT
-        and d.split is split
-        and d.sub_kind is None
-        and not d.stem.startswith("loss_m")
-        and d.stem != "loss_std"
-    ]
+    """Parts of the loss of one split, without its extremes and other statistics."""
+    return [d for d in drafts if d.role is Role.LOSS_COMPONENT and d.split is split and d.sub_kind is None and d.stem not in _NO_PARTS]
+
+
+_NO_PARTS = frozenset({"loss_max", "loss_min", "loss_std", "loss_sum", "loss_mean_normalized", "loss_per_all"})
 
 
 def _promote(d: Draft, why: str) -> None:
