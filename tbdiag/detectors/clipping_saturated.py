@@ -10,7 +10,7 @@ Why it matters
 How it is told
     A logged clip fraction of at least 0.9 over the last 80 % of the run; or logged norms at least ten times the configured limit in
     their median; or norms logged after clipping that sit at their maximum (within a thousandth) at nine points of ten. A note where the
-    loss has fallen by 70 % all the same, or by 30 % and has settled: adaptive optimisers do not see a constant factor.
+    loss has fallen by 90 % all the same, or by 30 % and has settled: adaptive optimisers do not see a constant factor.
 
 First check
     Compare the clipping limit with the 50th and 90th percentile of the gradient norm before clipping.
@@ -109,12 +109,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 
 def _settled(loss: CurveFacts) -> bool:
-    """Whether the last quarter of the run gained less than a tenth of the whole: clipped steps that are too short leave a slope."""
+    """Whether the last quarter of the run gained less than a twentieth of the whole: clipped steps that are too short leave a slope."""
     if loss.n < 8:
         return False
     cost = loss.smooth
     then = float(np.median(cost[loss.between(0.65, 0.85)]))
-    return then - loss.end_cost < 0.1 * max(loss.first_cost - loss.end_cost, 0.0)
+    return then - loss.end_cost < 0.05 * max(loss.first_cost - loss.end_cost, 0.0)
 
 
 Sign = tuple[Evidence, Interval, Interval, float, bool]
@@ -205,7 +205,7 @@ DETECTOR = Detector(
         "share": Threshold(0.9, "literature 7.3: above 0.9 it is the main fact about the run"),
         "over_limit": Threshold(10.0, "norms of one to five times the limit are ordinary for language models with Adam"),
         "some": Threshold(0.3, "share that is enough where the loss has settled, as that of a language model does far above zero"),
-        "learned": Threshold(0.7, "share of the loss (from chance or from the first value) below which the clipping did harm"),
+        "learned": Threshold(0.9, "share of the loss (from chance or from the first value) that leaves no harm to speak of"),
     },
     examples=EXAMPLES,
     scale_free=False,

@@ -85,7 +85,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if side:
         # With finite losses a metric that is not a number is undefined, not broken; gradients that stay broken are.
         broken = any(_lasting(c) and (c.signal.role is not Role.METRIC or not losses) for c in side)
-        return _finding(view, side, None, Severity.ERROR if broken else Severity.NOTE)
+        if broken:
+            return _finding(view, side, None, Severity.ERROR)
+        # A loss scaler's skipped steps leave NaN norms too; a check of the gradients that says NaN as well means what it says.
+        flag = view.curve("has_nan_grad")
+        told = flag is not None and bool((flag.value > 0).any()) and any(c.signal.role is Role.GRAD_NORM for c in side)
+        return _finding(view, side, None, Severity.WARNING if told else Severity.NOTE)
     flagged = [c for c in _flagged(view) if c.bad_step.size]
     if flagged:
         # Loss scaling meets single NaN gradients and skips the step; a run that ends with them, or has many, is broken.
@@ -292,6 +297,13 @@ def _flag_raised() -> Run:
     return _synth.make_run({"train/loss": _synth.decay(60, 2.3, 0.4), "train/has_nan_grad": flag}, every=10)
 
 
+def _flag_and_norm() -> Run:
+    rng = np.random.default_rng(5)
+    norm, flag = np.exp(rng.normal(0, 0.2, 200)), np.zeros(200)
+    norm[[100, 101, 140]], flag[[100, 101, 140]] = np.nan, 1
+    return _synth.make_run({"train/loss": _synth.decay(200, 2.3, 0.4), "train/grad_norm": norm, "train/has_nan_grad": flag})
+
+
 def _nan_histograms() -> Run:
     rng = np.random.default_rng(4)
     samples = [rng.normal(0, 0.1, 100) for _ in range(10)]
@@ -309,6 +321,7 @@ def _flag_once() -> Run:
 
 EXAMPLES = (
     Example("a check reports NaN gradients from step 400 on", _flag_raised, fires=True, onset=(391, 400)),
+    Example("a check and the gradient norm report NaN three times", _flag_and_norm, fires=True, onset=(99, 100)),
     Example("gradient histograms hold NaN from step 360 on", _nan_histograms, fires=True, onset=(301, 360)),
     Example("a check reports NaN gradients twice", _flag_once, fires=False),
     Example("loss NaN from step 600 on", _nan_run, fires=True, onset=(591, 600)),

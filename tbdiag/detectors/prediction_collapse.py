@@ -71,11 +71,11 @@ Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[s
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
-    """Class shares first, then the spread of the outputs, then a metric that never moves."""
-    loss = view.curve("val_loss") or view.curve("train_loss")
-    if loss is not None and loss.n >= 4 and float(np.ptp(loss.value)) <= view["moved"] * abs(float(np.median(loss.value))):
-        return None  # nothing ever moved: that is no-learning, whatever the untrained model predicts
-    sign = _by_shares(view) or _by_spread(view) or _by_histogram(view) or _by_constant_accuracy(view) or _by_nothing_found(view)
+    """The spread of the outputs, then class shares, then a metric that never moves."""
+    sign = _by_spread(view) or _by_histogram(view)
+    if sign is None and _trained(view):
+        # An untrained model may well answer one class; that is no-learning, whatever it predicts.
+        sign = _by_shares(view) or _by_constant_accuracy(view) or _by_nothing_found(view)
     if sign is None:
         return None
     evidence, onset, extent, confidence, rules, roles, what = sign
@@ -109,6 +109,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=PREDICTIONS,
         roles=roles,
     )
+
+
+def _trained(view: View) -> bool:
+    """Whether the loss moved at all."""
+    loss = view.curve("val_loss") or view.curve("train_loss")
+    return loss is None or loss.n < 4 or float(np.ptp(loss.value)) > view["moved"] * abs(float(np.median(loss.value)))
 
 
 def _sentence(rules: tuple[Predicate, ...]) -> str:
