@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from operator import attrgetter
 
 from tbdiag.model import Axis, Direction, Domain, Role, Scale, Split, Writer
 from tbdiag.roles.convention import Convention, Tag, find_tag, recognise
@@ -281,6 +282,9 @@ def _fit_domain(draft: Draft, domain: Domain) -> None:
         draft.role = Role.LOSS_COMPONENT if draft.role is not Role.EPISODE_LENGTH else Role.UNKNOWN
 
 
+_VALUES = attrgetter(*(f.name for f in fields(Draft)))
+
+
 def copy_drafts(plan: Plan) -> list[Draft]:
     """Fresh drafts that may be changed."""
-    return [replace(d) for d in plan.drafts]
+    return [Draft(*_VALUES(d)) for d in plan.drafts]
