@@ -66,8 +66,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence, onset, extent, confidence, post = sign
     progress = measure_progress(view.curve, view.signals)
     loss = view.curve("train_loss") or view.curve("val_loss")
+    losses = [c for c in (view.curve("train_loss"), view.curve("val_loss")) if c is not None]
+    settled = bool(losses) and all(_settled(c) for c in losses)
     known = progress.loss_share if progress.loss_share is not None else progress.accuracy_share
-    learned = known is not None and (known >= view["learned"] or (known >= view["some"] and loss is not None and _settled(loss)))
+    learned = known is not None and (known >= view["learned"] or (known >= view["some"] and settled))
     more = [evidence]
     if loss is not None:
         more.append(say("The loss goes from {first:.4g} to {end:.4g}.", (loss,), first=loss.first, end=loss.end))
