@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import pairwise
 
 from tbdiag.render.chart import BAND, BAND_INK, COLOURS, GREY, Frame, Line, ends_early
 from tbdiag.render.scale import Scale
@@ -32,7 +33,11 @@ class Labels:
             for line in self.lines:
                 every = max(1, len(line.steps) // 100)
                 pairs = zip(line.steps[::every], line.values[::every], strict=True)
-                self.points += [(self.x.place(s), self.y.place(v)) for s, v in pairs if v is not None]
+                here = [(self.x.place(s), self.y.place(v)) for s, v in pairs if v is not None]
+                for (ax, ay), (bx, by) in pairwise(here):
+                    pieces = 1 + int(max(abs(by - ay), abs(bx - ax)) / 6)  # a steep stretch covers as much as a flat one
+                    self.points += [(ax + (bx - ax) * k / pieces, ay + (by - ay) * k / pieces) for k in range(pieces)]
+                self.points += here[-1:]
         return self.points
 
     def add(self, text: str, css: str, places: Iterable[tuple[float, float, str]]) -> str:
@@ -139,7 +144,7 @@ def _best(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame, labels: Label
         )
         if large and not frame.quiet:
             rows = [py + frame.font * k for k in (1.8, -0.9, 2.8, -1.9, 3.8, -2.9, -4) if y.b < py + frame.font * k < y.a]
-            places = [(px, row, "middle") for row in rows] + _beside(px + 4, [py + frame.font * 0.35])
+            places = [(px, row, "middle") for row in rows] + _beside(px + 4, [py + frame.font * 0.35, *rows])
             out.append(labels.add(f"best {number(v)} at {step(s)}", f"t{line.colour}", places))
     return out
 
