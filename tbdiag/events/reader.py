@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.events import blocks, groups, wire
-from tbdiag.events.blobs import LazyBytes, checksum_is_right
+from tbdiag.events.blobs import LazyBytes, checksum_is_right, media_outline
 from tbdiag.events.checksum import crc_of_array, mask_int, masked_crc
 from tbdiag.events.columns import Damage, FileColumns, Int64, in_file_order
 from tbdiag.events.decode import Contents, add_event, add_media, add_outline, is_media
@@ -33,6 +33,7 @@ _WRONG = "the checksum of a record is wrong"
 _WALK = 128
 _DENSE = 256
 _MAX_PATIENCE = 1 << 15
+_MANY_BYTES = 1 << 15
 _SEARCH_BUDGET = 64 << 20
 
 _spare: list[bytearray] = []
@@ -76,6 +77,7 @@ class _Reading:
         self.lengths: list[int] = []
         self.fresh = 0  # index in `at` of the first record that may begin a block
         self.patience = _WALK
+        self.usual = _DENSE + 1  # mean length of the frames last walked
         self.next_read = self.room
         self.cycle: blocks.Cycle | None = None
         self.walker = Walker()
@@ -108,10 +110,11 @@ class _Reading:
     def _walk(self) -> Stop:
         """Walk some frames: one by one, or all at once where they are many and short."""
         count = self.patience
-        if count > _WALK and len(self.lengths) >= _WALK:
-            recent = sum(self.lengths[-_WALK:]) // _WALK
-            if recent <= _DENSE:
-                stop = min(self.filled, self.pos + count * (recent + OVERHEAD))
+        if len(self.lengths) >= _WALK:
+            self.usual = sum(self.lengths[-_WALK:]) // _WALK
+        if count > _WALK and self.usual <= _DENSE:
+            stop = min(self.filled, self.pos + count * (self.usual + OVERHEAD))
+            if stop - self.pos >= _MANY_BYTES:
                 at, lengths = find_frames(self.arena, self.pos, stop)
                 if at.size:
                     self.at += at.tolist()
@@ -163,8 +166,16 @@ class _Reading:
         end = begin + length + FOOTER
         if length <= BLOB_BYTES or end > self.size:
             return False
-        head = self.pos + HEADER
-        lazy = LazyBytes(self.source, begin, length, bytes(self.buffer[head : min(head + 256, self.filled)]))
+        start = self.pos + HEADER
+        head = bytes(self.buffer[start : min(start + 256, self.filled)])
+        known = media_outline(head, length, self.out.plugins) if not self.verify else None
+        if known is not None:
+            add_media(self.out, known, begin)
+            self._jump(end)
+            self.last = (begin - HEADER, length)
+            self.next_read = _FIRST_READ_AFTER_BLOB
+            return True
+        lazy = LazyBytes(self.source, begin, length, head)
         try:
             event = wire.parse_event(lazy, 0, length)
             media = is_media(event, lazy, self.out.plugins)
@@ -318,6 +329,13 @@ class _Reading:
         shift = self.segments[-1][1]
         if start < self.segments[-1][0]:
             return False
+        if any(slot.shape for layout in cycle.layouts for slot in layout.slots):
+            # Histograms that came before would have to be put in order later, and they are large.
+            edge = len(self.at) - walked
+            later = self.at[edge:], self.lengths[edge:]
+            del self.at[edge:], self.lengths[edge:]
+            self._decode_walked()
+            self.at, self.lengths = later
         taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, shift)
         if taken * cycle.period < walked or not taken:
             return False
