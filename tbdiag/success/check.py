@@ -7,15 +7,13 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from tbdiag.features import DERIVED, CurveFacts, Features
 from tbdiag.model import Predicate, SuccessRule
 from tbdiag.success.measure import Taken, curves_of, left_quantity, minus_quantity, take, take_all
 from tbdiag.success.parse import LOG_ROLE
 from tbdiag.success.say import predicate_text
-
-if TYPE_CHECKING:
-    from tbdiag.features import CurveFacts, Features
+from tbdiag.success.stored import StoredFeatures
 
 LEAST_SHARE_OF_POINTS = 0.5
 """A series of the next run must have at least this share of the earlier run's points."""
@@ -75,6 +73,8 @@ def check(rule: SuccessRule, features: Features, earlier: Features | None = None
     are logged) and lead to "cannot tell"; ``nothing-non-finite`` fails the rule, since a run that broke has shown no success.
     A predicate that cannot be computed makes the rule "cannot tell" unless another one failed.
     """
+    if earlier is not None and not isinstance(features, StoredFeatures):
+        features = _AsBefore(features, earlier)
     results = tuple(check_predicate(p, features, earlier) for p in rule.all)
     if "nothing-non-finite" in rule.guards:
         broken = _first_nonfinite(rule, features)
@@ -90,6 +90,26 @@ def check(rule: SuccessRule, features: Features, earlier: Features | None = None
     if unknown:
         return RuleResult(Status.CANNOT_TELL, results, "; ".join(dict.fromkeys(unknown)))
     return RuleResult(Status.PASSED, results)
+
+
+class _AsBefore(Features):
+    """Features in which a series keeps the role that it played in the earlier run, where it is logged again under its name.
+
+    A series that was added since (the training set evaluated besides, a second validation set) must not take the role over.
+    """
+
+    def __init__(self, features: Features, earlier: Features) -> None:
+        super().__init__(features.signals)
+        self._features, self._earlier = features, earlier
+
+    def curve(self, key: str) -> CurveFacts | None:
+        """Facts of the series that played a role before, else of the one that plays it now."""
+        before = self._earlier.curve(key)
+        if before is not None and key not in DERIVED:
+            same = next((s for s in self.signals.all if s.name == before.name and s.series is not None), None)
+            if same is not None:
+                return self._features.of(same)
+        return self._features.curve(key)
 
 
 def check_predicate(p: Predicate, features: Features, earlier: Features | None = None) -> PredicateResult:

@@ -153,3 +153,10 @@ def test_a_wrong_rule_of_the_configuration_names_file_rule_and_column() -> None:
     config = Config(success={"good": "best(val_loss < 1"}, source="pyproject.toml")
     with pytest.raises(RuleError, match=r"pyproject\.toml: success\.good: success rule, column 15"):
         check_config_rules(config, features({}))
+
+
+def test_a_series_keeps_its_role_where_another_one_would_take_it_over() -> None:
+    earlier = features({"loss/val": curve(end=0.9)})
+    now = features({"eval_loss": curve(end=0.9), "loss/val": curve(end=0.5)})
+    assert now.curve("val_loss").name == "eval_loss"  # type: ignore[union-attr]
+    assert check(RULE, now, earlier).status is Status.PASSED
