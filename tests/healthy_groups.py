@@ -165,7 +165,7 @@ def reinforcement(rng: np.random.Generator) -> Run:
     n = int(rng.choice([20, 60, 150]))
     x = np.linspace(0, 1, n)
     start, gain = rng.uniform(-200, 50), rng.uniform(50, 500)
-    reward = start + gain * (1 - np.exp(-rng.uniform(3, 8) * x)) + _synth.ar1(n, 0.03 * gain, rng.uniform(0, 0.8), rng)
+    reward = start + gain * (1 - np.exp(-rng.uniform(5, 9) * x)) + _synth.ar1(n, 0.03 * gain, rng.uniform(0, 0.8), rng)
     return _synth.make_run(
         {
             "rollout/ep_rew_mean": reward,
@@ -200,7 +200,7 @@ def adversarial(rng: np.random.Generator) -> Run:
 def preference(rng: np.random.Generator) -> Run:
     """Preference tuning that learns."""
     n = int(rng.choice([30, 100]))
-    x = 1 - np.exp(-rng.uniform(2, 5) * np.linspace(0, 1, n))
+    x = 1 - np.exp(-rng.uniform(5, 9) * np.linspace(0, 1, n))
     margin = rng.uniform(0.8, 4) * x + rng.normal(0, 0.1, n)
     return _synth.make_run(
         {
