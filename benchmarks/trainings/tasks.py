@@ -84,8 +84,8 @@ def _recurrent(task: Task, rng: np.random.Generator, s: Setting) -> tuple[list[L
 
 
 def _convolutional(task: Task, rng: np.random.Generator, s: Setting) -> tuple[list[Layer], int]:
-    first = Conv(task.x.shape[2], s.hidden // 2, rng, scale=s.init_scale)
-    return [first, Conv(s.hidden // 2, s.hidden, rng, pool=True, scale=s.init_scale)], s.hidden
+    first = Conv(task.x.shape[2], max(s.hidden // 2, 1), rng, scale=s.init_scale)
+    return [first, Conv(max(s.hidden // 2, 1), s.hidden, rng, pool=True, scale=s.init_scale)], s.hidden
 
 
 def _split(x: Array, y: Array, n_val: int = 400) -> dict[str, Array]:
