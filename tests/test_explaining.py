@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tbdiag.diagnosis.explaining import PRODUCES, explain_away, order_findings
 from tbdiag.model import Evidence, Finding, Interval, Severity, SuccessRule
 
@@ -70,3 +72,15 @@ def test_no_finding_is_its_own_consequence_and_heads_stay_heads() -> None:
     heads = {f.id for f in told if f.caused_by is None}
     assert heads
     assert all(f.caused_by in heads for f in told if f.caused_by is not None)
+
+
+def test_a_detector_outside_the_table_brings_its_own_consequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from tbdiag.detectors import load_detectors
+    from tbdiag.diagnosis import explaining
+
+    stranger = replace(load_detectors()[0], id="stranger", explains=("spikes",))
+    monkeypatch.setattr(explaining, "load_detectors", lambda: (stranger,))
+    told = judge(finding("spikes"), finding("stranger"))
+    assert [(f.id, f.caused_by) for f in told] == [("stranger", None), ("spikes", "stranger")]

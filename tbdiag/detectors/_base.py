@@ -138,7 +138,8 @@ class Detector:
         thresholds: defaults by name.
         phase: place in the troubleshooting order.
         scale_free: multiplying all values by a constant changes no verdict (False where nats, bounded metrics or chance levels are used).
-        explains: ids whose findings this one explains away when both are found and this one begins no later.
+        explains: ids whose findings this one explains away when both are found and this one begins no later; counts where the table of
+            `tbdiag.diagnosis.explaining` does not hold this detector.
     """
 
     id: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tbdiag.detectors import load_detectors
 from tbdiag.model import Finding
 
 STALLED_LEARNING = ("no-learning", "plateau", "underfitting", "unconverged", "lr-too-low")
@@ -69,7 +70,9 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "unconverged": ("underfitting", "low-confidence"),
     "stalled": (),
 }
-"""Symptom -> symptoms that it can produce. The order is the order in which heads are chosen."""
+"""Symptom -> symptoms that it can produce. The order is the order in which heads are chosen.
+
+A detector that does not stand here brings its own list (`Detector.explains`), so that a new detector stays one new file."""
 
 GUESSED_BELOW = 0.5
 """A finding below this confidence is no head: what it would explain stands by itself."""
@@ -102,6 +105,7 @@ EVENT_SLACK = 0.02
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
     """Set `caused_by` of every finding that another one explains. `span` is the length of the run in steps."""
     by_id = {f.id: f for f in findings}
+    produces = {d.id: d.explains for d in load_detectors() if d.id not in PRODUCES} | PRODUCES
     order = [i for i in PRODUCES if i in by_id] + [i for i in by_id if i not in PRODUCES]
     head_of: dict[str, str] = {}
     for head_id in order:
@@ -111,7 +115,7 @@ def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...
         for other in findings:
             if other.id == head_id or other.id in head_of or other.id in head_of.values():
                 continue
-            if other.id in PRODUCES.get(head_id, ()) and _not_later(head, other, span):
+            if other.id in produces.get(head_id, ()) and _not_later(head, other, span):
                 head_of[other.id] = head_id
     return tuple(
         replace(f, caused_by=head_of[f.id], caused_by_why=_reason(by_id[head_of[f.id]], f)) if f.id in head_of else f for f in findings
