@@ -187,9 +187,11 @@ def _rise(view: View, curve: CurveFacts) -> float:
     rise, span = end - float(smooth[b]), max(first - float(smooth[b]), 0.0)
     if b >= n - (1 if broken else max(4, n // 50 + 2)) or rise <= 0:
         return 0.0
-    if not broken and float(last.min()) < smooth[b] + 4 * _quiet_sigma(y, b, sigma):
+    if not broken and float(last.min()) < smooth[b]:
         return 0.0
     before = _quiet_sigma(y, b, sigma)
+    if not broken and float(last.min()) < smooth[b] + 4 * before:
+        return 0.0
     enough = rise / (view["factor"] if curve.log_scale else max(0.5 * span, 0.3 * abs(float(smooth[b]))))
     of_range = rise / (view["range_share"] * span) if span > 0 else float("inf")
     above_start = 1.0 + (end - first) / max(6 * sigma, 1e-12) if end > first + 2 * sigma else 0.0
@@ -203,12 +205,14 @@ def _both_rise(view: View, train: CurveFacts) -> float:
     val = view.curve("val_loss")
     if val is None or val.n < 8 or train.n < 30 or val.first_cost <= 0:
         return 0.0
-    rise = measure_rise(val.trace.cost, _quiet_sigma(val.trace.cost, val.trace.n // 2, val.trace.noise.sigma))
-    begin = train.trace.step >= float(val.trace.step[rise.best_index])
+    begin = train.trace.step >= float(val.trace.step[measure_rise(val.trace.cost, 0.0).best_index])
     tail = train.trace.cost[begin]
     trend = find_trend(tail)
     up = trend.rising and trend.change > max(0.5 * abs(median(tail[: max(3, tail.size // 8)])), 2 * train.trace.noise.sigma)
-    if not up or tail.size < 20 or rise.sigmas < view["sigmas"]:
+    if not up or tail.size < 20:
+        return 0.0
+    rise = measure_rise(val.trace.cost, _quiet_sigma(val.trace.cost, val.trace.n // 2, val.trace.noise.sigma))
+    if rise.sigmas < view["sigmas"]:
         return 0.0
     return float(rise.end / (1.5 * val.first_cost))
 
