@@ -30,12 +30,14 @@ def drawn(svg: str, css: str = "c4") -> list[list[tuple[float, float]]]:
     """Points of each piece of the line, in pixels."""
     group = next(g for g in parse(svg).iter(f"{SVG}g") if g.get("transform") == "scale(.1)" and g[0].get("class") == css)
     pieces: list[list[tuple[float, float]]] = []
-    x = y = 0
-    for letter, a, b in re.findall(r"([Ml])(-?\d+) ?(-?\d+)", group[0].get("d")):
-        x, y = (int(a), int(b)) if letter == "M" else (x + int(a), y + int(b))
-        if letter == "M":
-            pieces.append([])
-        pieces[-1].append((x / 10, y / 10))
+    for x, y, moves in re.findall(r"M(-?\d+) (-?\d+)l([-\d ]+)", group[0].get("d")):
+        at = (int(x), int(y))
+        piece = [at]
+        numbers = list(map(int, moves.split()))
+        for dx, dy in zip(numbers[::2], numbers[1::2], strict=True):
+            at = (at[0] + dx, at[1] + dy)
+            piece.append(at)
+        pieces.append([(a / 10, b / 10) for a, b in (piece[:1] if numbers == [0, 0] else piece)])
     return pieces
 
 

@@ -77,12 +77,12 @@ class Frame:
 def line_of(curve: dict[str, Any], key: str = "", label: str | None = None, colour: int | None = None) -> Line:
     """The `Line` of a report's curve."""
     split = curve["split"]
-    points = [(v, s) for s, v in zip(curve["steps"], curve["values"], strict=True) if v is not None]
+    finite = [v for v in curve["values"] if v is not None]
     best = None
-    if points and curve["direction"] in ("lower", "higher"):
+    if finite and curve["direction"] in ("lower", "higher"):
         # the best drawn point: decimation keeps minimum and maximum, and a ring belongs on the line
-        value = min(points)[0] if curve["direction"] == "lower" else max(points)[0]
-        best = (next(s for v, s in points if v == value), value)
+        value = min(finite) if curve["direction"] == "lower" else max(finite)
+        best = (curve["steps"][curve["values"].index(value)], value)
     return Line(
         curve["steps"],
         curve["values"],
@@ -136,7 +136,9 @@ def line_chart(lines: Sequence[Line], frame: Frame) -> str:
 
 def _tamed(line: Line) -> Line:
     values = [v for v in line.values if v is not None]
-    if values and all(1e-150 <= abs(v) <= 1e150 or v == 0 for v in (min(values), max(values), min(map(abs, values)))):
+    lo, hi = min(values, default=0.0), max(values, default=0.0)
+    reach = max(hi, -lo)
+    if reach <= 1e150 and not 0 < reach < 1e-150 and not 0 < lo < 1e-150:
         return line
     best = (line.best[0], tame(line.best[1])) if line.best else None
     return replace(line, values=[None if v is None else tame(v) for v in line.values], best=best)
@@ -146,15 +148,15 @@ def describe(lines: Sequence[Line], frame: Frame | None = None) -> str:
     """The text alternative: first, best and last value of each line, what is marked."""
     parts = []
     for line in lines:
-        points = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v is not None]
         name = line.label or line.role or "value"
-        if not points:
+        ends = [_first_point(line.steps, line.values), _first_point(line.steps[::-1], line.values[::-1])]
+        if ends[0] is None or ends[1] is None:
             parts.append(f"{name}: no finite point")
             continue
-        text = f"{name}: first {number(points[0][1])} at {step(points[0][0])}"
+        text = f"{name}: first {number(ends[0][1])} at {step(ends[0][0])}"
         if line.best:
             text += f", best {number(line.best[1])} at {step(line.best[0])}"
-        text += f", last {number(points[-1][1])} at {step(points[-1][0])}"
+        text += f", last {number(ends[1][1])} at {step(ends[1][0])}"
         if line.nonfinite:
             text += f", {plural(len(line.nonfinite), 'non-finite value')} from {step(line.nonfinite[0][0])}"
         parts.append(text)
@@ -162,6 +164,10 @@ def describe(lines: Sequence[Line], frame: Frame | None = None) -> str:
         if label:
             parts.append(f"{label} {interval({'first_step': first, 'last_step': last})}")
     return "; ".join(parts)
+
+
+def _first_point(steps: Sequence[int], values: Sequence[float | None]) -> tuple[int, float] | None:
+    return next(((s, v) for s, v in zip(steps, values, strict=True) if v is not None), None)
 
 
 def base_line(frame: Frame) -> int:
@@ -248,23 +254,28 @@ def path_data(line: Line, x: Scale, y: Scale) -> str:
     else:
         ys = (y.b - y.a) / (hi - lo) * 10
         y0 = y.a * 10 - lo * ys
+        if None not in line.values and lo <= min(line.values, default=lo) and max(line.values, default=hi) <= hi:  # type: ignore[type-var, operator]
+            return _piece([round(x0 + s * xs) for s in line.steps], [round(y0 + v * ys) for v in line.values])  # type: ignore[operator]
         rows = [None if v is None else y0 + (lo if v < lo else hi if v > hi else v) * ys for v in line.values]
+    columns = [round(x0 + s * xs) for s in line.steps]
+    if None not in rows:
+        return _piece(columns, [round(row) for row in rows])  # type: ignore[arg-type]
     out: list[str] = []
-    px = py = 0
-    pen = False
-    for s, row in zip(line.steps, rows, strict=True):
+    start = 0
+    for i, row in enumerate([*rows, None]):
         if row is None:
-            pen = False
-            continue
-        nx, ny = round(x0 + s * xs), round(row)
-        if pen:
-            dx, dy = nx - px, ny - py
-            out.append(f"l{dx} {dy}" if dy >= 0 else f"l{dx}{dy}")
-        else:
-            out.append(f"M{nx} {ny}")
-            pen = True
-        px, py = nx, ny
+            if i > start:
+                out.append(_piece(columns[start:i], [round(r) for r in rows[start:i] if r is not None]))
+            start = i + 1
     return "".join(out)
+
+
+def _piece(columns: list[int], rows: list[int]) -> str:
+    if not columns:
+        return ""
+    moves = [f"{c - a} {d - b}" for a, c, b, d in zip(columns, columns[1:], rows, rows[1:], strict=False)]
+    # a lone point is a line of no length, which its round cap makes visible
+    return f"M{columns[0]} {rows[0]}l{' '.join(moves) or '0 0'}"
 
 
 def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:
@@ -277,8 +288,10 @@ def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:
         f'<g transform="scale(.1)"><path class="{css}" d="{path_data(line, x, y)}" fill="none" stroke="{colour}" stroke-width="{width}" '
         f'stroke-linejoin="round" stroke-linecap="round"{faint}/></g>'
     ]
-    points = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v is not None]
-    if frame.dots and not line.faint and points and len(points) <= (60 if big else 30):
+    most = 60 if big else 30
+    few = len(line.values) <= 4 * most and frame.dots and not line.faint
+    points = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v is not None] if few else []
+    if points and len(points) <= most:
         r = 2.4 if big else 1.8
         dots = "".join(f"M{x.place(s) - r:.1f} {y.place(v):.1f}a{r} {r} 0 1 0 {2 * r:g} 0a{r} {r} 0 1 0 -{2 * r:g} 0" for s, v in points)
         out.append(f'<path class="f{line.colour}" d="{dots}" fill="{colour}"/>')
