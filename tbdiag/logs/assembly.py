@@ -27,6 +27,9 @@ class ReadFile:
     notes: tuple[ReadIssue, ...] = ()
 
 
+_Resolve = Callable[[Any, Callable[[], Track]], Resolution | None]
+
+
 @dataclass(slots=True)
 class _Draft:
     series: dict[str, Series] = field(default_factory=dict)
@@ -88,7 +91,11 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
     repeats: list[Break] = []
     stepless: list[str] = []
 
-    def resolve(track: Track) -> Resolution | None:
+    def resolve(step: Any, make_track: Callable[[], Track]) -> Resolution | None:
+        # Most tags have nothing to resolve: then the places of their points are not even made.
+        if not starts and bool((step[1:] > step[:-1]).all()):
+            return None
+        track = make_track()
         resolution = resolve_track(track, starts)
         if resolution is not None:
             breaks.extend((track.name, part) for part in resolution.breaks)
@@ -160,16 +167,17 @@ def _file_index(parts: list[Any], order: list[int]) -> Any:
     return np.repeat(np.array(order, dtype=np.int64), [part.step.size for part in parts])
 
 
-def _add_scalars(
-    draft: _Draft, subrun: str, tag: bytes, found: list[Points | None], plugin: str, resolve: Callable[[Track], Resolution | None]
-) -> None:
+def _add_scalars(draft: _Draft, subrun: str, tag: bytes, found: list[Points | None], plugin: str, resolve: _Resolve) -> None:
     order = [i for i, part in enumerate(found) if part is not None]
     parts = [part for part in found if part is not None]
     step, wall_time = _join(parts, lambda p: p.step), _join(parts, lambda p: p.wall_time)
     value = _join(parts, lambda p: p.value)
     text = tag_text(tag)
-    track = Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, value)
-    resolution = resolve(track)
+
+    def track() -> Track:
+        return Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, value)
+
+    resolution = resolve(step, track)
     plugin = plugin or "scalars"
     if resolution is None:
         series = Series(text, subrun, step, wall_time, value, plugin)
@@ -181,9 +189,7 @@ def _add_scalars(
     draft.series[unique(series.name, draft.series)] = series
 
 
-def _add_histograms(
-    draft: _Draft, subrun: str, tag: bytes, found: list[Histograms | None], encoding: str, resolve: Callable[[Track], Resolution | None]
-) -> None:
+def _add_histograms(draft: _Draft, subrun: str, tag: bytes, found: list[Histograms | None], encoding: str, resolve: _Resolve) -> None:
     order = [i for i, part in enumerate(found) if part is not None]
     parts = [part for part in found if part is not None]
     step, wall_time = _join(parts, lambda p: p.step), _join(parts, lambda p: p.wall_time)
@@ -192,7 +198,11 @@ def _add_histograms(
     left = _join(parts, lambda p: p.left) if encoding == "tensor" else None
     sizes = _join(parts, lambda p: np.diff(p.offset))
     text = tag_text(tag)
-    resolution = resolve(Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, None))
+
+    def track() -> Track:
+        return Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, None)
+
+    resolution = resolve(step, track)
     if resolution is not None:
         kept = resolution.kept
         starts = np.cumsum(sizes) - sizes
