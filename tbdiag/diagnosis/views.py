@@ -82,7 +82,8 @@ def make_histogram_view(signal: Signal) -> HistogramView:
     """Quantiles over time of a histogram signal."""
     series = signal.histogram
     assert series is not None
-    index = np.unique(np.linspace(0, len(series) - 1, min(len(series), MAX_HISTOGRAM_POINTS)).astype(int)) if len(series) else []
+    kept = min(len(series), MAX_HISTOGRAM_POINTS)
+    index = np.unique(np.linspace(0, max(len(series) - 1, 0), kept).astype(np.int64))
     rows = [_summarise(series, int(i)) for i in index]
     return HistogramView(
         role=signal.role.value,

@@ -59,6 +59,8 @@ def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
         split = split_word(token)
         if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev"}):
             continue
+        if token == "eval" and i and tokens[i - 1] == "train":
+            continue  # train_eval/loss: training data seen through the evaluation code, as a first action asks for it
         found.append((i, split))
     return found
 
