@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tbdiag.model import Run
 
 HEAD_BYTES = 256
-GROWING = 3 * 86400.0
+GROWING = 6 * 3600.0
 """Seconds since its last write during which a run counts as growing, so that its points are kept for the next night."""
 
 
