@@ -130,10 +130,15 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
     early = median(trace.cost[trace.within(0.05, 0.2)]) if trace.n >= 12 else float(trace.cost[1])
     end, start = train.end_cost, float(train.cost[0])
     usual = chance if chance is not None else max(min(start, train.start_cost), 1e-12)
+    # A run that learned well first may diverge later; then its rate was bearable for long.
+    begins = [start, *([float(val.trace.cost[0])] if val is not None else []), *([chance] if chance else [])]
+    if train.best_cost < 0.3 * min(begins):
+        return out
     # A slow, steady descent is the opposite: too little moves.
     stands = early - end < view["gain"] * abs(early) and not any(_descends(c) for c in (train, val) if c is not None)
     high = end > 0.8 * chance if chance is not None else end > 0.6 * start or start > 8 * early > 0
-    if stands and high and end > 0:
+    # It must have moved at first, or be jumping: a model that never moved says nothing about its rate.
+    if stands and high and end > 0 and start - early > 0.05 * abs(start):
         out.append(
             say(
                 f"After the first tenth of the run the {label(train)} hardly moved: {{early:.4g}} then, {{end:.4g}} at the end.",

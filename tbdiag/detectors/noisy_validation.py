@@ -54,7 +54,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.features.pairs import pair_up
+from tbdiag.features.pairs import measure_restlessness, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median
@@ -88,7 +88,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if train is not None and train.n >= 8:
         at = pair_up(train, val).train_at[val.trace.n // 4 :]
         restless = _relative(at)
-        if by_loss and spread / level < view["than_training"] * restless:
+        together = measure_restlessness(train, val)
+        if by_loss and (spread / level < view["than_training"] * restless or (together is not None and together.together)):
             return None
     better = _near_best(val, spread)
     evidence = [

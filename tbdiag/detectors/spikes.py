@@ -10,7 +10,8 @@ How it is told
     On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard deviations above
     the running median of 21 points, beyond what the series' own upper tail makes likely, and higher than a tenth of the range of
     the whole curve, that returns within eight points. With ten to thirty points it must be three times as
-    high as its neighbours. Two such spikes, or one as high as half the range, are a warning; otherwise a note.
+    high as its neighbours. Three such spikes, or one higher than half the range and three times its level, are a warning;
+    otherwise a note.
 
 First check
     Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
@@ -76,11 +77,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     span = max(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), 1e-12)
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
-    tall = max(heights) > 0.5 * span
+    # The extremes of a heavy tail reach twice the level once in a thousand runs; one or two spikes must be plainer than that.
+    plain = [
+        h > 0.5 * span and (float(train.value[s.peak]) > 3 * abs(float(train.value[s.peak]) - h) or s.sigmas > 40)
+        for h, s in zip(heights, spikes, strict=True)
+    ]
+    tall = any(plain)
     if len(spikes) > (0.15 if train.n >= view["points"] else 0.35) * train.n:
         return None
     steps = [int(train.step[s.peak]) for s in spikes]
-    severity = Severity.WARNING if len(spikes) >= view["spikes"] or (tall and max(s.sigmas for s in spikes) > 15) else Severity.NOTE
+    severity = Severity.WARNING if len(spikes) >= view["spikes"] or tall else Severity.NOTE
     grad = view.curve("grad_norm")
     threshold = float(np.quantile(grad.value, 0.9)) if grad is not None and grad.n >= 20 else None
     together = _with_gradient(train, spikes, grad)
@@ -233,7 +239,7 @@ DETECTOR = Detector(
     thresholds={
         "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),
         "height": Threshold(0.1, "a tenth of what was learned"),
-        "spikes": Threshold(2, "one spike is an accident, two are a pattern"),
+        "spikes": Threshold(3, "one or two may be the tail of the noise, three are a pattern"),
         "points": Threshold(30, "the running median of 21 points needs a neighbourhood"),
     },
     examples=EXAMPLES,

@@ -73,6 +73,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("fewer than three points")
     if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in (train, val)):
         return NotApplicable("the losses end in NaN or infinity")
+    if train.rise > max(6 * train.sigma, 0.3 * max(train.gain, 0.0)) and train.best_cost < 0.7 * train.end_cost:
+        return None  # it had been good: that is divergence
     pair = pair_up(train, val)
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])

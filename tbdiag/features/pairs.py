@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tbdiag.features.curves import CurveFacts
 from tbdiag.stats.noise import median
+from tbdiag.stats.oscillation import scatter
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -46,6 +47,40 @@ class Pair:
 
 
 @lru_cache(maxsize=4)
+@dataclass(frozen=True, slots=True)
+class Restlessness:
+    """Scatter from one evaluation to the next over the last three quarters, as a share of the level and of what had been gained."""
+
+    val_level: float
+    val_gain: float
+    train_level: float
+    train_gain: float
+
+    @property
+    def together(self) -> bool:
+        """Whether training is restless too, so that it is the weights that jump about and not the evaluation."""
+        return self.train_level > 0.08 and self.train_gain > 0.05 and self.val_level < 7 * self.train_level
+
+
+def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | None:
+    """Restlessness of a pair with at least eight evaluations; None where there are fewer or a level is zero."""
+    if val.n < 8 or train.n < 8:
+        return None
+    late = val.trace.n // 4
+    half_val, half_train = val.trace.cost[late:], pair_up(train, val).train_at[late:]
+    level_val, level_train = abs(median(half_val)), abs(median(half_train))
+    if min(level_val, level_train) <= 0:
+        return None
+    of_val, of_train = scatter(half_val), scatter(half_train)
+    gain_val, gain_train = max(val.first_cost - val.best_cost, 0.0), max(train.first_cost - train.best_cost, 0.0)
+    return Restlessness(
+        of_val / level_val,
+        of_val / max(gain_val, 0.3 * level_val),
+        of_train / level_train,
+        of_train / max(gain_train, 0.3 * level_train),
+    )
+
+
 def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
     """Put two curves on the validation's axis; both need at least one finite point."""
     ends = progress(val, val.trace.last_step.astype(np.float64), train)
