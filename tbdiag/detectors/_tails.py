@@ -62,3 +62,28 @@ def fits_training(view: View) -> bool:
     if accuracy is not None:
         return float(np.median(tail(accuracy))) >= 0.98
     return loss is not None and 0 <= loss.end <= 0.02 < loss.first
+
+
+def first_broken_loss(view: View) -> int | None:
+    """First step at which a training or validation loss is not finite."""
+    steps = []
+    for key in ("train_loss", "val_loss"):
+        curve = view.features.curve(key)
+        if curve is not None and curve.bad_step.size:
+            steps.append(int(curve.bad_step[0]))
+    return min(steps) if steps else None
+
+
+def leaves_level(view: View, loss: CurveFacts, step: int) -> tuple[int, float] | None:
+    """First step after `step` at which the loss has left its level for good, and that level; None where it did not or came back."""
+    first_after = int(np.searchsorted(loss.step, step, side="left"))
+    if first_after < 2 or first_after >= loss.n:
+        return None
+    level = float(np.median(loss.cost[max(first_after - max(3, loss.n // 20), 0) : first_after]))
+    learned = max(loss.first_cost - level, 0.0)
+    margin = max(view["sigmas"] * loss.sigma, view["learned_share"] * learned, 0.02 * abs(level))
+    if loss.end_cost <= level + margin:
+        return None
+    above = np.flatnonzero(loss.smooth[first_after:] > level + margin)
+    at = int(above[0]) + first_after if above.size else loss.n - 1
+    return int(loss.step[at]), loss.sign * level

@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._tails import name_some, say, tail
+from tbdiag.detectors._tails import first_broken_loss, leaves_level, name_some, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
@@ -89,7 +89,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if raw is None or not raw.total:
         return NotApplicable("no gradient norm was logged", ("grad_norm",))
     loss = view.curve("train_loss") or view.curve("val_loss")
-    broken_loss = _first_bad(view)
+    broken_loss = first_broken_loss(view)
     found = _non_finite(view, raw, broken_loss)
     if found is None and norm is not None:
         found = (
@@ -161,16 +161,6 @@ def _parts(view: View, norm: CurveFacts) -> tuple[str, ...]:
     return tuple(x.name for x in view.layers("gradient")[:4]) if norm.signal.convention == "derived" else ()
 
 
-def _first_bad(view: View) -> int | None:
-    """First step at which a training or validation loss is not finite."""
-    steps = []
-    for key in ("train_loss", "val_loss"):
-        curve = view.features.curve(key)
-        if curve is not None and curve.bad_step.size:
-            steps.append(int(curve.bad_step[0]))
-    return min(steps) if steps else None
-
-
 def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explosion | None:
     bad = norm.bad_step
     if not bad.size or broken_loss is None:
@@ -227,7 +217,7 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
         return None
     broke = broken_loss is not None and broken_loss >= step - (norm.step[-1] - norm.step[0]) // 10
     # A validation loss alone may rise because the model overfits.
-    left = _loss_leaves(view, loss, step) if view.curve("train_loss") is not None else None
+    left = leaves_level(view, loss, step) if view.curve("train_loss") is not None else None
     factor = reached / middle
     numbers = {"before": middle, "after": reached, "factor": factor, "step": float(step)}
     statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."
@@ -255,21 +245,6 @@ def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_
 
 def _size_of(norm: CurveFacts, index: int) -> tuple[int, float, float]:
     return int(norm.step[index]), float(np.median(norm.value[:index])), float(np.median(norm.value[index : index + max(3, norm.n // 100)]))
-
-
-def _loss_leaves(view: View, loss: CurveFacts, step: int) -> tuple[int, float] | None:
-    """First step after `step` at which the loss has left its level for good, and that level; None where it did not or came back."""
-    first_after = int(np.searchsorted(loss.step, step, side="left"))
-    if first_after < 2 or first_after >= loss.n:
-        return None
-    level = float(np.median(loss.cost[max(first_after - max(3, loss.n // 20), 0) : first_after]))
-    learned = max(loss.first_cost - level, 0.0)
-    margin = max(view["sigmas"] * loss.sigma, view["learned_share"] * learned, 0.02 * abs(level))
-    if loss.end_cost <= level + margin:
-        return None
-    above = np.flatnonzero(loss.smooth[first_after:] > level + margin)
-    at = int(above[0]) + first_after if above.size else loss.n - 1
-    return int(loss.step[at]), loss.sign * level
 
 
 def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Explosion | None:
