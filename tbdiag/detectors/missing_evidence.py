@@ -69,7 +69,7 @@ def detect(view: View) -> Finding | None:
         role = ROLE_OF[first.id]
         rule = SuccessRule(
             all=(predicate(role, "points", ">=", 10, source="ten points are enough to judge a curve"),),
-            sentence=f"The next run logs {role} with at least 10 points.",
+            sentence=f"The next run logs the {first.title} with at least 10 points.",
             guards=(),
         )
     else:

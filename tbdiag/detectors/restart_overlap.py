@@ -68,7 +68,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     points = sum(r.points for r in shown)
     disagree = any(r.agree is False for r in shown)
     writers = any(r.kind == "overlapping-writers" for r in shown)
-    sentence = "Steps {first:,} to {last:,} were written twice; {points:,} earlier points of {tags} tags are set apart"
+    sentence = "Steps {first:,} to {last:,} were written twice; {points:,} earlier points are set apart (tags concerned: {tags})"
     sentence += ", and their values differ from the later ones." if disagree else "."
     evidence = [say(sentence, (), (), first=worst.first_step, last=worst.last_step, points=points, tags=worst.tags)]
     if len(shown) > 1:

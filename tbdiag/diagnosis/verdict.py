@@ -42,12 +42,20 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
         first = strong[0]
         since = f" from step {first.onset.first_step:,}" if first.onset else ""
         more = f", {len(strong) - 1} more finding{'s' * (len(strong) != 2)}" if len(strong) > 1 else ""
-        return f"{name}: {first.id.replace('-', ' ')}{since}{more}{tail}"
+        return f"{name}: {say_id(first.id)}{since}{more}{tail}"
     clean = sum(o.kind is OutcomeKind.CLEAN for o in outcomes)
     impossible = sum(o.kind is OutcomeKind.NOT_APPLICABLE for o in outcomes)
     if verdict == "healthy":
         return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
     return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
+
+
+def say_id(finding_id: str) -> str:
+    """A finding's id as words: ``nan-inf`` is NaN or Inf, ``lr-zero`` is learning rate zero."""
+    if finding_id == "nan-inf":
+        return "NaN or Inf"
+    words = finding_id.replace("-", " ")
+    return f"learning rate {words[3:]}" if words.startswith("lr ") else words
 
 
 def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
