@@ -102,7 +102,7 @@ def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
 
 
 class HistogramSink:
-    """Collects histograms of one tag and encoding; edges and counts are kept as bytes and joined once."""
+    """Collects histograms of one tag and encoding; edges and counts go straight into one growing buffer each."""
 
     __slots__ = ("_count", "_left", "_moments", "_position", "_right", "_size", "_step", "_wall_time", "tensor")
 
@@ -112,10 +112,8 @@ class HistogramSink:
         self._step: list[int] = []
         self._wall_time: list[float] = []
         self._size: list[int] = []
-        self._moments: list[bytes] = []
-        self._left: list[bytes] = []
-        self._right: list[bytes] = []
-        self._count: list[bytes] = []
+        self._moments = bytearray()
+        self._left, self._right, self._count = bytearray(), bytearray(), bytearray()
 
     def append(self, position: int, step: int, wall_time: float, moments: Any, right: Any, count: Any) -> None:
         """Add one proto: buffers of five, k and k doubles."""
@@ -123,9 +121,9 @@ class HistogramSink:
         self._step.append(step)
         self._wall_time.append(wall_time)
         self._size.append(len(right) // 8)
-        self._moments.append(bytes(moments))
-        self._right.append(bytes(right))
-        self._count.append(bytes(count))
+        self._moments += moments
+        self._right += right
+        self._count += count
 
     def extend(self, places: Places, step: Int64, wall_time: Float64, table: npt.NDArray[Any]) -> None:
         """Add many histogram tensors of one shape, ``table[m, k, 3]``; sums are NaN, they are not written."""
@@ -139,10 +137,10 @@ class HistogramSink:
         self._step += step.tolist()
         self._wall_time += wall_time.tolist()
         self._size += [k] * m
-        self._moments.append(moments.tobytes())
-        self._left.append(table[:, :, 0].tobytes())
-        self._right.append(table[:, :, 1].tobytes())
-        self._count.append(table[:, :, 2].tobytes())
+        self._moments += moments.tobytes()
+        self._left += table[:, :, 0].tobytes()
+        self._right += table[:, :, 1].tobytes()
+        self._count += table[:, :, 2].tobytes()
 
     def finish(self) -> Histograms:
         """All histograms in file order."""
@@ -154,18 +152,12 @@ class HistogramSink:
             position=position,
             step=np.array(self._step, dtype=np.int64),
             wall_time=np.array(self._wall_time, dtype=np.float64),
-            moments=_doubles(self._moments).reshape(-1, 5),
+            moments=np.frombuffer(self._moments, "<f8").reshape(-1, 5),
             offset=offset,
-            right=_doubles(self._right),
-            count=_doubles(self._count),
-            left=_doubles(self._left) if self.tensor else None,
+            right=np.frombuffer(self._right, "<f8"),
+            count=np.frombuffer(self._count, "<f8"),
+            left=np.frombuffer(self._left, "<f8") if self.tensor else None,
         )
         if position.size > 1 and bool(np.any(position[1:] < position[:-1])):
             return found.take(np.argsort(position, kind="stable"))
         return found
-
-
-def _doubles(pieces: list[bytes]) -> Float64:
-    joined = b"".join(pieces)
-    pieces.clear()
-    return np.frombuffer(joined, "<f8")
