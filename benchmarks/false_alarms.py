@@ -30,14 +30,15 @@ from tests.healthy import FAMILIES
 BASE = 20261122
 
 
-def judge(task: tuple[str, int, int]) -> tuple[str, int, Counter[str], list[tuple[str, int]]]:
+def judge(task: tuple[str, int, int, tuple[str, ...]]) -> tuple[str, int, Counter[str], list[tuple[str, int]]]:
     """Family, number of runs, alarms by detector (``any`` counts runs), and the seeds that alarmed."""
-    name, first, last = task
+    name, first, last, select = task
+    config = Config(select=select)
     alarms: Counter[str] = Counter()
     seeds = []
     for seed in range(first, last):
         run = FAMILIES[name](np.random.default_rng((BASE, seed)))
-        outcomes = run_detectors(Features(resolve(run, Config())), Config())
+        outcomes = run_detectors(Features(resolve(run, config)), config)
         found = {o.id for o in outcomes if o.finding is not None and o.finding.severity is not Severity.NOTE}
         crashed = {f"crashed:{o.id}" for o in outcomes if o.kind.value == "crashed"}
         alarms.update(found | crashed)
@@ -52,11 +53,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--family", action="append", choices=sorted(FAMILIES))
+    parser.add_argument("--select", action="append", default=[], help="only this detector (repeat for more)")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--seeds", action="store_true", help="also print the seeds that alarmed")
     args = parser.parse_args()
     names = args.family or list(FAMILIES)
-    tasks = [(n, a, min(a + 250, args.runs)) for n in names for a in range(0, args.runs, 250)]
+    tasks = [(n, a, min(a + 250, args.runs), tuple(args.select)) for n in names for a in range(0, args.runs, 250)]
     total: Counter[str] = Counter()
     alarms: dict[str, Counter[str]] = {n: Counter() for n in names}
     seeds: dict[str, list[tuple[str, int]]] = {n: [] for n in names}

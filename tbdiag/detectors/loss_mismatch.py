@@ -110,8 +110,8 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
         if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
         came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
-        if not came and not _follows(view, k):
-            continue  # it did not come from guessing among k classes, nor does it follow the accuracy
+        if (not came or k == 2) and not _follows(view, k):
+            continue  # it did not come from guessing among k classes (which says little for two), nor does it follow the accuracy
         floor = log(e + k - 1) - 1
         expected = floor + 1 - accuracy
         off = abs(loss.end - expected) / expected
