@@ -54,7 +54,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._words import label, say
-from tbdiag.features.levels import loss_left, metric_level
+from tbdiag.features.levels import loss_left, metric_level, stays_at_guessing
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -78,8 +78,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     good = min(level_train / train.first if train.first > 0 else 1.0, left if left is not None else 1.0) < view["good"]
     if not good or gap <= 0 or level_train <= 0:
         return None
-    # A rise is overfitting; there the gap is a consequence.
-    if val.rise > max(4 * val.sigma, 0.05 * val.best):
+    # A rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
+    random = stays_at_guessing(val, view.features)
+    if val.rise > max(4 * val.sigma, 0.05 * val.best) and not random:
         return None
     margins = [
         gap / (view["ratio"] * level_train),
@@ -95,7 +96,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     supports = 0
     evidence = [
         say(
-            f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}, without rising.",
+            f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
+            + (", and validation was never better than guessing." if random else ", without rising."),
             (train, val),
             train=level_train,
             val=level_val,
@@ -130,13 +132,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="generalization-gap",
         severity=Severity.WARNING,
         confidence=confidence(*margins, supports=supports, doubts=int(level is None)),
-        title=f"Generalisation gap: validation stays at {level_val:.4g} while training reaches {level_train:.4g}",
+        title=f"Validation is at chance from the start ({level_val:.4g}) while training reaches {level_train:.4g}"
+        if random
+        else f"Generalisation gap: validation stays at {level_val:.4g} while training reaches {level_train:.4g}",
         onset=Interval(int(val.trace.last_step[max(begin - 1, 0)]), int(val.trace.last_step[begin])),
         extent=Interval(int(val.trace.last_step[begin]), int(val.step[-1])),
         evidence=tuple(evidence),
         causes=(
             Cause("Training and validation are preprocessed or evaluated differently (evaluation mode, normalisation)"),
-            Cause("The splits differ: by group, by time, or in their labels"),
+            Cause("The splits differ: by group, by time, or in their labels", "validation is random from the start" if random else ""),
             Cause("Far more capacity than the amount of data supports"),
         ),
         first_check="Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.",

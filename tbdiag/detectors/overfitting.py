@@ -62,6 +62,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, short, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import stays_at_guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Mark, Run
@@ -82,7 +83,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable(f"only {val.n} validation points")
     rise = measure_rise(val.trace.cost, val.trace.noise.sigma)
     strength = _strength(view, val, rise, by_loss)
-    if strength < 1 or _jumped(val, rise):
+    if strength < 1 or _jumped(val, rise) or (by_loss and stays_at_guessing(val, view.features)):
         return None
     pair = pair_up(train, val)
     then, now, noise = _training(pair, rise.best_index)

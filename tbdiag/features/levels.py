@@ -104,3 +104,24 @@ def rest_of_loss(curve: CurveFacts, features: Features, value: float) -> float |
     train = features.curve("train_loss")
     starts = [float(c.value[: max(1, c.n // 50)].max()) for c in (curve, train) if c is not None and c.n]
     return value / max(starts)
+
+
+def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
+    """Whether validation never got better than guessing although training did: nothing of what was learned holds there.
+
+    The validation loss must be at its best at the first evaluation (or never below the loss of guessing), the validation metric
+    within 5 % of guessing throughout; where guessing is not known, below a quarter, unmoved, and half the scale under training.
+    """
+    metric, train = features.curve("val_metric"), features.curve("train_metric")
+    if metric is None or train is None or min(metric.n, train.n) < 4 or counts_words(features):
+        return False
+    level, reached = metric_level(metric, features), metric_level(train, features)
+    if level is None or reached is None or reached.quality(train.end) < level.quality(metric.best) + 0.5:
+        return False
+    left = loss_left(val, features, val.best)
+    if val.best_index > 0 and (left is None or left < 0.95):
+        return False
+    quality = level.quality(metric.best)
+    if level.chance:
+        return quality < 0.05
+    return quality < 0.25 and quality - level.quality(metric.first) < 0.05
