@@ -11,8 +11,7 @@ is the growth of the peak over what the process held after its imports. All read
 hashed, and a difference ends the benchmark.
 
 Peers, where installed: TensorBoard's EventAccumulator (every point kept), tbparse, and TensorBoard's data server ("RustBoard": load and
-fetch over gRPC; CPU of both processes, without payload checksums, its default). tbdiag checks every checksum.
-"""
+fetch over gRPC; CPU of both processes, without payload checksums, its default). tbdiag checks every checksum."""
 
 from __future__ import annotations
 
@@ -31,7 +30,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
-
 NAME = "events.out.tfevents.1700000000.host.1.0"
 READERS = ["tbdiag", "bytes", "event-accumulator", "tbparse", "rustboard"]
 INPUTS = ["scalars", "tensors", "runs", "irregular", "histos", "histogram-tensors", "images"]
@@ -394,9 +392,8 @@ def main() -> None:
         }
         if len(wholes) == 2:
             ratio = wholes["event-accumulator"] / wholes["tbdiag"]
-            print(
-                f"\nwhole process, {kind}: tbdiag {wholes['tbdiag']:.2f} s, EventAccumulator {wholes['event-accumulator']:.2f} s, {ratio:.0f} x"
-            )
+            ours, theirs = wholes["tbdiag"], wholes["event-accumulator"]
+            print(f"\nwhole process, {kind}: tbdiag {ours:.2f} s, EventAccumulator {theirs:.2f} s, {ratio:.0f} x")
 
 
 if __name__ == "__main__":

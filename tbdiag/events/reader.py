@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.events import blocks, groups, wire
+from tbdiag.events.arena import SLACK, Arena, close_columns
 from tbdiag.events.blobs import LazyBytes, checksum_is_right, media_outline
 from tbdiag.events.checksum import crc_of_array, mask_int, masked_crc
-from tbdiag.events.columns import Damage, FileColumns, Int64, in_file_order
+from tbdiag.events.columns import Damage, FileColumns, Int64
 from tbdiag.events.decode import Contents, add_event, add_media, add_outline, is_media
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, find_frames, frame_length
 from tbdiag.events.histograms import outline
@@ -27,7 +28,6 @@ from tbdiag.events.source import Source
 ARENA_BYTES = 1 << 21
 BLOB_BYTES = 1 << 16
 MAX_RECORD_BYTES = 1 << 28
-_SLACK = 64
 _FIRST_READ_AFTER_BLOB = 1 << 14
 _WRONG = "the checksum of a record is wrong"
 _WALK = 128
@@ -47,10 +47,10 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
         plugins: plugin names by tag that the part before `start` declared.
         verify: also check the payload checksums of blobs, whose bytes are otherwise skipped.
     """
-    wanted = max(min(ARENA_BYTES, source.size - start), 0) + _SLACK
+    wanted = max(min(ARENA_BYTES, source.size - start), 0) + SLACK
     arena = _spare.pop() if _spare else bytearray()
     if len(arena) < wanted:
-        arena = bytearray(ARENA_BYTES + _SLACK if wanted > ARENA_BYTES // 2 else wanted)
+        arena = bytearray(ARENA_BYTES + SLACK if wanted > ARENA_BYTES // 2 else wanted)
     try:
         return _Reading(source, start, dict(plugins or {}), arena, verify).run()
     finally:
@@ -58,21 +58,16 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
             _spare.append(arena)
 
 
-class _Reading:
+class _Reading(Arena):
     """The state of reading one file: the arena, what was walked in it and not decoded yet, and what was found."""
 
     def __init__(self, source: Source, start: int, plugins: dict[bytes, str], arena: bytearray, verify: bool) -> None:
+        super().__init__(arena, start)
         self.source, self.verify = source, verify
         self.size = source.size
         self.out = Contents(plugins=plugins)
         self.damage: list[Damage] = []
-        self.buffer = arena
-        self.arena = np.frombuffer(arena, dtype=np.uint8)
-        self.room = len(arena) - _SLACK
         self.scratch = np.empty(0, dtype=np.uint8)
-        self.filled = self.pos = 0
-        self.shift = start  # file offset less arena offset, at `pos`
-        self.segments: list[tuple[int, int]] = [(0, start)]  # (arena offset, shift) from there on
         self.at: list[int] = []
         self.lengths: list[int] = []
         self.fresh = 0  # index in `at` of the first record that may begin a block
@@ -88,7 +83,7 @@ class _Reading:
         """Read to the end."""
         end = self._read_all()
         self._decode_walked()
-        return self._close(end)
+        return close_columns(self.out, self.size, end, self.damage)
 
     def _read_all(self) -> int:
         """Walk all frames; the file offset behind the last whole one."""
@@ -124,9 +119,6 @@ class _Reading:
         self.pos, why = self.walker.walk(self.buffer, self.pos, self.filled, self.at, self.lengths, count)
         return why
 
-    def _offset(self, index: int) -> int:
-        return index + self.shift
-
     # -- bytes ---------------------------------------------------------------------------------------------------------------------
 
     def _fetch(self) -> bool:
@@ -149,13 +141,6 @@ class _Reading:
             # The file shrank since it was opened.
             self.size = self._offset(self.filled)
         return got > 0
-
-    def _move_to_front(self) -> None:
-        rest = self.filled - self.pos
-        self.buffer[:rest] = self.buffer[self.pos : self.filled]
-        self.shift += self.pos
-        self.filled, self.pos = rest, 0
-        self.segments = [(0, self.shift)]
 
     def _skip_large(self) -> bool:
         """Deal with a frame that is too large to be read as others are; whether there was one."""
@@ -208,16 +193,6 @@ class _Reading:
         self._jump(following)
         self.last = None
         return True
-
-    def _jump(self, offset: int) -> None:
-        """Go on at a file offset ahead. What was walked stays in the arena; the bytes between are given up."""
-        target = offset - self.shift
-        if target <= self.filled:
-            self.pos = target
-            return
-        self.filled = self.pos
-        self.shift = offset - self.pos
-        self.segments.append((self.pos, self.shift))
 
     # -- damage --------------------------------------------------------------------------------------------------------------------
 
@@ -280,12 +255,6 @@ class _Reading:
         if self.at:
             return self._position(self.at[-1]) - HEADER, self.lengths[-1]
         return self.last
-
-    def _position(self, index: int) -> int:
-        for start, shift in reversed(self.segments):
-            if index >= start:
-                return index + shift
-        return index + self.shift
 
     # -- records -------------------------------------------------------------------------------------------------------------------
 
@@ -428,26 +397,3 @@ class _Reading:
             self.damage.append(Damage("bad-record", position - HEADER, position + length + FOOTER, str(error)))
             return
         add_event(self.out, payload, event, position)
-
-    def _close(self, end: int) -> FileColumns:
-        out = self.out
-        return FileColumns(
-            size=self.size,
-            end=end,
-            records=out.records,
-            file_version=out.file_version.decode("utf-8", "backslashreplace"),
-            first_wall_time=out.first_wall[1] if out.first_wall is not None else None,
-            last_wall_time=out.last_wall[1] if out.last_wall is not None else None,
-            scalars=in_file_order({tag: sink.finish() for tag, sink in out.scalars.items()}),
-            histos=in_file_order({tag: sink.finish() for tag, sink in out.histos.items()}),
-            histogram_tensors=in_file_order({tag: sink.finish() for tag, sink in out.histogram_tensors.items()}),
-            tensors={tag: items.in_order() for tag, items in out.tensors.items()},
-            texts={tag: items.in_order() for tag, items in out.texts.items()},
-            media={tag: items.in_order() for tag, items in out.media.items()},
-            hparams=out.hparams,
-            plugins=out.plugins,
-            session_starts=sorted(out.session_starts),
-            rejected=out.rejected,
-            nan_wall_times=out.nan_wall_times,
-            damage=sorted(self.damage, key=lambda part: part.start),
-        )
