@@ -320,7 +320,9 @@ DETECTOR = Detector(
     wants=(),
     domains=DIRECTED,
     thresholds={
-        "sigmas": Threshold(4.0, "rise test, flat curves: at most 1 % alone at rho 0, 2 % at 0.5, 4.5 % at 0.8; the other conditions bring it below 0.1 %"),
+        "sigmas": Threshold(
+            4.0, "rise test, flat curves: at most 1 % alone at rho 0, 2 % at 0.5, 4.5 % at 0.8; the other conditions bring it below 0.1 %"
+        ),
         "trend_sigmas": Threshold(2.0, "together with Kendall's test on six blocks, one-sided p < 0.01"),
         "relative_rise": Threshold(0.05, "generalisation loss of 5 %: Prechelt's largest criterion; less does not matter"),
         "range_share": Threshold(0.10, "a tenth of what validation had gained, where a ratio means nothing (negative losses, metrics)"),
