@@ -103,14 +103,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
     from_start = rise.best_index == 0 or (val.n >= 20 and rise.best_index <= val.trace.n // 25)
     onset = rise_onset(val)
     name = label(val)
-    best, end = val.sign * rise.best, val.sign * rise.end
+    smoothed, end = val.sign * rise.best, val.sign * rise.end
+    # Told is the point that a checkpoint was saved at, as the report's best checkpoint names it; smoothing only decides.
+    lowest = int(np.argmin(val.cost))
+    told, best = int(val.step[lowest]), float(val.value[lowest])
+    exact = bool(np.isclose(best, smoothed))
+    of_this = "" if exact else " (this run's, smoothed)"
     evidence = [
         say(
-            f"The {name} was best at {unit(val)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}, worse by {{rise:.3g}}"
+            f"The {name} was best at {unit(val)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}, "
+            + ("worse by {rise:.3g}" if exact else "smoothed worse by {rise:.3g}")
             + (" ({sigmas:.3g} noise standard deviations)." if rise.sigmas else "."),
             (val,),
-            (Mark("best", "best validation", best_step, best), Mark("level", "end", None, end)),
-            best_step=best_step,
+            (Mark("best", "best validation", told, best), Mark("level", "end", None, end)),
+            best_step=told,
             best=best,
             end=end,
             rise=rise.amount,
@@ -140,7 +146,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             supports=int(falls) + int(worse) + int(val.n >= 10),
             doubts=int(better) + int(best_step > val.step[0] + 0.7 * (val.step[-1] - val.step[0])),
         ),
-        title=f"Overfitting: the {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {best_step:,} while training "
+        title=f"Overfitting: the {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {told:,} while training "
         + ("improves" if falls else "stays"),
         onset=onset,
         extent=Interval(onset.first_step, int(val.step[-1])),
@@ -153,7 +159,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Align preprocessing: normalisation, tokenisation and resizing identical in both splits",
             "Reduce capacity or increase regularisation: weight decay, dropout, a smaller model",
             "Increase effective data: more data, better augmentation",
-            f"Stop early: keep the checkpoint nearest {unit(val)} {best_step:,}",
+            f"Stop early: keep the checkpoint nearest {unit(val)} {told:,}",
         ),
         success_rule=SuccessRule(
             all=(
@@ -161,13 +167,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     val.signal.key,
                     "best",
                     "<" if val.sign > 0 else ">",
-                    best,
+                    smoothed,
                     sd_times=-val.sign,
-                    source=f"best({val.signal.key}) of this run",
+                    source=f"best({val.signal.key}) of this run, smoothed",
                 ),
                 predicate(val.signal.key, "rise", "<=", 0.0, sd_times=4.0),
             ),
-            sentence=f"The best {name} is better than {best:.4g} by more than its noise, and the end stays within 4 sd of the best.",
+            sentence=f"The best {name} is better than {smoothed:.4g}{of_this} by more than its noise, and the end stays within 4 sd of the best.",
         ),
         phase=CURVES,
         roles=(val.signal.key, train.signal.key),
