@@ -36,6 +36,8 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS, LOWER, "xent, cross entropy, crossentropy, cross ent, categorical crossentropy, sparse categorical crossentropy", stem="loss", rank=-1),
     **_many(Role.LOSS, LOWER, "nll, negative log likelihood, logloss, log loss, bce, ce", stem="loss", rank=-2),
     **_many(Role.LOSS, LOWER, "cross entropy loss, ce loss, bce loss, nll loss, mse loss, xent loss, neg elbo", stem="loss", rank=-1),
+    # Names of objectives that stand for the loss where nothing says "loss".
+    **_many(Role.LOSS, LOWER, "xe, infonce, info nce, nt xent, ntxent, contrastive, triplet, hinge, huber, smooth l1, focal, ctc", stem="loss", rank=-4),
     # Parts of a loss.
     **_many(
         Role.LOSS_COMPONENT,
@@ -64,7 +66,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
-    **_many(Role.METRIC, LOWER, "mae, mean absolute error, l1 error", stem="mae"),
+    **_many(Role.METRIC, LOWER, "mae, mean absolute error, l1 error, l1", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
     **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, nrmse, nmse, msle"),
     **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
@@ -74,15 +76,16 @@ VOCABULARY: dict[str, Word] = {
     # Optimiser.
     **_many(Role.LR, NONE, "lr, learning rate, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm", stem="grad_norm"),
-    **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
-    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, params l2, weight l2 norm, wnorm, norm weights, norms weights, weight norms, l2 weights, norm params", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weights global norm, weight global norm, params global norm, param global norm, parameters global norm, weights total norm, params total norm", stem="weight_norm", rank=2),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
     **_many(
         Role.UPDATE_RATIO,
         NONE,
-        "update ratio, update to weight ratio, update weight ratio, weight update ratio, update to weight, update to param ratio, update data ratio, "
+        "update ratio, upd ratio, update to weight ratio, update weight ratio, weight update ratio, update to weight, update to param ratio, update data ratio, "
         "grad data ratio, relative update, update to data, update param ratio",
         rank=2,
         stem="update_ratio",
@@ -90,9 +93,9 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.COUNTER, NONE, "l2 norm update, l2 norm moment, weight update rms, update norm, momentum norm", rank=2),
     **_many(Role.CLIP_FRACTION, NONE, "clip fraction, clipfrac, clip frac, clip, clipped fraction, fraction clipped, clip rate, grad clip fraction, clip ratio, clipped, grad clipped", stem="clip_fraction"),
     **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
-    **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, amp skipped, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
+    **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, skipped updates, amp skipped, overflow count, num overflows, overflows, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
-    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax", stem="confidence", rank=1),
+    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf", stem="confidence", rank=1),
     **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
     **_many(Role.BASELINE, HIGHER, "accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
     **_many(Role.BASELINE, LOWER, "baseline loss, zero input loss, input independent loss, input independent baseline loss, constant input loss", stem="loss", rank=3),
@@ -115,14 +118,14 @@ VOCABULARY: dict[str, Word] = {
         Role.THROUGHPUT,
         HIGHER,
         "throughput, fps, sps, tps, wps, ups, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
-        "global step sec, steps sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
+        "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
         "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, total fps",
         rank=3,
     ),
     **_many(
         Role.STEP_TIME,
         LOWER,
-        "step time, time step, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
+        "step time, time step, secs per step, sec per step, seconds per step, s per step, sec per iter, seconds per iter, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
         "backward time, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
         rank=-1,
     ),
@@ -245,7 +248,7 @@ ACTIVATION_KINDS = {
         ),
         "zero_fraction",
     ),
-    **dict.fromkeys(("saturated fraction", "saturation fraction", "frac saturated", "saturated frac", "saturation rate", "saturation", "saturated"), "saturated_fraction"),
+    **dict.fromkeys(("saturated fraction", "saturation fraction", "frac saturated", "saturated frac", "sat frac", "sat fraction", "frac sat", "saturation rate", "saturation", "saturated"), "saturated_fraction"),
     "std": "std",
     "stddev": "std",
     "mean": "mean",

@@ -16,9 +16,26 @@ _GLUED = re.compile(
 
 _CLASS = re.compile(r"^(class|cls)(\d+)$")
 
-TRAIN_WORDS = frozenset({"train", "training", "trn", "trains", "fit"})
-VAL_WORDS = frozenset({"val", "valid", "validation", "validate", "eval", "evaluation", "evaluator", "dev", "heldout", "holdout", "cv"})
-TEST_WORDS = frozenset({"test", "testing", "tst"})
+TRAIN_WORDS = frozenset({"train", "training", "trn", "tr", "trains", "trainset", "fit"})
+VAL_WORDS = frozenset(
+    {
+        "val",
+        "valid",
+        "validation",
+        "validate",
+        "eval",
+        "evaluation",
+        "evaluator",
+        "dev",
+        "heldout",
+        "holdout",
+        "cv",
+        "va",
+        "valset",
+        "devset",
+    }
+)
+TEST_WORDS = frozenset({"test", "testing", "tst", "testset"})
 _JOIN = {("m", "iou"): "miou", ("m", "ap"): "map", ("t", "flops"): "tflops", ("p", "flops"): "pflops"}
 
 

@@ -245,6 +245,41 @@ def test_directions_of_metrics(tag: str, direction: Direction, stem: str) -> Non
     assert signal.split is Split.VAL or "@" in tag or ":" in tag
 
 
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        ("tr_loss", "va_loss"),
+        ("loss/trainset", "loss/testset"),
+        ("train_xe", "val_xe"),
+        ("ctc_train", "ctc_val"),
+        ("train/infonce", "val/infonce"),
+    ],
+)
+def test_main_losses_under_free_names(train: str, val: str) -> None:
+    signals = read(**{train: FALL, val: FALL + 0.1})
+    mains = {s.key: s.name for s in signals.all if s.main}
+    assert mains["train_loss"] == train
+    assert val in (mains.get("val_loss"), mains.get("test_loss"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "role"),
+    [
+        ("grads/total_norm", Role.GRAD_NORM),
+        ("weights/global_norm", Role.WEIGHT_NORM),
+        ("norm/weights", Role.WEIGHT_NORM),
+        ("grad_norms/00_embed", Role.LAYER_GRAD_NORM),
+        ("softmax_max", Role.CONFIDENCE),
+        ("steps_per_s", Role.THROUGHPUT),
+        ("secs_per_step", Role.STEP_TIME),
+        ("skipped_updates", Role.HAS_NAN_GRAD),
+        ("tanh_sat_frac/l2", Role.ACTIVATION_STAT),
+    ],
+)
+def test_roles_of_free_names(tag: str, role: Role) -> None:
+    assert resolve(_synth.make_run({"train/loss": FALL, tag: RISE})).all[1].role is role
+
+
 def test_children_of_add_scalars_say_what_is_measured() -> None:
     made = {}
     for parent, child in (("metrics", "train_loss"), ("metrics", "val_loss"), ("metrics", "val_acc"), ("epoch", "lr")):
