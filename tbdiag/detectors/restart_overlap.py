@@ -11,7 +11,8 @@ How it is told
     From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold the
     same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely written
     twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too. Disorder by one
-    or two steps is ignored.
+    or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play no part: they may
+    repeat a step (a second of the clock holds two updates) in a log that was written once.
 
 First check
     Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?
@@ -36,6 +37,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
     EVERY,
@@ -52,14 +55,14 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._words import say
+from tbdiag.features.restarts import find_seams
 from tbdiag.model import Restart, Run
 from tbdiag.stats.confidence import confidence
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Restarts that replaced points."""
-    run = view.features.run
-    seams = [r for r in run.restarts if r.points > 0]
+    seams = find_seams(view.features)
     serious = [r for r in seams if r.kind in ("step-regression", "overlapping-writers")]
     shown = serious or seams
     if not shown:
@@ -120,11 +123,19 @@ def _single() -> Run:
     return _run()
 
 
+def _repeating_counter() -> Run:
+    """Several losses a step of the epoch counter: only the counter repeats its steps."""
+    run = _synth.make_run({"train/loss": _synth.decay(50, 2.0, 0.3), "train/epoch": np.arange(50) // 5})
+    again = _synth.make_series("train/epoch", np.arange(40) // 5, np.arange(40))
+    return replace(run, restarts=(Restart("duplicate-step", 0, 39, 1.7e9, points=40, tags=1, agree=True),), superseded={"train/epoch": again})
+
+
 EXAMPLES = (
     Example("resumed from an older checkpoint", _rollback, fires=True, onset=(20, 31)),
     Example("two writers", _two_writers, fires=True, onset=(0, 49)),
     Example("announced restart without overlap", _announced, fires=False),
     Example("written once", _single, fires=False),
+    Example("only an epoch counter repeats its steps", _repeating_counter, fires=False),
 )
 
 DETECTOR = Detector(

@@ -14,6 +14,7 @@ import numpy as np
 
 from tbdiag.features.curves import CurveFacts
 from tbdiag.features.evidence import ARTEFACTS, is_present
+from tbdiag.features.restarts import find_seams
 from tbdiag.stats.noise import mad, running_median
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ LOG_STATISTICS: dict[str, LogStatistic] = {
     "crc_errors": _issues("truncated", "corrupt", "bad-record", "shrunk"),
     "empty_files": _issues("empty-file", "no-records"),
     "damaged": lambda f, _: float(sum(issue.damage for issue in f.run.issues)),
-    "step_regressions": lambda f, _: float(sum(r.kind != "session-start" for r in f.run.restarts)),
+    "step_regressions": lambda f, _: float(sum(r.kind != "session-start" for r in find_seams(f))),
     "restarts": lambda f, _: float(len(f.run.restarts)),
     "superseded": lambda f, _: float(sum(len(s) for s in f.run.superseded.values())),
     "nonfinite": _nonfinite,
