@@ -127,7 +127,9 @@ def _repeating_counter() -> Run:
     """Several losses a step of the epoch counter: only the counter repeats its steps."""
     run = _synth.make_run({"train/loss": _synth.decay(50, 2.0, 0.3), "train/epoch": np.arange(50) // 5})
     again = _synth.make_series("train/epoch", np.arange(40) // 5, np.arange(40))
-    return replace(run, restarts=(Restart("duplicate-step", 0, 39, 1.7e9, points=40, tags=1, agree=True),), superseded={"train/epoch": again})
+    return replace(
+        run, restarts=(Restart("duplicate-step", 0, 39, 1.7e9, points=40, tags=1, agree=True),), superseded={"train/epoch": again}
+    )
 
 
 EXAMPLES = (

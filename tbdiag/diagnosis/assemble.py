@@ -35,6 +35,13 @@ QUIET_WHILE_LIVE = frozenset({"unconverged", "plateau", "underfitting", "stalled
 """Findings that a run still being written cannot have; a half-written last record is no truncated log either."""
 
 
+QUIET_ON_TINY = frozenset(
+    {"overfitting", "generalization-gap", "leakage", "val-better", "over-confidence", "noisy-validation", "label-noise", "epoch-sawtooth"}
+)
+"""What a tiny overfit test is expected to show: memorising is its aim, and what it validates on, if anything, says nothing."""
+QUIET_ON_PASSED = frozenset({"unconverged", "plateau", "underfitting", "weight-growth"})
+
+
 def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None, views: str = "always") -> RunReport:
     """Judge one run.
 
@@ -52,7 +59,7 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
         return _unreadable(run)
     live = now is not None and is_live(run, now)
     features = Features(resolve(run, config))
-    outcomes = tuple(_silence(o, run, live) for o in run_detectors(features, config))
+    outcomes = _expect_memorising(tuple(_silence(o, run, live) for o in run_detectors(features, config)), features)
     outcomes, spent = _suppress(outcomes, run, config, now)
     first, last = features.steps
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
@@ -129,6 +136,16 @@ def _silence(outcome: Outcome, run: Run, live: bool) -> Outcome:
     if outcome.id in QUIET_WHILE_LIVE or half_written:
         return Outcome(outcome.id, OutcomeKind.NOT_APPLICABLE, "the run is still being written")
     return outcome
+
+
+def _expect_memorising(outcomes: tuple[Outcome, ...], features: Features) -> tuple[Outcome, ...]:
+    """Outcomes of a tiny overfit test without what such a test is expected to show."""
+    if features.tiny_test is None:
+        return outcomes
+    passed = any(o.id == "tiny-overfit-passed" and o.finding is not None for o in outcomes)
+    quiet = QUIET_ON_TINY | QUIET_ON_PASSED if passed else QUIET_ON_TINY
+    why = "the run is a tiny overfit test: memorising its samples is the aim"
+    return tuple(Outcome(o.id, OutcomeKind.NOT_APPLICABLE, why) if o.finding is not None and o.id in quiet else o for o in outcomes)
 
 
 def _suppress(

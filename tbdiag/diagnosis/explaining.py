@@ -11,7 +11,7 @@ from dataclasses import replace
 from tbdiag.detectors import load_detectors
 from tbdiag.model import Finding
 
-STALLED_LEARNING = ("no-learning", "plateau", "underfitting", "unconverged", "lr-too-low")
+STALLED_LEARNING = ("no-learning", "plateau", "underfitting", "unconverged", "lr-too-low", "tiny-overfit-fails")
 BLOW_UP = ("divergence", "nan-inf", "exploding-gradients", "spikes", "instability", "weight-growth")
 RETURNS = ("return-collapse", "explained-variance-low", "policy-clipping")
 AFTERMATH = ("prediction-collapse", "dead-units", "saturated-activations", "noisy-validation", "frozen-weights", "vanishing-gradients")
@@ -64,10 +64,18 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "entropy-collapse": (*RETURNS, "plateau"),
     "instability": (*RETURNS, "spikes", "noisy-validation", "exploding-gradients", "plateau", "underfitting", "unconverged"),
     "spikes": ("noisy-validation", "exploding-gradients", "clipping-saturated"),
-    "no-learning": ("plateau", "underfitting", "prediction-collapse", "low-confidence", "unconverged", "class-imbalance"),
-    "plateau": ("underfitting", "low-confidence"),
-    "underfitting": ("plateau", "low-confidence"),
-    "unconverged": ("underfitting", "low-confidence"),
+    "no-learning": (
+        "plateau",
+        "underfitting",
+        "prediction-collapse",
+        "low-confidence",
+        "unconverged",
+        "class-imbalance",
+        "tiny-overfit-fails",
+    ),
+    "plateau": ("underfitting", "low-confidence", "tiny-overfit-fails"),
+    "underfitting": ("plateau", "low-confidence", "tiny-overfit-fails"),
+    "unconverged": ("underfitting", "low-confidence", "tiny-overfit-fails"),
     "stalled": (),
 }
 """Symptom -> symptoms that it can produce. The order is the order in which heads are chosen.

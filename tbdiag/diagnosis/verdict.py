@@ -15,11 +15,13 @@ QUALITY = ("val_loss", "val_metric", "test_metric", "test_loss", "train_metric",
 
 
 def choose_verdict(findings: tuple[Finding, ...], features: Features) -> str:
-    """``findings`` with an error or warning; ``unclear`` where nothing moved; ``healthy`` where a validation series or quality metric was judged; else ``unclear``."""
+    """``findings`` with an error or warning; ``unclear`` where nothing moved; ``healthy`` where a validation series or quality metric was judged or a tiny overfit test passed; else ``unclear``."""
     if any(f.severity.rank < 2 for f in findings):
         return "findings"
     if any(f.id == "no-learning" for f in findings):
         return "unclear"  # a loss that never moved is no proof of health, even where nothing says that it is bad
+    if any(f.id == "tiny-overfit-passed" for f in findings):
+        return "healthy"
     judged = any((c := features.curve(key)) is not None and c.n >= 3 for key in QUALITY)
     return "healthy" if judged or _any_metric(features) else "unclear"
 

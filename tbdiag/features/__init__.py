@@ -13,6 +13,7 @@ from tbdiag.features.curves import CurveFacts, build_curve
 from tbdiag.features.derived import DERIVED
 from tbdiag.features.histograms import HistogramFacts
 from tbdiag.features.layers import LayerFacts, layer_facts
+from tbdiag.features.tiny import TinyTest, read_tiny_test
 from tbdiag.model import Role, Run, Signal, Signals, Split
 
 __all__ = ["DERIVED", "CurveFacts", "Features", "HistogramFacts", "LayerFacts"]
@@ -70,6 +71,11 @@ class Features:
     def _mains(self) -> dict[str, Signal]:
         """What `Signals.main` finds, for all keys at once."""
         return {s.key: s for s in reversed(self.signals.all) if s.main}
+
+    @cached_property
+    def tiny_test(self) -> TinyTest | None:
+        """How the run says that it is a tiny overfit test, or None."""
+        return read_tiny_test(self)
 
     @cached_property
     def role_names(self) -> frozenset[str]:

@@ -70,12 +70,34 @@ NAMES: dict[str, tuple[str, ...]] = {
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "model": ("model_name", "model_type", "_name_or_path", "model", "arch", "architecture", "backbone"),
     "dataset": ("dataset", "data", "dataset_name", "dataset_path", "data_path"),
+    "run_name": ("run_name", "experiment_name", "exp_name", "experiment"),
+    "training_samples": (
+        "num_train_samples",
+        "n_train_samples",
+        "train_samples",
+        "num_train_examples",
+        "train_set_size",
+        "n_train",
+        "num_train",
+    ),
+    "max_train_samples": ("max_train_samples", "max_train_examples", "train_subset_size", "train_subset", "subset_size", "max_samples"),
+    "overfit_batches": ("overfit_batches",),
+    "limit_train_batches": ("limit_train_batches",),
+    "overfit_test": (
+        "overfit_test",
+        "tiny_overfit",
+        "overfit_one_batch",
+        "overfit_single_batch",
+        "overfit_batch",
+        "overfit_small",
+        "overfit",
+    ),
 }
 """Name in tbdiag -> names in configurations, most telling first."""
 
 _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alias in enumerate(aliases)}
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
-_NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset"}
+_NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test"}
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)
 LONGEST_TEXT = 200_000
 """Longer texts are not looked at."""
@@ -124,7 +146,7 @@ def _clean(name: str, value: Any) -> Value | None:
     if value is None or isinstance(value, (list, tuple)):
         return float(value[0]) if isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], (int, float)) else None
     if isinstance(value, bool):
-        return {True: "mixed"}.get(value) if name == "precision" else None
+        return {"precision": "mixed", "overfit_test": "true"}.get(name) if value else None
     if isinstance(value, (int, float)):
         number = float(value)
         if not np.isfinite(number) or (
