@@ -17,7 +17,7 @@ First action
     Train on the whole training set, with the same code and a validation split.
 
 Success rule
-    The test still passes after the next change of the code.
+    The run on the whole training set logs a validation loss or metric; where this one did, it gets below this run's best.
 
 Not to be confused with
     overfitting: validation that worsens, generalisation gaps and leakage are not reported on such a run, since memorising is its aim.
@@ -46,10 +46,12 @@ from tbdiag.detectors._base import (
     Interval,
     NotApplicable,
     Severity,
+    SuccessRule,
     Threshold,
     View,
+    predicate,
 )
-from tbdiag.detectors._tiny import WANTS, measure_attempt, pass_rule
+from tbdiag.detectors._tiny import WANTS, measure_attempt
 from tbdiag.detectors._words import label, say
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -82,10 +84,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
         first_check="Were dropout, augmentation and weight decay switched off for the test? Switch them on again before the real run.",
         first_action="Train on the whole training set, with the same code and a validation split.",
         fixes=("Keep this run as the reference and repeat it after every change of the model or of the data code",),
-        success_rule=pass_rule(attempt),
+        success_rule=_next_rule(view),
         phase=DATA,
         roles=(attempt.curve.signal.key,),
     )
+
+
+def _next_rule(view: View) -> SuccessRule:
+    """What the run on the whole training set must show."""
+    val = view.curve("val_loss")
+    if val is not None:
+        rule = predicate("val_loss", "best", "<", val.best, source="best(val_loss) of this run")
+        return SuccessRule(all=(rule,), sentence=f"The run on the whole training set validates better than {val.best:.4g}.")
+    rule = predicate("log", "has_val_curve", "==", 1.0)
+    return SuccessRule(all=(rule,), sentence="The run on the whole training set logs a validation loss or metric.", guards=())
 
 
 def _by_loss() -> Run:
