@@ -84,3 +84,62 @@ def test_a_detector_outside_the_table_brings_its_own_consequences(monkeypatch: p
     monkeypatch.setattr(explaining, "load_detectors", lambda: (stranger,))
     told = judge(finding("spikes"), finding("stranger"))
     assert [(f.id, f.caused_by) for f in told] == [("stranger", None), ("spikes", "stranger")]
+
+
+def test_a_story_is_told_in_order_of_onset_and_names_what_came_between() -> None:
+    head, *rest = judge(
+        finding("nan-inf", Severity.ERROR, (812, 812)),
+        finding("exploding-gradients", Severity.ERROR, (803, 804)),
+        finding("lr-schedule", onset=(800, 801)),
+        finding("clipping-saturated", onset=(805, 806)),
+        finding("no-learning", Severity.ERROR),
+    )
+    assert [link.id for link in head.chain] == ["lr-schedule", "exploding-gradients", "clipping-saturated", "nan-inf"]
+    assert [link.onset.first_step for link in head.chain] == [800, 803, 805, 812]
+    assert {f.caused_by for f in rest} == {"lr-schedule"}
+    assert all(not f.chain for f in rest)
+    told = {f.id: f.caused_by_why for f in rest}
+    assert "exploding-gradients" in told["clipping-saturated"]  # the rate does not produce clipping by itself
+
+
+def test_an_evaluation_that_breaks_with_training_is_its_consequence_whatever_is_logged_more_often() -> None:
+    for broken in ("nan-inf", "divergence"):
+        told = judge(finding("sudden-shift", onset=(164, 179)), finding(broken, Severity.ERROR, (168, 170)))
+        assert [(f.id, f.caused_by) for f in told] == [(broken, None), ("sudden-shift", broken)]
+        before = judge(finding("sudden-shift", onset=(120, 130)), finding(broken, Severity.ERROR, (168, 170)))
+        assert [(f.id, f.caused_by) for f in before] == [("sudden-shift", None), (broken, "sudden-shift")]
+
+
+def test_a_norm_that_is_never_finite_does_not_explain_a_loss_that_is_never_finite() -> None:
+    told = judge(finding("exploding-gradients", Severity.ERROR, (11, 11)), finding("nan-inf", Severity.ERROR, (1, 11)))
+    assert [(f.id, f.caused_by) for f in told] == [("nan-inf", None), ("exploding-gradients", "nan-inf")]
+
+
+def test_weights_that_grew_before_the_loss_diverged_lead() -> None:
+    told = judge(finding("divergence", Severity.ERROR, (500, 700)), finding("weight-growth", Severity.ERROR, (0, 200)))
+    assert [(f.id, f.caused_by) for f in told] == [("weight-growth", None), ("divergence", "weight-growth")]
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_jump_of_the_rate_that_ends_in_nan_is_one_story_in_the_report(every: int) -> None:
+    import numpy as np
+
+    from tbdiag.detectors import _synth
+    from tbdiag.diagnosis import diagnose_run
+
+    rng = np.random.default_rng(3)
+    x = np.arange(1200)
+    loss = 2.3 * np.exp(-x / 250) + 0.25 + rng.normal(0, 0.03, x.size)
+    norm = 0.8 * np.exp(rng.normal(0, 0.25, x.size))
+    after = np.clip(x - 802, 0, 40)
+    loss, norm = loss + 0.05 * np.expm1(after), norm * np.exp(1.2 * after)
+    loss[812:] = norm[813:] = np.nan
+    rate = np.where(x < 801, 1e-3, 4e-2)
+    series = {"train/loss": loss, "train/grad_norm": norm, "train/lr": rate}
+    run = _synth.make_run({k: _synth.make_series(k, v[::every], step=x[::every]) for k, v in series.items()})
+    told = diagnose_run(run)
+    head = told.findings[0]
+    assert head.id == "lr-schedule"
+    assert [f.id for f in told.heads if f.severity is not Severity.NOTE] == ["lr-schedule"]
+    assert [link.id for link in head.chain] == ["lr-schedule", "exploding-gradients", "divergence", "nan-inf"]
+    assert 800 <= head.chain[1].onset.last_step <= 805

@@ -170,19 +170,22 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explo
         return None
     before = norm.value[norm.step < bad[0]]
     infinite = bool(np.isinf(norm.bad_value).any())
-    grew = False
-    growth = 1.0
+    grew, growth, left = False, 1.0, before.size - 1
     if before.size >= 3:
         calm = before[: max(before.size - max(3, before.size // 10), 1)]
         middle = float(np.median(calm))
         growth = float(np.max(before[-max(3, before.size // 10) :])) / middle if middle > 0 else 1.0
         grew = growth >= view["rise"]
+        # It begins where the norm left its range for good, not where the numbers ended.
+        calm_at = np.flatnonzero(before < view["rise"] * middle)
+        left = int(calm_at[-1]) if grew and calm_at.size and calm_at[-1] < before.size - 1 else left
     # Without three finite norms there is nothing that it grew from: out of range from the beginning.
     never = before.size < 3
     if not (grew or infinite or never):
         return None
     count = float(bad.size)
-    where = Interval(int(norm.step[before.size - 1]) if before.size else int(bad[0]), int(bad[0]))
+    after = int(norm.step[left + 1]) if left + 1 < before.size else int(bad[0])
+    where = Interval(int(norm.step[left]) if before.size else int(bad[0]), after)
     if never:
         statement = "The gradient norm is not finite at {bad:.0f} of {total:.0f} logged points, from step {step:,.0f} on, before it ever had a level."
         evidence = say(statement, (norm, *_parts(view, norm)), bad=count, total=float(norm.total), step=float(bad[0]))
@@ -198,10 +201,10 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explo
             step=float(bad[0]),
             bad=count,
         )
-        title = f"Exploding gradients: the gradient norm leaves the finite numbers at step {int(bad[0]):,}"
+        title = f"Exploding gradients: the gradient norm {f'rises from step {after:,} on and ' if grew else ''}leaves the finite numbers at step {int(bad[0]):,}"
         confidence = 0.9 if grew else 0.78
     extra = say("The loss is not finite from step {step:,.0f} on.", (), step=float(broken_loss))
-    calm_norms = before[: max(before.size - 3, 0)]
+    calm_norms = before[: left + 1] if grew else before[: max(before.size - 3, 0)]
     return _Explosion(where, Interval(int(bad[0]), int(bad[-1])), (evidence, extra), Severity.ERROR, confidence, title, calm_norms)
 
 

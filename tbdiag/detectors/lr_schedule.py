@@ -129,23 +129,31 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
             continue
         left = train.cost[train.step <= lr.step[i]][-20:]
         right = train.cost[train.step >= lr.step[i + 1]][:20]
-        if left.size < 8 or right.size < 3:
+        if left.size < 8:
+            continue
+        said = f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} "
+        numbers = {"step": int(lr.step[i + 1]), "before": before, "after": after}
+        onset = Interval(int(lr.step[i]), int(lr.step[i + 1]))
+        lost = _lost_after(train, lr.step[i + 1])
+        if lost is not None:
+            return say(said + "is NaN or infinite from {lost:,} on.", (lr, train), **numbers, lost=lost), onset, 4.0
+        if right.size < 3:
             continue
         sigma = max(estimate_noise(left).sigma, 1e-12)
         # Against the better half of what was before, at its worst within the next points.
         rise = float(np.quantile(right, 0.75)) - median(left)
         if rise < 6 * sigma or rise < 0.2 * abs(median(left)):
             continue
-        evidence = say(
-            f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} rises by {{rise:.3g}}.",
-            (lr, train),
-            step=int(lr.step[i + 1]),
-            before=before,
-            after=after,
-            rise=rise,
-        )
-        return evidence, Interval(int(lr.step[i]), int(lr.step[i + 1])), rise / (6 * sigma)
+        evidence = say(said + "rises by {rise:.3g}.", (lr, train), **numbers, rise=rise)
+        return evidence, onset, rise / (6 * sigma)
     return None
+
+
+def _lost_after(train: CurveFacts, jump: int) -> int | None:
+    """Step from which the loss is non-finite for good, if it was finite up to a jump and broke within the next twenty points."""
+    if not train.bad_step.size or train.bad_step[0] < jump or train.step[-1] > train.bad_step[0]:
+        return None
+    return int(train.bad_step[0]) if int(np.sum(train.step >= jump)) < 20 else None
 
 
 def _finding(lr: CurveFacts, plan: Schedule, kind: str, found: tuple[Evidence, Interval, float]) -> Finding:

@@ -1,7 +1,8 @@
 """Cause before consequence: which findings are explained by another one, and in which order findings are told.
 
 The table says which symptom can produce which. A finding becomes a consequence of the first symptom in the table's order that was
-found, can produce it, and began no later. Causes that are only guessed never stand here: they are listed in a finding's `causes`.
+found, can produce it, and began no later; what a consequence produced in turn belongs to the same story. Causes that are only guessed
+never stand here: they are listed in a finding's `causes`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tbdiag.detectors import load_detectors
-from tbdiag.model import Finding
+from tbdiag.diagnosis.words import say_id
+from tbdiag.model import Finding, Link
 
 STALLED_LEARNING = ("no-learning", "plateau", "underfitting", "unconverged", "lr-too-low", "tiny-overfit-fails")
 BLOW_UP = ("divergence", "nan-inf", "exploding-gradients", "spikes", "instability", "weight-growth")
@@ -49,8 +51,9 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "overfitting",
         "clipping-saturated",
         "over-confidence",
+        "sudden-shift",
     ),
-    "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse"),
+    "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse", "sudden-shift"),
     "class-imbalance": ("prediction-collapse", "plateau", "no-learning", "underfitting"),
     "prediction-collapse": ("class-imbalance", "low-confidence", "generalization-gap", *STALLED_LEARNING),
     "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse", "unconverged", "underfitting"),
@@ -59,7 +62,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "label-noise": ("overfitting", "generalization-gap", "over-confidence", "low-confidence", "plateau", "underfitting"),
     "overfitting": ("generalization-gap", "over-confidence", "noisy-validation", "label-noise", "weight-growth", "plateau", "unconverged"),
     "generalization-gap": ("noisy-validation", "over-confidence", "plateau", "underfitting"),
-    "weight-growth": ("instability", "over-confidence"),
+    "weight-growth": ("divergence", "nan-inf", "exploding-gradients", "instability", "over-confidence"),
     "kl-blow-up": (*RETURNS, "entropy-collapse"),
     "entropy-collapse": (*RETURNS, "plateau"),
     "instability": (*RETURNS, "spikes", "noisy-validation", "exploding-gradients", "plateau", "underfitting", "unconverged"),
@@ -110,24 +113,56 @@ EVENT_SLACK = 0.02
 """Share of the run by which a head may seem to begin after its consequence."""
 
 
+BREAKS = frozenset({"divergence", "nan-inf", "exploding-gradients"})
+SEEN_BEFORE = frozenset({("sudden-shift", i) for i in BREAKS} | {("weight-growth", i) for i in BREAKS})
+"""Pairs of which the first must have been seen before the second began. Training that breaks moves every evaluation and every weight at
+once, so that a shift or a growth that comes with it is its consequence; only one that was there before can be its cause."""
+
+BEGUN_BEFORE = frozenset({("exploding-gradients", "nan-inf")})
+"""Pairs of which the first must have begun before the second may have: a norm that is not finite where the loss is not either explains
+nothing, whatever grew before does."""
+
+
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
-    """Set `caused_by` of every finding that another one explains. `span` is the length of the run in steps."""
+    """Set `caused_by` of every finding that another one explains, and the chain of every head. `span` is the length of the run in steps."""
     by_id = {f.id: f for f in findings}
     produces = {d.id: d.explains for d in load_detectors() if d.id not in PRODUCES} | PRODUCES
     order = [i for i in PRODUCES if i in by_id] + [i for i in by_id if i not in PRODUCES]
-    head_of: dict[str, str] = {}
-    for head_id in order:
-        head = by_id[head_id]
-        if head_id in head_of or head.confidence < GUESSED_BELOW or head.severity.rank == 2:
+    parent: dict[str, str] = {}
+    for cause in order:
+        if by_id[cause].confidence < GUESSED_BELOW or by_id[cause].severity.rank == 2:
             continue
         for other in findings:
-            if other.id == head_id or other.id in head_of or other.id in head_of.values():
+            if other.id not in produces.get(cause, ()) or other.id in parent or other.id in _line(cause, parent):
                 continue
-            if other.id in produces.get(head_id, ()) and _not_later(head, other, span):
-                head_of[other.id] = head_id
-    return tuple(
-        replace(f, caused_by=head_of[f.id], caused_by_why=_reason(by_id[head_of[f.id]], f)) if f.id in head_of else f for f in findings
-    )
+            if _not_later(by_id[cause], other, span):
+                parent[other.id] = cause
+    told = [_explained(f, _line(f.id, parent), by_id) for f in findings]
+    return tuple(replace(f, chain=_chain(f, told)) if f.caused_by is None else f for f in told)
+
+
+def _explained(finding: Finding, line: list[str], by_id: dict[str, Finding]) -> Finding:
+    if len(line) == 1:
+        return finding
+    return replace(finding, caused_by=line[-1], caused_by_why=_reason(by_id[line[-1]], finding, tuple(reversed(line[1:-1]))))
+
+
+def _line(finding_id: str, parent: dict[str, str]) -> list[str]:
+    """A finding, what produced it, what produced that, and so on to the head."""
+    line = [finding_id]
+    while line[-1] in parent:
+        line.append(parent[line[-1]])
+    return line
+
+
+def _chain(head: Finding, findings: list[Finding]) -> tuple[Link, ...]:
+    """A head and its consequences in order of onset; empty where nothing with an onset followed."""
+    story = [f for f in findings if head.id in (f.caused_by, f.id) and f.onset is not None and f.severity.rank < 2]
+    if head.onset is None or len(story) < 2:
+        return ()
+    # States are seen only as often as they are logged; the head stays first.
+    story.sort(key=lambda f: (f.id != head.id, _start(f), f.onset.last_step if f.onset else 0, f.severity.rank, f.id))
+    return tuple(Link(f.id, say_id(f.id), f.onset) for f in story if f.onset is not None)
 
 
 def order_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -145,8 +180,12 @@ def order_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 def _not_later(head: Finding, other: Finding, span: int) -> bool:
     """Whether the head may have begun before (or with) the other; a finding without onset concerns the whole run."""
+    if (head.id, other.id) in SEEN_BEFORE:
+        return head.onset is not None and other.onset is not None and head.onset.last_step <= other.onset.first_step
     if head.onset is None or other.onset is None:
         return True
+    if (head.id, other.id) in BEGUN_BEFORE:
+        return head.onset.first_step < other.onset.first_step
     slack = (STATE_SLACK if head.id in CONDITIONS else EVENT_SLACK) * span
     return head.onset.first_step <= other.onset.last_step + slack
 
@@ -155,7 +194,13 @@ def _start(finding: Finding) -> int:
     return finding.onset.first_step if finding.onset else -1
 
 
-def _reason(head: Finding, other: Finding) -> str:
-    if head.onset and other.onset:
-        return f"{head.id} begins at step {head.onset.first_step:,}, no later than {other.id} (step {other.onset.first_step:,}), and produces it"
-    return f"{head.id} produces {other.id}"
+def _reason(head: Finding, other: Finding, between: tuple[str, ...] = ()) -> str:
+    by = f" by way of {', '.join(between)}" if between else ""
+    if head.onset is None or other.onset is None:
+        return f"{head.id} produces {other.id}{by}"
+    began, first, last = head.onset.first_step, other.onset.first_step, other.onset.last_step
+    if began <= first:
+        return f"{head.id} begins at step {began:,}, no later than {other.id} (step {first:,}), and produces it{by}"
+    if began <= last:
+        return f"{head.id} begins at step {began:,}, within the onset of {other.id} (steps {first:,} to {last:,}), and produces it{by}"
+    return f"{head.id} produces {other.id}{by}, which was seen first because it is logged more often"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tbdiag.diagnosis.units import own_step
+from tbdiag.diagnosis.words import say_id
 from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
 
@@ -52,14 +53,6 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
     if verdict == "healthy":
         return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
     return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
-
-
-def say_id(finding_id: str) -> str:
-    """A finding's id as words: ``nan-inf`` is NaN or Inf, ``lr-zero`` is learning rate zero."""
-    if finding_id == "nan-inf":
-        return "NaN or Inf"
-    words = finding_id.replace("-", " ")
-    return f"learning rate {words[3:]}" if words.startswith("lr ") else words
 
 
 def find_best_checkpoint(features: Features) -> dict[str, Any] | None:

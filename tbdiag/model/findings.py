@@ -125,6 +125,15 @@ class SuccessRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """One event of a story: a finding's id, its name in words, and its onset on the axis that the curves are drawn on."""
+
+    id: str
+    name: str
+    onset: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One symptom that a detector found, and what to do about it.
 
@@ -134,6 +143,7 @@ class Finding:
         causes: likely causes, most likely first; first_check: the first inspection; first_action: ONE change.
         fixes: the ordered ladder for when the first action did not help.
         caused_by: id of the finding of which this one is a consequence; `caused_by_why` the reason.
+        chain: of a head with consequences, all of them in order of onset, itself first; empty where nothing with an onset followed.
         fingerprint: stable identity (id, roles, coarse onset; no measured values).
         drawn_onset, drawn_extent: the same on the axis that the curves are drawn on, where the series that prove the finding were logged on
             another one (validation in epochs beside training in steps); None where both are the same.
@@ -159,6 +169,7 @@ class Finding:
     drawn_onset: Interval | None = None
     drawn_extent: Interval | None = None
     roles: tuple[str, ...] = ()
+    chain: tuple[Link, ...] = ()
 
 
 class OutcomeKind(str, Enum):

@@ -25,6 +25,8 @@ def render_github(report: dict[str, Any]) -> str:
             followers = words.consequences(run, finding)
             if followers:
                 text += f"\nAlso explains: {', '.join(f['id'] for f in followers)}"
+            if order := words.chain(finding, words.axis_word(run)):
+                text += f"\nIn order of onset: {order}"
             place = words.SEVERITIES.index(finding["severity"])
             rows.append((place, _line(_COMMANDS[finding["severity"]], f"tbdiag: {finding['id']} in {words.label(run)}", text)))
     if not rows:

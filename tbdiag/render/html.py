@@ -237,7 +237,7 @@ class RunModel:
             "domain": run["domain"],
             "lost": _lost(run),
             "best": run["best_checkpoint"],
-            "axis": str(run["span"].get("axis") or "step").replace("_", " "),
+            "axis": words.axis_word(run),
             "next": {"why": "", "success_rule": "", "command": "", **run["next_experiment"]} if run["next_experiment"] else None,
             "note": [(text, run["note"][key]) for key, text in _NOTE] if run["note"] else [],
             "findings": [self._finding(f, many, full) for f in words.heads(run)],
@@ -265,6 +265,7 @@ class RunModel:
             "h": "h5" if many else "h4",
             "figures": finding_figures(self.run, finding, self.index, narrow=full),
             "followers": [self._plain(f) for f in followers],
+            "story": words.chain(finding, words.axis_word(self.run)),
             "follower_ids": ", ".join(f["id"] for f in followers),
         }
 
@@ -272,7 +273,7 @@ class RunModel:
         return {
             **finding,
             "anchor": self.anchors[id(finding)],
-            "axis": str(self.run["span"].get("axis") or "step").replace("_", " "),
+            "axis": words.axis_word(self.run),
             "percent": round(100 * float(finding["confidence"] or 0)),
             "explained": finding["id"] in self.explained,
         }

@@ -66,6 +66,8 @@ def _body(finding: Mapping[str, Any]) -> str:
         lines.append(f"Onset: {words.interval(finding['onset'])}")
     if finding["caused_by"]:
         lines.append(f"Consequence of {finding['caused_by']}. {finding['caused_by_why']}".strip())
+    if order := words.chain(finding):
+        lines.append(f"In order of onset: {order}")
     lines += [f"Evidence: {e['statement']}" for e in finding["evidence"]]
     lines += [f"First check: {finding['first_check']}", f"First action: {finding['first_action']}"]
     if finding["success_rule"]:

@@ -134,6 +134,8 @@ def _details(run: Mapping[str, Any], f: Mapping[str, Any]) -> str:
     followers = words.consequences(run, f)
     if followers:
         lines += ["", "Consequences: " + "; ".join(f"{code(c['id'])} {escape(c['title'])}" for c in followers)]
+    if order := words.chain(f, words.axis_word(run)):
+        lines += ["", f"**In order of onset:** {escape(order)}"]
     return "\n".join([*lines, "", "</details>"])
 
 

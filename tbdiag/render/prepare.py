@@ -47,6 +47,7 @@ _FINDING_DEFAULTS: dict[str, Any] = {
     "caused_by_why": "",
     "fingerprint": "",
     "roles": [],
+    "chain": [],
 }
 _CURVE_DEFAULTS: dict[str, Any] = {
     "n": 0,

@@ -133,6 +133,8 @@ def _finding(run: Mapping[str, Any], finding: Mapping[str, Any], say: _Writer, b
             say.wrap(f"Success rule: {finding['success_rule']['sentence']}", indent="    ")
     if followers:
         say.wrap(f"also explains: {', '.join(f['id'] for f in followers)}", indent="    ")
+    if order := words.chain(finding, words.axis_word(run)):
+        say.wrap(f"in order: {order}", indent="    ")
 
 
 __all__ = ["render_text"]

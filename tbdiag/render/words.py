@@ -71,6 +71,16 @@ def interval(value: Mapping[str, Any] | None) -> str:
     return step(first) if first == last else f"{step(first)}\u2013{step(last)}"
 
 
+def chain(finding: Mapping[str, Any], axis: str = "step") -> str:
+    """A story in order of onset: ``learning rate schedule (step 800-801), then exploding gradients (step 803)``; ``""`` without one."""
+    return ", then ".join(f"{link['name']} ({axis} {interval(link['onset'])})" for link in finding.get("chain") or ())
+
+
+def axis_word(run: Mapping[str, Any]) -> str:
+    """Word for one step of a run: ``step``, ``epoch``, ``env step``."""
+    return str(run["span"].get("axis") or "step").replace("_", " ")
+
+
 def duration(seconds: float | None) -> str:
     """``42 s``, ``18 min``, ``3 h 20 min``, ``2 d 4 h``; ``""`` where unknown."""
     if seconds is None or seconds < 0:
@@ -240,8 +250,7 @@ def what_was_read(run: Mapping[str, Any]) -> str:
     if span.get("points"):
         parts.append(f"{plural(int(span['points']), 'point')} in {plural(len(run['signals']), 'series')}")
     if span.get("first_step") is not None:
-        axis = str(span.get("axis") or "step").replace("_", " ")
-        parts.append(f"{axis}s {step(span['first_step'])}\u2013{step(span['last_step'])}")
+        parts.append(f"{axis_word(run)}s {step(span['first_step'])}\u2013{step(span['last_step'])}")
     if (span.get("seconds") or 0) >= 1:
         parts.append(duration(span["seconds"]))
     if span.get("files"):

@@ -1,0 +1,11 @@
+"""Words that the parts of a diagnosis share."""
+
+from __future__ import annotations
+
+
+def say_id(finding_id: str) -> str:
+    """A finding's id as words: ``nan-inf`` is NaN or Inf, ``lr-zero`` is learning rate zero."""
+    if finding_id == "nan-inf":
+        return "NaN or Inf"
+    words = finding_id.replace("-", " ")
+    return f"learning rate {words[3:]}" if words.startswith("lr ") else words
