@@ -10,7 +10,8 @@ Why it matters
 How it is told
     A logged clip fraction of at least 0.9 over the last 80 % of the run; or logged norms at least ten times the configured limit in
     their median; or norms logged after clipping that sit at their maximum (within a thousandth) at nine points of ten. A note where the
-    loss has fallen by 90 % all the same, or by 30 % and has settled: adaptive optimisers do not see a constant factor.
+    loss has fallen by 90 % all the same, or by 30 % and has settled (by anything, where it can be negative): adaptive optimisers
+    do not see a constant factor.
 
 First check
     Compare the clipping limit with the 50th and 90th percentile of the gradient norm before clipping.
@@ -55,6 +56,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
+from tbdiag.stats.confidence import confidence
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -63,12 +65,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     sign = _logged(view, share) or _against_limit(view, norm) or _at_ceiling(view, norm)
     if sign is None:
         return None
-    evidence, onset, extent, confidence, post = sign
+    evidence, onset, extent, margin, post = sign
     progress = measure_progress(view.curve, view.signals)
     loss = view.curve("train_loss") or view.curve("val_loss")
     losses = [c for c in (view.curve("train_loss"), view.curve("val_loss")) if c is not None]
     settled = bool(losses) and all(_settled(c) for c in losses)
     known = progress.loss_share if progress.loss_share is not None else progress.accuracy_share
+    if loss is not None and float(loss.value.min()) < 0:
+        known = view["some"] if loss.drop > 0 else 0.0  # a signed loss has no share: whether it settled must do
     learned = known is not None and (known >= view["learned"] or (known >= view["some"] and settled))
     more = [evidence]
     if loss is not None:
@@ -86,7 +90,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="clipping-saturated",
         severity=Severity.NOTE if learned else Severity.WARNING,
-        confidence=min(confidence + (0.05 if progress.bad else 0.0), 0.95) if not learned else 0.6,
+        confidence=confidence(margin, supports=int(bool(progress.bad)), doubts=2 * int(learned) + int(post)),
         title="Clipping saturated: the gradient is clipped on nearly every step",
         onset=onset,
         extent=extent,
@@ -132,7 +136,7 @@ def _logged(view: View, share: CurveFacts | None) -> Sign | None:
     index = since(share.value >= 0.5)
     index = share.n - 1 if index is None else index
     evidence = say("The gradient is clipped on {share:.1%} of the steps over the last part of the run.", (share.signal.why,), share=level)
-    return evidence, begins(share.step, index), lasts(share.step, index), 0.88, False
+    return evidence, begins(share.step, index), lasts(share.step, index), (1 - view["share"]) / max(1 - level, 0.01), False
 
 
 def _against_limit(view: View, norm: CurveFacts | None) -> Sign | None:
@@ -145,7 +149,7 @@ def _against_limit(view: View, norm: CurveFacts | None) -> Sign | None:
         return None
     text = "The median gradient norm is {norm:.3g}, {ratio:.3g} times the clipping limit of {limit:g} in the configuration."
     evidence = say(text, (norm,), norm=middle, ratio=middle / float(limit), limit=float(limit))
-    return evidence, begins(norm.step, 0), lasts(norm.step, 0), 0.8, False
+    return evidence, begins(norm.step, 0), lasts(norm.step, 0), middle / float(limit) / view["over_limit"], False
 
 
 def _at_ceiling(view: View, norm: CurveFacts | None) -> Sign | None:
@@ -160,7 +164,7 @@ def _at_ceiling(view: View, norm: CurveFacts | None) -> Sign | None:
         return None  # a few equal values are a placeholder; no gradient has the same length twenty times by itself
     text = "The logged gradient norm sits at its maximum of {top:.4g} at {share:.1%} of the points: it was logged after clipping."
     evidence = say(text, (norm,), top=top, share=float(np.mean(at)))
-    return evidence, begins(norm.step, 0), lasts(norm.step, 0), 0.78, True
+    return evidence, begins(norm.step, 0), lasts(norm.step, 0), 1.0, True
 
 
 def _always() -> object:

@@ -10,7 +10,8 @@ How it is told
     There is no absolute limit below a million: a norm scales with the loss and with the number of parameters. The norm must rise tenfold over the
     median of what came before, stay there for at least three logged points (or to the last finite one), and the training loss must
     leave its level after that by more than 4 noise standard deviations and a tenth of what had been learned, without coming back; or
-    turn non-finite. A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
+    turn non-finite. Without that, a norm that ends a thousand times above the median before is an early warning, unless most of the
+    loss was learned after the rise (learning that begins late raises norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
     while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later or the loss ends worse
     than it began. Three bursts or more of thirty times the norms before count if the loss jumps with them and ends above its best. Across
     depth: the first layer's norm is a thousand times the last one's while nothing is learned.
@@ -38,10 +39,7 @@ Sources
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
@@ -49,7 +47,6 @@ from tbdiag.detectors._base import (
     GRADIENTS,
     Cause,
     Detector,
-    Evidence,
     Example,
     Finding,
     Interval,
@@ -60,26 +57,14 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._tails import first_broken_loss, leaves_level, name_some, say, tail
+from tbdiag.detectors._explosions import Explosion, lasting_rise, parts
+from tbdiag.detectors._tails import first_broken_loss, name_some, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Mark
-from tbdiag.stats.rises import bursts, find_rise
-
-Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Explosion:
-    onset: Interval
-    extent: Interval
-    evidence: tuple[Evidence, ...]
-    severity: Severity
-    confidence: float
-    title: str
-    calm: Float64
-    """Norms before the rise, from which the clipping limit is taken."""
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.rises import bursts
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -93,7 +78,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     found = _non_finite(view, raw, broken_loss)
     if found is None and norm is not None:
         found = (
-            _lasting_rise(view, norm, loss, broken_loss)
+            lasting_rise(view, norm, loss, broken_loss)
             or _at_the_start(view, norm, loss)
             or _again_and_again(view, norm, loss)
             or _across_depth(view)
@@ -156,12 +141,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
-def _parts(view: View, norm: CurveFacts) -> tuple[str, ...]:
-    """Layers that a total norm was made of, where none was logged; four are enough for a chart."""
-    return tuple(x.name for x in view.layers("gradient")[:4]) if norm.signal.convention == "derived" else ()
-
-
-def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explosion | None:
+def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> Explosion | None:
     bad = norm.bad_step
     if not bad.size or broken_loss is None:
         return None  # with a loss that stays finite, skipped steps or an unrelated writer, not an explosion
@@ -188,69 +168,27 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> _Explo
     where = Interval(int(norm.step[left]) if before.size else int(bad[0]), after)
     if never:
         statement = "The gradient norm is not finite at {bad:.0f} of {total:.0f} logged points, from step {step:,.0f} on, before it ever had a level."
-        evidence = say(statement, (norm, *_parts(view, norm)), bad=count, total=float(norm.total), step=float(bad[0]))
+        evidence = say(statement, (norm, *parts(view, norm)), bad=count, total=float(norm.total), step=float(bad[0]))
         title = "Exploding gradients: the gradient norm is not finite from the beginning on"
-        confidence = 0.82
+        sure = confidence(1.0, supports=1)
     else:
         statement = "The gradient norm rises to {growth:.3g} times its median before step {step:,.0f} and is not finite at {bad:.0f} points from there."
         evidence = say(
             statement,
-            (norm, *_parts(view, norm)),
+            (norm, *parts(view, norm)),
             (Mark("event", "norm not finite", int(bad[0])),),
             growth=growth,
             step=float(bad[0]),
             bad=count,
         )
         title = f"Exploding gradients: the gradient norm {f'rises from step {after:,} on and ' if grew else ''}leaves the finite numbers at step {int(bad[0]):,}"
-        confidence = 0.9 if grew else 0.78
+        sure = confidence(growth / view["rise"], supports=1) if grew else confidence(1.0)
     extra = say("The loss is not finite from step {step:,.0f} on.", (), step=float(broken_loss))
     calm_norms = before[: left + 1] if grew else before[: max(before.size - 3, 0)]
-    return _Explosion(where, Interval(int(bad[0]), int(bad[-1])), (evidence, extra), Severity.ERROR, confidence, title, calm_norms)
+    return Explosion(where, Interval(int(bad[0]), int(bad[-1])), (evidence, extra), Severity.ERROR, sure, title, calm_norms)
 
 
-def _lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_loss: int | None) -> _Explosion | None:
-    # A negative value is no norm, and without positive ones there is no ratio.
-    if loss is None or float(norm.value.min()) < 0 or float(np.median(norm.value)) <= 0:
-        return None
-    index = find_rise(norm.value, float(view["rise"]))
-    if index is None:
-        return None
-    step, middle, reached = _size_of(norm, index)
-    if middle <= 0:
-        return None
-    broke = broken_loss is not None and broken_loss >= step - (norm.step[-1] - norm.step[0]) // 10
-    # A validation loss alone may rise because the model overfits.
-    left = leaves_level(view, loss, step) if view.curve("train_loss") is not None else None
-    factor = reached / middle
-    numbers = {"before": middle, "after": reached, "factor": factor, "step": float(step)}
-    statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."
-    marks = (Mark("event", "gradient norm rises", step), Mark("level", "median before", None, middle))
-    evidence = [say(statement, (norm, *_parts(view, norm)), marks, **numbers)]
-    if broke and broken_loss is not None:
-        evidence.append(say("The loss is not finite from step {broken:,.0f} on.", (loss.name,), broken=float(broken_loss)))
-        severity, confidence = Severity.ERROR, 0.92
-    elif left is not None:
-        text = "The loss leaves its level of {level:.4g} after step {left:,.0f} and ends at {end:.4g}."
-        evidence.append(say(text, (loss.name,), level=left[1], left=float(left[0]), end=loss.end))
-        if left[0] > step:
-            ahead = say("The gradient norm rose {ahead:,.0f} steps before the loss did.", (norm, loss), ahead=float(left[0] - step))
-            evidence.append(ahead)
-        severity, confidence = Severity.WARNING, 0.85
-    elif factor >= view["early_warning"] and index >= norm.n - max(3, norm.n // 10):
-        # The run ends shortly after the jump: the loss may not have had the time to break.
-        severity, confidence = Severity.WARNING, 0.7
-    else:
-        return None
-    onset = Interval(int(norm.step[max(index - 1, 0)]), int(norm.step[min(index + 1, norm.n - 1)]))
-    title = f"Exploding gradients: the gradient norm rises {factor:.0f}-fold at step {step:,}"
-    return _Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, confidence, title, norm.value[:index])
-
-
-def _size_of(norm: CurveFacts, index: int) -> tuple[int, float, float]:
-    return int(norm.step[index]), float(np.median(norm.value[:index])), float(np.median(norm.value[index : index + max(3, norm.n // 100)]))
-
-
-def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Explosion | None:
+def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
     """Norms beyond any unit from the first point on, thousands of times what they fall to (if they fall at all)."""
     if norm.n < 8 or loss is None:
         return None
@@ -266,12 +204,18 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Exp
     evidence = say(text, (norm, loss), first=first, late=late, loss=loss.first)
     onset = Interval(int(norm.step[0]), int(norm.step[0]))
     extent = Interval(int(norm.step[0]), int(norm.step[index]))
-    return _Explosion(
-        onset, extent, (evidence,), Severity.ERROR, 0.8, f"Exploding gradients: the gradient norm starts at {first:.1e}", calm
+    return Explosion(
+        onset,
+        extent,
+        (evidence,),
+        Severity.ERROR,
+        confidence(first / view["any_unit"]),
+        f"Exploding gradients: the gradient norm starts at {first:.1e}",
+        calm,
     )
 
 
-def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _Explosion | None:
+def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
     """Bursts of the norm that throw the loss up each time, in a run that ends worse than it had been."""
     if loss is None or loss.n < 20 or norm.n < 20 or loss.rise <= view["sigmas"] * loss.sigma:
         return None
@@ -297,10 +241,10 @@ def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> _
     onset = Interval(int(norm.step[max(first - 1, 0)]), int(norm.step[first]))
     extent = Interval(int(norm.step[first]), int(norm.step[thrown[-1]]))
     title = f"Exploding gradients: the gradient norm jumps {len(thrown)} times and the loss with it"
-    return _Explosion(onset, extent, (evidence,), Severity.WARNING, 0.8, title, calm)
+    return Explosion(onset, extent, (evidence,), Severity.WARNING, confidence(len(thrown) / 3), title, calm)
 
 
-def _across_depth(view: View) -> _Explosion | None:
+def _across_depth(view: View) -> Explosion | None:
     layers = depth_curves(view.layers("gradient"))
     if len(layers) < 4 or not measure_progress(view.curve, view.signals).bad:
         return None
@@ -321,7 +265,8 @@ def _across_depth(view: View) -> _Explosion | None:
     curve = layers[0].curve
     whole = Interval(int(curve.step[0]), int(curve.step[-1]))
     title = f"Exploding gradients: the gradient grows {level[0] / level[-1]:.0e}-fold from the last to the first layer"
-    return _Explosion(Interval(whole.first_step, whole.first_step), whole, (evidence,), Severity.ERROR, 0.8, title, np.empty(0))
+    sure = confidence(float(level[0] / level[-1]) / view["depth_ratio"])
+    return Explosion(Interval(whole.first_step, whole.first_step), whole, (evidence,), Severity.ERROR, sure, title, np.empty(0))
 
 
 def _explosion() -> object:
@@ -360,9 +305,26 @@ def _one_spike() -> object:
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4) + rng.normal(0, 0.02, n), "grad_norm": norm})
 
 
+def _grows_unanswered() -> object:
+    rng = np.random.default_rng(75)
+    n = 60
+    norm = 0.5 * np.exp(rng.normal(0, 0.3, n) + np.concatenate((np.zeros(30), np.linspace(0, 14, 30))))
+    return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4) + rng.normal(0, 0.02, n), "grad_norm": norm}, every=10)
+
+
+def _learns_late() -> object:
+    rng = np.random.default_rng(76)
+    n = 60
+    norm = 1e-4 * np.exp(rng.normal(0, 0.3, n) + np.concatenate((np.zeros(30), np.linspace(0, 9, 5), np.full(25, 9.0))))
+    loss = np.concatenate((np.full(32, 2.3), _synth.decay(28, 2.3, 0.9, 3.0))) + rng.normal(0, 0.02, n)
+    return _synth.make_run({"loss/train": loss, "grad_norm": norm}, every=10)
+
+
 EXAMPLES = (
     Example("the norm rises a hundredfold, then the loss", _explosion, fires=True, onset=(1300, 1500)),
     Example("four growing norms, then NaN", _ends_in_nan, fires=True, onset=(52, 62)),
+    Example("the norm grows a millionfold, clipped, and the loss does not answer yet", _grows_unanswered, fires=True, onset=(300, 420)),
+    Example("a shelf is left late, and norms grow with it", _learns_late, fires=False),
     Example("norms grow twentyfold while the loss falls", _sharpens, fires=False),
     Example("one spike of the norm", _one_spike, fires=False),
 )
@@ -382,6 +344,7 @@ DETECTOR = Detector(
         "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
         "burst": Threshold(30.0, "single norms of healthy runs reach ten times the median of those before"),
         "early_warning": Threshold(100.0, "orders of magnitude, where the run ends before the loss could react (source text 2)"),
+        "unanswered": Threshold(1e3, "three orders of magnitude; healthy norms grow twentyfold where minima sharpen"),
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),
         "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer, and from first to later norms"),

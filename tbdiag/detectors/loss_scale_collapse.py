@@ -55,6 +55,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import say
 from tbdiag.model import Mark
+from tbdiag.stats.confidence import confidence
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -79,17 +80,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not collapsed:
         return None
     first = start + peak
-    halving = np.flatnonzero(np.diff(log[first:]) < 0)
-    onset_index = first + int(halving[0]) if halving.size else first
+    # A scaler moves within a band of two halvings; the fall begins where it leaves the band for good.
+    onset_index = int(np.flatnonzero(log[first:] >= log[first] - min(2.0, fallen - 1.0))[-1]) + first
     onset = Interval(int(scale.step[onset_index]), int(scale.step[min(onset_index + 1, scale.n - 1)]))
     lowest = float(scale.value[first:].min())
     text = "The loss scale falls from {peak:.4g} at step {step:,.0f} to {end:.3g} at the end, {halvings:.0f} halvings that it does not make up for."
     mark = (Mark("event", "loss scale starts to fall", int(scale.step[onset_index])),)
     numbers = {
-        "peak": float(scale.value[first]),
+        "peak": float(scale.value[onset_index]),
         "step": float(scale.step[onset_index]),
         "end": float(scale.value[-1]),
-        "halvings": round(fallen),
+        "halvings": round(float(log[onset_index] - log[-1])),
     }
     evidence = [say(text, (scale,), mark, **numbers)]
     norm = view.features.curve("grad_norm")
@@ -98,8 +99,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="loss-scale-collapse",
         severity=Severity.ERROR,
-        confidence=0.94 if fallen >= view["halvings"] and floor else 0.85 if fallen >= view["halvings"] else 0.7,
-        title=f"Loss scale collapse: the loss scale falls from {float(scale.value[first]):.4g} to {lowest:.3g}",
+        confidence=confidence(
+            max(fallen / view["halvings"], 1.0),
+            supports=int(floor) + int(bool(norm is not None and norm.bad_step.size)),
+            doubts=int(fallen < view["halvings"]),
+        ),
+        title=f"Loss scale collapse: the loss scale falls from {float(scale.value[onset_index]):.4g} to {lowest:.3g}",
         onset=onset,
         extent=Interval(int(scale.step[onset_index]), int(scale.step[-1])),
         evidence=tuple(evidence),

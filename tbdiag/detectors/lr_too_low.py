@@ -7,10 +7,10 @@ Why it matters
     A run with five times the rate would reach the same loss in a fifth of the steps.
 
 How it is told
-    The logged or configured learning rate is below 2e-6, never larger, and the loss (or the return) does not move: less than 3
-    % of its start, no trend. Or the rate is below 1e-4, constant, and the loss falls smoothly (noise below 3 % of its level)
-    and steadily (the last third is at least half as steep as the first) by less than a fifth of its start: a note beside
-    unconverged.
+    The configured learning rate, or the median of the logged one, is below 2e-6, and the loss (or the return) does not move: less
+    than 3 % of its start, no trend. Or the rate is constant and the training or validation loss falls smoothly (noise below 3 % of
+    its level) and steadily (the last third is at least half as steep as the first) by less than a fifth of its start: a warning
+    below 2e-6, below 1e-4 a note beside unconverged.
 
 First check
     Is the rate the one that was meant, in every parameter group, and are weights changing at all?
@@ -70,13 +70,22 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no loss or reward", (keys[0],))
     if curve.n < 4 or rate >= view["slow"]:
         return None
+    lr = view.curve("lr")
+    # What the run trained with for most of its time, not the peak of a first point.
+    rate = min(rate, median(lr.value)) if lr is not None and median(lr.value) > 0 else rate
     flat = _flat(curve)
     tiny = rate < view["tiny"]
+    plan = schedule(view)
+    steady = plan is None or plan.constant
+    fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
+    # A fixed validation set shows a crawl that the noise of minibatches hides.
+    crawling = next((c for c in (fixed, curve) if c is not None and c.n >= 8 and not _flat(c) and _crawls(c)), None) if steady else None
     if tiny and flat:
         return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
-    plan = schedule(view)
-    if not flat and _crawls(curve) and (plan is None or plan.constant):
-        return _finding(view, curve, rate, severity=Severity.NOTE, margin=1.0)
+    if tiny and crawling is not None and view.signals.domain in (Domain.SUPERVISED, Domain.LANGUAGE_MODEL):
+        return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["tiny"] / rate)
+    if crawling is not None and not flat:
+        return _finding(view, crawling, rate, severity=Severity.NOTE, margin=1.0)
     return None
 
 
@@ -103,11 +112,11 @@ def _crawls(curve: CurveFacts) -> bool:
 
 def _finding(view: View, curve: CurveFacts, rate: float, *, severity: Severity, margin: float) -> Finding:
     tiny = severity is Severity.ERROR
-    factor = 5.0 if not tiny else max(100.0, 10.0 ** np.ceil(np.log10(1e-4 / rate)))
+    factor = (5.0 if rate >= view["tiny"] else 10.0) if not tiny else max(100.0, 10.0 ** np.ceil(np.log10(1e-4 / rate)))
     return Finding(
         id="lr-too-low",
         severity=severity,
-        confidence=confidence(margin, supports=int(rate < 1e-7), doubts=int(not tiny)),
+        confidence=confidence(margin, supports=int(rate < 1e-7), doubts=int(severity is Severity.NOTE)),
         title=f"The learning rate is too low ({short(rate)}): the {label(curve)} " + ("does not move" if tiny else "crawls"),
         onset=Interval(int(curve.step[0]), int(curve.trace.last_step[min(1, curve.trace.n - 1)])),
         extent=Interval(int(curve.step[0]), int(curve.step[-1])),
@@ -167,9 +176,16 @@ def _usual() -> Run:
     return _synth.make_run({"train/loss": 0.05 + rng.normal(0, 0.002, 100), "lr": np.full(100, 3e-4)})
 
 
+def _crawling() -> Run:
+    rng = np.random.default_rng(125)
+    val = np.linspace(0.135, 0.125, 16) + rng.normal(0, 1e-5, 16)
+    return _synth.make_run({"train/loss": np.linspace(0.13, 0.12, 16) + rng.normal(0, 4e-3, 16), "val/loss": val, "lr": np.full(16, 1e-6)})
+
+
 EXAMPLES = (
     Example("1e-8, nothing moves", _stuck, fires=True),
     Example("5e-8 over 2,000 steps", _stuck_long, fires=True),
+    Example("1e-6, and validation falls along a line", _crawling, fires=True),
     Example("1e-6, but it learns", _fine_tuning, fires=False),
     Example("usual rate, converged", _usual, fires=False),
 )

@@ -138,7 +138,7 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
 def _slower(view: View, curve: CurveFacts) -> Found | None:
     wait, apart = np.diff(curve.wall_time), np.diff(curve.step).astype(np.float64)
     good = (wait > 0) & (apart > 0)
-    if int(good.sum()) < 10:
+    if int(good.sum()) < 7:
         return None
     pace, at = (wait / np.maximum(apart, 1))[good], np.flatnonzero(good)
     n = pace.size

@@ -21,11 +21,11 @@ AFTERMATH = ("prediction-collapse", "dead-units", "saturated-activations", "nois
 PRODUCES: dict[str, tuple[str, ...]] = {
     "restart-overlap": ("spikes", "sudden-shift", "stalled", "instability"),
     "truncated-log": ("unconverged",),
-    "lr-zero": ("lr-schedule", "frozen-weights", *STALLED_LEARNING),
+    "lr-zero": ("lr-schedule", "frozen-weights", "prediction-collapse", *STALLED_LEARNING),
     "lr-schedule": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "lr-too-high", "loss-scale-collapse"),
     "loss-scale-collapse": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING),
     "lr-too-high": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "loss-scale-collapse", "over-confidence", "clipping-saturated"),
-    "lr-too-low": ("frozen-weights", *STALLED_LEARNING),
+    "lr-too-low": ("frozen-weights", "prediction-collapse", *STALLED_LEARNING),
     "sudden-shift": (
         *BLOW_UP,
         "overfitting",
