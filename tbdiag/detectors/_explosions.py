@@ -48,6 +48,7 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
     # A validation loss alone may rise because the model overfits.
     left = leaves_level(view, loss, step) if view.curve("train_loss") is not None else None
     factor = reached / middle
+    gradual = False
     numbers = {"before": middle, "after": reached, "factor": factor, "step": float(step)}
     statement = "The gradient norm rises from a median of {before:.3g} to {after:.3g} at step {step:,.0f}, {factor:.3g} times as much, and stays there."
     marks = (Mark("event", "gradient norm rises", step), Mark("level", "median before", None, middle))
@@ -66,7 +67,7 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
         # The run ends shortly after the jump: the loss may not have had the time to break.
         severity, sure = Severity.WARNING, confidence(factor / view["early_warning"], doubts=1)
     elif (grown := _unanswered(view, norm, loss, index, middle)) is not None:
-        factor = grown / middle
+        factor, gradual = grown / middle, True
         text = (
             "The gradient norm rises from a median of {before:.3g} to {after:.3g} in the last tenth of the run, {factor:.3g} times as much."
         )
@@ -82,7 +83,8 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
         severity, sure = Severity.WARNING, confidence(factor / view["unanswered"], doubts=1)
     else:
         return None
-    onset = Interval(int(norm.step[max(_left(norm, index, middle) - 1, 0)]), int(norm.step[min(index + 1, norm.n - 1)]))
+    left = _left(norm, index, middle) if gradual else index
+    onset = Interval(int(norm.step[max(left - 1, 0)]), int(norm.step[min(index + 1, norm.n - 1)]))
     title = f"Exploding gradients: the gradient norm rises {factor:,.0f}-fold from step {step:,} on"
     return Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, sure, title, norm.value[:index])
 
