@@ -83,8 +83,8 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
         severity, sure = Severity.WARNING, confidence(factor / view["unanswered"], doubts=1)
     else:
         return None
-    left = _left(norm, index, middle) if gradual else index
-    onset = Interval(int(norm.step[max(left - 1, 0)]), int(norm.step[min(index + 1, norm.n - 1)]))
+    begun = _left(norm, index, middle) if gradual else index
+    onset = Interval(int(norm.step[max(begun - 1, 0)]), int(norm.step[min(index + 1, norm.n - 1)]))
     title = f"Exploding gradients: the gradient norm rises {factor:,.0f}-fold from step {step:,} on"
     return Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, sure, title, norm.value[:index])
 
