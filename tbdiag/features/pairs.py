@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.features.curves import CurveFacts
-from tbdiag.stats.noise import median
+from tbdiag.stats.noise import median, row_medians, sliding
 from tbdiag.stats.oscillation import scatter
 
 Float64 = npt.NDArray[np.float64]
@@ -97,9 +97,10 @@ def _medians_between(values: Float64, first: Int64, last: Int64) -> Float64:
     """Median of ``values[a:b]`` for each pair of bounds, those of one width at once; float64 ``[k]``."""
     width = last - first
     out = np.empty(width.size)
-    for w in np.unique(width).tolist():
-        rows = np.flatnonzero(width == w)
-        out[rows] = np.median(values[first[rows, None] + np.arange(w)], axis=1)
+    for w in sorted(set(width.tolist())):
+        rows = (width == w).nonzero()[0]
+        starts = first[rows]
+        out[rows] = values[starts] if w == 1 else row_medians(sliding(values, w).take(starts, axis=0))
     return out
 
 

@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from tbdiag.stats.noise import row_medians, sliding
+
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
@@ -23,12 +25,19 @@ def block_edges(n: int, blocks: int) -> Int64:
     return edges
 
 
+@lru_cache(maxsize=256)
+def _block_sizes(n: int, blocks: int) -> Int64:
+    sizes = np.diff(block_edges(n, blocks))
+    sizes.flags.writeable = False
+    return sizes
+
+
 def block_means(values: Float64, blocks: int) -> Float64:
     """Mean of each block; float64 ``[min(blocks, n)]``."""
     if values.size <= blocks:
         return values.astype(np.float64)
     edges = block_edges(values.size, blocks)
-    return np.asarray(np.add.reduceat(values, edges[:-1]) / np.diff(edges))
+    return np.asarray(np.add.reduceat(values, edges[:-1]) / _block_sizes(values.size, blocks))
 
 
 def block_medians(values: Float64, blocks: int) -> Float64:
@@ -37,8 +46,8 @@ def block_medians(values: Float64, blocks: int) -> Float64:
     if n <= blocks:
         return values.astype(np.float64)
     edges = block_edges(n, blocks)
-    width = int(np.diff(edges).max())
+    width = int(_block_sizes(n, blocks).max())
     # Equal widths: the shorter blocks borrow their last point from the next one.
     starts = np.minimum(edges[:-1], n - width)
-    windows = np.lib.stride_tricks.sliding_window_view(values, width)[starts]
-    return np.asarray(np.median(windows, axis=1))
+    windows = sliding(values, width).take(starts, axis=0)
+    return row_medians(windows)

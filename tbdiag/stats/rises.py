@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tbdiag.stats.noise import median, row_medians, sliding
+
 Float64 = npt.NDArray[np.float64]
 
 
@@ -28,7 +30,7 @@ def find_rise(value: Float64, times: float) -> int | None:
     size = -(-n // MOST_POINTS)
     if size > 1:
         whole = n // size * size
-        log = np.median(log[:whole].reshape(-1, size), axis=1)
+        log = row_medians(log[:whole].reshape(-1, size).copy())
     index = _rise_of(log, need)
     return None if index is None else index * size
 
@@ -41,7 +43,7 @@ def _rise_of(log: Float64, need: float) -> int | None:
         width = 3
     if n < start + 5 or n < width + 5:
         return None
-    ahead = np.median(np.lib.stride_tricks.sliding_window_view(log, width), axis=1)
+    ahead = row_medians(sliding(log, width).copy())
     # What lies ahead must stand out from the lowest level that any stretch before had: the common case ends here.
     first = max(start - 3, 0) + 5
     if first >= ahead.size:
@@ -49,8 +51,8 @@ def _rise_of(log: Float64, need: float) -> int | None:
     lowest = np.minimum.accumulate(ahead)
     candidates = np.flatnonzero(ahead[first:] - lowest[first - 1 : -1] >= need) + first
     for i in candidates:
-        before = float(np.median(log[max(start - 3, 0) : i]))
-        if ahead[i] - before >= need and float(np.median(log[i:])) - before >= 0.5 * need:
+        before = median(log[max(start - 3, 0) : i])
+        if ahead[i] - before >= need and median(log[i:]) - before >= 0.5 * need:
             return int(i)
     return None
 
@@ -61,8 +63,8 @@ def bursts(value: Float64, times: float, width: int = 21) -> npt.NDArray[np.int6
     if n < 8 or float(value.max()) < times * float(value.min()):
         return np.empty(0, dtype=np.int64)
     high: list[int] = []
-    for i in np.flatnonzero(value >= times * float(np.median(value))):
+    for i in np.flatnonzero(value >= times * median(value)):
         before = value[max(i - width, 0) : i]
-        if before.size >= 5 and value[i] >= times * float(np.median(before)) and (not high or i - high[-1] > 2):
+        if before.size >= 5 and value[i] >= times * median(before) and (not high or i - high[-1] > 2):
             high.append(int(i))
     return np.array(high, dtype=np.int64)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.stats.noise import mad, running_median
+from tbdiag.stats.noise import mad, quantile, running_median
 
 Float64 = npt.NDArray[np.float64]
 
@@ -47,7 +47,9 @@ def find_spikes(values: Float64, sigmas: float = 8.0, *, factor: float = TAIL_FA
     limit = max(sigmas * scale, tail_limit(residual, factor))
     above = np.flatnonzero(residual > limit)
     out: list[Spike] = []
-    for group in np.split(above, np.flatnonzero(np.diff(above) > 2) + 1) if above.size else []:
+    if not above.size:
+        return out
+    for group in np.split(above, np.flatnonzero(np.diff(above) > 2) + 1):
         first, last = int(group[0]), int(group[-1])
         # An excursion at the very end has not come back; a long one is a shift of level.
         if last >= n - 1 or last - first >= longest:
@@ -63,6 +65,6 @@ def tail_limit(residual: Float64, factor: float = TAIL_FACTOR, expected: float =
     The scale comes from the 80 % and 90 % quantiles, which up to a tenth of spikes hardly moves; an exponential tail is heavier than
     a Gaussian one; `factor` covers t with 4 degrees of freedom and lognormal(0.5).
     """
-    q80, q90 = np.quantile(residual, (0.8, 0.9))
-    decay = float(q90 - q80) / np.log(2.0)
+    q80, q90 = quantile(residual, 0.8), quantile(residual, 0.9)
+    decay = (q90 - q80) / np.log(2.0)
     return factor * float(q90 + decay * np.log(max(0.1 * residual.size / expected, 1.0)))
