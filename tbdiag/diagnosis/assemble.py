@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -42,54 +42,100 @@ QUIET_ON_TINY = frozenset(
 QUIET_ON_PASSED = frozenset({"unconverged", "plateau", "underfitting", "weight-growth"})
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found in a run, before any of it is written down: all that a night keeps of a healthy run comes from here.
+
+    Attributes:
+        outcomes: one a detector, by id; findings: in the order in which they are told.
+        spent: suppressions that expired or matched nothing, as read issues.
+    """
+
+    run: Run
+    config: Config
+    features: Features
+    live: bool
+    outcomes: tuple[Outcome, ...]
+    findings: tuple[Finding, ...]
+    spent: tuple[ReadIssue, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """``live`` or ``ended``."""
+        return "live" if self.live else "ended"
+
+    @property
+    def verdict(self) -> str:
+        """See `choose_verdict`."""
+        return choose_verdict(self.findings, self.features)
+
+    @property
+    def headline(self) -> str:
+        """One line that tells the verdict."""
+        return write_headline(find_label(self.run), self.verdict, self.findings, self.outcomes)
+
+
+def judge_run(run: Run, config: Config | None = None, *, now: float | None = None) -> Judged:
+    """Judge one readable run; see `diagnose_run` for the arguments."""
+    from tbdiag.roles import resolve
+
+    config = config or Config()
+    live = now is not None and is_live(run, now)
+    features = Features(resolve(run, config))
+    outcomes = run_detectors(features, config)
+    if live:
+        outcomes = tuple(_silence(o, run, live) for o in outcomes)
+    outcomes = _expect_memorising(outcomes, features)
+    outcomes, spent = _suppress(outcomes, run, config, now)
+    first, last = features.steps
+    findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
+    findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
+    findings = tuple(say_own_unit(f, features) for f in findings)
+    return Judged(run, config, features, live, outcomes, findings, spent)
+
+
 def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None, views: str = "always") -> RunReport:
-    """Judge one run.
+    """Judge one run and write its report.
 
     Args:
         run: what was read.
         config: the user's settings.
         now: seconds since the epoch against which liveness is judged; without it every run counts as ended.
         views: ``always``, or ``findings`` to leave out curves, histograms and the signals table of a run without a finding at
-            warning or above (nightly reports do: they cost as much as the judgement).
+            warning or above (they cost as much as the judgement).
     """
-    from tbdiag.roles import resolve
-
-    config = config or Config()
     if not run.readable:
-        return _unreadable(run)
-    live = now is not None and is_live(run, now)
-    features = Features(resolve(run, config))
-    outcomes = _expect_memorising(tuple(_silence(o, run, live) for o in run_detectors(features, config)), features)
-    outcomes, spent = _suppress(outcomes, run, config, now)
-    first, last = features.steps
-    findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
-    findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
-    findings = tuple(say_own_unit(f, features) for f in findings)
-    shown = views == "always" or any(f.severity.rank < 2 for f in findings)
-    verdict = choose_verdict(findings, features)
+        return write_unreadable(run)
+    judged = judge_run(run, config, now=now)
+    return write_run_report(judged, views=views == "always" or any(f.severity.rank < 2 for f in judged.findings))
+
+
+def write_run_report(judged: Judged, *, views: bool = True) -> RunReport:
+    """The report of a judged run; `views` says whether curves, histograms and the signals table are wanted."""
+    run, features, findings, outcomes = judged.run, judged.features, judged.findings, judged.outcomes
     missing = audit_evidence(features, outcomes)
     experiment = choose_experiment(findings, features, missing)
     return RunReport(
         name=run.name,
         path=run.path,
-        verdict=verdict,
-        status="live" if live else "ended",
-        headline=write_headline(find_label(run), verdict, findings, outcomes),
+        verdict=judged.verdict,
+        status=judged.status,
+        headline=judged.headline,
         span=_span(run, features),
-        config=_config(features),
+        config=list_config(features),
         findings=findings,
         next_experiment=experiment,
         note=write_note(findings, features, experiment),
-        signals=make_rows(features) if shown else (),
-        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)) if shown else (),
+        signals=make_rows(features) if views else (),
+        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)) if views else (),
         checks=outcomes,
         missing_evidence=missing,
-        read_issues=run.issues + spent,
+        read_issues=run.issues + judged.spent,
         best_checkpoint=find_best_checkpoint(features),
-        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS] if shown else (),
+        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS] if views else (),
         domain=features.signals.domain.value,
         framework=features.signals.framework,
-        own_rules=_own_rules(config, features),
+        own_rules=_own_rules(judged.config, features),
         epoch_steps=_epochs(features),
     )
 
@@ -207,7 +253,8 @@ def _span(run: Run, features: Features) -> dict[str, Any]:
     }
 
 
-def _config(features: Features) -> dict[str, Any]:
+def list_config(features: Features) -> dict[str, Any]:
+    """Configuration found in the log: name -> ``{"value", "source"}``."""
     signals = features.signals
     found = {k: {"value": v, "source": signals.config_source.get(k, "")} for k, v in sorted(signals.config.items())}
     if signals.classes is not None:
@@ -234,7 +281,8 @@ def _epochs(features: Features) -> tuple[int, ...]:
     return () if steps is None else tuple(int(s) for s in steps[:1000])
 
 
-def _unreadable(run: Run) -> RunReport:
+def write_unreadable(run: Run) -> RunReport:
+    """The report of a run of which no record could be read."""
     lost = next((i for i in run.issues if i.damage), None)
     why = lost.message if lost else "no event file holds a valid record"
     finding: tuple[Finding, ...] = ()

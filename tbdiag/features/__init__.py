@@ -36,12 +36,14 @@ class Features:
 
     def curve(self, key: str) -> CurveFacts | None:
         """Facts of the main signal of a role key, or of a derived series; None where it was not logged."""
-        if key not in self._curves:
-            signal = self._mains.get(key)
+        try:
+            return self._curves[key]
+        except KeyError:
+            signal = self.signals.mains.get(key)
             if signal is None and key in DERIVED:
                 signal = DERIVED[key](self)
-            self._curves[key] = self.of(signal) if signal is not None and signal.series is not None else None
-        return self._curves[key]
+            curve = self._curves[key] = self.of(signal) if signal is not None and signal.series is not None else None
+            return curve
 
     def of(self, signal: Signal) -> CurveFacts:
         """Facts of any scalar signal."""
@@ -52,7 +54,8 @@ class Features:
 
     def group(self, role: Role, split: Split | None = None) -> tuple[CurveFacts, ...]:
         """Facts of all scalar signals of a role."""
-        return tuple(self.of(s) for s in self.signals.role(role, split) if s.series is not None)
+        signals = self.signals.role(role, split)
+        return tuple(self.of(s) for s in signals if s.series is not None) if signals else ()
 
     def histogram(self, signal: Signal) -> HistogramFacts:
         """Facts of any histogram signal."""
@@ -68,11 +71,6 @@ class Features:
         return self._layers[kind]
 
     @cached_property
-    def _mains(self) -> dict[str, Signal]:
-        """What `Signals.main` finds, for all keys at once."""
-        return {s.key: s for s in reversed(self.signals.all) if s.main}
-
-    @cached_property
     def tiny_test(self) -> TinyTest | None:
         """How the run says that it is a tiny overfit test, or None."""
         return read_tiny_test(self)
@@ -80,7 +78,7 @@ class Features:
     @cached_property
     def role_names(self) -> frozenset[str]:
         """Plain values of all roles that any signal has."""
-        return frozenset(s.role.value for s in self.signals.all)
+        return frozenset(role.value for role in self.signals.by_role)
 
     @property
     def steps(self) -> tuple[int, int]:

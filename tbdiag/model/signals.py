@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from enum import Enum
 
 import numpy as np
@@ -200,7 +201,7 @@ SPLIT_ROLES = frozenset(
 """Roles whose key carries the split."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Signals:
     """Every series of a run with its role, and what is known of the run as a whole.
 
@@ -230,8 +231,22 @@ class Signals:
 
     def main(self, key: str) -> Signal | None:
         """The signal that stands for a role key such as ``train_loss`` or ``lr``, or None."""
-        return next((s for s in self.all if s.main and s.key == key), None)
+        return self.mains.get(key)
 
     def role(self, role: Role, split: Split | None = None) -> tuple[Signal, ...]:
         """All signals of a role, of one split if given."""
-        return tuple(s for s in self.all if s.role is role and (split is None or s.split is split))
+        found = self.by_role.get(role, ())
+        return found if split is None else tuple(s for s in found if s.split is split)
+
+    @cached_property
+    def mains(self) -> Mapping[str, Signal]:
+        """The main signal of every role key that has one, the first where several claim it."""
+        return {s.key: s for s in reversed(self.all) if s.main}
+
+    @cached_property
+    def by_role(self) -> Mapping[Role, tuple[Signal, ...]]:
+        """All signals by role, in the order of `all`."""
+        found: dict[Role, list[Signal]] = {}
+        for s in self.all:
+            found.setdefault(s.role, []).append(s)
+        return {role: tuple(signals) for role, signals in found.items()}

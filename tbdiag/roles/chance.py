@@ -43,6 +43,7 @@ COMMON_CLASSES = (
     21841,
 )
 """Numbers of classes that data sets have; an initial loss is taken for the log of one of these or of none."""
+_LOGS = {k: math.log(k) for k in COMMON_CLASSES}
 CLOSE = 0.03
 """Largest distance in nats between an initial loss and ln K for K up to 10 (neighbours are at least 0.1 apart), ..."""
 CLOSE_MANY = 0.012
@@ -122,13 +123,14 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
         signal = next((s for s in signals if s.main and s.key == key), None)
         if signal is None or signal.series is None or not len(signal.series):
             continue
-        value = signal.series.value.astype(np.float64) * (math.log(2) if signal.scale is Scale.BITS else 1.0)
-        first = float(value[0])
+        head = signal.series.value[:3].astype(np.float64) * (math.log(2) if signal.scale is Scale.BITS else 1.0)
+        first = float(head[0])
         if not math.isfinite(first) or first <= 0:
             continue
-        k = min(COMMON_CLASSES, key=lambda c: abs(math.log(c) - first))
+        k = min(_LOGS, key=lambda c: abs(_LOGS[c] - first))
         close = CLOSE if k <= 10 else CLOSE_MANY
-        head = value[:3]
+        if abs(math.log(k) - first) > close:
+            continue
         stays = head.size == 3 and bool(np.all(np.abs(head - math.log(k)) <= close))
         fresh = (
             int(signal.series.step[0]) <= FRESH * int(signal.series.step[-1])
@@ -136,7 +138,7 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
             and bool(np.all(head <= 1.3 * first))
         )
         agree = _accuracy_agrees(signals, k)
-        if abs(math.log(k) - first) <= close and (agree is True or (stays and agree is None)) and (stays or fresh):
+        if (agree is True or (stays and agree is None)) and (stays or fresh):
             return (
                 k,
                 math.log(k),
