@@ -94,24 +94,21 @@ def judge_run(run: Run, config: Config | None = None, *, now: float | None = Non
     return Judged(run, config, features, live, outcomes, findings, spent)
 
 
-def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None, views: str = "always") -> RunReport:
+def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None) -> RunReport:
     """Judge one run and write its report.
 
     Args:
         run: what was read.
         config: the user's settings.
         now: seconds since the epoch against which liveness is judged; without it every run counts as ended.
-        views: ``always``, or ``findings`` to leave out curves, histograms and the signals table of a run without a finding at
-            warning or above (they cost as much as the judgement).
     """
     if not run.readable:
         return write_unreadable(run)
-    judged = judge_run(run, config, now=now)
-    return write_run_report(judged, views=views == "always" or any(f.severity.rank < 2 for f in judged.findings))
+    return write_run_report(judge_run(run, config, now=now))
 
 
-def write_run_report(judged: Judged, *, views: bool = True) -> RunReport:
-    """The report of a judged run; `views` says whether curves, histograms and the signals table are wanted."""
+def write_run_report(judged: Judged) -> RunReport:
+    """The report of a judged run. It costs about as much as the judgement."""
     run, features, findings, outcomes = judged.run, judged.features, judged.findings, judged.outcomes
     missing = audit_evidence(features, outcomes)
     experiment = choose_experiment(findings, features, missing)
@@ -122,17 +119,17 @@ def write_run_report(judged: Judged, *, views: bool = True) -> RunReport:
         status=judged.status,
         headline=judged.headline,
         span=_span(run, features),
-        config=list_config(features),
+        config=_config(features),
         findings=findings,
         next_experiment=experiment,
         note=write_note(findings, features, experiment),
-        signals=make_rows(features) if views else (),
-        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)) if views else (),
+        signals=make_rows(features),
+        curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
         checks=outcomes,
         missing_evidence=missing,
         read_issues=run.issues + judged.spent,
         best_checkpoint=find_best_checkpoint(features),
-        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS] if views else (),
+        histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS],
         domain=features.signals.domain.value,
         framework=features.signals.framework,
         own_rules=_own_rules(judged.config, features),
@@ -186,7 +183,7 @@ def _silence(outcome: Outcome, run: Run, live: bool) -> Outcome:
 
 def _expect_memorising(outcomes: tuple[Outcome, ...], features: Features) -> tuple[Outcome, ...]:
     """Outcomes of a tiny overfit test without what such a test is expected to show."""
-    if features.tiny_test is None:
+    if not any(o.finding is not None and o.id in QUIET_ON_TINY | QUIET_ON_PASSED for o in outcomes) or features.tiny_test is None:
         return outcomes
     passed = any(o.id == "tiny-overfit-passed" and o.finding is not None for o in outcomes)
     quiet = QUIET_ON_TINY | QUIET_ON_PASSED if passed else QUIET_ON_TINY
@@ -253,8 +250,7 @@ def _span(run: Run, features: Features) -> dict[str, Any]:
     }
 
 
-def list_config(features: Features) -> dict[str, Any]:
-    """Configuration found in the log: name -> ``{"value", "source"}``."""
+def _config(features: Features) -> dict[str, Any]:
     signals = features.signals
     found = {k: {"value": v, "source": signals.config_source.get(k, "")} for k, v in sorted(signals.config.items())}
     if signals.classes is not None:

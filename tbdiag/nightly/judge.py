@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from tbdiag.nightly.naming import show_name
 from tbdiag.nightly.tasks import FoundRow, Judgement, Setup, Task
 
 if TYPE_CHECKING:
-    from tbdiag.model import Curve, Finding, Run, RunReport
+    from tbdiag.diagnosis import Judged
+    from tbdiag.model import Curve, Finding, Report, Run
 
 SPARK_POINTS = 28
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -25,31 +26,55 @@ _SPARK_ROLES = ("val_loss", "train_loss", "val_metric", "reward", "train_reward"
 
 
 def judge_run(task: Task, setup: Setup) -> Judgement:
-    """Read and judge one run."""
-    from tbdiag.diagnosis import diagnose_run, live_until
+    """Read and judge one run; what a report would say is written down only where a report is wanted."""
+    from tbdiag.diagnosis import judge_run as judge
+    from tbdiag.diagnosis import live_until
     from tbdiag.nightly.source import read_listed
 
     run, head = read_listed(task.listing, setup.columns, setup.now)
-    until = live_until(run)
-    report = diagnose_run(run, setup.config, now=setup.now, views="always" if setup.reports == "all" else "findings")
-    verdict, was_live, headline = report.verdict, report.status == "live", report.headline
-    if verdict == "unreadable" and (begun := _has_begun(run, task, setup.now)) is not None:
-        verdict, was_live, until, headline = "unclear", True, begun, f"{run.name}: nothing written yet"
+    if not run.readable:
+        return _judge_unreadable(run, head, task, setup)
+    judged = judge(run, setup.config, now=setup.now)
+    writes = _writes(run)
     return Judgement(
-        verdict=verdict,
-        headline=show_name(headline),
-        findings=tuple(_reduce(f) for f in report.findings),
-        first_write=min(_writes(run), default=None),
-        last_write=find_last_write(run),
-        live_until=until,
-        was_live=was_live,
-        last_step=int(report.span.get("last_step") or 0),
-        ending=how_it_ends(run, report),
+        verdict=judged.verdict,
+        headline=show_name(judged.headline),
+        findings=tuple(_reduce(f) for f in judged.findings),
+        first_write=min(writes, default=None),
+        last_write=max(writes, default=None),
+        live_until=live_until(run),
+        was_live=judged.live,
+        last_step=judged.features.steps[1],
+        ending=how_it_ends(judged),
         points=sum(len(s) for s in run.series.values()),
-        spark=draw_spark(report.curves, _telling(report)),
+        spark=draw_spark(judged),
         head=head,
-        names=_names(run.hparams, report.config),
-        report=_render(report, setup),
+        names=_names(run.hparams, judged.features.signals.config),
+        report=_render(judged, setup),
+    )
+
+
+def _judge_unreadable(run: Run, head: bytes, task: Task, setup: Setup) -> Judgement:
+    from tbdiag.diagnosis import build_report, live_until, write_unreadable
+
+    report = write_unreadable(run)
+    begun = _has_begun(run, task, setup.now)
+    writes = _writes(run)
+    return Judgement(
+        verdict="unreadable" if begun is None else "unclear",
+        headline=show_name(report.headline if begun is None else f"{run.name}: nothing written yet"),
+        findings=(),
+        first_write=min(writes, default=None),
+        last_write=max(writes, default=None),
+        live_until=live_until(run) if begun is None else begun,
+        was_live=begun is not None,
+        last_step=0,
+        ending="cut" if _is_cut(run) else "",
+        points=sum(len(s) for s in run.series.values()),
+        spark="",
+        head=head,
+        names=_names(run.hparams, {}),
+        report=_pack(build_report([report])) if setup.reports == "all" else None,
     )
 
 
@@ -83,16 +108,25 @@ def judge_rules(task: Task, setup: Setup) -> tuple[tuple[int, str, str, str], ..
     return tuple(out)
 
 
-def draw_spark(curves: Iterable[Curve], telling: Iterable[str]) -> str:
-    """The most telling curve as `SPARK_POINTS` base-36 characters, bottom to top, ``-`` where nothing finite was logged.
+def draw_spark(judged: Judged) -> str:
+    """The most telling curve of a run with a finding at warning or above as `SPARK_POINTS` base-36 characters, bottom to top.
 
-    Steps are spread evenly over the width; each character is the last value at or before its place, so a late NaN shows as a gap.
+    Steps are spread evenly over the width; each character is the last value at or before its place, so a late NaN shows as a gap, ``-``.
     """
+    from tbdiag.diagnosis.views import make_curve
+
+    if not any(f.severity.rank <= 1 for f in judged.findings):
+        return ""
+    telling = next((f.roles for f in judged.findings if f.caused_by is None and f.roles), ())
     wanted = [*telling, *_SPARK_ROLES]
-    candidates = [c for c in curves if c.n > 1 and c.role in wanted]
+    candidates = [s for s in judged.features.signals.all if s.series is not None and len(s.series) > 1 and s.key in wanted]
     if not candidates:
         return ""
-    curve = min(candidates, key=lambda c: (wanted.index(c.role), not c.main, c.tag))
+    signal = min(candidates, key=lambda s: (wanted.index(s.key), not s.main, s.name))
+    return _draw(make_curve(signal, judged.features))
+
+
+def _draw(curve: Curve) -> str:
     steps = np.asarray(curve.steps, dtype=np.float64)
     value = np.array([math.nan if v is None else v for v in curve.values], dtype=np.float64)
     finite = np.isfinite(value)
@@ -110,10 +144,6 @@ def draw_spark(curves: Iterable[Curve], telling: Iterable[str]) -> str:
     return "".join(_DIGITS[int(v + 0.5)] if ok else "-" for v, ok in zip(level.tolist(), good.tolist(), strict=True))
 
 
-def _telling(report: RunReport) -> tuple[str, ...]:
-    return next((f.roles for f in report.findings if f.caused_by is None and f.roles), ())
-
-
 def _reduce(finding: Finding) -> FoundRow:
     onset = finding.onset
     return FoundRow(
@@ -129,22 +159,26 @@ def _reduce(finding: Finding) -> FoundRow:
     )
 
 
-def how_it_ends(run: Run, report: RunReport) -> str:
+def how_it_ends(judged: Judged) -> str:
     """See `Judgement.ending`. The planned length is what the configuration found in the log says."""
-    last = int(report.span.get("last_step") or 0)
-    axis = report.span.get("axis")
-    key = {"step": "total_steps", "epoch": "epochs"}.get(str(axis), "")
-    found = report.config.get(key)
-    planned = found.get("value") if isinstance(found, Mapping) else None
-    if isinstance(planned, (int, float)) and not isinstance(planned, bool) and planned > 0 and last >= planned - max(1.0, 0.02 * planned):
+    signals = judged.features.signals
+    main = signals.main("train_loss")
+    key = {"step": "total_steps", "epoch": "epochs"}.get(main.axis.value if main is not None else "step", "")
+    planned = signals.config.get(key)
+    known = isinstance(planned, (int, float)) and not isinstance(planned, bool) and planned > 0
+    if known and judged.features.steps[1] >= float(planned or 0) - max(1.0, 0.02 * float(planned or 0)):
         return "planned"
     for role in ("train_loss", "val_loss"):
-        curve = next((c for c in report.curves if c.role == role and c.main), None)
-        if curve is not None and curve.values and curve.values[-1] is None:
+        signal = signals.main(role)
+        if signal is not None and signal.series is not None and len(signal.series) and not math.isfinite(signal.series.value[-1]):
             return "broken"
-    if any(issue.kind == "truncated" and issue.damage for issue in run.issues):
+    if _is_cut(judged.run):
         return "cut"
-    return "short" if isinstance(planned, (int, float)) and not isinstance(planned, bool) and planned > 0 else ""
+    return "short" if known else ""
+
+
+def _is_cut(run: Run) -> bool:
+    return any(issue.kind == "truncated" and issue.damage for issue in run.issues)
 
 
 def find_last_write(run: Run) -> float | None:
@@ -160,21 +194,22 @@ def _names(hparams: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, s
     out = {}
     for name, keys in (("owner", _OWNER_KEYS), ("experiment", _EXPERIMENT_KEYS)):
         for key in keys:
-            found = config.get(key)
-            value = found.get("value") if isinstance(found, Mapping) else hparams.get(key)
+            value = config.get(key, hparams.get(key))
             if isinstance(value, str) and value.strip():
                 out[name] = show_name(value.strip())[:80]
                 break
     return out
 
 
-def _render(report: RunReport, setup: Setup) -> bytes | None:
-    if setup.reports == "none":
+def _render(judged: Judged, setup: Setup) -> bytes | None:
+    if setup.reports == "none" or (setup.reports != "all" and not any(f.severity.rank <= 1 for f in judged.findings)):
         return None
-    if setup.reports != "all" and not any(f.severity.rank <= 1 for f in report.findings):
-        return None
-    from tbdiag.diagnosis import build_report
+    from tbdiag.diagnosis import build_report, write_run_report
+
+    return _pack(build_report([write_run_report(judged)]))
+
+
+def _pack(report: Report) -> bytes:
     from tbdiag.render import render
 
-    page = render(build_report([report]), "html")
-    return zlib.compress(page.encode("utf-8", "replace"), 1)
+    return zlib.compress(render(report, "html").encode("utf-8", "replace"), 1)

@@ -103,13 +103,16 @@ class Watch:
         return changes
 
     def _judge(self, known: _Followed, name: str, now: float) -> list[Change]:
-        from tbdiag.diagnosis import diagnose_run, live_until
+        from tbdiag.diagnosis import judge_run, live_until
 
         run = known.state.run
-        report = diagnose_run(run, self.config, now=now)
-        known.live_until, known.was_live = live_until(run), report.status == "live"
-        known.last_write, known.ending = find_last_write(run), how_it_ends(run, report)
-        found = {f.id: f for f in report.findings if f.caused_by is None and f.severity.rank <= self.least}
+        known.live_until, known.last_write = live_until(run), find_last_write(run)
+        known.was_live, known.ending = False, ""
+        findings: tuple[Finding, ...] = ()
+        if run.readable:
+            judged = judge_run(run, self.config, now=now)
+            known.was_live, known.ending, findings = judged.live, how_it_ends(judged), judged.findings
+        found = {f.id: f for f in findings if f.caused_by is None and f.severity.rank <= self.least}
         changes = [self._tell(name, f) for f in found.values() if f.severity.rank < known.findings.get(f.id, (9, ""))[0]]
         changes += [
             Change(name, "gone", f"no longer: {title}", SEVERITIES[rank], finding)
