@@ -165,7 +165,7 @@ def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
         return Attempt(case, seed, "nothing found", "", "", "", "not found", "", "", "", ())
     # The same fault, its hooks fresh (they hold random state): what follows differs from the faulty run by the action alone.
     fresh = plan_of(mechanism, task_name, seed)
-    step: Step = take(experiment["action"], finding, fresh, mechanism, seed)
+    step: Step = take(finding["first_action"], finding, fresh, mechanism, seed)
     verdict, reason = "no training", step.how
     if step.plan is not None:
         write_run(step.plan, seed, folder / "after", train_eval=step.train_eval)
@@ -175,7 +175,7 @@ def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
     write_run(cured_plan(task_name, seed, plan), seed, folder / "cured")
     cured = _verdict(verify_sides(before, load_side(str(folder / "cured"))), finding["id"])[0]
     others = tuple(_verdict(verify_sides(before, side), finding["id"])[0] for side in _others(task_name, seed, folder))
-    return Attempt(case, seed, finding["id"], finding["severity"], experiment["action"], step.how, verdict, reason, again, cured, others)
+    return Attempt(case, seed, finding["id"], finding["severity"], finding["first_action"], step.how, verdict, reason, again, cured, others)
 
 
 def cured_plan(task_name: str, seed: int, plan: Plan) -> Plan:

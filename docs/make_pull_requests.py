@@ -74,8 +74,8 @@ def main() -> None:
         experiment = before.runs[0].data["next_experiment"]
         finding = before.runs[0].finding(experiment["finding"])
         assert finding is not None
-        step = take(experiment["action"], finding, first_actions.plan_of("rate-jumps", "blobs", SEED), "rate-jumps", SEED)
-        assert step.plan is not None, experiment["action"]
+        step = take(finding["first_action"], finding, first_actions.plan_of("rate-jumps", "blobs", SEED), "rate-jumps", SEED)
+        assert step.plan is not None, finding["first_action"]
         first_actions.write_run(step.plan, SEED, work / "head2" / "classifier")
         tbdiag(["pr", "--base", str(work / "main"), "--head", str(work / "head2"), "--out", str(work / "out2"), "--link", LINK])
         verified = OUT / "verify.txt"
@@ -86,7 +86,7 @@ def main() -> None:
             (OUT / f"comment-{i}.md").write_text(comment, encoding="utf-8")
             show_comment(comment, OUT / f"comment-{i}.png", work, 620 if i == 1 else 470)
         photograph(work / "out1" / "report.html", OUT / "report.png", 900)
-        print(f"{len(task.x)} samples; action: {experiment['action']}; taken: {step.how}; {np.__version__}")
+        print(f"{len(task.x)} samples; action: {finding['first_action']}; taken: {step.how}; {np.__version__}")
 
 
 if __name__ == "__main__":

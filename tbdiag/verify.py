@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tbdiag.compare.changes import Change, find_changes, learning_rate, say_changes
+from tbdiag.compare.experiment import read_experiment
 from tbdiag.compare.ladder import next_rung
 from tbdiag.compare.sides import Side, SideRun, load_side, match_runs
 from tbdiag.compare.task import other_task
@@ -69,6 +70,7 @@ class Verification:
     confounded: tuple[tuple[str, str], ...]
     unmatched: tuple[str, ...]
     own_rules: tuple[tuple[str, Mapping[str, Any]], ...]
+    experiments: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -91,6 +93,7 @@ class Verification:
                 "confounded": [{"run": run, "message": text} for run, text in self.confounded],
                 "unmatched": list(self.unmatched),
                 "own_rules": [{"run": run, **rule} for run, rule in self.own_rules],
+                "experiments": list(self.experiments),
             }
         )
         return data
@@ -140,6 +143,9 @@ def verify_sides(before: Side, after: Side, *, match: Sequence[str] = (), tried:
         changed=tuple(changed),
         confounded=tuple(confounded),
         unmatched=tuple(old.name for old, fresh in pairs if fresh is None),
+        experiments=tuple(
+            told for old, fresh in pairs if fresh is not None and fresh.readable and (told := read_experiment(old, fresh)) is not None
+        ),
         own_rules=tuple((run.name, rule) for run in after.runs for rule in run.data.get("own_rules", ())),
     )
 

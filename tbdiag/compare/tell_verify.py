@@ -15,6 +15,8 @@ def verify_document(data: dict[str, Any]) -> Document:
     """The document of a verification (its ``to_dict()``): verdicts first, then every rule with its numbers side by side."""
     document = Document(verdict_line(data))
     document.add(f"Earlier: {data['previous']}. Next: {data['next']}.")
+    for e in data.get("experiments", ()):
+        _tell_experiment(document, e)
     rows = tuple((WORDS.get(f["verdict"], f["verdict"]), f["severity"], f["id"], f["run"] or "-", f["reason"]) for f in data["findings"])
     document.add(Table(("verdict", "severity", "finding", "run", "why"), rows))
     if not rows:
@@ -54,6 +56,8 @@ def verdict_line(data: dict[str, Any]) -> str:
         if n:
             line += f"; {n} new {severity}{'s' * (n != 1)}"
     failed = sum(r["status"] == "failed" for r in data["own_rules"])
+    for e in data.get("experiments", ()):
+        line += f"; experiment about {e['finding']}: {WORDS.get(e['status'], e['status'])}"
     return line + (f"; {failed} of your own rules failed" if failed else "")
 
 
@@ -73,6 +77,22 @@ def _tell_finding(document: Document, f: dict[str, Any]) -> None:
         document.add(f"Next rung of the ladder: {f['next_rung'].rstrip('.')}.")
     elif f["verdict"] == "not-fixed":
         document.add("The ladder of this finding has ended: run the tiny overfit test, then question the data and the model.")
+
+
+def _tell_experiment(document: Document, e: dict[str, Any]) -> None:
+    document.add(Heading(f"The experiment about {e['finding']}: {WORDS.get(e['status'], e['status'])}"))
+    document.add(f"{e['action']} Run as {e['run']}.")
+    document.add(f"Its rule: {e['sentence']}")
+    rows = tuple((WORDS.get(r["status"], r["status"]), r["text"], number(r["value"]), number(r["limit"])) for r in e["rules"])
+    document.add(Table(("", "condition", "this run", "limit"), rows))
+    if e["reason"]:
+        document.add(e["reason"][:1].upper() + e["reason"][1:] + ".")
+    for o in e["outcomes"]:
+        document.add(
+            f"If {o['if']}: {o['means']}. Then {o['then']}."
+            if len(e["outcomes"]) > 1
+            else f"This points at {o['means']}. Next: {o['then']}."
+        )
 
 
 def _source(change: dict[str, Any]) -> str:

@@ -1,44 +1,172 @@
-"""The ONE next experiment of a run."""
+"""The ONE next experiment of a run: the change itself where the log shows the cause, else what separates the causes at least cost.
+
+A head's first action is its cure for the leading cause. It is chosen where one hypothesis leads by two to one. Where more are alive, the
+experiment with the most information per cost is chosen: the entropy (bits) of its outcomes over the hypotheses that are alive, as in
+de Kleer and Williams, "Diagnosing multiple faults" (1987), divided by what it costs.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
+from tbdiag.diagnosis.facts import Case
+from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, list_alive, list_hypotheses
+from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
 from tbdiag.features import Features
 from tbdiag.model import Finding, MissingEvidence
 
 VERIFY = "tbdiag verify tbdiag-report.html NEXT_LOGDIR"
 """The command that checks the success rule on the next run; a report carries its data, so it names no path of this machine."""
+RESUMES = ("resume", "checkpoint", "continue")
+"""Words of a first action that costs a part of a run only."""
+LOOKS = ("print", "log", "check", "compare", "diff", "count", "look", "evaluate", "hash")
+"""Words with which a first action begins that is a look and no change."""
 
 
 def choose_experiment(findings: tuple[Finding, ...], features: Features, missing: tuple[MissingEvidence, ...]) -> dict[str, Any] | None:
-    """The first head's first action; without findings, the missing evidence that would decide most; None where nothing is to do."""
+    """What to do next, why, and the rule that reads its outcome; None where nothing is to do.
+
+    Keys: ``finding``, ``kind`` (``change``, ``test``: a trial with a rule of its own, ``check``: a look, after which the finding's rule
+    judges the mended run, ``log``: evidence to be logged), ``trial`` (name of a test), ``cost`` (``look``, ``short-run``, ``rerun``),
+    ``action``, ``why``, ``outcomes`` (dicts ``if``, ``means``, ``then``; the first is what the rule passes on), ``success_rule`` (a sentence),
+    ``rule`` (the same as data, or None), ``command``.
+    """
     heads = [f for f in findings if f.caused_by is None and f.severity.rank < 2]
     if heads:
-        head = heads[0]
-        explained = [f.id for f in findings if f.caused_by == head.id]
-        rest = [f.id for f in heads[1:]]
-        why = f"it is the first thing to settle about {head.id}"
-        if explained:
-            why += f", which also explains {', '.join(explained)}"
-        if rest:
-            why += f"; {', '.join(rest)} wait until this is checked: one change at a time"
-        return {
-            "finding": head.id,
-            "action": head.first_action,
-            "why": why + ".",
-            "success_rule": head.success_rule.sentence,
-            "command": VERIFY,
-        }
+        return _experiment(heads, findings, features)
     absent = [m for m in missing if not m.present]
-    if absent and absent[0].why.startswith("would have"):
-        first = absent[0]
-        note = next((f for f in findings if f.id == "missing-evidence"), None)
-        return {
-            "finding": "missing-evidence",
-            "action": f"Log the {first.title} in the next run.",
-            "why": f"nothing wrong was found in what was logged; the {first.title} {first.why}.",
-            "success_rule": note.success_rule.sentence if note else f"The next run logs the {first.title}.",
-            "command": VERIFY,
-        }
-    return None
+    if not absent or not absent[0].decides:
+        return None
+    first = absent[0]
+    note = next((f for f in findings if f.id == "missing-evidence"), None)
+    rule = note.success_rule if note is not None and note.first_action == f"Log the {first.title} in the next run." else None
+    return {
+        "finding": "missing-evidence",
+        "kind": "log",
+        "trial": "",
+        "cost": "rerun",
+        "action": f"Log the {first.title} in the next run.",
+        "why": f"Nothing wrong was found in what was logged; the {first.title} {first.why}.",
+        "outcomes": (),
+        "success_rule": rule.sentence if rule else f"The next run logs the {first.title}.",
+        "rule": rule,
+        "command": VERIFY,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    kind: str
+    trial: Trial
+    alive: tuple[Hypothesis, ...]
+    all: tuple[Hypothesis, ...]
+
+
+def _experiment(heads: list[Finding], findings: tuple[Finding, ...], features: Features) -> dict[str, Any]:
+    case = Case(heads[0], findings, features)
+    choice = _choose(case)
+    rule = choice.trial.rule or case.head.success_rule
+    return {
+        "finding": case.head.id,
+        "kind": choice.kind,
+        "trial": choice.trial.id,
+        "cost": choice.trial.cost.word,
+        "action": choice.trial.action,
+        "why": _why(choice, case, heads),
+        "outcomes": tuple(_outcomes(choice)),
+        "success_rule": rule.sentence,
+        "rule": rule,
+        "command": VERIFY,
+    }
+
+
+def _choose(case: Case) -> _Choice:
+    hypotheses = list_hypotheses(case)
+    change = _change(case, hypotheses)
+    if not hypotheses:
+        return _Choice("check" if change.cost is Cost.LOOK else "change", change, (), ())
+    alive = list_alive(hypotheses)
+    best, most = change, _bits(change, alive) / change.cost
+    if not change.outcomes or any(
+        h.kind not in change.outcomes[0].kinds for h in alive
+    ):  # where the change cures all of them, nothing need be told apart
+        for make in TRIALS.get(case.head.id, ()):
+            trial = make(case)
+            if trial is not None and _bits(trial, alive) / trial.cost > most:
+                best, most = trial, _bits(trial, alive) / trial.cost
+    kind = (
+        "change" if best is change and change.cost is not Cost.LOOK else "test" if best.rule is not None and best is not change else "check"
+    )
+    return _Choice(kind, best, alive, hypotheses)
+
+
+def _change(case: Case, hypotheses: tuple[Hypothesis, ...]) -> Trial:
+    """The finding's first action as an experiment: it passes if the leading cause was the cause."""
+    action = case.head.first_action
+    words = action.lower()
+    cost = Cost.LOOK if words.startswith(LOOKS) else Cost.SHORT if any(word in words for word in RESUMES) else Cost.RERUN
+    cured = CURES.get(case.head.id, frozenset(h.kind for h in hypotheses[:1]))
+    if cost is Cost.LOOK:  # what it would show is not said, so that it separates nothing by itself
+        return Trial(action, cost, ())
+    rest = frozenset(h.kind for h in hypotheses) - cured
+    return Trial(
+        action, cost, (Outcome("the success rule passes", cured, "keep the change"), Outcome("it fails", rest)), case.head.success_rule
+    )
+
+
+def _shares(trial: Trial, hypotheses: tuple[Hypothesis, ...]) -> list[tuple[Outcome, tuple[Hypothesis, ...]]]:
+    """Each outcome with the hypotheses that predict it; what no outcome names belongs to the last."""
+    if not trial.outcomes:
+        return []
+    named = frozenset[str]().union(*(o.kinds for o in trial.outcomes))
+    last = len(trial.outcomes) - 1
+    return [
+        (o, tuple(h for h in hypotheses if h.kind in o.kinds or (i == last and h.kind not in named))) for i, o in enumerate(trial.outcomes)
+    ]
+
+
+def _bits(trial: Trial, alive: tuple[Hypothesis, ...]) -> float:
+    """Entropy of a trial's outcome under the hypotheses that are alive, in bits: what it is expected to tell."""
+    total = sum(h.weight for h in alive)
+    parts = [sum(h.weight for h in told) / total for _, told in _shares(trial, alive)]
+    return -sum(p * math.log2(p) for p in parts if p > 0)
+
+
+def _why(choice: _Choice, case: Case, heads: list[Finding]) -> str:
+    head, parts = case.head, []
+    own = choice.trial.action != head.first_action
+    if own:
+        cost = "a look" if choice.trial.cost is Cost.LOOK else "a short run"
+        parts.append(f"The log does not separate {len(choice.alive)} causes: {_or(choice.alive)}. This does, at the cost of {cost}")
+    elif choice.all and choice.all[0].support:
+        parts.append(f"The log speaks for {choice.all[0].said}: {_and(choice.all[0].support)}")
+    elif len(choice.alive) == 1:
+        parts.append(f"The likeliest cause is {choice.all[0].said}{', and this tests it' if choice.trial.outcomes else ''}")
+    elif choice.alive and choice.trial.outcomes:
+        parts.append(f"The log does not separate {len(choice.alive)} causes: {_or(choice.alive)}. Nothing cheaper separates them")
+    explained = [f.id for f in case.findings if f.caused_by == head.id and f.severity.rank < 2]
+    if explained:
+        parts.append(f"It is settled first because {head.id} also explains {_and(explained)}")
+    if rest := [f.id for f in heads[1:]]:
+        parts.append(f"Change one thing at a time: {_and(rest)} {'waits' if len(rest) == 1 else 'wait'}")
+    return ". ".join(parts or [f"It is the first thing to settle about {head.id}"]) + "."
+
+
+def _outcomes(choice: _Choice) -> list[dict[str, str]]:
+    told = []
+    for outcome, likely in _shares(choice.trial, choice.all):
+        named = tuple(h for h in likely if h.weight >= TOLD * choice.all[0].weight) or likely[:1]
+        if named:
+            told.append({"if": outcome.seen, "means": _or(named), "then": outcome.then or named[0].remedy})
+    return told if len(told) > 1 else []
+
+
+def _and(words: tuple[str, ...] | list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _or(hypotheses: tuple[Hypothesis, ...]) -> str:
+    words = [h.said for h in hypotheses]
+    return words[0] if len(words) == 1 else f"{'; '.join(words[:-1])}; or {words[-1]}"

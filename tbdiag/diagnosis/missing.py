@@ -28,6 +28,7 @@ def audit_evidence(features: Features, outcomes: tuple[Outcome, ...]) -> tuple[M
             why=_why(artefact, present, blocked, supports),
             snippet="" if present else choose_snippet(artefact, features.signals.framework),
             rank=rank,
+            decides=() if present else tuple(blocked),
         )
         for rank, (present, _, _, artefact, blocked, supports) in enumerate(rows)
     )

@@ -77,7 +77,10 @@ class SignalRow:
 
 @dataclass(frozen=True, slots=True)
 class MissingEvidence:
-    """Something that was not logged: what it would have decided in this run, and the lines that log it."""
+    """Something that was not logged: what it would have decided in this run, and the lines that log it.
+
+    `decides` names the findings that it would have told or untold in this run, the most important first.
+    """
 
     id: str
     title: str
@@ -85,6 +88,7 @@ class MissingEvidence:
     why: str
     snippet: str = ""
     rank: int = 0
+    decides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ class RunReport:
         status: ``ended`` or ``live`` (still being written, as judged against a given time).
         span: ``first_step``, ``last_step``, ``axis``, ``points``, ``seconds``, ``files``, ``bytes``, ``bytes_readable``.
         best_checkpoint: ``step``, ``role``, ``tag``, ``value`` of the best validation point, or None.
-        next_experiment: ``finding``, ``action``, ``why``, ``success_rule`` (a sentence), ``command``; or None.
+        next_experiment: ``finding``, ``kind``, ``cost``, ``action``, ``why``, ``outcomes``, ``success_rule`` (a sentence), ``rule``,
+            ``command`` (see `tbdiag.diagnosis.experiment`); or None.
     """
 
     name: str

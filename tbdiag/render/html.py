@@ -238,7 +238,7 @@ class RunModel:
             "lost": _lost(run),
             "best": run["best_checkpoint"],
             "axis": words.axis_word(run),
-            "next": {"why": "", "success_rule": "", "command": "", **run["next_experiment"]} if run["next_experiment"] else None,
+            "next": _next(run["next_experiment"]),
             "note": [(text, run["note"][key]) for key, text in _NOTE] if run["note"] else [],
             "findings": [self._finding(f, many, full) for f in words.heads(run)],
             "counted": words.counted(words.heads(run)),
@@ -277,6 +277,13 @@ class RunModel:
             "percent": round(100 * float(finding["confidence"] or 0)),
             "explained": finding["id"] in self.explained,
         }
+
+
+def _next(chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The next experiment with every key that the template uses."""
+    if not chosen:
+        return None
+    return {"why": "", "success_rule": "", "command": "", "outcomes": [], **chosen, "label": words.rule_label(chosen)}
 
 
 def _lost(run: Mapping[str, Any]) -> str:

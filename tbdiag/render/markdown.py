@@ -98,8 +98,12 @@ def _run(run: Mapping[str, Any], many: bool) -> list[str]:
     chosen = run["next_experiment"]
     if chosen:
         rows = [f"> **Next experiment:** {escape(chosen['action'])}"]
+        if chosen.get("why"):
+            rows.append(f"> **Why:** {escape(chosen['why'])}")
+        if told := words.outcomes(chosen):
+            rows.append("\n".join(f"> - {escape(o)}" for o in told))
         if chosen.get("success_rule"):
-            rows.append(f"> **Success when:** {escape(chosen['success_rule'])}")
+            rows.append(f"> **{words.rule_label(chosen)}:** {escape(chosen['success_rule'])}")
         if chosen.get("command"):
             rows.append(f"> **Check it with:** {code(chosen['command'])}")
         parts.append("\n>\n".join(rows))

@@ -84,8 +84,12 @@ def _run(run: Mapping[str, Any], say: _Writer, brief: bool) -> None:
         say.line()
         say.line(say.paint("Next experiment", "1"))
         say.wrap(chosen["action"])
+        if not brief and chosen.get("why"):
+            say.wrap(f"Why: {chosen['why']}")
+        for outcome in () if brief else words.outcomes(chosen):
+            say.wrap(outcome, first="  - ")
         if chosen.get("success_rule"):
-            say.wrap(f"Success when: {chosen['success_rule']}")
+            say.wrap(f"{words.rule_label(chosen)}: {chosen['success_rule']}")
         if chosen.get("command"):
             say.line(f"  Check it with: {chosen['command']}")
     if brief:

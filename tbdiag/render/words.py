@@ -76,6 +76,16 @@ def chain(finding: Mapping[str, Any], axis: str = "step") -> str:
     return ", then ".join(f"{link['name']} ({axis} {interval(link['onset'])})" for link in finding.get("chain") or ())
 
 
+def outcomes(experiment: Mapping[str, Any]) -> list[str]:
+    """What each outcome of an experiment would mean, a sentence each; empty where none is told."""
+    return [f"If {o['if']}: {o['means']}. Then {o['then']}." for o in experiment.get("outcomes") or ()]
+
+
+def rule_label(experiment: Mapping[str, Any]) -> str:
+    """Heading of an experiment's rule: a test passes, everything else succeeds."""
+    return "Passes when" if experiment.get("kind") == "test" else "Success when"
+
+
 def axis_word(run: Mapping[str, Any]) -> str:
     """Word for one step of a run: ``step``, ``epoch``, ``env step``."""
     return str(run["span"].get("axis") or "step").replace("_", " ")

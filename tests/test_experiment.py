@@ -1,0 +1,163 @@
+"""The one next experiment: the change where the log shows the cause, else what separates the causes; and how verify reads it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tbdiag.detectors import _synth, load_detectors
+from tbdiag.diagnosis import build_report, diagnose_run
+from tbdiag.diagnosis.facts import FACTS
+from tbdiag.diagnosis.hypotheses import RIVALS
+from tbdiag.diagnosis.trials import CURES, TRIALS
+from tbdiag.model import Run, RunReport
+from tbdiag.render import render
+from tbdiag.success import rule_from_dict, rule_text
+
+
+def flat(n: int = 120, **more: Any) -> Run:
+    rng = np.random.default_rng(5)
+    series = {
+        "train/loss": 2.3026 + rng.normal(0, 0.01, n),
+        "val/loss": 2.304 + rng.normal(0, 0.003, n),
+        "val/accuracy": 0.1 + rng.normal(0, 0.004, n),
+        **more,
+    }
+    return _synth.make_run(series)
+
+
+def experiment(run: Run) -> dict[str, Any]:
+    chosen = diagnose_run(run).next_experiment
+    assert chosen is not None
+    return dict(chosen)
+
+
+def test_a_flat_loss_without_gradients_is_settled_by_the_tiny_overfit_test() -> None:
+    chosen = experiment(flat())
+    assert (chosen["finding"], chosen["kind"], chosen["trial"], chosen["cost"]) == ("no-learning", "test", "tiny-overfit", "short-run")
+    assert "gradient norm logged" in chosen["action"]
+    assert len(chosen["outcomes"]) == 3
+    assert "labels" in chosen["outcomes"][0]["means"]
+    assert "optimiser does not reach" in chosen["outcomes"][1]["means"]
+    assert "does not separate" in chosen["why"]
+
+
+def test_logged_gradients_leave_fewer_causes_open() -> None:
+    alive = experiment(flat(**{"train/grad_norm": 0.5 + 0.05 * np.random.default_rng(6).normal(size=120)}))
+    assert "optimiser does not reach" not in alive["why"]
+    assert "gradient norm logged" not in alive["action"]
+
+
+def test_where_the_log_shows_the_cause_the_experiment_is_the_change() -> None:
+    x = np.arange(400)
+    rng = np.random.default_rng(7)
+    loss = 2.0 * np.exp(-x / 100) + 0.3 + rng.normal(0, 0.02, x.size)
+    norm = np.exp(rng.normal(0, 0.2, x.size))
+    grown, calm = loss.copy(), loss.copy()
+    grown[295:300] *= [2, 5, 12, 40, 90]
+    grown[300:] = calm[300:] = np.nan
+    norm_grown, norm_calm = norm.copy(), norm.copy()
+    norm_grown[294:300] *= [3, 10, 40, 100, 400, 900]
+    norm_grown[300:] = norm_calm[300:] = np.nan
+    driven = diagnose_run(_synth.make_run({"train/loss": grown, "train/grad_norm": norm_grown}))
+    blue = diagnose_run(_synth.make_run({"train/loss": calm, "train/grad_norm": norm_calm}))
+    assert driven.next_experiment is not None
+    assert blue.next_experiment is not None
+    assert driven.next_experiment["kind"] == "change"
+    assert (blue.next_experiment["finding"], blue.next_experiment["trial"]) == ("nan-inf", "replay")
+    assert [o["means"] for o in blue.next_experiment["outcomes"]][-1].startswith("a broken sample")
+
+
+def test_every_row_of_the_tables_can_be_used() -> None:
+    known = {d.id for d in load_detectors()}
+    assert set(RIVALS) <= known
+    assert set(TRIALS) <= set(RIVALS)
+    assert set(CURES) <= set(RIVALS)
+    for finding, rows in RIVALS.items():
+        kinds = [row.kind for row in rows]
+        assert len(set(kinds)) == len(kinds), finding
+        assert {fact for row in rows for fact in row.facts} <= set(FACTS), finding
+        assert CURES.get(finding, frozenset()) <= set(kinds), finding
+
+
+def test_rivals_speak_of_the_causes_that_the_detector_lists() -> None:
+    listed: dict[str, set[str]] = {i: set() for i in RIVALS}
+    for detector in load_detectors():
+        if detector.id in RIVALS:
+            for example in detector.examples:
+                for finding in diagnose_run(example.make()).findings if example.fires else ():
+                    if finding.id == detector.id:
+                        listed[detector.id] |= {c.text for c in finding.causes}
+    for finding, rows in RIVALS.items():
+        assert listed[finding], finding
+        for row in rows:
+            assert not row.cause or any(row.cause in text for text in listed[finding]), (finding, row.cause)
+
+
+def everything() -> list[RunReport]:
+    return [diagnose_run(e.make()) for d in load_detectors() for e in d.examples if e.fires]
+
+
+def test_every_experiment_is_one_action_with_a_rule_that_parses_and_outcomes_that_differ() -> None:
+    told = [r.next_experiment for r in everything() if r.next_experiment]
+    assert len(told) > 60
+    assert {e["kind"] for e in told} == {"change", "test", "check", "log"} or {e["kind"] for e in told} >= {"change", "test", "check"}
+    for chosen in told:
+        assert chosen["action"].strip()
+        assert chosen["why"].endswith(".")
+        if chosen["kind"] != "log":
+            assert chosen["rule"].all, chosen
+            assert rule_text(chosen["rule"])
+            assert chosen["rule"].sentence == chosen["success_rule"]
+        means = [o["means"] for o in chosen["outcomes"]]
+        assert len(set(means)) == len(means) != 1
+        assert (chosen["kind"] == "test") == bool(chosen["trial"])
+
+
+def test_experiments_are_told_in_every_format() -> None:
+    report = build_report([diagnose_run(flat())])
+    for kind in ("text", "markdown", "html"):
+        text = re.sub(r"\s+", " ", re.sub(r"[\\<>]", " ", render(report, kind)))
+        assert "labels that do not belong to their inputs" in text, kind
+        assert "Passes when" in text, kind
+        assert "does not separate" in text, kind
+
+
+@pytest.mark.parametrize(("reaches", "status", "points_at"), [(0.05, "passed", "labels"), (2.0, "failed", "optimiser does not reach")])
+def test_verify_reads_the_outcome_of_a_tiny_overfit_test(tmp_path: Path, reaches: float, status: str, points_at: str) -> None:
+    from event_files import write_log
+
+    from tbdiag.verify import verify
+
+    before, after = tmp_path / "runs", tmp_path / "tiny-overfit"
+    rng = np.random.default_rng(8)
+    write_log(before, {"train/loss": 2.3026 + rng.normal(0, 0.01, 100), "val/accuracy": 0.1 + rng.normal(0, 0.003, 100)})
+    write_log(after, {"train/loss": reaches + (2.3 - reaches) * np.exp(-np.arange(100) / 10) + rng.normal(0, 0.001, 100)})
+    result = verify(str(before), str(after))
+    (told,) = result.to_dict()["experiments"]
+    assert (told["finding"], told["status"]) == ("no-learning", status)
+    assert points_at in told["outcomes"][0]["means"]
+    assert "experiments" in result.to_dict()
+
+
+def test_a_rule_of_an_experiment_says_nothing_about_a_run_that_is_not_the_experiment(tmp_path: Path) -> None:
+    from event_files import write_log
+
+    from tbdiag.verify import verify
+
+    rng = np.random.default_rng(9)
+    write_log(tmp_path / "a", {"train/loss": 2.3026 + rng.normal(0, 0.01, 100), "val/accuracy": 0.1 + rng.normal(0, 0.003, 100)})
+    write_log(tmp_path / "b", {"train/loss": 0.05 + 2.25 * np.exp(-np.arange(100) / 10), "val/accuracy": np.full(100, 0.9)})
+    assert verify(str(tmp_path / "a"), str(tmp_path / "b")).experiments == ()
+
+
+def test_the_rule_survives_the_report(tmp_path: Path) -> None:
+    import json
+
+    report = build_report([diagnose_run(flat())])
+    told = json.loads(render(report, "json"))["runs"][0]["next_experiment"]
+    assert rule_text(rule_from_dict(told["rule"])).startswith("best(train_loss) <= ")
