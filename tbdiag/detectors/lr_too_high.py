@@ -8,12 +8,13 @@ Why it matters
     A lower rate usually learns at once; everything else that is wrong may be a consequence.
 
 How it is told
-    The logged or configured rate is at least 0.05 (one, for an optimiser known to be SGD; a hundredth of that for fine-tuning
-    is not judged) and is never lowered, and one of these shows: nothing is gained after the first tenth of the run although
+    The logged or configured rate is at least 0.05 (one, for an optimiser known to be SGD; a hundredth, for one known to be Adam)
+    and is never lowered, and one of these shows: nothing is gained after the first tenth of the run although
     more than 60 % of the starting loss is left (or 80 % of the loss of guessing, or the first value was eight times as high);
     or the loss began more than twice as high as guessing allows (or as it ended, with three tenths of it left) and validation
     jumps by more than 2.5 % of its level from one evaluation to the next, or training by more than 8 %. Or, at any rate: the
-    logged median ratio of updates to weights is above 0.1.
+    logged median ratio of updates to weights is above 0.1. A note where the run had learned and broke later: divergence or nan-inf
+    tell that better.
 
 First check
     Is the rate the one that was meant; does a run with a tenth of it learn?
@@ -79,7 +80,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     plan = schedule(view)
     evidence: list[Evidence] = []
     margins: list[float] = []
-    limit = view["sgd"] if "sgd" in str(view.signals.config.get("optimizer", "")).lower() else view["rate"]
+    optimizer = str(view.signals.config.get("optimizer", "")).lower()
+    limit = view["sgd"] if "sgd" in optimizer else view["adam"] if "adam" in optimizer else view["rate"]
     kept = plan is None or (plan.end > 0.5 * plan.peak and plan.peak_share < 0.2)
     if rate is not None and rate >= limit and kept:
         margins.append(rate / limit)
@@ -92,9 +94,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if rate is not None:
         evidence.insert(0, say("The learning rate is {rate:.3g}" + (" throughout." if kept else " at its peak."), ("lr",), rate=rate))
     named = f" ({short(rate)})" if rate is not None else ""
+    # A run that learned and then broke shows that better than any limit on the rate: divergence and nan-inf lead there.
+    broke = train.bad_step.size > 0 or (train.gain > 0.2 * abs(train.first_cost) and train.rise > 0.5 * train.gain)
     return Finding(
         id="lr-too-high",
-        severity=Severity.WARNING,
+        severity=Severity.NOTE if broke else Severity.WARNING,
         confidence=confidence(*margins, supports=supports - 1, doubts=1),
         title=f"The learning rate is too high{named}: the {label(train)} is thrown about and does not get below {train.best:.4g}",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(2, train.trace.n - 1)])),
@@ -251,6 +255,7 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "rate": Threshold(0.05, "Adam above 0.01 and most other optimisers above 0.05 do not train"),
+        "adam": Threshold(0.01, "UMLAUT: upper limit of the rate for Adam"),
         "sgd": Threshold(1.0, "SGD with normalisation trains at 0.1 and more"),
         "gain": Threshold(0.05, "less than 5 % gained after the first tenth"),
         "jumps": Threshold(0.025, "evaluations on a fixed set normally scatter by 1 to 2 %"),

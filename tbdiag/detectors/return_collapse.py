@@ -1,15 +1,16 @@
 """The return of a reinforcement learning run falls after its best and does not come back.
 
 What it means
-    The policy had learned something and lost it again. In the vocabulary of this tool that is a divergence; this note says it in the words
-    of reinforcement learning.
+    The policy had learned something and lost it again. Where nothing of it comes back, divergence is reported too and this
+    stands under it, in the words of reinforcement learning.
 
 Why it matters
     The last checkpoint is worse than an earlier one, and more training does not repair it by itself.
 
 How it is told
     The return had gained more than six noise standard deviations; from its smoothed best it loses more than four of them and more than a
-    third of the gain, and is still there at the end, over at least the last fifth of the run.
+    third of the gain, and is still there at the end, over at least the last fifth of the run. A warning where seven tenths of the gain
+    are gone at the end, a note below.
 
 First check
     Look at KL divergence, entropy and the value loss at the step at which the return turns.
@@ -24,7 +25,7 @@ Not to be confused with
     an environment or curriculum that gets harder, exploration noise, the last episodes of a rolling mean.
 
 Limits
-    Always a note: divergence carries the severity. Returns of self-play have no fixed scale.
+    Returns of self-play have no fixed scale; a rolling mean that starts anew with every call looks like a fall, until it has filled.
 
 Sources
     Literature 7.7 (falls by more than 4 sigma and 30 % of its gain and stays).
@@ -52,6 +53,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say
 from tbdiag.model import Domain, Mark
+from tbdiag.stats.confidence import confidence
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -67,6 +69,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     turned = np.flatnonzero(curve.smooth[curve.best_index :] > curve.best_cost + 0.3 * known.gain)
     until = int(curve.step[curve.best_index + int(turned[0])]) if turned.size else last
     text = "The return was best at step {step:,.0f} with {best:.4g} and ended at {end:.4g}; it had started at {first:.4g}."
+    lost = known.loss >= view["lost"] * known.gain
     evidence = say(
         text,
         (curve,),
@@ -78,8 +81,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
     return Finding(
         id="return-collapse",
-        severity=Severity.NOTE,
-        confidence=0.75,
+        severity=Severity.WARNING if lost else Severity.NOTE,
+        confidence=confidence(known.loss / ((view["lost"] if lost else 0.3) * known.gain), doubts=1),
         title=f"Return collapse: the return falls from {known.best:.4g} to {known.end:.4g} after step {best:,}",
         onset=Interval(best, until),
         extent=Interval(best, last),
@@ -133,13 +136,16 @@ DETECTOR = Detector(
     id="return-collapse",
     title="Return collapse",
     summary="The return of a reinforcement learning run falls after its best and does not come back.",
-    severity=Severity.NOTE,
+    severity=Severity.WARNING,
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
     needs=(RETURNS,),
     wants=RETURNS,
     domains=frozenset({Domain.REINFORCEMENT}),
-    thresholds={"stays": Threshold(0.2, "share of the run over which the loss of return must last")},
+    thresholds={
+        "stays": Threshold(0.2, "share of the run over which the loss of return must last"),
+        "lost": Threshold(0.7, "with seven tenths of the gain gone the last policy is of no use"),
+    },
     examples=EXAMPLES,
 )
