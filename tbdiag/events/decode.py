@@ -55,16 +55,15 @@ class Contents:
             self.last_wall = (position, wall_time)
 
     def note_walls(self, places: Places, wall_times: Float64) -> None:
-        """`note_wall` of many records."""
-        n = len(wall_times)
-        if n and wall_times[0] == wall_times[0] and wall_times[-1] == wall_times[-1]:
-            self.note_wall(int(places[0]), float(wall_times[0]))
-            self.note_wall(int(places[-1]), float(wall_times[-1]))
-            missing = int(np.count_nonzero(np.isnan(wall_times)))
-            self.nan_wall_times += missing
-            return
-        for place, wall_time in zip(places, wall_times.tolist(), strict=True):
-            self.note_wall(int(place), wall_time)
+        """`note_wall` of many records in any order."""
+        missing = np.isnan(wall_times)
+        if missing.any():
+            self.nan_wall_times += int(np.count_nonzero(missing))
+            places, wall_times = np.asarray(places)[~missing], wall_times[~missing]
+        if len(wall_times):
+            ends = (0, len(places) - 1) if isinstance(places, range) else (places.argmin(), places.argmax())
+            for end in ends:
+                self.note_wall(int(places[end]), float(wall_times[end]))
 
 
 def is_blob(plugin: str) -> bool:

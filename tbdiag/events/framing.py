@@ -29,6 +29,9 @@ OVERHEAD = HEADER + FOOTER
 _header = struct.Struct("<QI").unpack_from
 _MAX_KNOWN = 1 << 16
 
+UInt8 = npt.NDArray[np.uint8]
+Int64 = npt.NDArray[np.int64]
+
 
 class Stop(Enum):
     """Why a walk ended."""
@@ -72,43 +75,54 @@ class Walker:
         return pos, Stop.ENOUGH
 
 
-def find_frames(arena: npt.NDArray[np.uint8], pos: int, filled: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def find_frames(arena: UInt8, pos: int, filled: int) -> tuple[Int64, Int64]:
     """Whole frames from `pos` on, without walking: all headers at once.
 
-    Every offset is a candidate whose length is below 65,536 (six zero bytes) and whose checksum is that of the length. Headers that
-    follow each other without a gap from `pos` on are the frames; at the first gap (damage, a longer record, bytes that only look like a
-    header) the search ends, and walking goes on.
+    A length below 65,536 has six zero bytes behind its lower two, so a header lies just before a run of zeros. Headers that follow each
+    other without a gap from `pos` on are the frames; at the first gap (damage, a longer record, a run of zeros that another joins) the
+    search ends, and walking goes on.
 
     Returns:
         Where each payload begins and its length, int64 ``[n]``.
     """
-    n = filled - pos - HEADER + 1
-    none = np.zeros(0, dtype=np.int64)
-    if n <= 0:
-        return none, none
-    zero = arena[pos + 2 : pos + n + 7] == 0
-    two = zero[:-1] & zero[1:]
-    four = two[:-2] & two[2:]
-    candidate = np.flatnonzero(four[:n] & two[4 : n + 4])
-    length = np.ndarray((n,), dtype="<u2", buffer=arena, offset=pos, strides=(1,))[candidate]
-    stored = np.ndarray((n,), dtype="<u4", buffer=arena, offset=pos + 8, strides=(1,))[candidate]
-    right = _length_checksums()[length] == stored
-    header, size = candidate[right], length[right].astype(np.int64)
-    following = header + size + OVERHEAD
-    if not header.size or header[0]:
-        return none, none
+    header, length = _find_headers(arena, pos, filled)
+    following = header + length + OVERHEAD
+    if not header.size or header[0] != pos:
+        return header[:0], length[:0]
     gaps = np.flatnonzero(header[1:] != following[:-1])
     count = int(gaps[0]) + 1 if gaps.size else header.size
-    if count and following[count - 1] > filled - pos:
+    if following[count - 1] > filled:
         count -= 1
-    return header[:count] + (pos + HEADER), size[:count]
+    return header[:count] + HEADER, length[:count]
+
+
+def _find_headers(arena: UInt8, pos: int, filled: int) -> tuple[Int64, Int64]:
+    """Every offset from `pos` on at which a length below 65,536 with its right checksum follows a byte that is not zero, and the lengths."""
+    base = pos & ~1
+    zero = arena[base : base + (filled - base & ~1)].view("<u2") == 0
+    four = zero[:-1] & zero[1:]
+    run = (np.flatnonzero(four[1:] > four[:-1]) + 1) * 2 + base  # where runs of four zeros begin, at even offsets
+    run = run[run <= filled - 11]
+    # The last byte before the zeros that is not zero is the length where that is below 256, and the upper of its two where it is not.
+    at = run - 1 - (arena[run - 1] == 0)
+    stated = np.ndarray((arena.size - 7,), dtype="<u8", buffer=arena, strides=(1,))
+    stored = np.ndarray((arena.size - 3,), dtype="<u4", buffer=arena, strides=(1,))
+    length = stated[at]
+    right = (_short_checksums()[length & np.uint64(0xFF)] == stored[at + 8]) & (length < 256)
+    wrong = np.flatnonzero(~right)
+    if wrong.size:
+        at[wrong] -= 1
+        length[wrong] = stated[at[wrong]]
+        raw = length[wrong].astype("<u8").view(np.uint8).reshape(-1, 8)
+        right[wrong] = (mask(crc_rows(raw)) == stored[at[wrong] + 8]) & (length[wrong] < _MAX_KNOWN)
+    right &= at >= pos
+    return at[right], length[right].astype(np.int64)
 
 
 @lru_cache(maxsize=1)
-def _length_checksums() -> npt.NDArray[np.uint32]:
-    """Masked checksum of every length below 65,536."""
-    lengths = np.arange(1 << 16, dtype="<u8")
-    return mask(crc_rows(lengths.view(np.uint8).reshape(-1, 8)))
+def _short_checksums() -> npt.NDArray[np.uint32]:
+    """Masked checksum of every length below 256."""
+    return mask(crc_rows(np.arange(256, dtype="<u8").view(np.uint8).reshape(-1, 8)))
 
 
 def frame_length(buffer: Any, pos: int) -> int:
