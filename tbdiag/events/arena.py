@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.events.columns import Damage, FileColumns, in_file_order
+from tbdiag.events.columns import Damage, FileColumns, Int64, in_file_order
 from tbdiag.events.decode import Contents
 
 SLACK = 64
@@ -53,6 +53,14 @@ class Arena:
             if index >= start:
                 return index + shift
         return index + self.shift
+
+    def _positions(self, index: Int64) -> Int64:
+        """`_position` of many."""
+        if len(self.segments) == 1:
+            return index + self.segments[0][1]
+        starts, shifts = (np.array(column, dtype=np.int64) for column in zip(*self.segments, strict=True))
+        positions: Int64 = index + shifts[np.maximum(np.searchsorted(starts, index, side="right") - 1, 0)]
+        return positions
 
 
 def close_columns(out: Contents, size: int, end: int, damage: list[Damage]) -> FileColumns:

@@ -7,6 +7,7 @@ framing, no parsing and no look-up: their fields are columns at fixed offsets.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class Cycle:
         return len(self.starts)
 
 
-def find_period(arena: UInt8, at: list[int], lengths: list[int], cache: LayoutCache) -> int:
+def find_period(arena: UInt8, at: Sequence[int], lengths: Sequence[int], cache: LayoutCache) -> int:
     """How many records back the last walked record was repeated, if all walked ones keep to that period; else 0."""
     last = len(at) - 1
     layout = cache.find(arena[at[last] : at[last] + lengths[last]].tobytes())
@@ -66,7 +67,7 @@ def find_period(arena: UInt8, at: list[int], lengths: list[int], cache: LayoutCa
     return 0
 
 
-def make_cycle(arena: UInt8, at: list[int], lengths: list[int], cache: LayoutCache) -> Cycle | None:
+def make_cycle(arena: UInt8, at: Sequence[int], lengths: Sequence[int], cache: LayoutCache) -> Cycle | None:
     """The cycle of the records given (consecutive, whole), or None where one of them is no fixed-size record or is damaged."""
     start = at[0] - _HEADER
     size = at[-1] + lengths[-1] + 4 - start

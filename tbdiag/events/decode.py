@@ -10,7 +10,7 @@ import numpy as np
 
 from tbdiag.events import tensors, wire
 from tbdiag.events.columns import Float64, Items, Places
-from tbdiag.events.histograms import Outline, decode_histo
+from tbdiag.events.histograms import decode_histo
 from tbdiag.events.hparams import decode_session_start
 from tbdiag.events.sinks import HistogramSink, ScalarSink
 
@@ -117,18 +117,6 @@ def _add_value(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.V
     elif kind in _MEDIA:
         out.plugins.setdefault(tag, _MEDIA[kind])
         _add_media(out, event, value, position)
-
-
-def add_outline(out: Contents, found: Outline, buffer: bytearray, base: int, shift: int) -> None:
-    """File a record that holds one histogram; `shift` is the file offset less the offset in `buffer`."""
-    out.records += 1
-    out.note_wall(base, found.wall_time)
-    sink = histogram_sink(out.histos, found.tag, tensor=False)
-    with memoryview(buffer) as view:
-        right, count = view[slice(*found.right)], view[slice(*found.count)]
-        sink.append(found.start + shift, found.step, found.wall_time, found.moments, right, count)
-        right.release()
-        count.release()
 
 
 def is_media(event: wire.Event, data: wire.Bytes, plugins: dict[bytes, str]) -> bool:

@@ -49,13 +49,13 @@ def read_steps(buffer: Any, start: int, stride: int, count: int, layout: Layout)
 
 
 def read_values(buffer: Any, start: int, stride: int, count: int, slot: Slot) -> npt.NDArray[Any]:
-    """Values of one slot, ``[count, *shape]``."""
+    """Values of one slot, ``[count, *shape]``: a copy of numbers, a view of tables, which are large."""
     at = start + slot.value_at
     if slot.shape:
-        wanted = slot.dtype.itemsize * math.prod(slot.shape)
-        raw = np.ndarray((count, wanted), dtype=np.uint8, buffer=buffer, offset=at, strides=(stride, 1))
-        return np.ascontiguousarray(raw).view(slot.dtype).reshape(count, *slot.shape)
-    value = strided(buffer, at, stride, count, slot.dtype.str).copy()
+        inner = [slot.dtype.itemsize * math.prod(slot.shape[axis + 1 :]) for axis in range(len(slot.shape))]
+        value = np.ndarray((count, *slot.shape), dtype=slot.dtype, buffer=buffer, offset=at, strides=(stride, *inner))
+    else:
+        value = strided(buffer, at, stride, count, slot.dtype.str).copy()
     if slot.bfloat16:
         return (value.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return value

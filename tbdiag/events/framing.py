@@ -13,6 +13,7 @@ Nothing marks the end: a frame that runs past it is one that is still being writ
 from __future__ import annotations
 
 import struct
+from collections.abc import MutableSequence
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -47,7 +48,9 @@ class Walker:
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
 
-    def walk(self, buffer: Any, pos: int, filled: int, at: list[int], lengths: list[int], limit: int) -> tuple[int, Stop]:
+    def walk(
+        self, buffer: Any, pos: int, filled: int, at: MutableSequence[int], lengths: MutableSequence[int], limit: int
+    ) -> tuple[int, Stop]:
         """Collect whole frames from `pos` on: where each payload begins and its length.
 
         Returns:

@@ -5,122 +5,124 @@ Layout::
     HistogramProto   min [1], max [2], num [3], sum [4], sum_squares [5] doubles (zeros are not written);
                      bucket_limit [6], bucket [7] packed doubles: right edges and counts
 
-A record with one such histogram (PyTorch, TF1) is read on a short way: its outline has one shape, so a handful of looks at fixed places
-tells where the two arrays lie, and their bytes are copied once, from the buffer into the column.
+Records with one such histogram (PyTorch, TF1) are read on a short way: the keys and lengths of many of them are followed at once, which
+tells where their two arrays lie, and these bytes are copied once, from the arena into the column.
 """
 
 from __future__ import annotations
 
-import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from tbdiag.events.columns import Float64, Int64
 from tbdiag.events.wire import BYTES, FIXED64, Bytes, WireError, walk_fields
 
-_double = struct.Struct("<d").unpack_from
-_pack = struct.Struct("<5d").pack
+UInt8 = npt.NDArray[np.uint8]
+
+_MIN_RECORD = 64
 
 
-def decode_histo(data: Bytes, pos: int, end: int) -> tuple[bytes, bytes, bytes]:
-    """Moments ``[min, max, num, sum, sum_squares]``, right edges ``[k]`` and counts ``[k]`` as the bytes of doubles.
+def decode_histo(data: Bytes, pos: int, end: int) -> tuple[list[float], UInt8, UInt8]:
+    """Moments ``[min, max, num, sum, sum_squares]``, right edges ``[k]`` and counts ``[k]``, these as the bytes of doubles.
 
     Where a writer gave one array more entries than the other, the longer one is cut: TensorBoard raises an error there.
     """
-    moments = np.zeros(5)
+    moments = [0.0] * 5
     columns: tuple[list[bytes], list[bytes]] = ([], [])
     for number, kind, start, stop in walk_fields(data, pos, end):
         if number <= 5 and kind == FIXED64:
-            moments[number - 1] = np.frombuffer(data[start:stop], "<f8")[0]
+            moments[number - 1] = float(np.frombuffer(data[start:stop], "<f8")[0])
         elif number in (6, 7) and kind in (BYTES, FIXED64):
             if (stop - start) % 8:
                 raise WireError("packed doubles of odd length")
             columns[number - 6].append(data[start:stop])
         elif number <= 7:
             raise WireError("histogram field of another type")
-    right, count = (b"".join(parts) for parts in columns)
-    size = min(len(right), len(count))
-    return moments.tobytes(), right[:size], count[:size]
+    right, count = (np.frombuffer(b"".join(parts), dtype=np.uint8) for parts in columns)
+    size = min(right.size, count.size)
+    return moments, right[:size], count[:size]
 
 
-def _varint(buffer: Any, at: int) -> tuple[int, int]:
-    value = buffer[at]
-    if value < 0x80:
-        return value, at + 1
-    second = buffer[at + 1]
-    if second < 0x80:
-        return value & 0x7F | second << 7, at + 2
-    third = buffer[at + 2]
-    if third < 0x80:
-        return value & 0x7F | (second & 0x7F) << 7 | third << 14, at + 3
-    return -1, at
+@dataclass(slots=True, eq=False)
+class Located:
+    """Records that hold one histogram proto each, and where its parts lie in the arena.
 
-
-class Outline:
-    """Where the parts of a record with one histogram lie; made by `outline`."""
-
-    __slots__ = ("count", "moments", "right", "start", "step", "tag", "wall_time")
-
-    def __init__(self, wall_time: float, step: int, tag: bytes) -> None:
-        self.wall_time, self.step, self.tag = wall_time, step, tag
-        self.moments = b""
-        self.start = 0
-        self.right = (0, 0)
-        self.count = (0, 0)
-
-
-def outline(buffer: Any, begin: int, length: int) -> Outline | None:
-    """Outline of the record at ``[begin, begin + length)`` if it is one histogram in the usual order of fields, else None.
-
-    Every key and length on the way is looked at, so that a record that is read here could not be read otherwise.
+    Attributes:
+        record: int64 ``[n]``, which of the records given; wall_time: float64 ``[n]``; step, tag_at, tag_size: int64 ``[n]``.
+        start: int64 ``[n]``, where the proto begins; moments: float64 ``[n, 5]``.
+        right, count: int64 ``[n]``, where the two arrays begin; size: int64 ``[n]``, bytes of each.
     """
-    end = begin + length
+
+    record: Int64
+    wall_time: Float64
+    step: Int64
+    tag_at: Int64
+    tag_size: Int64
+    start: Int64
+    moments: Float64
+    right: Int64
+    count: Int64
+    size: Int64
+
+
+def locate_histos(arena: UInt8, at: Int64, lengths: Int64) -> Located:
+    """Find the parts of all records that are one histogram in the usual order of fields.
+
+    Every key and length on the way is looked at, so that a record that is read here could not be read otherwise; the others are left out.
+
+    Args:
+        at, lengths: int64 ``[m]``, payloads in the arena, which is at least 64 bytes longer than the last of them.
+    """
+    doubles: Any = np.ndarray((arena.size - 7,), dtype="<f8", buffer=arena, strides=(1,))
+    record = np.flatnonzero(lengths >= _MIN_RECORD)
+    begin = at[record]
+    end = begin + lengths[record]
     # wall_time, step, summary, value, tag: each length must reach exactly to the end of what holds it.
-    if length < 64 or buffer[begin] != 0x09:
-        return None
-    at = begin + 9
-    step = 0
-    if buffer[at] == 0x10:
-        step, at = _varint(buffer, at + 1)
-    if step < 0 or buffer[at] != 0x2A:
-        return None
-    size, at = _varint(buffer, at + 1)
-    if at + size != end or buffer[at] != 0x0A:
-        return None
-    size, at = _varint(buffer, at + 1)
-    if at + size != end or buffer[at] != 0x0A:
-        return None
-    size, at = _varint(buffer, at + 1)
-    if size < 0 or at + size + 2 > end or buffer[at + size] != 0x2A:
-        return None
-    found = Outline(_double(buffer, begin + 1)[0], step, bytes(buffer[at : at + size]))
-    size, at = _varint(buffer, at + size + 1)
-    if at + size != end:
-        return None
-    found.start = at
-    return _arrays(buffer, at, end, found)
+    right = arena[begin] == 0x09
+    pos = begin + 9
+    stepped = arena[pos] == 0x10
+    step, behind = _varints(arena, pos + 1)
+    step, pos = np.where(stepped, step, 0), np.where(stepped, behind, pos)
+    right &= step >= 0
+    for key in (0x2A, 0x0A):
+        right &= arena[pos] == key
+        size, pos = _varints(arena, pos + 1)
+        right &= pos + size == end
+    right &= arena[pos] == 0x0A
+    tag_size, tag_at = _varints(arena, pos + 1)
+    right &= (tag_size >= 0) & (tag_at + tag_size + 8 < end)
+    record, begin, end, step, tag_size, tag_at = (column[right] for column in (record, begin, end, step, tag_size, tag_at))
+    pos = tag_at + tag_size
+    right = arena[pos] == 0x2A
+    size, start = _varints(arena, pos + 1)
+    right &= start + size == end
+    pos = start
+    moments = np.zeros((record.size, 5))
+    for number in range(5):
+        written = (pos + 9 < end) & (arena[pos] == (number + 1) << 3 | 1)
+        moments[:, number] = np.where(written, doubles[pos + 1], 0.0)
+        pos = pos + 9 * written
+    right &= arena[pos] == 0x32
+    size, edges = _varints(arena, pos + 1)
+    pos = edges + size
+    right &= (size >= 0) & (size % 8 == 0) & (pos + 2 < end)
+    pos = np.where(right, pos, begin)
+    right &= arena[pos] == 0x3A
+    counts_size, counts = _varints(arena, pos + 1)
+    right &= (counts_size == size) & (counts + size == end)
+    columns = (record, doubles[begin + 1], step, tag_at, tag_size, start, moments, edges, counts, size)
+    return Located(*(column[right] for column in columns))
 
 
-def _arrays(buffer: Any, at: int, end: int, found: Outline) -> Outline | None:
-    moments = [0.0] * 5
-    key = 0x09
-    for i in range(5):
-        if at < end and buffer[at] == key:
-            if at + 9 > end:
-                return None
-            moments[i] = _double(buffer, at + 1)[0]
-            at += 9
-        key += 8
-    if at >= end or buffer[at] != 0x32:
-        return None
-    size, at = _varint(buffer, at + 1)
-    following = at + size
-    if size < 0 or size % 8 or following >= end or buffer[following] != 0x3A:
-        return None
-    found.right = (at, following)
-    count, at = _varint(buffer, following + 1)
-    if count != size or at + count != end:
-        return None
-    found.count = (at, end)
-    found.moments = _pack(*moments)
-    return found
+def _varints(arena: UInt8, at: Int64) -> tuple[Int64, Int64]:
+    """Values of varints of up to three bytes at each of `at`, and the places behind them; longer ones are -1."""
+    words: Any = np.ndarray((arena.size - 3,), dtype="<u4", buffer=arena, strides=(1,))
+    word = words[at].astype(np.int64)
+    second = word >> 7 & 1
+    third = second & word >> 15
+    value = word & 0x7F | (word >> 1 & 0x7F << 7) * second | (word >> 2 & 0x7F << 14) * third
+    value[(third & word >> 23) != 0] = -1
+    return value, at + 1 + second + third

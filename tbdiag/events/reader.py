@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.events import blocks, groups, wire
-from tbdiag.events.arena import SLACK, Arena, close_columns
+from tbdiag.events import blocks, wire
+from tbdiag.events.arena import SLACK, close_columns
 from tbdiag.events.blobs import LazyBytes, checksum_is_right, media_outline
-from tbdiag.events.checksum import crc_of_array, mask_int, masked_crc
-from tbdiag.events.columns import Damage, FileColumns, Int64
-from tbdiag.events.decode import Contents, add_event, add_media, add_outline, is_media
+from tbdiag.events.columns import Damage, FileColumns
+from tbdiag.events.decode import add_media, is_media
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, find_frames, frame_length
-from tbdiag.events.histograms import outline
 from tbdiag.events.layouts import LayoutCache
+from tbdiag.events.records import WRONG, Records
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
 
@@ -29,12 +28,10 @@ ARENA_BYTES = 1 << 21
 BLOB_BYTES = 1 << 16
 MAX_RECORD_BYTES = 1 << 28
 _FIRST_READ_AFTER_BLOB = 1 << 14
-_WRONG = "the checksum of a record is wrong"
 _WALK = 128
 _DENSE = 256
 _MAX_PATIENCE = 1 << 15
 _MANY_BYTES = 1 << 15
-_SEARCH_BUDGET = 64 << 20
 
 _spare: list[bytearray] = []
 _layouts = LayoutCache()
@@ -58,26 +55,18 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
             _spare.append(arena)
 
 
-class _Reading(Arena):
-    """The state of reading one file: the arena, what was walked in it and not decoded yet, and what was found."""
+class _Reading(Records):
+    """The state of reading one file."""
 
     def __init__(self, source: Source, start: int, plugins: dict[bytes, str], arena: bytearray, verify: bool) -> None:
-        super().__init__(arena, start)
-        self.source, self.verify = source, verify
-        self.size = source.size
-        self.out = Contents(plugins=plugins)
-        self.damage: list[Damage] = []
+        super().__init__(source, start, plugins, arena)
+        self.verify = verify
         self.scratch = np.empty(0, dtype=np.uint8)
-        self.at: list[int] = []
-        self.lengths: list[int] = []
-        self.fresh = 0  # index in `at` of the first record that may begin a block
         self.patience = _WALK
         self.usual = _DENSE + 1  # mean length of the frames last walked
         self.next_read = self.room
         self.cycle: blocks.Cycle | None = None
         self.walker = Walker()
-        self.budget = [_SEARCH_BUDGET + 4 * self.size]
-        self.last: tuple[int, int] | None = None  # file offset and length of the last frame that was not checked in a block
 
     def run(self) -> FileColumns:
         """Read to the end."""
@@ -88,8 +77,9 @@ class _Reading(Arena):
     def _read_all(self) -> int:
         """Walk all frames; the file offset behind the last whole one."""
         while True:
-            if self.cycle is not None and not self._continue_block():
-                self.cycle = None
+            if self.cycle is not None:
+                self._continue_block(self.cycle)
+                continue
             why = self._walk()
             if why is Stop.ENOUGH:
                 self._try_block()
@@ -112,8 +102,8 @@ class _Reading(Arena):
             if stop - self.pos >= _MANY_BYTES:
                 at, lengths = find_frames(self.arena, self.pos, stop)
                 if at.size:
-                    self.at += at.tolist()
-                    self.lengths += lengths.tolist()
+                    self.at.frombytes(at.astype(np.uintc).tobytes())
+                    self.lengths.frombytes(lengths.astype(np.uintc).tobytes())
                     self.pos = int(at[-1] + lengths[-1]) + FOOTER
                     count = 1
         self.pos, why = self.walker.walk(self.buffer, self.pos, self.filled, self.at, self.lengths, count)
@@ -189,7 +179,7 @@ class _Reading(Arena):
 
     def _drop_large(self, begin: int, end: int) -> bool:
         following = find_frame(self.source.read, begin, self.size, self.budget) or end
-        self.damage.append(Damage("corrupt", begin - HEADER, following, _WRONG))
+        self.damage.append(Damage("corrupt", begin - HEADER, following, WRONG))
         self._jump(following)
         self.last = None
         return True
@@ -205,7 +195,7 @@ class _Reading(Arena):
         if start is None:
             return self._resume(here, here + 1, "corrupt", why)
         self._forget(start)
-        return self._resume(start, start + HEADER, "corrupt", _WRONG)
+        return self._resume(start, start + HEADER, "corrupt", WRONG)
 
     def _skip_tail(self) -> bool:
         """The last frame is incomplete: whole frames may follow inside it where a file was cut and written on. False if there is none."""
@@ -213,7 +203,7 @@ class _Reading(Arena):
         start = self._swallower(here)
         if start is not None and find_frame(self.source.read, start + HEADER, self.size, self.budget) is not None:
             self._forget(start)
-            return self._resume(start, start + HEADER, "corrupt", _WRONG)
+            return self._resume(start, start + HEADER, "corrupt", WRONG)
         whole_header = self.filled - self.pos >= HEADER
         why = "the file ends within a record" if whole_header else "the file ends within a record's header"
         return self._resume(here, here + (HEADER if whole_header else 1), "truncated", why)
@@ -251,11 +241,6 @@ class _Reading(Arena):
         self.last = None
         return True
 
-    def _last_frame(self) -> tuple[int, int] | None:
-        if self.at:
-            return self._position(self.at[-1]) - HEADER, self.lengths[-1]
-        return self.last
-
     # -- records -------------------------------------------------------------------------------------------------------------------
 
     def _try_block(self) -> None:
@@ -279,10 +264,13 @@ class _Reading(Arena):
         self.patience = _WALK
         self._take_block(start, cycle, back * period, cycles)
 
-    def _continue_block(self) -> bool:
-        """Go on with the cycle that ended with the bytes at hand."""
-        cycle = self.cycle
-        return cycle is not None and self._take_block(self.pos, cycle, 0, self._count(self.pos, cycle))
+    def _continue_block(self, cycle: blocks.Cycle) -> None:
+        """Get more bytes, and go on with the cycle that ended with those at hand."""
+        self._decode_walked()
+        self._move_to_front()
+        self.cycle = None
+        if self._fetch():
+            self._take_block(self.pos, cycle, 0, self._count(self.pos, cycle))
 
     def _count(self, start: int, cycle: blocks.Cycle) -> int:
         if self.scratch.size < 1 << 18:
@@ -316,84 +304,3 @@ class _Reading(Arena):
         if taken == cycles and self.filled - self.pos < cycle.size:
             self.cycle = cycle
         return True
-
-    def _decode_walked(self) -> None:
-        """Decode the frames that were walked and not read as blocks."""
-        if self.at:
-            self.last = self._last_frame()
-            at = np.array(self.at, dtype=np.int64)
-            lengths = np.array(self.lengths, dtype=np.int64)
-            starts, shifts = np.array([s for s, _ in self.segments]), np.array([d for _, d in self.segments])
-            position = at + shifts[np.searchsorted(starts, at - HEADER, side="right") - 1]
-            self._decode(at, lengths, position)
-        self.at, self.lengths, self.fresh = [], [], 0
-
-    def _decode(self, at: Int64, lengths: Int64, position: Int64) -> None:
-        order = np.argsort(lengths, kind="stable")
-        ordered = lengths[order]
-        cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        members = np.split(order, cuts)
-        large = [m for m in members if m.size >= groups.MIN_ROWS and 0 < lengths[m[0]] <= groups.MAX_LENGTH]
-        single = np.sort(
-            np.concatenate(
-                [m for m in members if not (m.size >= groups.MIN_ROWS and 0 < lengths[m[0]] <= groups.MAX_LENGTH)] or [order[:0]]
-            )
-        )
-        for i in single.tolist():
-            self._decode_one(int(at[i]), int(lengths[i]), int(position[i]))
-        for m in large:
-            wrong, rest = groups.decode_group(self.out, self.arena, at[m], position[m], int(lengths[m[0]]))
-            for i in m[wrong].tolist():
-                self._drop(int(position[i]), int(lengths[i]))
-            for i in np.sort(m[rest]).tolist():
-                begin = int(at[i])
-                self._add_record(bytes(self.buffer[begin : begin + int(lengths[i])]), int(position[i]))
-
-    def _decode_one(self, begin: int, length: int, position: int) -> None:
-        if length >= 256:
-            self._decode_long(begin, length, position)
-            return
-        payload = bytes(self.buffer[begin : begin + length])
-        if masked_crc(payload) != int.from_bytes(self.buffer[begin + length : begin + length + FOOTER], "little"):
-            self._drop(position, length)
-        else:
-            self._add_record(payload, position)
-
-    def _decode_long(self, begin: int, length: int, position: int) -> None:
-        """A record long enough that a copy of it is worth avoiding: most are histograms."""
-        stop = begin + length
-        if mask_int(crc_of_array(self.arena[begin:stop])) != int.from_bytes(self.buffer[stop : stop + FOOTER], "little"):
-            self._drop(position, length)
-            return
-        found = outline(self.buffer, begin, length)
-        if found is None:
-            self._add_record(bytes(self.buffer[begin:stop]), position)
-        else:
-            add_outline(self.out, found, self.buffer, position, position - begin)
-
-    def _drop(self, position: int, length: int) -> None:
-        """The checksum of a record is wrong. Where a file was cut and written on it may have swallowed whole frames: these are kept."""
-        lost, end = position - HEADER, position + length + FOOTER
-        search = position
-        while lost < end:
-            found = find_frame(self.source.read, search, end, self.budget)
-            if found is None or found > lost:
-                self.damage.append(Damage("corrupt", lost, end if found is None else found, _WRONG))
-            if found is None:
-                return
-            inner = frame_length(self.source.read(found, HEADER), 0)
-            self._add_record(self.source.read(found + HEADER, inner), found + HEADER)
-            lost = search = found + inner + OVERHEAD
-
-    def _add_record(self, payload: bytes, position: int) -> None:
-        length = len(payload)
-        try:
-            try:
-                event = wire.parse_event(payload, 0, length)
-            except wire.OddWireError:
-                payload = wire.canonical_event(payload)
-                event = wire.parse_event(payload, 0, len(payload))
-        except wire.WireError as error:
-            self.damage.append(Damage("bad-record", position - HEADER, position + length + FOOTER, str(error)))
-            return
-        add_event(self.out, payload, event, position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.events.columns import Float64, Histograms, Int64, Places, Points, join_places
+
+UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass(slots=True, eq=False)
@@ -101,62 +104,81 @@ def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
     return parts
 
 
+class _Doubles:
+    """A growing column of doubles. What it has in reserve was never written, and takes no memory."""
+
+    __slots__ = ("_array", "_size")
+
+    def __init__(self) -> None:
+        self._array: Float64 = np.empty(0)
+        self._size = 0
+
+    def room(self, count: int) -> Float64:
+        """`count` more elements, to be filled at once."""
+        size = self._size + count
+        if size > self._array.size:
+            grown = np.empty(max(size, 2 * self._array.size))
+            grown[: self._size] = self._array[: self._size]
+            self._array = grown
+        room = self._array[self._size : size]
+        self._size = size
+        return room
+
+    def finish(self) -> Float64:
+        """All elements."""
+        return self._array[: self._size]
+
+
 class HistogramSink:
-    """Collects histograms of one tag and encoding; edges and counts go straight into one growing buffer each."""
+    """Collects histograms of one tag and encoding; edges and counts go straight into one growing column each."""
 
     __slots__ = ("_count", "_left", "_moments", "_position", "_right", "_size", "_step", "_wall_time", "tensor")
 
     def __init__(self, tensor: bool) -> None:
         self.tensor = tensor
-        self._position: list[int] = []
-        self._step: list[int] = []
-        self._wall_time: list[float] = []
-        self._size: list[int] = []
-        self._moments = bytearray()
-        self._left, self._right, self._count = bytearray(), bytearray(), bytearray()
+        self._position, self._step, self._size = array("q"), array("q"), array("q")
+        self._wall_time, self._moments = array("d"), array("d")
+        self._left, self._right, self._count = _Doubles(), _Doubles(), _Doubles()
 
-    def append(self, position: int, step: int, wall_time: float, moments: Any, right: Any, count: Any) -> None:
-        """Add one proto: buffers of five, k and k doubles."""
+    def append(self, position: int, step: int, wall_time: float, moments: list[float], right: UInt8, count: UInt8) -> None:
+        """Add one proto: five numbers, and the bytes of k edges and k counts."""
         self._position.append(position)
         self._step.append(step)
         self._wall_time.append(wall_time)
-        self._size.append(len(right) // 8)
-        self._moments += moments
-        self._right += right
-        self._count += count
+        self._size.append(right.size // 8)
+        self._moments.extend(moments)
+        self._right.room(right.size // 8).view(np.uint8)[:] = right
+        self._count.room(right.size // 8).view(np.uint8)[:] = count
 
     def extend(self, places: Places, step: Int64, wall_time: Float64, table: npt.NDArray[Any]) -> None:
         """Add many histogram tensors of one shape, ``table[m, k, 3]``; sums are NaN, they are not written."""
-        table = table.astype(np.float64, copy=False)
         m, k = table.shape[:2]
+        left, right, count = (column.room(m * k).reshape(m, k) for column in (self._left, self._right, self._count))
+        left[:], right[:], count[:] = table[:, :, 0], table[:, :, 1], table[:, :, 2]
         moments = np.full((m, 5), np.nan)
-        moments[:, 2] = table[:, :, 2].sum(axis=1)
+        moments[:, 2] = count.sum(axis=1)
         if k:
-            moments[:, 0], moments[:, 1] = table[:, 0, 0], table[:, -1, 1]
-        self._position += places if isinstance(places, range) else places.tolist()
-        self._step += step.tolist()
-        self._wall_time += wall_time.tolist()
-        self._size += [k] * m
-        self._moments += moments.tobytes()
-        self._left += table[:, :, 0].tobytes()
-        self._right += table[:, :, 1].tobytes()
-        self._count += table[:, :, 2].tobytes()
+            moments[:, 0], moments[:, 1] = left[:, 0], right[:, -1]
+        self._position.frombytes(np.asarray(places, dtype=np.int64).tobytes())
+        self._step.frombytes(step.tobytes())
+        self._wall_time.frombytes(wall_time.tobytes())
+        self._size.frombytes(np.full(m, k, dtype=np.int64).tobytes())
+        self._moments.frombytes(moments.tobytes())
 
     def finish(self) -> Histograms:
         """All histograms in file order."""
-        sizes = np.array(self._size, dtype=np.int64)
-        position = np.array(self._position, dtype=np.int64)
+        position, step, sizes = (np.frombuffer(column, dtype=np.int64) for column in (self._position, self._step, self._size))
         offset = np.zeros(sizes.size + 1, dtype=np.int64)
         np.cumsum(sizes, out=offset[1:])
         found = Histograms(
             position=position,
-            step=np.array(self._step, dtype=np.int64),
-            wall_time=np.array(self._wall_time, dtype=np.float64),
-            moments=np.frombuffer(self._moments, "<f8").reshape(-1, 5),
+            step=step,
+            wall_time=np.frombuffer(self._wall_time, dtype=np.float64),
+            moments=np.frombuffer(self._moments, dtype=np.float64).reshape(-1, 5),
             offset=offset,
-            right=np.frombuffer(self._right, "<f8"),
-            count=np.frombuffer(self._count, "<f8"),
-            left=np.frombuffer(self._left, "<f8") if self.tensor else None,
+            right=self._right.finish(),
+            count=self._count.finish(),
+            left=self._left.finish() if self.tensor else None,
         )
         if position.size > 1 and bool(np.any(position[1:] < position[:-1])):
             return found.take(np.argsort(position, kind="stable"))

@@ -13,7 +13,7 @@ import pytest
 
 from tbdiag import logs
 from tbdiag.errors import LogdirError
-from tbdiag.events import reader
+from tbdiag.events import records
 from tbdiag.events.reader import read_events
 from tbdiag.events.source import BytesSource, LocalSource
 from tests.reader.reference import frame, masked
@@ -120,7 +120,7 @@ def test_a_few_bytes_do_not_become_gigabytes():
 
 def test_a_file_of_false_headers_ends_in_bounded_time(monkeypatch):
     """Every header is right and every payload wrong: candidates are checked until the budget is spent, then reading gives up."""
-    monkeypatch.setattr(reader, "_SEARCH_BUDGET", 1 << 20)
+    monkeypatch.setattr(records, "_SEARCH_BUDGET", 1 << 20)
     header = struct.pack("<Q", 200_000)
     data = (header + struct.pack("<I", masked(header))) * 60_000
     began = time.process_time()

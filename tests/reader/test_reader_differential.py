@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from tbdiag import logs
-from tbdiag.events import blocks, reader
+from tbdiag.events import blocks, groups, reader
+from tbdiag.events.framing import Walker, find_frames
 from tests.conftest import needs_shared
-from tests.reader.reference import as_points, assert_same, load_events, read_file, reference
+from tests.reader.reference import as_points, assert_same, frame, load_events, read_file, reference
 from tests.reader.writers import DTYPES, NAME, image_event, metadata, opening, tensor_proto, write_events
 
 _TAGS = st.sampled_from(["loss", "train/loss", "lr", "a", "b", "é/ü 漢", 'x"<script>', "line\nbreak", "", "layer.0.weight" * 8])
@@ -152,6 +153,81 @@ def test_records_around_blobs_keep_their_order_and_places(tmp_path):
             assert data[position : position + 4] == value.tobytes(), tag
 
 
+def _histo(tag: str, buckets: int, moments: list[float], rng) -> summary_pb2.Summary.Value:
+    value = summary_pb2.Summary.Value(tag=tag)
+    value.histo.min, value.histo.max, value.histo.num, value.histo.sum, value.histo.sum_squares = moments
+    value.histo.bucket_limit.extend(np.sort(rng.normal(size=buckets)).tolist())
+    value.histo.bucket.extend(rng.integers(0, 9, buckets).astype(float).tolist())
+    return value
+
+
+@pytest.mark.parametrize("buckets", [[40], [30, 41, 300], list(range(30, 130))])
+def test_histograms_of_one_length_and_of_many(tmp_path, buckets):
+    """Enough of them in one file that they are located together, among scalars and records that only look like one."""
+    rng = np.random.default_rng(0)
+    events = [opening()]
+    for step in [*range(70), 127, 128, 20_000, -3, 2**40, 0]:
+        for tag in ("layer.0.weight" * 12, "b", ""):
+            moments = [0.0 if rng.random() < 0.2 else float(x) for x in rng.normal(size=5)]
+            value = _histo(tag, int(rng.choice(buckets)), moments, rng)
+            summary = summary_pb2.Summary(value=[value])
+            if step % 10 == 3:
+                summary.value.add(tag="second", simple_value=1.0)
+            if step % 10 == 4:
+                value.histo.bucket.append(1.0)
+                summary = summary_pb2.Summary(value=[value])
+            events.append(event_pb2.Event(step=step, wall_time=0.0 if step % 7 == 0 else 1.7e9 + step, summary=summary))
+        text = summary_pb2.Summary.Value(tag="note", tensor=tensor_proto(1, rng.bytes(4), True), metadata=metadata("scalars" * 40))
+        events.append(event_pb2.Event(step=step, wall_time=1.0, summary=summary_pb2.Summary(value=[text])))
+    columns = assert_same(write_events(tmp_path / NAME, events))
+    assert sum(len(part.step) for part in columns.histos.values()) == 3 * 76
+
+
+def test_a_damaged_histogram_costs_itself_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    values = [_histo("h", 60 + i, [1.0, 2.0, 3.0, 4.0, 5.0], rng) for i in range(20)]
+    events = [event_pb2.Event(step=i, wall_time=1.0, summary=summary_pb2.Summary(value=[v])) for i, v in enumerate(values)]
+    path = write_events(tmp_path / NAME, events)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    columns = read_file(path)
+    assert len(columns.histos[b"h"].step) == 19
+    assert [part.kind for part in columns.damage] == ["corrupt"]
+
+
+def test_tags_that_share_a_hash_are_told_apart(tmp_path):
+    """Rows are sorted by a hash of their tags; where it says nothing, the rows themselves must."""
+    rng = np.random.default_rng(1)
+    events = [opening()]
+    for step in range(60):
+        for tag in rng.permutation([f"tag{i:02d}" for i in range(20)]):
+            value = summary_pb2.Summary.Value(tag=str(tag), simple_value=rng.normal())
+            events.append(event_pb2.Event(step=step, wall_time=1.7e9 + step, summary=summary_pb2.Summary(value=[value])))
+    path = write_events(tmp_path / NAME, events)
+    with mock.patch.object(groups, "_ODD", [0]):
+        columns = assert_same(path)
+    assert len(columns.scalars) == 20
+
+
+@given(data=st.data())
+@_SETTINGS
+def test_frames_found_at_once_are_those_of_a_walk(data):
+    """Lengths around the edges of what a header's zeros tell, and payloads that are zeros themselves."""
+    lengths = st.sampled_from([0, 1, 44, 44, 44, 255, 256, 257, 512, 767, 4096, 65535, 65536])
+    payloads = [bytes(n) if data.draw(st.booleans()) else b"\xff" * n for n in data.draw(st.lists(lengths, min_size=1, max_size=12))]
+    lead, cut = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 30))
+    raw = bytearray(bytes(lead) + b"".join(frame(p) for p in payloads) + bytes(64))
+    filled = max(lead, len(raw) - 64 - cut)
+    at, found = find_frames(np.frombuffer(raw, dtype=np.uint8), lead, filled)
+    walked: tuple[list[int], list[int]] = ([], [])
+    Walker().walk(raw, lead, filled, *walked, 1000)
+    count = at.size
+    assert at.tolist() == walked[0][:count]
+    assert found.tolist() == walked[1][:count]
+    assert count == len(walked[0]) or walked[1][count] in (0, 65536)
+
+
 def test_every_dtype_and_encoding(tmp_path):
     events = [opening()]
     for i, dtype in enumerate(DTYPES):
@@ -181,8 +257,6 @@ def test_a_legal_but_odd_order_of_fields_is_left_to_protobuf(tmp_path):
     swapped = b"\x10\x07\x09" + struct.pack("<d", 2.0) + whole[11:]
     twice = b"\x09" + struct.pack("<d", 1.0) + whole
     path = tmp_path / NAME
-    from tests.reader.reference import frame
-
     path.write_bytes(frame(swapped) + frame(twice))
     assert as_points(read_file(path)) == reference([good, good])
 

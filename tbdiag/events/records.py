@@ -1,0 +1,140 @@
+"""Frames that were walked and are not read as blocks: decoded when the arena is full, in bulk where many are alike."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+
+from tbdiag.events import groups, wire
+from tbdiag.events.arena import Arena
+from tbdiag.events.checksum import crc_of_array, mask_int
+from tbdiag.events.columns import Damage, Int64
+from tbdiag.events.decode import Contents, add_event, histogram_sink
+from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, frame_length
+from tbdiag.events.histograms import locate_histos
+from tbdiag.events.resync import find_frame
+from tbdiag.events.source import Source
+
+WRONG = "the checksum of a record is wrong"
+_SEARCH_BUDGET = 64 << 20
+_MIN_HISTO = 256
+_MIN_HISTOS = 8
+
+
+class Records(Arena):
+    """The arena, what was walked in it and not decoded yet, and what was found.
+
+    Attributes:
+        at, lengths: where in the arena the payload of each walked frame begins, and its length.
+        fresh: index in these of the first record that may begin a block.
+        last: file offset and length of the last frame that was not checked in a block.
+    """
+
+    def __init__(self, source: Source, start: int, plugins: dict[bytes, str], arena: bytearray) -> None:
+        super().__init__(arena, start)
+        self.source = source
+        self.size = source.size
+        self.out = Contents(plugins=plugins)
+        self.damage: list[Damage] = []
+        self.budget = [_SEARCH_BUDGET + 4 * self.size]
+        self.at, self.lengths = array("I"), array("I")
+        self.fresh = 0
+        self.last: tuple[int, int] | None = None
+
+    def _last_frame(self) -> tuple[int, int] | None:
+        if self.at:
+            return self._position(self.at[-1]) - HEADER, self.lengths[-1]
+        return self.last
+
+    def _decode_walked(self) -> None:
+        """Decode what was walked, and forget it."""
+        if self.at:
+            self.last = self._last_frame()
+            self._decode(np.array(self.at, dtype=np.int64), np.array(self.lengths, dtype=np.int64))
+        self.at, self.lengths, self.fresh = array("I"), array("I"), 0
+
+    def _decode(self, at: Int64, lengths: Int64) -> None:
+        rest = self._decode_histos(at, lengths)
+        short = np.minimum(lengths[rest], 0xFFFF).astype(np.uint16)
+        order = np.argsort(short, kind="stable")
+        rest = rest[order]
+        cuts = np.flatnonzero(np.diff(short[order])) + 1
+        members = np.split(rest, cuts)
+        large = [m.size >= groups.MIN_ROWS and 0 < int(lengths[m[0]]) <= groups.MAX_LENGTH if m.size else False for m in members]
+        single = [m for m, many in zip(members, large, strict=True) if not many]
+        for i in np.sort(np.concatenate([rest[:0], *single])).tolist():
+            self._decode_one(int(at[i]), int(lengths[i]))
+        for m, many in zip(members, large, strict=True):
+            if not many:
+                continue
+            length = int(lengths[m[0]])
+            wrong, alone = groups.decode_group(self.out, self.arena, at[m], self._positions(at[m]), length)
+            for i in m[wrong].tolist():
+                self._drop(self._position(int(at[i])), length)
+            for i in np.sort(m[alone]).tolist():
+                begin = int(at[i])
+                self._add_record(bytes(self.buffer[begin : begin + length]), self._position(begin))
+
+    def _decode_histos(self, at: Int64, lengths: Int64) -> Int64:
+        """Decode the records that hold one histogram proto; the indices of the others, and of those whose checksum is wrong."""
+        long = np.flatnonzero(lengths >= _MIN_HISTO)
+        if long.size < _MIN_HISTOS:
+            return np.arange(at.size)
+        found = locate_histos(self.arena, at[long], lengths[long])
+        record = long[found.record]
+        ends = at[record] + lengths[record]
+        right = np.array(
+            [self._is_right(begin, end) for begin, end in zip(at[record].tolist(), ends.tolist(), strict=True)], dtype=np.bool_
+        )
+        keep = np.flatnonzero(right)
+        others = np.ones(at.size, dtype=np.bool_)
+        others[record[keep]] = False
+        self.out.records += keep.size
+        self.out.note_walls(self._positions(at[record[keep]]), found.wall_time[keep])
+        columns = (self._positions(found.start), found.step, found.wall_time, found.moments, found.tag_at, found.tag_at + found.tag_size)
+        edges = (found.right, found.right + found.size, found.count, found.count + found.size)
+        arena = self.arena
+        for position, step, wall_time, moments, tag_at, tag_end, a, b, c, d in zip(
+            *(column[keep].tolist() for column in (*columns, *edges)), strict=True
+        ):
+            sink = histogram_sink(self.out.histos, bytes(self.buffer[tag_at:tag_end]), tensor=False)
+            sink.append(position, step, wall_time, moments, arena[a:b], arena[c:d])
+        return np.flatnonzero(others)
+
+    def _is_right(self, begin: int, end: int) -> bool:
+        """Whether the stored checksum of the payload at ``[begin, end)`` of the arena fits."""
+        return mask_int(crc_of_array(self.arena[begin:end])) == int.from_bytes(self.buffer[end : end + FOOTER], "little")
+
+    def _decode_one(self, begin: int, length: int) -> None:
+        if self._is_right(begin, begin + length):
+            self._add_record(bytes(self.buffer[begin : begin + length]), self._position(begin))
+        else:
+            self._drop(self._position(begin), length)
+
+    def _drop(self, position: int, length: int) -> None:
+        """The checksum of a record is wrong. Where a file was cut and written on it may have swallowed whole frames: these are kept."""
+        lost, end = position - HEADER, position + length + FOOTER
+        search = position
+        while lost < end:
+            found = find_frame(self.source.read, search, end, self.budget)
+            if found is None or found > lost:
+                self.damage.append(Damage("corrupt", lost, end if found is None else found, WRONG))
+            if found is None:
+                return
+            inner = frame_length(self.source.read(found, HEADER), 0)
+            self._add_record(self.source.read(found + HEADER, inner), found + HEADER)
+            lost = search = found + inner + OVERHEAD
+
+    def _add_record(self, payload: bytes, position: int) -> None:
+        length = len(payload)
+        try:
+            try:
+                event = wire.parse_event(payload, 0, length)
+            except wire.OddWireError:
+                payload = wire.canonical_event(payload)
+                event = wire.parse_event(payload, 0, len(payload))
+        except wire.WireError as error:
+            self.damage.append(Damage("bad-record", position - HEADER, position + length + FOOTER, str(error)))
+            return
+        add_event(self.out, payload, event, position)
