@@ -2,7 +2,7 @@
 
     python benchmarks/false_alarms.py [--runs 5000] [--jobs 2] [--markdown FILE]
 
-Families are those of `tests/healthy.py`; seeds are fixed, so the table repeats. Goals: no detector above 0.1 % of a family's runs,
+Families are those of `tests/healthy*.py`; seeds are fixed, so the table repeats. Goals: no detector above 0.1 % of a family's runs,
 no family with more than 2 % of runs with any alarm.
 """
 
@@ -24,7 +24,7 @@ from tbdiag.engine import run_detectors
 from tbdiag.features import Features
 from tbdiag.model import Severity
 from tbdiag.roles import resolve
-from tests import healthy_groups  # noqa: F401 - registers its families
+from tests import healthy_groups, healthy_shapes  # noqa: F401 - register their families
 from tests.healthy import FAMILIES
 
 BASE = 20261122

@@ -14,12 +14,12 @@ from tbdiag.stats.blocks import block_means, block_medians
 from tbdiag.stats.change import locate_bend, locate_step, scan_statistic
 from tbdiag.stats.confidence import HIGHEST, LOWEST, confidence
 from tbdiag.stats.extrapolation import fit_power_law
+from tbdiag.stats.monotone import find_turn
 from tbdiag.stats.multiple import adjust_p, normal_tail
 from tbdiag.stats.noise import estimate_noise, find_quantum, median, running_median
 from tbdiag.stats.oscillation import detrended, find_swings
 from tbdiag.stats.periodicity import fold_at
 from tbdiag.stats.rise import measure_rise
-from tbdiag.stats.smoothing import decreasing_fit, ema
 from tbdiag.stats.spikes import find_spikes
 from tbdiag.stats.trend import find_trend, kendall_p, theil_sen
 
@@ -207,19 +207,21 @@ def test_normal_tail():
     assert normal_tail(1.6448536) == pytest.approx(0.05, rel=1e-5)
 
 
-@given(floats)
-def test_decreasing_fit_decreases_and_keeps_the_mean(values):
-    fit = decreasing_fit(np.array(values))
-    assert np.all(np.diff(fit) <= 1e-6)
-    assert fit.mean() == pytest.approx(np.mean(values), abs=1e-3, rel=1e-6)
+@pytest.mark.parametrize("make", [lambda r: r.normal(size=40), lambda r: 5 * np.exp(-np.arange(40) / 6) + r.normal(size=40) * 0.3])
+def test_a_curve_that_only_falls_does_not_turn(make):
+    assert sum(find_turn(make(np.random.default_rng(s))).ratio > 1 for s in range(300)) <= 2
 
 
-def test_ema_passes_nan_through_and_starts_unbiased():
-    out = ema(np.array([2.0, np.nan, 2.0, 2.0]))
-    assert np.isnan(out[1])
-    assert out[[0, 2, 3]] == pytest.approx(2.0)
-    with pytest.raises(ValueError, match="weight"):
-        ema(np.ones(3), 1.0)
+@given(seeds, st.integers(15, 35), st.floats(1e-3, 1e3), st.floats(-100, 100))
+@settings(deadline=None, max_examples=30)
+def test_a_turn_is_found_at_any_scale_and_level(seed, at, factor, level):
+    t = np.arange(60.0)
+    values = 0.02 * np.abs(t - at) + np.random.default_rng(seed).normal(0, 0.05, 60)
+    turn, other = find_turn(values), find_turn(level + factor * values)
+    assert turn.ratio > 1
+    assert abs(turn.index - at) <= 10
+    assert other.ratio > 1
+    assert find_turn(values[:14]).ratio == 0
 
 
 def test_power_law_is_recovered():

@@ -10,7 +10,8 @@ How it is told
     The training loss (in logarithms where it spans more than a factor of three) rises more than 6 noise standard deviations
     above its smoothed best, ends above it by more than a factor of 1.5 and by more than 0.3 of its range (or above where it
     began), over at least three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard
-    deviations above the best. Or validation ends half as high again as it began while a noisy training loss rises in every
+    deviations above the best. With five to nine points also where both losses step above their start, to twice their best, for the
+    last three. Or validation ends half as high again as it began while a noisy training loss rises in every
     block. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise
     that ends in non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times
     its start and twice its best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the
@@ -175,9 +176,10 @@ def _rise(view: View, curve: CurveFacts) -> float:
         cost = trace.cost
         rising = (n >= 4 and bool(np.all(np.diff(cost[-3:]) > 0))) or (broken and cost[-1] > cost[-2])
         best = float(cost.min())
-        if not rising or best <= 0:
+        if best <= 0:
             return 0.0
-        return float(min(cost[-1] / (1.5 * cost[0]), cost[-1] / (2 * best)))
+        runaway = float(min(cost[-1] / (1.5 * cost[0]), cost[-1] / (2 * best))) if rising else 0.0
+        return max(runaway, _both_jump(cost, view.curve("val_loss")))
     y, sigma = trace.shape, trace.shape_noise.sigma
     smooth = running_median(y, 5)
     b = int(np.argmin(smooth))
@@ -198,6 +200,17 @@ def _rise(view: View, curve: CurveFacts) -> float:
     # That it rose is as sure as its peak; that it stays is the tail's matter, above.
     peak = max(float(smooth[b:].max()) - float(smooth[b]), rise)
     return float(min(peak / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
+
+
+def _both_jump(cost: Float64, val: CurveFacts | None) -> float:
+    """Few points: training and validation both step above where they began, from below half of that level, and stay for three points."""
+    margins = []
+    for values in (cost, val.trace.cost if val is not None else np.empty(0)):
+        if values.size < 5 or float(values.min()) <= 0 or int(np.argmin(values)) > values.size - 4:
+            return 0.0
+        worst = float(values[-3:].min())
+        margins.append(min(worst / (1.05 * float(values[0])), worst / (2 * float(values.min()))))
+    return float(min(margins))
 
 
 def _both_rise(view: View, train: CurveFacts) -> float:
@@ -304,9 +317,19 @@ def _flat_noise() -> Run:
     return _synth.make_run({"train/loss": 1.0 + _synth.ar1(400, 0.05, 0.8, np.random.default_rng(6))})
 
 
+def _nine_epochs() -> Run:
+    return _synth.make_run(
+        {
+            "train/loss": [1.41, 0.82, 0.53, 0.45, 1.95, 1.67, 1.65, 1.65, 1.66],
+            "val/loss": [1.08, 0.62, 0.57, 0.48, 1.68, 1.62, 1.66, 1.64, 1.67],
+        }
+    )
+
+
 EXAMPLES = (
     Example("the loss jumps and stays", _diverged, fires=True, onset=(640, 730)),
     Example("six epochs", _six_epochs, fires=True, onset=(1, 3)),
+    Example("nine epochs, both losses step up", _nine_epochs, fires=True, onset=(3, 4)),
     Example("a spike that recovers", _recovered_spike, fires=False),
     Example("flat, strongly autocorrelated noise", _flat_noise, fires=False),
 )

@@ -25,7 +25,7 @@ Success rule
     The noise around the running median is at most 0.7 of this run's, and the best validation loss is no worse.
 
 Not to be confused with
-    running means that restart at each epoch (Keras), schedules stepped per epoch, instability.
+    running means that restart at each epoch (recognised by their noise, which falls within each epoch), schedules stepped per epoch, instability.
 
 Limits
     Needs epoch boundaries and a loss that is logged several times an epoch.
@@ -57,8 +57,8 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, mad, running_median
-from tbdiag.stats.periodicity import Fold, fold_at
+from tbdiag.stats.noise import Float64, mad, median, running_median
+from tbdiag.stats.periodicity import Fold, Int64, fold_at
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -72,13 +72,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if ends.size > 400:
         ends = ends[:: ends.size // 200]
     pick = slice(0, None, max(1, train.n // 20_000))
+    if _means_since_epoch(train.step[pick], train.cost[pick], ends):
+        return NotApplicable("the loss looks like a mean since the epoch began: it calms down within each epoch")
     fold = fold_at(train.step[pick], train.cost[pick], ends + 1)
     if fold is None or fold.jumps.size < 3:
         return None
     points = train.n / (ends.size + 1)
     # Jumps that shrink as learning goes on vary by themselves; what they vary by chance is the noise of the means on either side.
     chance = 1.5 * train.sigma * float(np.sqrt(2 / max(0.2 * points, 1.0)))
-    error = max(min(fold.error, chance), 1e-12)
+    # A handful of jumps may agree with each other by luck.
+    error = max(min(fold.error, chance) if fold.jumps.size >= 6 else chance, 1e-12)
     gain = max(train.start_cost - train.end_cost, 1e-12)
     # A descent falls within epochs and hardly steps between them; a sawtooth goes back at the boundary.
     abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error and fold.jump * fold.inner < 0
@@ -136,6 +139,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _means_since_epoch(step: Int64, value: Float64, ends: Int64) -> bool:
+    """Whether the curve calms down within each epoch as a cumulative mean does, whose i-th step is a mere i-th of the noise."""
+    epoch = np.searchsorted(ends, step)
+    begins = np.searchsorted(epoch, epoch, side="left")
+    length = np.searchsorted(epoch, epoch, side="right") - begins
+    place = (np.arange(step.size) - begins) / length
+    moves = np.abs(np.diff(value, prepend=value[:1]))
+    inside = (np.arange(step.size) > begins) & (length >= 8)
+    early, late = moves[inside & (place < 0.25)], moves[inside & (place > 0.6)]
+    return early.size >= 8 and late.size >= 8 and median(early) > 3 * median(late)
+
+
 def _slow(fold: Fold, gain: float) -> bool:
     """Whether the pattern is only the descent itself, which is steeper at the beginning of the run."""
     return -fold.inner * (fold.jumps.size + 1) > 0.5 * gain and fold.jump <= 0 and fold.explained < 0.5
@@ -171,11 +186,19 @@ def _fast() -> Run:
     )
 
 
+def _running_means() -> Run:
+    rng = np.random.default_rng(165)
+    raw = _synth.decay(600, 2.3, 0.2, 5.0) * (1 + rng.normal(0, 0.15, 600))
+    means = np.concatenate([np.cumsum(part) / np.arange(1, 41) for part in raw.reshape(15, 40)])
+    return _synth.make_run({"train/loss": means, "train/epoch": np.arange(1, 601) / 40})
+
+
 EXAMPLES = (
     Example("sorted by class", _sorted, fires=True),
     Example("falls only at the boundaries", _memorised, fires=True),
     Example("shuffled", _shuffled, fires=False),
     Example("a fast decay", _fast, fires=False),
+    Example("means since the epoch began", _running_means, fires=False),
 )
 
 DETECTOR = Detector(

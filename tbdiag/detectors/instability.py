@@ -58,12 +58,12 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.pairs import measure_restlessness
+from tbdiag.features.pairs import measure_restlessness, progress
 from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
-from tbdiag.stats.oscillation import find_swings
+from tbdiag.stats.oscillation import detrended, find_swings
 
 Sign = tuple[float, Evidence, int]
 """Margin over the threshold, evidence, and the block of the trace at which it begins."""
@@ -196,8 +196,17 @@ def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | N
             val=found.val_level,
             train=found.train_level,
         ),
-        0,
+        _first_jump(train, val),
     )
+
+
+def _first_jump(train: CurveFacts, val: CurveFacts) -> int:
+    """Block of the training loss at which validation first jumps half as far as it typically does late in the run."""
+    off = np.abs(detrended(val.trace.cost))
+    typical = median(off[off.size // 4 :])
+    first = int(np.argmax(off >= 0.5 * typical))
+    at = float(progress(val, val.trace.step[first : first + 1], train)[0])
+    return int(np.clip(np.searchsorted(train.trace.step, at), 0, train.trace.n - 1))
 
 
 def _exploded(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | None:

@@ -10,7 +10,8 @@ Why it matters
 How it is told
     The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it had
     gained, at eight evaluations or more, and is more than three times that of the training loss averaged over the same
-    intervals (if training were as restless, that is instability). Without a validation loss a metric must scatter by more than
+    intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it gained
+    stands for it, and training must have learned two and a half times the scatter. Without a validation loss a metric must scatter by more than
     a quarter of what it gained.
 
 First check
@@ -69,10 +70,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if val.n < 8:
         return NotApplicable(f"only {val.n} evaluations")
     by_loss = val is view.curve("val_loss")
+    signed = by_loss and val.signed
     late = val.trace.cost[val.trace.n // 4 :]
     spread, level = scatter(late), abs(median(late))
+    train = view.curve("train_loss")
     early = median(val.trace.cost[: max(1, val.trace.n // 10)])
+    if train is not None and by_loss:
+        # Most is often gained before the second evaluation; that the first one is no mere outlier, training's beginning tells.
+        early = max(early, min(val.start_cost, train.start_cost))
     gain = max(early - median(late[late.size // 2 :]), 0.0)
+    if signed:
+        learned = max(train.start_cost - train.end_cost, 0.0) if train is not None else gain
+        if learned < 2.5 * spread:
+            return None  # a signed loss has no scale but what was learned
+        level = max(2 * gain, 0.5 * learned)
     if spread <= 0 or level <= 0:
         return None
     if by_loss:
@@ -83,18 +94,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margins = [m / (1 + 4 / late.size) for m in margins]
     if min(margins) < 1:
         return None
-    train = view.curve("train_loss")
     restless = 0.0
     if train is not None and train.n >= 8:
         at = pair_up(train, val).train_at[val.trace.n // 4 :]
-        restless = _relative(at)
+        restless = scatter(at) / level if signed and at.size >= 5 else _relative(at)
         together = measure_restlessness(train, val)
         if by_loss and (spread / level < view["than_training"] * restless or (together is not None and together.together)):
             return None
     better = _near_best(val, spread)
+    what = "twice the gain" if signed else "its level"
     evidence = [
         say(
-            f"From one evaluation to the next the {label(val)} scatters by {{spread:.3g}}, {{share:.0%}} of its level of {{level:.4g}}"
+            f"From one evaluation to the next the {label(val)} scatters by {{spread:.3g}}, {{share:.0%}} of {what} of {{level:.4g}}"
             + ("; the training loss by {train:.1%}." if restless else "."),
             (val,) if train is None else (val, train),
             spread=spread,
@@ -108,7 +119,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="noisy-validation",
         severity=Severity.WARNING,
         confidence=confidence(*margins, supports=int(restless > 0)),
-        title=f"Noisy validation: the {label(val)} scatters by {spread / level:.0%} from one evaluation to the next",
+        title=f"Noisy validation: the {label(val)} scatters by {spread / level:.0%} of {what} from one evaluation to the next",
         onset=None,
         extent=Interval(int(val.step[0]), int(val.step[-1])),
         evidence=tuple(evidence),

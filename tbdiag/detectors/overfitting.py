@@ -10,8 +10,9 @@ Why it matters
 How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best and
     by more than 5 % of its best (or a tenth of its range), the best lies in the first 85 % of the run, and the training loss
-    does not rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.01) needs 2
-    sigmas only. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
+    does not rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02) needs 2
+    sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn) needs none,
+    while training falls. A rise that is one single step is sudden-shift. With fewer than ten points noise cannot be estimated; then
     validation must end at least 10 % above its best, and by 15 % of what it had gained, after rising in at least two successive
     intervals to the end, while training falls. Without a validation loss the validation metric is read the same way, its fall
     measured against its range.
@@ -68,6 +69,7 @@ from tbdiag.features.onsets import rise_onset
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.monotone import find_turn
 from tbdiag.stats.noise import estimate_noise, median
 from tbdiag.stats.rise import Rise, measure_rise
 from tbdiag.stats.trend import find_trend
@@ -201,10 +203,14 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     size = max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range
     # With few points the noise itself is known within a factor only (41 % at ten points).
     sure = rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n))
-    if sure < 1 and rise.sigmas > view["trend_sigmas"] and positive and relative > 2 * view["relative_rise"]:
+    plain = relative > 2 * view["relative_rise"] if positive else of_range > 3
+    if sure < 1 and rise.sigmas > view["trend_sigmas"] and plain:
         # A rise twice as large as it must be that goes on block by block needs fewer sigmas: the trend test has its own level.
         trend = find_trend(val.trace.cost[rise.best_index :], 6)
         sure = 1.0 if trend.tau > 0 and trend.p < 0.02 and trend.blocks >= 6 else sure
+    if sure < 1 and size >= 2:
+        # Noise may hide the end in single points; all of them together tell a curve that turned from one that only fell.
+        sure = max(sure, min(find_turn(val.trace.cost).ratio, 1.9))
     return float(min(sure, size))
 
 
@@ -306,10 +312,18 @@ def _good_case() -> Run:
     return _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.45, 0.38]})
 
 
+def _hidden_in_noise() -> Run:
+    rng = np.random.default_rng(18)
+    x = np.linspace(0, 1, 80)
+    val = _synth.decay(80, 0.13, 0.07, 20.0) + 0.028 * np.clip(3 * x - 1, 0, 1) + rng.normal(0, 0.011, 80)
+    return _synth.make_run({"loss": _synth.decay(80, 0.25, 0.02, 6.0), "val_loss": val})
+
+
 EXAMPLES = (
     Example("validation rises after a third of the run", _overfit, fires=True, onset=(1200, 2800)),
     Example("four epochs", _four_epochs, fires=True, onset=(1, 2)),
     Example("3,000 training steps, validation every 50", _dense, fires=True, onset=(1000, 2000)),
+    Example("a rise that no single point shows", _hidden_in_noise, fires=True),
     Example("both improve to the end", _healthy, fires=False),
     Example("four epochs that improve", _good_case, fires=False),
 )

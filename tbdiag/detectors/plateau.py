@@ -10,8 +10,9 @@ How it is told
     The curve gained something first. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain
     beyond noise; and one thing says that the level is not good: a bounded metric is less than half-way from chance to perfect
     while more than 60 % of the loss of guessing is left; or, where nothing says what is good, validation had gained less than
-    10 % and training less than 30 % in all; or the evaluations have become the same number to four digits although much loss is
-    left and gradients have not shrunk, so that the weights hardly move any more. A flat end under a learning rate that is
+    10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is
+    left and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of its
+    peak before 30 % of the run. A flat end under a learning rate that is
     annealed late is the schedule, not a plateau.
 
 First check
@@ -74,7 +75,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no training loss", ("train_loss",))
     if curve.n < 8:
         return NotApplicable(f"only {curve.n} points")
-    since, share = _flat_part(curve)
+    learned = max(train.start_cost - train.end_cost, 0.0) if curve is val else 0.0
+    since, share = _flat_part(curve, learned)
     # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
     if _early_stop(curve) and _early_stop(train):
         since, share = min(since, curve.trace.within(0.0, 0.2).stop - 1), max(share, 0.8)
@@ -158,11 +160,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
-def _flat_part(curve: CurveFacts) -> tuple[int, float]:
-    """First block of the flat part, and its share of the run; nothing beyond noise is gained there."""
+def _flat_part(curve: CurveFacts, learned: float = 0.0) -> tuple[int, float]:
+    """First block of the flat part, and its share of the run; nothing beyond noise is gained there.
+
+    `learned` is what training gained: the first evaluation comes when much is gained already.
+    """
     trace = curve.trace
     sigma = trace.noise.sigma
-    gain = curve.first_cost - float(trace.smooth.min())
+    gain = max(curve.first_cost - float(trace.smooth.min()), learned)
     since = flat_since(trace.cost, max(0.01 * gain, 1.5 * sigma / np.sqrt(5)))
     # A slow descent under noise is still a descent: the trend over the rest decides.
     while since < trace.n - 6:
@@ -211,8 +216,19 @@ def _bad_level(
     frozen = None if _annealed_late(view) else _frozen(view, curve, train, since)
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
+    spent = view.curve("lr")
+    if spent is not None and _decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
+        last = float(spent.value[-1])
+        return (
+            "frozen",
+            [1.0],
+            [say("The learning rate was down to {last:.3g} by then, from {peak:.3g}.", (spent,), last=last, peak=float(spent.value.max()))],
+        )
     total, train_total = _share(curve), _share(train)
-    if quality is None and left is None and not words and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
+    plan = schedule(view)
+    # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart.
+    kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
+    if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
         return (
             "no-reference",
             [0.1 / max(total, 0.01)],
@@ -235,9 +251,11 @@ def _share(curve: CurveFacts) -> float:
 
 
 def _early_stop(curve: CurveFacts) -> bool:
-    """Whether nothing was gained after the first fifth of the run: less than 2 % of the level."""
+    """Whether nothing was gained after the first fifth of the run: less than 2 % of the level (of all that was gained, for signed losses)."""
     trace = curve.trace
     early = median(trace.cost[trace.within(0.05, 0.25)]) if trace.n >= 10 else float("nan")
+    if curve.signed:
+        return early - curve.end_cost < max(0.02 * (curve.start_cost - curve.end_cost), 0.5 * trace.noise.sigma)
     return early - curve.end_cost < 0.02 * abs(early)
 
 
@@ -247,8 +265,8 @@ def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evi
     if curve is train or flat.size < 5:
         return None
     half = flat[flat.size // 3 :]
-    level = abs(float(half[-1]))
     spread = float(np.ptp(half))
+    level = abs(float(half[-1]))
     if level == 0 or spread > view["frozen"] * level or max(_share(curve), _share(train)) < 0.1:
         return None
     grad = view.curve("grad_norm")
@@ -265,9 +283,11 @@ def _annealed_late(view: View) -> bool:
     return plan is not None and lr is not None and plan.end < 0.5 * plan.peak and not _decayed_by(lr, 0.4)
 
 
-def _decayed_by(lr: CurveFacts, share: float) -> bool:
-    """Whether the learning rate had fallen below a twentieth of its peak before a share of the run."""
-    low = lr.value < 0.05 * float(lr.value.max())
+def _decayed_by(lr: CurveFacts, share: float, level: float = 0.05) -> bool:
+    """Whether the learning rate had fallen below a twentieth (`level`) of its peak before a share of the run, and ends there."""
+    low = lr.value < level * float(lr.value.max())
+    if not low[-1]:
+        return False
     peak = int(np.argmax(lr.value))
     after = np.flatnonzero(low[peak:])
     span = max(float(lr.step[-1] - lr.step[0]), 1.0)
@@ -314,9 +334,23 @@ def _still_falling() -> Run:
     return _synth.make_run({"train/loss": loss + rng.normal(0, 0.08, n), "val/loss": loss + rng.normal(0, 0.02, n)})
 
 
+def _rate_gone() -> Run:
+    rng = np.random.default_rng(25)
+    n = 60
+    loss = _synth.decay(n, 0.1, -0.3, 40.0)
+    return _synth.make_run(
+        {
+            "train/loss": loss + rng.normal(0, 0.02, n),
+            "val/loss": loss + rng.normal(0, 0.001, n),
+            "lr": 1e-3 * np.maximum(0.5 ** np.arange(n), 1e-4),
+        }
+    )
+
+
 EXAMPLES = (
     Example("accuracy stuck at a third", _stuck, fires=True),
     Example("evaluations stop changing with much loss left", _decayed_to_nothing, fires=True),
+    Example("a log likelihood whose learning rate is gone", _rate_gone, fires=True),
     Example("flat because it is good", _converged_well, fires=False),
     Example("slow power law", _still_falling, fires=False),
 )

@@ -9,8 +9,8 @@ Why it matters
 How it is told
     On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard deviations above
     the running median of 21 points, beyond what the series' own upper tail makes likely, and higher than a tenth of the range of
-    the whole curve, that returns within eight points. With ten to thirty points it must be three times as
-    high as its neighbours. Three such spikes, or one higher than half the range and three times its level, are a warning;
+    the whole curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of
+    all that was learned, by more than 20 deviations. With ten to thirty points it must be three times as high as its neighbours. Three such spikes, or one higher than half the range and three times its level, are a warning;
     otherwise a note.
 
 First check
@@ -157,14 +157,29 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
         if positive:
             # A spike stands out on both scales: logarithms alone magnify a low floor, plain values a high start.
             log = find_spikes(np.log(part), view["sigmas"], factor=LOG_TAIL_FACTOR)
-            found = [s for s in log if any(s.first <= o.last and o.first <= s.last for o in linear)] or _tall(part, log, floor)
-        for s in found:
+            found = [s for s in log if _meets(s, linear)] or _tall(part, log, floor)
+            # Back at half of all that was learned, far out of the noise: no scale explains that away. (Logarithms of losses near
+            # zero scatter so much that they hide it.)
+            found += [
+                s for s in linear if s.sigmas > view["plain_sigmas"] and _plain(part, s, floor / view["height"]) and not _meets(s, found)
+            ]
+        for s in sorted(found, key=lambda s: s.first):
             before = median(part[max(s.first - 10, 0) : s.first]) if s.first else float(part[0])
             height = float(part[s.peak]) - before
             # The first steps fall fast; a bump there is no spike.
             if height > max(floor, 0.1 * abs(before)) and a + s.first > 0.02 * train.n:
                 out.append(Spike(s.first + a, s.peak + a, s.last + a, s.height, s.sigmas))
     return out
+
+
+def _plain(part: Float64, spike: Spike, learned: float) -> bool:
+    """Whether a spike loses half of all that was learned and reaches six times the level that it left."""
+    before = median(part[max(spike.first - 10, 0) : spike.first]) if spike.first else float("inf")
+    return spike.height > 0.5 * learned and float(part[spike.peak]) > 6 * before
+
+
+def _meets(spike: Spike, others: list[Spike]) -> bool:
+    return any(spike.first <= o.last and o.first <= spike.last for o in others)
 
 
 def _few(view: View, train: CurveFacts) -> list[Spike]:
@@ -218,9 +233,17 @@ def _lognormal() -> Run:
     return _synth.make_run({"train/loss": _synth.decay(400, 0.6, 0.02) * np.exp(rng.normal(0, 0.8, 400))})
 
 
+def _near_zero() -> Run:
+    rng = np.random.default_rng(65)
+    loss = _synth.decay(1500, 1.1, 0.07, 80.0) * np.exp(rng.normal(0, 0.6, 1500))
+    loss[[530, 620, 730, 940, 1310]] = 7.0
+    return _synth.make_run({"train/loss": loss})
+
+
 EXAMPLES = (
     Example("bad batches", _spiky, fires=True, onset=(95, 105)),
     Example("two in 30,000 steps", _two_in_a_long_run, fires=True, onset=(11_990, 12_010)),
+    Example("losses near zero, whose logarithms scatter", _near_zero, fires=True, onset=(528, 531)),
     Example("heavy-tailed noise", _heavy_tail, fires=False),
     Example("lognormal noise near zero", _lognormal, fires=False),
 )
@@ -238,6 +261,7 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),
+        "plain_sigmas": Threshold(20.0, "lognormal(0.8) and t4 noise on a decayed loss reach half of what was learned in no simulated run"),
         "height": Threshold(0.1, "a tenth of what was learned"),
         "spikes": Threshold(3, "one or two may be the tail of the noise, three are a pattern"),
         "points": Threshold(30, "the running median of 21 points needs a neighbourhood"),

@@ -57,10 +57,11 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
-from tbdiag.features.pairs import pair_up
+from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -73,21 +74,26 @@ def detect(view: View) -> Finding | NotApplicable | None:
     pair = pair_up(train, val)
     level_train, level_val = pair.tail_train(), pair.tail_val()
     gap = level_train - level_val
-    if gap <= 0 or level_train <= 0:
+    signed = train.signed or val.signed
+    if gap <= 0 or (level_train <= 0 and not signed):
         return None
-    chance = guessing(view.features).chance
-    start = max(chance or 0.0, train.start_cost, float(pair.val.trace.cost[0]))
-    margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
-    margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
-    by_metric = _metric_lead(view)
-    if min(margins) < 1 and by_metric is not None and gap > 0.12 * level_train and gap > 0.05 * start:
-        margins = [by_metric / view["metric_lead"]]
+    margins = [0.0]
+    if not signed:
+        chance = guessing(view.features).chance
+        start = max(chance or 0.0, train.start_cost, float(pair.val.trace.cost[0]))
+        margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
+        margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
+        by_metric = _metric_lead(view)
+        if min(margins) < 1 and by_metric is not None and gap > 0.12 * level_train and gap > 0.05 * start:
+            margins = [by_metric / view["metric_lead"]]
+    if min(margins) < 1 and (signed or gap > 0.25 * level_train):
+        margins = _of_gain(view, pair, gap)
     if min(margins) < 1 or train.signal.stem != val.signal.stem:
         return None
     # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.
     ratio = pair.train_at / np.maximum(pair.val.trace.cost, 1e-12)
     tail = ratio[ratio.size // 2 :]
-    moved = float(pair.val.trace.cost[0]) > 1.5 * level_val
+    moved = not signed and float(pair.val.trace.cost[0]) > 1.5 * level_val
     if moved and float(ratio[0]) > 0.85 * median(tail) and float(np.ptp(ratio)) < 0.3 * median(ratio):
         return None
     if -pair.gap[-1] < 0.4 * gap:
@@ -150,6 +156,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _of_gain(view: View, pair: Pair, gap: float) -> list[float]:
+    """Margins of a gap against what training gained: it must have opened during the run, while both losses fell."""
+    train, val = pair.train, pair.val
+    gain = train.start_cost - pair.tail_train()
+    opened = 1 + float(pair.gap[0]) / gap
+    trends = find_trend(train.trace.cost), find_trend(val.trace.cost)
+    falls = all(t.tau < 0 for t in trends) and any(t.falling for t in trends)
+    if gain <= 0 or opened < view["opened"] or not falls or val.first_cost - val.end_cost < 0.5 * gap:
+        return [0.0]
+    return [gap / (view["of_gain"] * gain), gap / (5 * val.sigma) if val.sigma > 0 else 16.0]
+
+
 def _metric_lead(view: View) -> float | None:
     """How far the validation metric is ahead of the same training metric at the end, as a share of the way from chance to perfect."""
     val, train = view.curve("val_metric"), view.curve("train_metric")
@@ -192,10 +210,26 @@ def _reduction() -> Run:
     return _synth.make_run({"train/loss": 4 * loss + rng.normal(0, 0.01, 60), "val/loss": loss + rng.normal(0, 0.01, 60)})
 
 
+def _signed() -> Run:
+    rng = np.random.default_rng(85)
+    train = _synth.decay(80, -0.05, -0.33, 5.0) + rng.normal(0, 0.03, 80)
+    val = _synth.make_series("val/loss", _synth.decay(20, -0.2, -0.58, 5.0) + rng.normal(0, 0.015, 20), np.arange(3, 80, 4))
+    return _synth.make_run({"train/loss": train, "val/loss": val})
+
+
+def _signed_dropout() -> Run:
+    rng = np.random.default_rng(86)
+    train = _synth.decay(80, 0.4, -1.1, 5.0) + rng.normal(0, 0.03, 80)
+    val = _synth.make_series("val/loss", _synth.decay(20, 0.2, -1.35, 5.0) + rng.normal(0, 0.015, 20), np.arange(3, 80, 4))
+    return _synth.make_run({"train/loss": train, "val/loss": val})
+
+
 EXAMPLES = (
     Example("training stays at 1.1, validation reaches 0.35", _far, fires=True),
     Example("600 points", _far_long, fires=True),
+    Example("a log likelihood, validation gains twice as much", _signed, fires=True),
     Example("dropout", _dropout, fires=False),
+    Example("dropout under a log likelihood", _signed_dropout, fires=False),
     Example("losses summed over different numbers", _reduction, fires=False),
 )
 
@@ -212,6 +246,10 @@ DETECTOR = Detector(
     domains=SUPERVISED,
     thresholds={
         "ratio": Threshold(0.35, "dropout and augmentation make ten to thirty per cent"),
+        "of_gain": Threshold(
+            0.7, "dropout makes a fifth of what training gained at most, and noisy or smoothed labels more than all of it"
+        ),
+        "opened": Threshold(0.2, "an offset that is there from the first evaluation on is another loss, not another difficulty"),
         "metric_lead": Threshold(0.12, "validation ahead of training by 12 % of the way from chance to perfect; dropout makes a few"),
         "of_first": Threshold(0.15, "of the starting loss: a ratio of two tiny losses does not matter"),
     },

@@ -108,6 +108,11 @@ class CurveFacts:
         return self.n >= 3 and bool(self.value.min() > 0) and float(self.value.max() / self.value.min()) > 3
 
     @cached_property
+    def signed(self) -> bool:
+        """Whether values go below zero (log likelihoods, Dice, ELBO, SI-SDR): levels and ratios mean nothing then, only differences."""
+        return self.n > 0 and bool(self.value.min() < 0)
+
+    @cached_property
     def noise(self) -> Noise:
         """Noise of the values in their own unit."""
         return estimate_noise(self.value)

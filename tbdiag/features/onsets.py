@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tbdiag.features.curves import CurveFacts, Trace
 from tbdiag.model import Interval
 from tbdiag.stats.change import locate_bend, locate_step
-from tbdiag.stats.noise import running_median
+from tbdiag.stats.noise import estimate_noise, running_median
 
 Float64 = npt.NDArray[np.float64]
 
@@ -24,6 +24,11 @@ def rise_onset(curve: CurveFacts, *, logarithmic: bool = False, best: int | None
     sigma = (trace.shape_noise if logarithmic else trace.noise).sigma
     smooth = running_median(values, 5) if trace.n >= 10 else values
     b = int(np.argmin(smooth)) if best is None else best
+    # A loss that explodes by orders of magnitude left its bottom long before a tenth of the way up.
+    span = float(smooth[: b + 1].max()) - float(smooth[b])
+    if span > 0 and float(smooth[b:].max()) - float(smooth[b]) > 10 * span:
+        values, smooth = np.minimum(values, smooth[b] + 3 * span), np.minimum(smooth, smooth[b] + 3 * span)
+        sigma = estimate_noise(values[: b + 1]).sigma
     top = float(smooth[b:].max()) - float(smooth[b])
     reached = np.flatnonzero(smooth[b:] >= smooth[b] + 0.6 * top)
     end = min(b + max(int(reached[0]) if reached.size else 0, 2), trace.n - 1)

@@ -46,7 +46,6 @@ class Pair:
         return median(self.val.trace.cost[self.val.trace.within(1 - share, 1.0)])
 
 
-@lru_cache(maxsize=4)
 @dataclass(frozen=True, slots=True)
 class Restlessness:
     """Scatter from one evaluation to the next over the last three quarters, as a share of the level and of what had been gained."""
@@ -63,16 +62,22 @@ class Restlessness:
 
 
 def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | None:
-    """Restlessness of a pair with at least eight evaluations; None where there are fewer or a level is zero."""
+    """Restlessness of a pair with at least eight evaluations; None where there are fewer, a level is zero, or a signed loss gained nothing."""
     if val.n < 8 or train.n < 8:
         return None
     late = val.trace.n // 4
     half_val, half_train = val.trace.cost[late:], pair_up(train, val).train_at[late:]
-    level_val, level_train = abs(median(half_val)), abs(median(half_train))
+    gain_val, gain_train = max(val.first_cost - val.best_cost, 0.0), max(train.first_cost - train.best_cost, 0.0)
+    if val.signed or train.signed:
+        # Without a zero the only scale is what was gained; a level is then taken to be twice that.
+        level_val = level_train = 2 * max(gain_val, gain_train)
+    else:
+        level_val, level_train = abs(median(half_val)), abs(median(half_train))
     if min(level_val, level_train) <= 0:
         return None
     of_val, of_train = scatter(half_val), scatter(half_train)
-    gain_val, gain_train = max(val.first_cost - val.best_cost, 0.0), max(train.first_cost - train.best_cost, 0.0)
+    if (val.signed or train.signed) and max(gain_val, gain_train) < 3 * max(of_val, of_train):
+        return None
     return Restlessness(
         of_val / level_val,
         of_val / max(gain_val, 0.3 * level_val),
@@ -81,6 +86,7 @@ def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | N
     )
 
 
+@lru_cache(maxsize=4)
 def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
     """Put two curves on the validation's axis; both need at least one finite point."""
     ends = progress(val, val.trace.last_step.astype(np.float64), train)
