@@ -57,6 +57,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import begins, fits_training, lasts, name_some, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
+from tbdiag.stats.confidence import confidence
 
 Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...]]
 
@@ -78,14 +79,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not signs or _one_class_in_training(view):
         return None
     signs.sort(key=lambda s: -s[3])
-    _, onset, extent, confidence, rules, _ = signs[0]
+    _, onset, extent, sure, rules, _ = signs[0]
     title = f"Class imbalance: the accuracy of {tail(accuracy)[-1]:.4g} hides a class that is hardly found" if accuracy else ""
     if accuracy is None or float(np.median(tail(accuracy))) < view["accuracy"]:
         title = "Class imbalance: one class is hardly found while the others are"
     return Finding(
         id="class-imbalance",
         severity=Severity.WARNING,
-        confidence=min(confidence + 0.03 * (len(signs) - 1), 0.95),
+        confidence=confidence(sure, supports=len(signs) - 1, doubts=int(accuracy is None)),
         title=title,
         onset=onset,
         extent=extent,
@@ -144,7 +145,7 @@ def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
             accuracy=level,
             weakest=weakest,
         )
-        return evidence, onset, extent, 0.92, _rules(key, weakest, accuracy, level), ("val_metric", key)
+        return evidence, onset, extent, view["recall"] / max(weakest, 0.01), _rules(key, weakest, accuracy, level), ("val_metric", key)
     return None
 
 
@@ -171,7 +172,7 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     )
     found = predicate("max_class_share", "median", "<", max(largest - 0.02, 0.5), window=(0.7, 1.0), source="this run's share minus 0.02")
     kept = predicate(accuracy.name, "best", ">=", level - 0.05, source="this run's accuracy minus 0.05")
-    return evidence, onset, extent, 0.88, (found, kept), ("val_metric", "prediction_share")
+    return evidence, onset, extent, view["recall"] / max(bound, 0.01), (found, kept), ("val_metric", "prediction_share")
 
 
 def _sources(view: View, curve: CurveFacts) -> tuple[str, ...]:
@@ -199,7 +200,7 @@ def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
             accuracy=level,
             value=value,
         )
-        return evidence, onset, extent, 0.85, _rules(key, value, accuracy, level), ("val_metric", key)
+        return evidence, onset, extent, (level - value) / max(level - limit, 1e-9), _rules(key, value, accuracy, level), ("val_metric", key)
     return None
 
 
@@ -224,7 +225,7 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         baseline=base,
     )
     rule = predicate(accuracy.name, "best", ">", base + margin, source="the majority baseline plus two standard errors")
-    return evidence, onset, extent, 0.8, (rule,), ("val_metric", "baseline" if known else "label_share")
+    return evidence, onset, extent, 1.0, (rule,), ("val_metric", "baseline" if known else "label_share")
 
 
 def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -239,7 +240,7 @@ def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     text = "The accuracy is {accuracy:.4g} at the end of the run while the area under the ROC curve is {area:.3g}."
     evidence = say(text, (accuracy.signal.why, curve.signal.why), accuracy=level, area=area)
     rule = predicate("val_auc", "end", ">=", area + 0.1, source="0.1 above this run's end")
-    return evidence, onset, extent, 0.75, (rule,), ("val_metric",)
+    return evidence, onset, extent, 1.0, (rule,), ("val_metric",)
 
 
 def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
@@ -263,7 +264,7 @@ def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
         evidence,
         onset,
         extent,
-        0.85,
+        (level - mean) / view["balanced_gap"],
         _rules("min_class_recall", float(np.median(tail(lowest))), accuracy, level),
         ("val_metric", "class_metric"),
     )
@@ -303,7 +304,7 @@ def _by_classes(view: View) -> Sign | None:
             middle=middle,
         )
         rule = predicate("min_class_recall", "end", ">=", float(ends[weak]) + 0.1, source="0.1 above this run's end")
-        return evidence, onset, extent, 0.75, (rule,), ("class_metric",)
+        return evidence, onset, extent, view["recall"] / max(float(ends[weak]), 0.01), (rule,), ("class_metric",)
     return None
 
 

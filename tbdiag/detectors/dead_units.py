@@ -59,6 +59,7 @@ from tbdiag.detectors._tails import TAIL, begins, lasts, name_some, say, since, 
 from tbdiag.features import LayerFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 
 _SPARSE_BY_DESIGN = re.compile(r"input|mask|pad|dropout|one_?hot|router|expert|gate|attn_?(prob|weight)|attention_?(prob|weight)")
 
@@ -98,9 +99,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
     ]
     if rest:
         evidence.append(say("The other layers have up to {other:.1%} zeros.", (), other=max(rest)))
-    confidence = (0.93 if level >= 0.999 else 0.85) if sure else 0.75
-    if progress.bad:
-        confidence = min(confidence + 0.02, 0.95)
     start = index == 0
     causes = (
         (
@@ -113,7 +111,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="dead-units",
         severity=Severity.ERROR,
-        confidence=confidence,
+        confidence=confidence((1.0 - view["nearly_dead"]) / max(1.0 - level, 1e-6), supports=int(bool(progress.bad)), doubts=int(not sure)),
         title=f"Dead units: layer '{worst.layer}' outputs zero for {level:.1%} of its activations",
         onset=begins(worst.curve.step, index),
         extent=lasts(worst.curve.step, index),

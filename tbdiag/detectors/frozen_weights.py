@@ -60,6 +60,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import name_some, say
 from tbdiag.features import CurveFacts, LayerFacts
 from tbdiag.model import Role
+from tbdiag.stats.confidence import confidence
 
 _ON_PURPOSE = re.compile(
     r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher"
@@ -134,12 +135,12 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
         else f"Frozen weights: {len(still)} of {len(layers)} weight matrices stop changing at step {int(step[first.index]):,}"
     )
     onset = Interval(int(step[max(first.index - 1, 0)]) if not from_start else int(step[0]), int(step[min(first.index + 1, step.size - 1)]))
-    confidence = 0.6 if purpose else 0.93 if min(s.points for s in still) >= 5 else 0.85
+    sure = confidence(min(s.points for s in still) / view["points"], supports=int(whole), doubts=3 * int(purpose))
     target = names[0] if len(names) == 1 else "the frozen layers"
     return _finding(
         view,
         severity=severity,
-        confidence=confidence,
+        sure=sure,
         title=title,
         onset=onset,
         extent=Interval(int(step[first.index]), int(step[-1])),
@@ -211,7 +212,7 @@ def _by_gradient(view: View, weights_move: bool) -> Finding | None:
     return _finding(
         view,
         severity=Severity.ERROR,
-        confidence=0.9,
+        sure=confidence(source.n / view["points"], supports=1),
         title=title,
         onset=first,
         extent=whole,
@@ -250,7 +251,7 @@ def _by_total(view: View, known: bool, lr: CurveFacts | None) -> Finding | None:
         return _finding(
             view,
             severity=Severity.ERROR,
-            confidence=0.85,
+            sure=confidence((curve.n - index) / view["total_points"]),
             title=title,
             onset=onset,
             extent=extent,
@@ -265,7 +266,7 @@ def _finding(
     view: View,
     *,
     severity: Severity,
-    confidence: float,
+    sure: float,
     title: str,
     onset: Interval,
     extent: Interval,
@@ -284,7 +285,7 @@ def _finding(
     return Finding(
         id="frozen-weights",
         severity=severity,
-        confidence=confidence,
+        confidence=sure,
         title=title,
         onset=onset,
         extent=extent,

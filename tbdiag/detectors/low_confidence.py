@@ -47,6 +47,7 @@ from tbdiag.detectors._base import (
     View,
 )
 from tbdiag.detectors._confidence import WANTS, gap_rule, measure_gap
+from tbdiag.stats.confidence import confidence
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -60,7 +61,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="low-confidence",
         severity=Severity.WARNING if strong else Severity.NOTE,
-        confidence=float(np.clip(0.75 + 0.4 * (-gap.value - view["gap"]), 0.5, 0.93)) if strong else 0.55,
+        confidence=confidence(gap.value / -view["gap"], doubts=0 if strong else 2),
         title=f"Low confidence: mean confidence {gap.confidence:.3g} at an accuracy of {gap.accuracy:.3g}",
         onset=gap.onset,
         extent=gap.extent,

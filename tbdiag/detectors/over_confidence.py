@@ -59,6 +59,7 @@ from tbdiag.detectors._confidence import NOTED, WANTS, gap_rule, measure_gap
 from tbdiag.detectors._tails import say, tail
 from tbdiag.features.progress import BAD_LOSS_SHARE, PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role, Split
+from tbdiag.stats.confidence import confidence
 
 Sign = tuple[Evidence, Interval | None, Interval | None, Severity, float, str]
 
@@ -68,11 +69,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     sign = _by_gap(view) or _by_confidence_and_loss(view) or _by_calibration_error(view) or _by_loss(view)
     if sign is None:
         return None
-    evidence, onset, extent, severity, confidence, title = sign
+    evidence, onset, extent, severity, sure, title = sign
     return Finding(
         id="over-confidence",
         severity=severity,
-        confidence=confidence,
+        confidence=sure,
         title=title,
         onset=onset,
         extent=extent,
@@ -106,9 +107,9 @@ def _by_gap(view: View) -> Sign | None:
     learned = measure_progress(view.curve, view.signals).loss_share
     strong = gap.value >= view["gap"] and gap.steady >= view["gap"] / 2 and (learned is None or learned >= BAD_LOSS_SHARE)
     severity = Severity.WARNING if strong else Severity.NOTE
-    confidence = float(np.clip(0.75 + 0.6 * (gap.value - view["gap"]), 0.5, 0.93)) if strong else 0.55
+    sure = confidence(gap.value / view["gap"], doubts=0 if strong else 2)
     title = f"Over-confidence: mean confidence {gap.confidence:.3g} at an accuracy of {gap.accuracy:.3g}"
-    return gap.evidence, gap.onset, gap.extent, severity, confidence, title
+    return gap.evidence, gap.onset, gap.extent, severity, sure, title
 
 
 def _honest_loss(error: float, classes: int) -> float:
@@ -132,11 +133,11 @@ def _implied_error(loss: float, classes: int) -> float:
 def _by_confidence_and_loss(view: View) -> Sign | None:
     """Without an accuracy: the validation loss tells the least share of errors of a model that means what it says."""
     loss, classes = view.curve("val_loss"), view.signals.classes
-    confidence = next((c for c in view.group(Role.CONFIDENCE) if c.signal.split is not Split.TRAIN), None)
+    mean = next((c for c in view.group(Role.CONFIDENCE) if c.signal.split is not Split.TRAIN), None)
     learned = measure_progress(view.curve, view.signals).loss_share
-    if loss is None or confidence is None or not classes or measure_gap(view) is not None or loss.bad_step.size:
+    if loss is None or mean is None or not classes or measure_gap(view) is not None or loss.bad_step.size:
         return None
-    said = float(np.median(tail(confidence))) * (0.01 if float(confidence.value.max()) > 1.5 else 1.0)
+    said = float(np.median(tail(mean))) * (0.01 if float(mean.value.max()) > 1.5 else 1.0)
     level = float(np.median(tail(loss)))
     error = _implied_error(level, classes)
     gap = said - (1.0 - error)
@@ -146,10 +147,10 @@ def _by_confidence_and_loss(view: View) -> Sign | None:
         "The mean confidence is {confidence:.3g} while the validation loss is {loss:.4g}: a model that is honest about {classes:.0f} classes "
         "with this loss is right at most {accuracy:.3g} of the time."
     )
-    evidence = say(text, (confidence, loss), confidence=said, loss=level, classes=float(classes), accuracy=1.0 - error)
+    evidence = say(text, (mean, loss), confidence=said, loss=level, classes=float(classes), accuracy=1.0 - error)
     title = f"Over-confidence: mean confidence {said:.3g} with a validation loss of {level:.3g}"
-    whole = Interval(int(confidence.step[0]), int(confidence.step[-1]))
-    return evidence, None, whole, Severity.WARNING, 0.82, title
+    whole = Interval(int(mean.step[0]), int(mean.step[-1]))
+    return evidence, None, whole, Severity.WARNING, confidence(gap / view["implied_gap"], doubts=1), title
 
 
 def _loss_and_honest(view: View) -> tuple[float, float, str, str] | None:
@@ -176,7 +177,14 @@ def _by_calibration_error(view: View) -> Sign | None:
     text = "The calibration error is {error:.3g} at the end and the validation loss is {loss:.4g}; an honest model of this accuracy has at most {honest:.3g}."
     evidence = say(text, (curve.name, known[2], known[3]), error=level, loss=known[0], honest=known[1])
     whole = Interval(int(curve.step[0]), int(curve.step[-1]))
-    return evidence, None, whole, Severity.WARNING, 0.75, f"Over-confidence: calibration error {level:.3g}"
+    return (
+        evidence,
+        None,
+        whole,
+        Severity.WARNING,
+        confidence(level / view["calibration_error"], doubts=1),
+        f"Over-confidence: calibration error {level:.3g}",
+    )
 
 
 def _by_loss(view: View) -> Sign | None:
@@ -197,7 +205,7 @@ def _by_loss(view: View) -> Sign | None:
         None,
         None,
         Severity.NOTE,
-        0.6,
+        confidence(loss / (1.5 * honest), doubts=2),
         f"Over-confidence: a validation loss of {loss:.3g} where an honest model has {honest:.3g}",
     )
 

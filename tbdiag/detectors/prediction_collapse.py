@@ -62,6 +62,7 @@ from tbdiag.detectors._tails import begins, fits_training, lasts, say, since, ta
 from tbdiag.features import CurveFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role
+from tbdiag.stats.confidence import confidence
 
 _CHECK_OUTPUT = "Feed two very different samples and compare the activations layer by layer: where do they become equal?"
 _FIX_OUTPUT = "Print mean and spread of every layer's output for one batch and repair the first layer whose spread is zero."
@@ -78,12 +79,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         sign = _by_shares(view) or _by_constant_accuracy(view) or _by_nothing_found(view)
     if sign is None:
         return None
-    evidence, onset, extent, confidence, rules, roles, what = sign
+    evidence, onset, extent, sure, rules, roles, what = sign
     constant = rules[0].role == "prediction_stat"
     return Finding(
         id="prediction-collapse",
         severity=Severity.ERROR,
-        confidence=confidence,
+        confidence=sure,
         title=f"Prediction collapse: {what}",
         onset=onset,
         extent=extent,
@@ -146,7 +147,7 @@ def _by_shares(view: View) -> Sign | None:
         if level < view["share"] or float(last.min()) < 0.9:
             return None
         evidence = say("One class holds {share:.1%} of the predictions at the end of the run.", names, share=level)
-        confidence = 0.85 if label is not None else 0.7
+        sure = confidence((1.0 - view["share"]) / max(1.0 - level, 1e-6), doubts=0 if label is not None else 1, cap=0.9)
     else:
         curve, value = accuracy
         other, error = 1.0 - level, 1.0 - value
@@ -163,12 +164,12 @@ def _by_shares(view: View) -> Sign | None:
             accuracy=value,
             bound=bound,
         )
-        confidence = 0.92
+        sure = confidence(view["recall_bound"] / max(bound, 1e-6), supports=1)
     index = since(share.value >= min(level, view["share"]) - 0.02)
     index = share.n - 1 if index is None else index
     rules = (predicate("max_class_share", "median", "<", 0.9, window=(0.7, 1.0), source="a class with nine tenths of all predictions"),)
     what = f"one class holds {level:.1%} of the predictions"
-    return evidence, begins(share.step, index), lasts(share.step, index), confidence, rules, ("prediction_share",), what
+    return evidence, begins(share.step, index), lasts(share.step, index), sure, rules, ("prediction_share",), what
 
 
 def _by_spread(view: View) -> Sign | None:
@@ -202,7 +203,15 @@ def _by_spread(view: View) -> Sign | None:
             ),
         )
         what = "the output is the same for every sample"
-        return evidence, begins(curve.step, index), lasts(curve.step, index), 0.9, rules, ("prediction_stat",), what
+        return (
+            evidence,
+            begins(curve.step, index),
+            lasts(curve.step, index),
+            confidence((view["std_ratio"] if ratio else limit) / max(abs(end), 1e-300)),
+            rules,
+            ("prediction_stat",),
+            what,
+        )
     return None
 
 
@@ -237,7 +246,7 @@ def _by_histogram(view: View) -> Sign | None:
             evidence,
             begins(facts.step, index),
             lasts(facts.step, index),
-            0.85,
+            confidence(view["std_share"] * widest / max(float(facts.std[-1]), 1e-300), doubts=int(accuracy is None)),
             rules,
             ("prediction_histogram",),
             "the output is the same for every sample",
@@ -268,7 +277,15 @@ def _by_constant_accuracy(view: View) -> Sign | None:
     )
     rules = (predicate("val_accuracy", "distinct", ">", 2.0, source="more than two different values"),)
     what = f"the validation accuracy stays at exactly {level:.4g}"
-    return evidence, begins(accuracy.step, index), lasts(accuracy.step, index), 0.75, rules, ("val_metric",), what
+    return (
+        evidence,
+        begins(accuracy.step, index),
+        lasts(accuracy.step, index),
+        confidence((accuracy.n - index) / view["constant_evaluations"], doubts=1),
+        rules,
+        ("val_metric",),
+        what,
+    )
 
 
 def _by_nothing_found(view: View) -> Sign | None:
@@ -290,7 +307,15 @@ def _by_nothing_found(view: View) -> Sign | None:
         evidence = say(text, (curve.signal.why,), count=float(curve.n - index))
         rules = (predicate(key, "end", ">", 0.1),)
         what = f"the {word} is zero at every evaluation"
-        return evidence, begins(curve.step, index), lasts(curve.step, index), 0.8, rules, ("val_metric",), what
+        return (
+            evidence,
+            begins(curve.step, index),
+            lasts(curve.step, index),
+            confidence((curve.n - index) / view["constant_evaluations"], doubts=1),
+            rules,
+            ("val_metric",),
+            what,
+        )
     return None
 
 

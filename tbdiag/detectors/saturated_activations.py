@@ -53,6 +53,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import TAIL, begins, lasts, name_some, say, since, tail
 from tbdiag.features import LayerFacts
+from tbdiag.stats.confidence import confidence
 
 _LIMITED_BY_DESIGN = re.compile(
     r"gate|mask|attn|attention|softmax|logit|prob|head|classifier|(^|[/_. ])out(put)?([/_. ]|$)|dropout|input|router|policy"
@@ -103,7 +104,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="saturated-activations",
         severity=Severity.WARNING,
-        confidence=float(np.clip(0.7 + 0.5 * (level - view["share"]), 0.0, 0.92)),
+        confidence=confidence((1.0 - view["share"]) / max(1.0 - level, 1e-6), supports=int(len(full) > 1), doubts=1),
         title=f"Saturated activations: {level:.0%} of layer '{worst.layer}' is at a limit",
         onset=begins(first.curve.step, index),
         extent=lasts(first.curve.step, index),

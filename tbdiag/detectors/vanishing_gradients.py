@@ -60,6 +60,7 @@ from tbdiag.detectors._tails import name_some, say, tail
 from tbdiag.features import LayerFacts
 from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
+from tbdiag.stats.confidence import confidence
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -76,7 +77,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     found = found or (_in_total(view) if progress.bad else None)
     if found is None:
         return None
-    evidence, where, rule, confidence, title = found
+    evidence, where, rule, sure, title = found
     first, last = int(loss.step[0]), int(loss.step[-1])
     drop = predicate("train_loss", "drop", ">", max(loss.drop, 0.0), sd_times=4.0, source="drop(train_loss) of this run")
     action = (
@@ -87,7 +88,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="vanishing-gradients",
         severity=Severity.ERROR,
-        confidence=confidence,
+        confidence=sure,
         title=title,
         onset=Interval(first, first),
         extent=Interval(first, last),
@@ -151,7 +152,7 @@ def _across_depth(view: View, layers: tuple[LayerFacts, ...], limit: float) -> t
     rule = predicate("grad_depth_ratio", "median", ">=", 0.01, source="a hundredth from first to last layer")
     title = f"Vanishing gradients: layer '{layers[0].layer}' gets {ratio:.0e} of the gradient of '{layers[-1].layer}'"
     where = where or f"in every hidden layer (each loses a factor of {10 ** (float(steps.sum()) / steps.size):.2g})"
-    return evidence, where, rule, 0.93 if ratio < view["depth_ratio"] / 10 else 0.82, title
+    return evidence, where, rule, confidence(limit / max(float(ratio), 1e-300), supports=int(limit == view["depth_ratio"])), title
 
 
 def _in_total(view: View) -> tuple[Evidence, str, Predicate, float, str] | None:
@@ -173,7 +174,7 @@ def _in_total(view: View) -> tuple[Evidence, str, Predicate, float, str] | None:
         return None
     evidence = say(text, (norm, loss), early=early, late=late, loss=loss.end)
     rule = predicate("grad_norm", "median", ">=", early / 100, window=(0.5, 1.0), source="a hundredth of this run's first gradient norm")
-    return evidence, "", rule, 0.7, title
+    return evidence, "", rule, confidence(max(view["fall"] * early, view["of_loss"] * size) / late, doubts=1, cap=0.9), title
 
 
 def _deep_sigmoid() -> object:

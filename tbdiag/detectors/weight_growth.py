@@ -57,6 +57,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import name_some, say
 from tbdiag.features import CurveFacts
+from tbdiag.stats.confidence import confidence
 
 Float64 = npt.NDArray[np.float64]
 
@@ -109,7 +110,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="weight-growth",
         severity=Severity.ERROR if worse else Severity.WARNING,
-        confidence=0.92 if worse else 0.8,
+        confidence=confidence(second / view["second_half"], whole / view["whole"], supports=int(worse)),
         title=f"Weight growth: the weight norm grows {whole:.3g}-fold and does not slow down",
         onset=Interval(int(step[0]), int(step[max(1, total.n // 4)])),
         extent=Interval(int(step[0]), int(step[-1])),
