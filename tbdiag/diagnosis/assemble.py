@@ -16,7 +16,7 @@ from tbdiag.config import Config, Suppression
 from tbdiag.detectors import load_detectors
 from tbdiag.diagnosis.experiment import choose_experiment
 from tbdiag.diagnosis.explaining import explain_away, order_findings
-from tbdiag.diagnosis.missing import audit_evidence
+from tbdiag.diagnosis.missing import audit_evidence, follow_audit
 from tbdiag.diagnosis.notes import write_note
 from tbdiag.diagnosis.units import say_own_unit
 from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, write_headline
@@ -110,7 +110,8 @@ def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = 
 def write_run_report(judged: Judged) -> RunReport:
     """The report of a judged run. It costs about as much as the judgement."""
     run, features, findings, outcomes = judged.run, judged.features, judged.findings, judged.outcomes
-    missing = audit_evidence(features, outcomes)
+    missing = audit_evidence(features, outcomes, findings)
+    findings = follow_audit(findings, missing)
     experiment = choose_experiment(findings, features, missing)
     return RunReport(
         name=run.name,

@@ -21,6 +21,8 @@ VERIFY = "tbdiag verify tbdiag-report.html NEXT_LOGDIR"
 """The command that checks the success rule on the next run; a report carries its data, so it names no path of this machine."""
 RESUMES = ("resume", "checkpoint", "continue")
 """Words of a first action that costs a part of a run only."""
+WORTH_LOGGING = 2
+"""Checks that must have been impossible without an artefact before a run without findings is asked to log it; fewer are no reason to rerun."""
 LOOKS = ("print", "log", "check", "compare", "diff", "count", "look", "evaluate", "hash")
 """Words with which a first action begins that is a look and no change."""
 
@@ -37,11 +39,11 @@ def choose_experiment(findings: tuple[Finding, ...], features: Features, missing
     if heads:
         return _experiment(heads, findings, features)
     absent = [m for m in missing if not m.present]
-    if not absent or not absent[0].decides:
+    if not absent or len(absent[0].decides) < WORTH_LOGGING:
         return None
     first = absent[0]
     note = next((f for f in findings if f.id == "missing-evidence"), None)
-    rule = note.success_rule if note is not None and note.first_action == f"Log the {first.title} in the next run." else None
+    rule = note.success_rule if note is not None else None
     return {
         "finding": "missing-evidence",
         "kind": "log",

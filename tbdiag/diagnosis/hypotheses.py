@@ -73,13 +73,14 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     "overfitting": (
         Rival("capacity", "too much training or capacity for the amount of data", "stop at the best checkpoint and regularise more", 6.0, {},
               "Too many epochs"),
-        Rival("evaluation", "validation data that are preprocessed or evaluated differently", "use one preprocessing and evaluation code for both splits", 1.0, {},
+        Rival("preprocessing", "validation data that are preprocessed or evaluated differently", "use one preprocessing and evaluation code for both splits", 1.0, {},
               "split, labelled or preprocessed"),
         Rival("split", "splits that hold different data or labels", "compare label counts, sources and dates of both splits", 1.0, {},
               "split, labelled or preprocessed"),
+        Rival("noise", "label noise that is memorised", "look at the 50 training samples with the highest loss", 1.0, {}, "Label noise"),
     ),
     "generalization-gap": (
-        Rival("evaluation", "validation data that are preprocessed or evaluated differently", "use one preprocessing and evaluation code for both splits", 3.0,
+        Rival("preprocessing", "validation data that are preprocessed or evaluated differently", "use one preprocessing and evaluation code for both splits", 3.0,
               {"validation-random": 3.0}, "preprocessed or evaluated"),
         Rival("split", "splits that hold different data or labels", "compare label counts, sources and dates of both splits", 2.0,
               {"validation-random": 3.0}, "The splits differ"),

@@ -1,53 +1,104 @@
-"""The audit of what to save: each artefact present or absent, the absent ones ranked by what they would have decided in this run."""
+"""The audit of what to save: each artefact present or absent, the absent ones ranked by what they would have decided in this run.
+
+What is at stake depends on the run. A flat loss needs gradients and the learning rate, a gap needs the split's version. Three things make
+an absent artefact worth more: a cause of the leading finding that the log leaves open and that the artefact would tell; a check that was
+not possible without it and that could have named the cause of what was found; any other check that was not possible.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tbdiag.detectors import load_detectors
+from tbdiag.diagnosis.explaining import PRODUCES
+from tbdiag.diagnosis.facts import Case
+from tbdiag.diagnosis.hypotheses import Hypothesis, list_alive, list_hypotheses
+from tbdiag.diagnosis.snippets import choose_snippet, find_family
 from tbdiag.features import Features
 from tbdiag.features.evidence import Artefact, is_present, list_artefacts
-from tbdiag.model import MissingEvidence, Outcome, OutcomeKind
+from tbdiag.model import Finding, MissingEvidence, Outcome, OutcomeKind, Severity
+from tbdiag.success import compile_rule
 
-WRITERS = (("lightning", "lightning"), ("hf", "huggingface"), ("hf", "transformers"), ("hf", "hf"), ("keras", "keras"))
+TELLS: dict[str, tuple[str, ...]] = {
+    "learning-rate": ("rate", "lost", "decayed"),
+    "gradient-statistics": ("wiring", "optimiser", "graph", "clip", "scale", "operation", "overflow"),
+    "prediction-samples": ("labels", "output", "imbalance", "killed", "sample", "batch", "noise"),
+    "config": ("precision", "handicap"),
+    "code-version": ("objective", "data", "evaluation"),
+    "split-version": ("split", "leak", "easy", "duplicates", "groups"),
+}
+"""Artefact -> kinds of hypotheses (see `tbdiag.diagnosis.hypotheses`) for or against which it would have spoken."""
+WANTED: dict[str, frozenset[str]] = {
+    "seed": frozenset({"nan-inf", "spikes", "divergence", "instability", "exploding-gradients", "sudden-shift"}),
+    "best-checkpoint": frozenset({"overfitting", "divergence", "return-collapse", "sudden-shift"}),
+}
+"""Artefact -> leading findings at which it is wanted: events that must be reproduced, and runs of which an earlier state is the best."""
+OPEN, PRODUCER, WISHED, OTHER = 4.0, 1.0, 0.6, 0.1
+"""Worth of an open cause (times its share), of an impossible check that could have named the cause of a finding, of an artefact that a
+leading finding wants, and of any other impossible check."""
 
 
-def audit_evidence(features: Features, outcomes: tuple[Outcome, ...]) -> tuple[MissingEvidence, ...]:
-    """All artefacts, absent ones first by the number of this run's checks that were not possible without them."""
+def audit_evidence(features: Features, outcomes: tuple[Outcome, ...], findings: tuple[Finding, ...] = ()) -> tuple[MissingEvidence, ...]:
+    """All artefacts, absent ones first by their worth in this run; `findings` in the report's order, heads first."""
     impossible = {o.id for o in outcomes if o.kind is OutcomeKind.NOT_APPLICABLE and o.missing}
-    found = {o.id for o in outcomes if o.kind is OutcomeKind.FOUND}
+    notes = {d.id for d in load_detectors() if d.severity is Severity.NOTE}
+    head = next((f for f in findings if f.caused_by is None and f.severity.rank < 2), None)
+    open_ = list_alive(list_hypotheses(Case(head, findings, features))) if head is not None else ()
+    family = find_family(features)
     rows = []
     for place, artefact in enumerate(list_artefacts(features)):
         present = is_present(artefact.id, features)
-        blocked = [i for i in artefact.decides if i in impossible]
-        supports = [i for i in artefact.decides if i in found]
-        rows.append((present, -len(blocked), place, artefact, blocked, supports))
+        told = tuple(h for h in open_ if h.kind in TELLS.get(artefact.id, ())) if len(open_) > 1 and not present else ()
+        blocked = tuple(i for i in artefact.decides if i in impossible) if not present else ()
+        causes = tuple(i for i in blocked if head is not None and head.id in PRODUCES.get(i, ()))
+        others = tuple(i for i in blocked if i not in causes and i not in notes)
+        # Beside a finding, only what could have named its cause was at stake.
+        wished = WISHED if head is not None and head.id in WANTED.get(artefact.id, ()) else 0.0
+        worth = (
+            wished + OPEN * sum(h.weight for h in told) + PRODUCER * len(causes) + (OTHER if head is not None else PRODUCER) * len(others)
+        )
+        rows.append((present, -round(worth, 6), place, artefact, told, causes or blocked))
     rows.sort(key=lambda r: r[:3])
+    found = {f.id for f in findings if f.severity.rank < 2}
     return tuple(
         MissingEvidence(
             id=artefact.id,
             title=artefact.title,
             present=present,
-            why=_why(artefact, present, blocked, supports),
-            snippet="" if present else choose_snippet(artefact, features.signals.framework),
+            why=f"logged: {artefact.why}" if present else _why(artefact, told, decides, found),
+            snippet="" if present else choose_snippet(artefact.id, family),
             rank=rank,
-            decides=() if present else tuple(blocked),
+            decides=() if present else decides,
         )
-        for rank, (present, _, _, artefact, blocked, supports) in enumerate(rows)
+        for rank, (present, _, _, artefact, told, decides) in enumerate(rows)
     )
 
 
-def choose_snippet(artefact: Artefact, framework: str) -> str:
-    """The lines that log the artefact in the framework that wrote the log, else with a plain SummaryWriter."""
-    name = framework.lower()
-    for key, word in WRITERS:
-        if word in name and key in artefact.snippets:
-            return artefact.snippets[key]
-    return artefact.snippets["writer"]
+def follow_audit(findings: tuple[Finding, ...], missing: tuple[MissingEvidence, ...]) -> tuple[Finding, ...]:
+    """The findings, the note about missing evidence asking first for what the audit ranks first."""
+    absent = [m for m in missing if not m.present]
+    if not absent:
+        return findings
+    action = f"Log the {absent[0].title} in the next run."
+    told = []
+    for f in findings:
+        if f.id == "missing-evidence" and f.first_action != action:
+            name = absent[0].id.replace("-", "_")
+            rule = compile_rule(f"has_{name}(log) >= 1", sentence=f"The next run's log holds the {absent[0].title}.", guards=())
+            rest = tuple(f"Log the {m.title}: {m.why}" for m in absent[1:])
+            told.append(replace(f, first_action=action, success_rule=rule, fixes=rest))
+        else:
+            told.append(f)
+    return tuple(told)
 
 
-def _why(artefact: Artefact, present: bool, blocked: list[str], supports: list[str]) -> str:
-    if present:
-        return f"logged: {artefact.why}"
-    if blocked:
-        return f"would have decided {', '.join(blocked)} in this run"
-    if supports:
-        return f"would have supported {', '.join(supports)}: {artefact.why}"
-    return artefact.why
+def _why(artefact: Artefact, told: tuple[Hypothesis, ...], decides: tuple[str, ...], found: set[str]) -> str:
+    parts = []
+    if told:
+        parts.append(f"would have spoken for or against {' and '.join(h.said for h in told)}")
+    if decides:
+        parts.append(f"would have decided {', '.join(decides)} in this run")
+    supports = [i for i in artefact.decides if i in found]
+    if not parts and supports:
+        parts.append(f"would have supported {', '.join(supports)}: {artefact.why}")
+    return "; ".join(parts) or artefact.why

@@ -113,8 +113,8 @@ def train_eval(case: Case) -> Trial | None:
         )
     else:
         outcomes = (
-            Outcome(f"{below}, near training", frozenset({"split", "capacity"})),
-            Outcome(f"{above}, near validation", frozenset({"evaluation"})),
+            Outcome(f"{below}, near training", frozenset({"split", "capacity", "noise"})),
+            Outcome(f"{above}, near validation", frozenset({"preprocessing"})),
         )
     return Trial(do, Cost.LOOK, outcomes, rule, "train-eval")
 

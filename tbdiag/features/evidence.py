@@ -23,10 +23,7 @@ class Artefact:
     title: str
     why: str
     decides: tuple[str, ...]
-    snippets: dict[str, str]
 
-
-_PLAIN = "writer"
 
 ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
@@ -34,105 +31,60 @@ ARTEFACTS: tuple[Artefact, ...] = (
         "validation loss and metric",
         "it tells overfitting, gap and leakage from learning",
         ("overfitting", "generalization-gap", "val-better", "leakage", "noisy-validation", "label-noise", "underfitting"),
-        {
-            _PLAIN: 'writer.add_scalar("val/loss", val_loss, step)\nwriter.add_scalar("val/accuracy", val_accuracy, step)',
-            "lightning": 'self.log("val_loss", loss)  # in validation_step',
-            "hf": 'TrainingArguments(eval_strategy="steps", eval_steps=500, ...)',
-            "keras": "model.fit(x, y, validation_data=(x_val, y_val), callbacks=[keras.callbacks.TensorBoard(logdir)])",
-        },
     ),
     Artefact(
         "train-curve",
         "training loss",
         "it is the first diagnostic surface",
         ("no-learning", "divergence", "plateau", "unconverged", "spikes", "instability"),
-        {
-            _PLAIN: 'writer.add_scalar("train/loss", loss.item(), step)',
-            "lightning": 'self.log("train_loss", loss)  # in training_step',
-            "hf": "TrainingArguments(logging_steps=50, ...)",
-            "keras": "keras.callbacks.TensorBoard(logdir, update_freq=100)",
-        },
     ),
     Artefact(
         "learning-rate",
         "learning rate",
         "it tells a schedule from a symptom",
         ("lr-zero", "lr-schedule", "lr-too-high", "lr-too-low"),
-        {
-            _PLAIN: 'writer.add_scalar("train/lr", optimizer.param_groups[0]["lr"], step)',
-            "lightning": 'Trainer(callbacks=[LearningRateMonitor(logging_interval="step")])',
-            "keras": 'tf.summary.scalar("learning_rate", optimizer.learning_rate, step=step)',
-        },
     ),
     Artefact(
         "gradient-statistics",
         "gradient norm",
         "it catches instability before the loss shows it",
         ("exploding-gradients", "vanishing-gradients", "clipping-saturated"),
-        {
-            _PLAIN: "norm = torch.nn.utils.clip_grad_norm_(model.parameters(), float('inf'))  # the norm before clipping\n"
-            'writer.add_scalar("train/grad_norm", norm, step)',
-            "lightning": "def on_before_optimizer_step(self, optimizer):\n    self.log_dict(grad_norm(self, norm_type=2))",
-            "hf": "TrainingArguments(max_grad_norm=1.0, ...)  # logs train/grad_norm",
-            "keras": 'tf.summary.scalar("grad_norm", tf.linalg.global_norm(gradients), step=step)',
-        },
     ),
     Artefact(
         "prediction-samples",
         "prediction samples or class counts",
         "they reveal a collapse that the loss hides",
         ("prediction-collapse", "class-imbalance", "low-confidence", "over-confidence"),
-        {
-            _PLAIN: "counts = torch.bincount(predictions, minlength=classes) / len(predictions)\n"
-            "for i, share in enumerate(counts):\n"
-            '    writer.add_scalar(f"val/pred_share/class_{i}", share, step)\n'
-            'writer.add_scalar("val/confidence", probabilities.max(dim=1).values.mean(), step)',
-            "keras": 'tf.summary.histogram("predictions", model.predict(x_val).argmax(axis=1), step=epoch)',
-        },
     ),
     Artefact(
         "config",
         "configuration",
         "it reproduces the run and makes actions concrete",
         ("lr-too-high", "lr-too-low", "clipping-saturated"),
-        {
-            _PLAIN: 'writer.add_hparams({"lr": lr, "batch_size": batch_size, "weight_decay": wd, "seed": seed}, {"val/loss": best})',
-            "lightning": "self.save_hyperparameters()  # in __init__",
-            "keras": 'hp.hparams({"lr": lr, "batch_size": batch_size, "seed": seed})',
-        },
     ),
     Artefact(
         "seed",
         "random seed",
         "a symptom must be reproduced before it is explained",
         (),
-        {_PLAIN: 'writer.add_text("seed", str(seed))', "lightning": "seed_everything(seed); self.save_hyperparameters()"},
     ),
     Artefact(
         "code-version",
         "code and data version",
         "they tell which change broke a run",
         ("sudden-shift",),
-        {_PLAIN: 'writer.add_text("git_commit", subprocess.check_output(["git", "rev-parse", "HEAD"], text=True))'},
     ),
     Artefact(
         "split-version",
         "data split version",
         "it detects leakage or drift between runs",
         ("leakage", "val-better"),
-        {_PLAIN: 'writer.add_text("split", hashlib.sha256("".join(sorted(val_ids)).encode()).hexdigest())'},
     ),
     Artefact(
         "best-checkpoint",
         "best checkpoint",
         "it allows comparing without retraining",
         (),
-        {
-            _PLAIN: 'writer.add_text("best_checkpoint", f"step {step}: {path}", step)',
-            "lightning": 'Trainer(callbacks=[ModelCheckpoint(monitor="val_loss")])',
-            "hf": "TrainingArguments(load_best_model_at_end=True, save_strategy='steps', ...)",
-            "keras": 'keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)',
-        },
     ),
 )
 """The list of the source texts, most deciding first."""
