@@ -1,0 +1,79 @@
+"""Event files as bytes: wall times of the simulated clock, names, and the accidents that befall files."""
+
+import struct
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+
+def records(data):
+    """Payloads of an intact event file."""
+    at = 0
+    while at < len(data):
+        (n,) = struct.unpack_from("<Q", data, at)
+        yield data[at + 12 : at + 12 + n]
+        at += 16 + n
+
+
+def framed(payload):
+    """One record with its checksums."""
+    head = struct.pack("<Q", len(payload))
+    return head + struct.pack("<I", masked_crc32c(head)) + payload + struct.pack("<I", masked_crc32c(payload))
+
+
+def settle(root, start, seed):
+    """Give records written by the real clock the simulated one, and files names that repeat."""
+    for i, path in enumerate(sorted(Path(root).rglob("events.out.tfevents.*"))):
+        out, last = [], start
+        for payload in records(path.read_bytes()):
+            e = Event.FromString(payload)
+            if e.wall_time > start + 5e7 or e.wall_time < start - 5e7:
+                e.wall_time = last
+            last = max(last, e.wall_time)
+            out.append(framed(e.SerializeToString()))
+        path.unlink()
+        path.with_name(f"events.out.tfevents.{int(start)}.host{seed % 7}.{1000 + seed % 9000}.{i}").write_bytes(b"".join(out))
+
+
+def main_file(root):
+    """The largest event file."""
+    return max(sorted(Path(root).rglob("events.out.tfevents.*")), key=lambda p: p.stat().st_size)
+
+
+def cut_tail(root):
+    """The process was killed while it wrote: the last record lacks its end."""
+    p = main_file(root)
+    p.write_bytes(p.read_bytes()[:-11])
+
+
+def zero_hole(root):
+    """A block of the disk came back as zeros in the middle of the file."""
+    p = main_file(root)
+    d = bytearray(p.read_bytes())
+    a = int(len(d) * 0.6)
+    d[a : a + 512] = bytes(512)
+    p.write_bytes(bytes(d))
+
+
+def flip_bits(root):
+    """Some bits of one record turned over in a copy."""
+    p = main_file(root)
+    d = bytearray(p.read_bytes())
+    at, stop = 0, int(len(d) * 0.5)
+    while at < stop:
+        (n,) = struct.unpack_from("<Q", d, at)
+        last, at = at, at + 16 + n
+    d[last + 12 + 3] ^= 0x5A
+    p.write_bytes(bytes(d))
+
+
+def lose_half_of_last(root):
+    """The quota was full: the file ends inside a record at three quarters."""
+    p = main_file(root)
+    d = p.read_bytes()
+    at = 0
+    while at < len(d) * 0.75:
+        (n,) = struct.unpack_from("<Q", d, at)
+        last, at = at, at + 16 + n
+    p.write_bytes(d[: last + 14])
