@@ -30,4 +30,4 @@ def diagnose(runs: Run | Iterable[Run], config: Config | None = None) -> Report:
 
     many = [runs] if isinstance(runs, Run) else runs
     settings = config or Config()
-    return build_report([diagnose_run(run, settings) for run in many])
+    return build_report([diagnose_run(run, settings) for run in many], config=settings)

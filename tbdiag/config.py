@@ -145,6 +145,10 @@ def check_detectors(config: Config, known: Mapping[str, Iterable[str]]) -> None:
         for name in ids:
             if name not in known:
                 raise ConfigError(f'{_at(config.source, name)}unknown detector "{name}" in {word}{_near(name, known)}')
+    for suppression in config.suppressions:
+        if suppression.finding not in known:
+            at = _at(config.source, suppression.finding)
+            raise ConfigError(f'{at}unknown finding "{suppression.finding}" in suppressions{_near(suppression.finding, known)}')
     for name, values in config.thresholds.items():
         for threshold in values:
             names = tuple(known[name])

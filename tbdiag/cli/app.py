@@ -13,7 +13,7 @@ import typer
 import tbdiag.cli
 from tbdiag.errors import TbdiagError
 
-_NOT_COMMANDS = {"app", "output"}
+_NOT_COMMANDS = {"app", "output", "settings"}
 
 
 def build_app() -> typer.Typer:

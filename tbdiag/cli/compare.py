@@ -25,10 +25,10 @@ def register(app: typer.Typer) -> None:
         config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")] = None,
     ) -> int:
         """Compare runs with the uncertainty of noise and seeds; always exits 0 when the comparison was written."""
+        from tbdiag.cli.settings import load_settings
         from tbdiag.compare import compare as judge
         from tbdiag.compare import render_compare
-        from tbdiag.config import load_config
 
-        settings = load_config(Path(heads[0]), config, {})
+        settings = load_settings(Path(heads[0]), config, {})
         write_result(render_compare(judge(base, heads, settings, match=match or (), seeds=seeds), format.value), output)
         return 0

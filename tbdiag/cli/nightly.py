@@ -73,7 +73,7 @@ def register(app: typer.Typer) -> None:
         import time
 
         from tbdiag.cli.output import say
-        from tbdiag.config import load_config
+        from tbdiag.cli.settings import load_settings
         from tbdiag.errors import UsageError
         from tbdiag.nightly import Limits, Options, plan_night
         from tbdiag.nightly.naming import OWNER, check_pattern
@@ -88,7 +88,7 @@ def register(app: typer.Typer) -> None:
             state=state or (Path(f"{os.path.abspath(site)}.state") if site is not None else Path(".tbdiag-nightly")),  # noqa: PTH100
             now=parse_time(now) if now else time.time(),
             site=site,
-            config=load_config(Path(roots[0]), config, {}),
+            config=load_settings(Path(roots[0]), config, {}),
             pages=not no_site,
             reports="all" if all_reports else "findings",
             scheduler=scheduler,

@@ -23,11 +23,11 @@ def register(app: typer.Typer) -> None:
         quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing.")] = False,
     ) -> int:
         """Append the six-line note of every run to an experiment journal; `tbdiag verify --journal` closes the entries."""
+        from tbdiag.cli.settings import load_settings
         from tbdiag.compare.sides import load_side
-        from tbdiag.config import load_config
         from tbdiag.journal import append_entries
 
-        side = load_side(logdir, load_config(Path(logdir), config, {}))
+        side = load_side(logdir, load_settings(Path(logdir), config, {}))
         fresh = append_entries(journal, [run.data for run in side.runs])
         for entry in fresh:
             say(f"{journal}: {entry['run']}: {entry['note']['chosen_action']}", quiet=quiet)

@@ -36,11 +36,11 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Write comment.md, report.html, report.json and junit.xml for a pull request; exit by policy."""
         from tbdiag.cli.explain import explain_findings
-        from tbdiag.config import load_config
+        from tbdiag.cli.settings import load_settings
         from tbdiag.pr import review, write_files
         from tbdiag.pr.tell import verdict_line
 
-        result = review(base, head, load_config(Path(head), config, {}), match=match or ())
+        result = review(base, head, load_settings(Path(head), config, {}), match=match or ())
         if base is not None and result.base is None:
             say(f"tbdiag: there is no base at {base}: every finding of the head counts as new")
         files = write_files(result, out, name=name, link=link, explanations=explain_findings(result.head.report))

@@ -60,10 +60,10 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Diagnose every run beneath LOGDIR and write one report."""
         from tbdiag.cli.explain import explain_findings
-        from tbdiag.config import load_config
+        from tbdiag.cli.settings import load_settings
         from tbdiag.render import render
 
-        settings = load_config(Path(logdirs[0]), config, {"roles": role or (), "select": select or (), "ignore": ignore or ()})
+        settings = load_settings(Path(logdirs[0]), config, {"roles": role or (), "select": select or (), "ignore": ignore or ()})
         report = judge(logdirs, settings, verify=verify, quiet=quiet)
         target = output if output is not None else "tbdiag-report.html" if format is Format.HTML else "-"
         explanations = explain_findings(report.to_dict()) if format is Format.HTML else None
@@ -77,19 +77,16 @@ def register(app: typer.Typer) -> None:
 
 def judge(logdirs: list[str], config: Config, *, verify: bool = False, quiet: bool = False) -> Report:
     """Read and judge runs one at a time, so that only one run's points are in memory."""
-    from tbdiag.config import check_detectors
-    from tbdiag.detectors import load_detectors
     from tbdiag.diagnosis import build_report, diagnose_run
     from tbdiag.logs import iter_runs, list_runs
 
-    check_detectors(config, {d.id: d.thresholds for d in load_detectors()})
     bar = Progress(sum(len(list_runs(d)) for d in logdirs) if _on_terminal() else 0, "judging", enabled=not quiet)
     judged = []
     for run in iter_runs(logdirs, verify=verify):
         judged.append(diagnose_run(run, config))
         bar.advance(run.name)
     bar.close()
-    return build_report(judged)
+    return build_report(judged, config=config)
 
 
 def _on_terminal() -> bool:

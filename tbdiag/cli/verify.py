@@ -39,12 +39,12 @@ def register(app: typer.Typer) -> None:
 
         Exit 1 if a rule failed or a new error appeared, else 2 if an error or warning cannot be told, else 0.
         """
+        from tbdiag.cli.settings import load_settings
         from tbdiag.compare.tell_verify import render_verify
-        from tbdiag.config import load_config
         from tbdiag.journal import close_entries, tried_actions
         from tbdiag.verify import verify as judge
 
-        settings = load_config(Path(logdir), config, {})
+        settings = load_settings(Path(logdir), config, {})
         tried = tried_actions(journal) if journal else {}
         result = judge(previous, logdir, settings, match=match or (), tried=tried)
         data = result.to_dict()

@@ -43,11 +43,11 @@ def register(app: typer.Typer) -> None:
         import time
 
         from tbdiag.cli.nightly import parse_seconds
-        from tbdiag.config import load_config
+        from tbdiag.cli.settings import load_settings
         from tbdiag.nightly.watch import SEVERITIES, Watch
 
         pause = parse_seconds(interval, "--interval")
-        follow = Watch(logdir, load_config(Path(logdir), config, {}), least=2 if notes else 1)
+        follow = Watch(logdir, load_settings(Path(logdir), config, {}), least=2 if notes else 1)
         worst: dict[tuple[str, str], int] = {}
         while True:
             found = False

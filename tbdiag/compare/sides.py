@@ -85,7 +85,7 @@ def _load_logdir(path: str, config: Config | None) -> Side:
     for run in iter_runs([path]):
         judged.append(diagnose_run(run, settings))
         features[run.name] = Features(resolve(run, settings))
-    report = build_report(judged).to_dict()
+    report = build_report(judged, config=settings).to_dict()
     runs = tuple(SideRun(data["name"], data, features[data["name"]], True) for data in report["runs"])
     return Side(Path(path).name or path, runs, report, False)
 

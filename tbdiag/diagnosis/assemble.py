@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from tbdiag.config import Config, Suppression
+from tbdiag.config import Config
 from tbdiag.detectors import load_detectors
 from tbdiag.diagnosis.experiment import choose_experiment
 from tbdiag.diagnosis.explaining import explain_away, order_findings
 from tbdiag.diagnosis.missing import audit_evidence, follow_audit
 from tbdiag.diagnosis.notes import write_note
+from tbdiag.diagnosis.suppression import find_stale, suppress
 from tbdiag.diagnosis.units import say_own_unit
 from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, write_headline
 from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
@@ -48,7 +46,6 @@ class Judged:
 
     Attributes:
         outcomes: one a detector, by id; findings: in the order in which they are told.
-        spent: suppressions that expired or matched nothing, as read issues.
     """
 
     run: Run
@@ -57,7 +54,6 @@ class Judged:
     live: bool
     outcomes: tuple[Outcome, ...]
     findings: tuple[Finding, ...]
-    spent: tuple[ReadIssue, ...] = ()
 
     @property
     def status(self) -> str:
@@ -86,12 +82,12 @@ def judge_run(run: Run, config: Config | None = None, *, now: float | None = Non
     if live:
         outcomes = tuple(_silence(o, run, live) for o in outcomes)
     outcomes = _expect_memorising(outcomes, features)
-    outcomes, spent = _suppress(outcomes, run, config, now)
+    outcomes = suppress(outcomes, run.name, config, now)
     first, last = features.steps
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
     findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
     findings = tuple(say_own_unit(f, features) for f in findings)
-    return Judged(run, config, features, live, outcomes, findings, spent)
+    return Judged(run, config, features, live, outcomes, findings)
 
 
 def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None) -> RunReport:
@@ -128,7 +124,7 @@ def write_run_report(judged: Judged) -> RunReport:
         curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
         checks=outcomes,
         missing_evidence=missing,
-        read_issues=run.issues + judged.spent,
+        read_issues=run.issues,
         best_checkpoint=find_best_checkpoint(features),
         histograms=tuple(make_histogram_view(s) for s in features.signals.all if s.histogram is not None)[:MAX_HISTOGRAMS],
         domain=features.signals.domain.value,
@@ -138,12 +134,15 @@ def write_run_report(judged: Judged) -> RunReport:
     )
 
 
-def build_report(runs: Iterable[RunReport], problems: Sequence[ReadIssue] = ()) -> Report:
-    """Put judged runs in order, worst first, then by name."""
+def build_report(
+    runs: Iterable[RunReport], problems: Sequence[ReadIssue] = (), config: Config | None = None, *, now: float | None = None
+) -> Report:
+    """Put judged runs in order, worst first, then by name; suppressions that expired or match nothing are told once (see `find_stale`)."""
     from tbdiag import __version__
 
     ordered = sorted(runs, key=_badness)
-    return Report(runs=tuple(ordered), tool={"name": "tbdiag", "version": __version__}, problems=tuple(problems))
+    stale = find_stale(config, ordered, now) if config is not None else ()
+    return Report(runs=tuple(ordered), tool={"name": "tbdiag", "version": __version__}, problems=(*problems, *stale))
 
 
 def is_live(run: Run, now: float) -> bool:
@@ -190,46 +189,6 @@ def _expect_memorising(outcomes: tuple[Outcome, ...], features: Features) -> tup
     quiet = QUIET_ON_TINY | QUIET_ON_PASSED if passed else QUIET_ON_TINY
     why = "the run is a tiny overfit test: memorising its samples is the aim"
     return tuple(Outcome(o.id, OutcomeKind.NOT_APPLICABLE, why) if o.finding is not None and o.id in quiet else o for o in outcomes)
-
-
-def _suppress(
-    outcomes: tuple[Outcome, ...], run: Run, config: Config, now: float | None
-) -> tuple[tuple[Outcome, ...], tuple[ReadIssue, ...]]:
-    """Apply the accepted findings; an expired suppression does not count and is reported."""
-    if not config.suppressions:
-        return outcomes, ()
-    today = _today(now)
-    out, used = list(outcomes), set()
-    problems: list[ReadIssue] = []
-    for suppression in config.suppressions:
-        if not fnmatchcase(run.name, suppression.run):
-            continue
-        expired = bool(suppression.expires and suppression.expires < today)
-        for i, outcome in enumerate(out):
-            if outcome.id != suppression.finding or outcome.finding is None:
-                continue
-            used.add(id(suppression))
-            if not expired:
-                until = f", until {suppression.expires}" if suppression.expires else ""
-                out[i] = Outcome(outcome.id, OutcomeKind.SUPPRESSED, f"accepted: {suppression.reason}{until}")
-        if expired:
-            problems.append(_about(suppression, config, f"expired on {suppression.expires} and no longer counts"))
-        elif id(suppression) not in used:
-            problems.append(_about(suppression, config, "matched no finding of this run: remove it"))
-    return tuple(out), tuple(problems)
-
-
-def _about(suppression: Suppression, config: Config, what: str) -> ReadIssue:
-    message = f"suppression of {suppression.finding} ({suppression.reason}) {what}"
-    return ReadIssue("suppression", os.path.basename(config.source or "configuration"), message, damage=False)  # noqa: PTH119
-
-
-def _today(now: float | None) -> str:
-    """Date that expiry is judged against: `now`, else SOURCE_DATE_EPOCH, else the clock (suppressions only)."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    seconds = now if now is not None else float(epoch) if epoch and epoch.isdigit() else None
-    moment = dt.datetime.now(dt.timezone.utc) if seconds is None else dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
-    return moment.date().isoformat()
 
 
 def _span(run: Run, features: Features) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tbdiag.diagnosis.suppression import ACCEPTED
 from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
 from tbdiag.features import CurveFacts, Features
@@ -43,6 +44,8 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
     strong = [f for f in heads if f.severity.rank < 2]
     notes = len(heads) - len(strong)
     tail = f", {notes} note{'s' * (notes != 1)}" if notes else ""
+    accepted = sum(o.kind is OutcomeKind.SUPPRESSED and o.why.startswith(ACCEPTED) for o in outcomes)
+    tail += f", {accepted} accepted" if accepted else ""
     if strong:
         first = strong[0]
         since = f" from step {first.onset.first_step:,}" if first.onset else ""

@@ -47,10 +47,16 @@ def render_markdown(report: dict[str, Any], *, limit: int = LIMIT, marker: str =
     for i in ordered:
         if not many or kinds[i] not in ("healthy", "note"):
             parts += _run(runs[i], many)
-    if view["problems"]:
-        parts.append("**Not read**\n\n" + "\n".join(f"- {code(p['file'])}: {escape(p['message'])}" for p in view["problems"][:50]))
+    for heading, problems in (("Not read", [p for p in view["problems"] if p["kind"] != "suppression"]), ("Suppressions", _stale(view))):
+        if problems:
+            parts.append(f"**{heading}**\n\n" + "\n".join(f"- {code(p['file'])}: {escape(p['message'])}" for p in problems[:50]))
     tail = f"[Full report]({_address(link)})" if link else ""
     return _fitted(parts, tail, limit)
+
+
+def _stale(view: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Suppressions that have expired or match nothing."""
+    return [p for p in view["problems"] if p["kind"] == "suppression"]
 
 
 def escape(text: str) -> str:

@@ -40,7 +40,7 @@ def render_text(report: dict[str, Any], *, colour: bool = False, brief: bool = F
         if place < len(runs) - 1:
             say.line()
     for problem in view["problems"]:
-        say.line(f"not read: {problem['file']}: {problem['message']}")
+        say.wrap(words.problem(problem), indent="")
     return "\n".join(say.lines) + "\n"
 
 

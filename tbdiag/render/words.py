@@ -71,6 +71,12 @@ def interval(value: Mapping[str, Any] | None) -> str:
     return step(first) if first == last else f"{step(first)}\u2013{step(last)}"
 
 
+def problem(issue: Mapping[str, Any]) -> str:
+    """What could not be read, or which suppression no longer serves, in one line."""
+    said = "" if issue.get("kind") == "suppression" else "not read: "
+    return f"{said}{issue['file']}: {issue['message']}"
+
+
 def chain(finding: Mapping[str, Any], axis: str = "step") -> str:
     """A story in order of onset: ``learning rate schedule (step 800-801), then exploding gradients (step 803)``; ``""`` without one."""
     return ", then ".join(f"{link['name']} ({axis} {interval(link['onset'])})" for link in finding.get("chain") or ())
