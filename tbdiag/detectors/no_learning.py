@@ -10,7 +10,8 @@ How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
     says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded
     metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or
-    every evaluation gives exactly the same number, so the weights do not change at all; or the gradients fell at the beginning
+    every evaluation gives exactly the same number, so the weights do not change at all; or the metric is the same to the last
+    digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning
     to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. A return in
     reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began.
 
@@ -113,7 +114,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="no-learning",
         severity=severity,
         confidence=confidence(*margins, supports=len(signs) - 1) if signs else 0.5,
-        title=f"No learning: the {label(train)} stays at {train.end:.4g} (it began at {train.first:.4g})"
+        title=f"No learning: the {label(train)} {'stays' if gain < 0.2 else 'stands'} at {train.end:.4g} (it began at {train.first:.4g})"
         if signs
         else f"The {label(train)} does not move; a run that had converged before looks the same",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(1, train.trace.n - 1)])),
@@ -218,6 +219,18 @@ def _signs(
                 value=float(val.value[0]),
             )
         )
+    same = metric is not None and quality is not None and quality < 0.9 and _never_changes(metric) and gain < 0.15 and _settled(train)
+    if same and not signs and metric is not None and (left > 0.75 if left is not None else metric.n >= 10):
+        signs.append("same answer")
+        margins.append(metric.n / 5)
+        evidence.append(
+            say(
+                f"All {{n}} evaluations gave the same {label(metric)}, {{value:.4g}}: the model gives one answer to everything.",
+                (metric,),
+                n=metric.n,
+                value=float(metric.value[0]),
+            )
+        )
     grad = view.curve("grad_norm")
     if flat and not signs and grad is not None and grad.n >= 20 and (metric is None or not _climbs(metric)):
         early, late = median(grad.value[: max(2, grad.n // 20)]), median(grad.value[grad.n // 5 :])
@@ -238,6 +251,16 @@ def _signs(
 def _digits(text: str) -> dict[str, float]:
     """Numbers that a sentence from elsewhere mentions, so that evidence carries them."""
     return {f"said_{i}": float(x) for i, x in enumerate(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))}
+
+
+def _never_changes(metric: CurveFacts) -> bool:
+    return metric.n >= 6 and float(np.ptp(metric.value)) <= 2e-6 * float(np.abs(metric.value).max())
+
+
+def _settled(curve: CurveFacts) -> bool:
+    """Whether nothing was gained after the first tenth of the run."""
+    late = curve.trace.cost[curve.trace.within(0.1, 1.0)]
+    return late.size >= 5 and not find_trend(late).falling
 
 
 def _steady(curve: CurveFacts) -> bool:

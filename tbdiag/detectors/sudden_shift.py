@@ -82,7 +82,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     on_train = curve is train
     trace = curve.trace
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
-    if _lr_jump(view, first, last, curve):
+    if _lr_jump(view, first, last, curve) or _breaks(train, curve, first, last):
         return None
     jumped = training in ("recovers", "stays") or on_train
     where = "training data" if jumped else "validation data or its evaluation"
@@ -261,6 +261,14 @@ def _gone_calmly(train: CurveFacts, curve: CurveFacts, at: int) -> bool:
         and float(np.median(np.abs(np.diff(behind[1:])))) < 0.1 * jump
         and float(behind[1:].max()) < float(behind[:2].max()) + 0.1 * jump
     )
+
+
+def _breaks(train: CurveFacts | None, curve: CurveFacts, first: int, last: int) -> bool:
+    """Whether the training loss stops being finite within a few points of the step: then the model broke, not the data."""
+    if train is None or not train.bad_step.size or train.signal.axis is not curve.signal.axis:
+        return False
+    slack = max(last - first, int(0.02 * (curve.step[-1] - curve.step[0])))
+    return bool(np.any((train.bad_step >= first - slack) & (train.bad_step <= last + slack)))
 
 
 def _lr_jump(view: View, first: int, last: int, curve: CurveFacts) -> bool:

@@ -9,7 +9,8 @@ Why it matters
 How it is told
     The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants
     brings that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and
-    the learning rate has not been annealed below a tenth of its peak. With fewer than ten points training and validation must
+    the learning rate has not been annealed below a tenth of its peak. Or every loss fell by more than 15 % of its level in the last
+    quarter, at 70 % or more of the pace of the quarter before, however little that is of a high start. With fewer than ten points training and validation must
     both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
 
 First check
@@ -56,7 +57,8 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import median
+from tbdiag.stats.extrapolation import fit_power_law
+from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
 
 
@@ -94,10 +96,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if of_metric > max(limit, view["few_points_share"]) and certain and metric.n >= 4:
             curve, share, sure = metric, of_metric, certain
     if share < limit or not sure:
-        return None
-    others = [] if reinforcement or curve is metric else [_late_share(c) for c in curves[1:]]
-    if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
-        return None
+        if reinforcement or curve is not view.curve("val_loss") or not all(_keeps_pace(view, c) for c in curves):
+            return None
+        share, limit, others = _late_share(curve)[0], 0.0, []
+    else:
+        others = [] if reinforcement or curve is metric else [_late_share(c) for c in curves[1:]]
+        if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
+            return None
     if quality is not None and quality > 0.95:
         return None
     if curve.signal.role is Role.LOSS and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
@@ -113,6 +118,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
             share=share,
         )
     ]
+    ahead = _go_on(curve)
+    if ahead is not None and not unfinished:
+        evidence.append(
+            say(
+                "A power law through its last two thirds leads from {stop:.4g} to {ahead:.4g} after half as many steps again.",
+                (curve,),
+                stop=stop,
+                ahead=ahead,
+            )
+        )
     if quality is not None and metric is not None and curve is not metric:
         evidence.append(say(f"The {label(metric)} is {{value:.4g}} at the end.", (metric,), value=metric.end))
     last = int(curve.step[-1])
@@ -120,7 +135,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="unconverged",
         severity=Severity.WARNING,
-        confidence=confidence(share / limit, supports=len([s for s, _ in others if s > limit]), doubts=int(curve.n < 6)),
+        confidence=confidence(share / limit if limit else 1.0, supports=len([s for s, _ in others if s > limit]), doubts=int(curve.n < 6)),
         title=f"Unconverged: the {label(curve)} was still improving at the end ({share:.0%} of its gain in the last quarter)",
         onset=Interval(int(curve.step[0] + 0.75 * span), last),
         extent=Interval(int(curve.step[0] + 0.75 * span), last),
@@ -172,6 +187,52 @@ def _quarter(curve: CurveFacts) -> tuple[float, float]:
     return curve.sign * median(trace.cost[max(i - k, 0) : i + k]), curve.sign * median(trace.cost[-k:])
 
 
+def _keeps_pace(view: View, curve: CurveFacts) -> bool:
+    """Whether a positive loss falls in logarithms as fast in its last quarter as in the one before, by a good part of its level.
+
+    Against a first value that is soon left behind the last quarter brings little, however steeply the loss still falls.
+    """
+    trace = curve.trace
+    if curve.signed or curve.signal.role is not Role.LOSS or trace.n < 6 or float(trace.cost[-1]) <= 0:
+        return False
+    step = (trace.step - trace.step[0]) / max(float(trace.step[-1] - trace.step[0]), 1.0)
+    half, quarter, end = (_near(step, trace.cost, at) for at in (0.5, 0.75, 1.0))
+    late, before = quarter - end, half - quarter
+    # Of fewer than ten points the noise is not known: they must fall in every interval instead.
+    noise = trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16)) if trace.n >= 10 else 0.0
+    return bool(late > view["pace"] * before > 0 and late > view["of_level"] * quarter and late > 4 * noise and _falls_on(trace.cost))
+
+
+def _near(step: Float64, cost: Float64, at: float) -> float:
+    """Cost at a share of the run: interpolated, or the median of the blocks around it where there are many."""
+    k = step.size // 16
+    i = int(np.searchsorted(step, at))
+    return median(cost[max(i - k, 0) : i + k + 1]) if k else float(np.interp(at, step, cost))
+
+
+def _falls_on(cost: Float64) -> bool:
+    """Whether the second half falls throughout, and its very end as well: a stair of learning-rate decays stands still there."""
+    tail = cost[cost.size // 2 :]
+    if tail.size < 6:
+        return bool(np.all(np.diff(tail) < 0))
+    k = max(tail.size // 4, 1)
+    return find_trend(tail, 6).tau < -0.8 and median(tail[-2 * k : -k]) - median(tail[-k:]) > 0.25 * (
+        median(tail[-3 * k : -2 * k]) - median(tail[-k:])
+    )
+
+
+def _go_on(curve: CurveFacts) -> float | None:
+    """Where a power law through the last two thirds of the curve leads after half as many steps again; None where it does not fit."""
+    trace = curve.trace
+    tail = trace.within(0.33, 1.0)
+    t, y = trace.step - trace.step[0], trace.cost
+    law = fit_power_law(t[tail], y[tail]) if trace.n >= 6 else None
+    if law is None or law.residual > 2 * trace.noise.sigma:
+        return None
+    ahead = float(y[-1]) + law.at(1.5) - law.at(1.0)
+    return curve.sign * ahead if not (curve.signal.role is Role.LOSS and not curve.signed and ahead <= 0) else None
+
+
 def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]:
     """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt."""
     trace = curve.trace
@@ -186,7 +247,9 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
     tail = trace.cost[trace.within(0.6, 1.0)]
     if trace.n < 10:
         steps = np.diff(trace.cost[-3:])
-        return share, bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))
+        # A last evaluation that is better by one per cent is no reason to go on.
+        matters = curve.signed or curve.signal.role is not Role.LOSS or late > 0.01 * abs(stop)
+        return share, matters and bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))
     best_late = int(np.argmin(trace.smooth)) >= late_best * (trace.n - 1)
     blocks = max(1, trace.n // 16)
     # The trend test minds autocorrelation; here a smooth descent must not be taken for it.
@@ -254,6 +317,8 @@ DETECTOR = Detector(
     thresholds={
         "share": Threshold(0.10, "an exponential decay of two time constants makes a tenth of its gain in the last quarter"),
         "few_points_share": Threshold(0.15, "an exponential decay of four to nine points and 1.4 time constants makes that much"),
+        "pace": Threshold(0.7, "an exponential decay of three time constants over the run keeps up 47 % from quarter to quarter"),
+        "of_level": Threshold(0.15, "half as many steps again would bring a quarter of the loss"),
         "reward_share": Threshold(0.13, "half of a straight line's quarter: returns are noisy and rise in steps"),
     },
     examples=EXAMPLES,

@@ -79,6 +79,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "plateau": ("underfitting", "low-confidence", "tiny-overfit-fails"),
     "underfitting": ("plateau", "low-confidence", "tiny-overfit-fails"),
     "unconverged": ("underfitting", "low-confidence", "tiny-overfit-fails"),
+    "low-confidence": ("val-better",),
     "stalled": (),
 }
 """Symptom -> symptoms that it can produce. The order is the order in which heads are chosen.

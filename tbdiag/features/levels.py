@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log
 
 from tbdiag.features import Features
 from tbdiag.features.curves import CurveFacts
 from tbdiag.model import Direction, Domain, Scale
+from tbdiag.stats.noise import median
 
 _ZERO = re.compile(
     r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|kappa|mcc|matthews|r2|r_squared|exact_match|em$)"
@@ -43,8 +45,12 @@ class Guess:
     why: str
 
 
+@lru_cache(maxsize=1)
 def guessing(features: Features) -> Guess:
-    """What guessing would give: as the signals know it, else from a first point at which loss and accuracy both say ``1 / K``."""
+    """What guessing would give: as the signals know it, else from a point at which loss and accuracy both say ``1 / K``.
+
+    That is the first point of an untrained classifier, or the level at which a run stands that never became anything else.
+    """
     signals = features.signals
     if signals.classes or signals.chance:
         return Guess(signals.classes, signals.chance, signals.chance_why)
@@ -52,13 +58,41 @@ def guessing(features: Features) -> Guess:
         loss, metric = features.curve(f"{split}_loss"), features.curve(f"{split}_metric")
         if loss is None or metric is None or not loss.n or not metric.n or not _ACCURACY.search(metric.signal.stem.lower()):
             continue
-        accuracy = float(metric.value[0]) / (100.0 if metric.signal.scale is Scale.PERCENT else 1.0)
+        unit = 100.0 if metric.signal.scale is Scale.PERCENT else 1.0
+        accuracy = float(metric.value[0]) / unit
         first = float(loss.value[0])
         # An untrained classifier's loss is ln K and its accuracy 1 / K; where the two agree, the first point was untrained.
-        if 0.6 < first < 9 and 0.5 < accuracy * exp(first) < 2:
+        if 0.6 < first < 9 and 0.5 < accuracy * exp(first) < 2 and not _below_guessing(features, exp(-first)):
             classes = max(round(exp(first)), 2)
             return Guess(classes, log(classes), f"the first point's loss and accuracy are those of guessing among about {classes} classes")
+        among = _stands_at_guessing(loss, metric, unit)
+        if among:
+            return Guess(among, log(among), f"loss and accuracy stand where guessing among {among} classes puts them")
     return Guess(None, None, "")
+
+
+def _below_guessing(features: Features, chance: float) -> bool:
+    """Whether validation began at two thirds of this chance or less: then there are more classes."""
+    val = features.curve("val_metric")
+    unit = 100.0 if val is not None and val.signal.scale is Scale.PERCENT else 1.0
+    return val is not None and val.n > 0 and bool(_ACCURACY.search(val.signal.stem.lower())) and float(val.value[0]) < 0.67 * unit * chance
+
+
+def _stands_at_guessing(loss: CurveFacts, metric: CurveFacts, unit: float) -> int | None:
+    """Number of classes among which the model guesses evenly over the last half of the run; None where it does not.
+
+    Whatever a model has learned makes its accuracy larger than ``exp(-loss)``, the geometric mean of what it gives the right answer;
+    only even guessing makes both ``1 / K``. The accuracy must never have been better than that either.
+    """
+    if min(loss.n, metric.n) < 6:
+        return None
+    level = median(loss.trace.cost[loss.trace.within(0.5, 1.0)])
+    accuracy = median(metric.value[metric.between(0.5, 1.0)]) / unit
+    if not 0.6 < level < 9 or accuracy <= 0:
+        return None
+    classes = round(exp(level))
+    near = abs(accuracy * classes - 1) < 0.1 and abs(level - log(classes)) < 0.03
+    return classes if near and float(metric.value.max()) / unit < 1.25 * accuracy else None
 
 
 def metric_level(curve: CurveFacts, features: Features) -> Level | None:

@@ -73,6 +73,8 @@ def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | N
         level_val = level_train = 2 * max(gain_val, gain_train)
     else:
         level_val, level_train = abs(median(half_val)), abs(median(half_train))
+        # A first evaluation of an untrained model may be thousands of times any later one; that is no gain to measure by.
+        gain_val = min(gain_val, max(gain_train, level_val))
     if min(level_val, level_train) <= 0:
         return None
     of_val, of_train = scatter(half_val), scatter(half_train)
