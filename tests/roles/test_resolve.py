@@ -270,6 +270,7 @@ def test_main_losses_under_free_names(train: str, val: str) -> None:
         ("norm/weights", Role.WEIGHT_NORM),
         ("grad_norms/00_embed", Role.LAYER_GRAD_NORM),
         ("softmax_max", Role.CONFIDENCE),
+        ("lrate", Role.LR),
         ("steps_per_s", Role.THROUGHPUT),
         ("secs_per_step", Role.STEP_TIME),
         ("skipped_updates", Role.HAS_NAN_GRAD),
