@@ -1,22 +1,49 @@
-"""The six-line symptom-to-action note that every diagnosis leaves."""
+"""The six-line symptom-to-action note that every diagnosis leaves: curve, predictions, gradients, data, one action, one rule."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from tbdiag.detectors._base import CURVES, GRADIENTS, PREDICTIONS
+from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint
 from tbdiag.features import Features
 from tbdiag.model import Finding, Note, Role
 
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("exploding", ("nan-inf", "divergence", "exploding-gradients")),
-    ("unstable", ("instability", "spikes", "lr-too-high", "loss-scale-collapse", "epoch-sawtooth")),
-    ("collapse", ("prediction-collapse", "return-collapse", "entropy-collapse", "discriminator-win", "reward-std-collapse")),
-    ("flat (no learning)", ("no-learning", "lr-zero", "frozen-weights", "vanishing-gradients", "dead-units", "loss-mismatch")),
+    ("unstable (exploding)", ("nan-inf", "divergence", "exploding-gradients")),
+    ("unstable", ("instability", "spikes", "lr-too-high", "loss-scale-collapse", "epoch-sawtooth", "noisy-validation", "weight-growth", "kl-blow-up")),
+    ("collapse", ("prediction-collapse", "return-collapse", "entropy-collapse", "discriminator-win", "reward-std-collapse", "class-imbalance")),
+    ("underfit (flat)", ("no-learning", "lr-zero", "frozen-weights", "vanishing-gradients", "dead-units", "loss-mismatch", "preference-at-chance")),
     ("overfit", ("overfitting", "generalization-gap", "over-confidence")),
-    ("sudden change", ("sudden-shift",)),
-    ("validation suspiciously good", ("val-better", "leakage")),
-    ("underfit", ("underfitting", "plateau", "unconverged", "lr-too-low", "lr-schedule", "label-noise")),
+    ("underfit", ("underfitting", "plateau", "unconverged", "lr-too-low", "lr-schedule", "label-noise", "clipping-saturated", "low-confidence",
+                  "saturated-activations", "tiny-overfit-fails")),
+    ("unclear (sudden change)", ("sudden-shift",)),
+    ("unclear (validation suspiciously good)", ("val-better", "leakage")),
+    ("unclear (the log itself)", ("truncated-log", "restart-overlap", "stalled")),
+)  # fmt: skip
+"""Words of the source text (underfit, overfit, unstable, collapse, unclear) and the findings that they stand for."""
+
+BATCHES = frozenset({"nan-inf", "divergence", "spikes", "exploding-gradients", "instability", "loss-scale-collapse"})
+"""Findings whose data check is a look at the batches where they begin."""
+INPUTS = frozenset(
+    {
+        "no-learning",
+        "underfitting",
+        "plateau",
+        "saturated-activations",
+        "dead-units",
+        "loss-mismatch",
+        "low-confidence",
+        "tiny-overfit-fails",
+    }
 )
+"""Findings whose data check is a look at one batch: inputs and labels."""
+DATA = frozenset(
+    {"overfitting", "generalization-gap", "val-better", "leakage", "label-noise", "class-imbalance", "prediction-collapse", "sudden-shift",
+     "noisy-validation", "epoch-sawtooth", "over-confidence", "preference-at-chance"}
+)  # fmt: skip
+"""Findings whose own first check is a check of the data."""
 
 
 def write_note(findings: tuple[Finding, ...], features: Features, experiment: dict[str, Any] | None) -> Note:
@@ -24,45 +51,92 @@ def write_note(findings: tuple[Finding, ...], features: Features, experiment: di
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
     return Note(
-        curve_pattern=_pattern(head, features),
+        curve_pattern=_pattern(strong, features),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
-        data_check=head.first_check if head else "labels, split, leakage and preprocessing: nothing in the log speaks against them",
+        data_check=_data_check(head),
         chosen_action=str(experiment["action"]) if experiment else "none: keep this configuration",
         success_rule=str(experiment["success_rule"]) if experiment else "the next run ends no worse",
     )
 
 
-def _pattern(head: Finding | None, features: Features) -> str:
-    if head is None:
+def _pattern(strong: list[Finding], features: Features) -> str:
+    """What the curves show: of a head that is about gradients, weights or settings, its consequence in the curves."""
+    kept = best_and_last(features)
+    if not strong:
         both = features.curve("train_loss") is not None and features.curve("val_loss") is not None
-        return "healthy: nothing suspicious in the curves" if both else "unclear: nothing wrong in what was logged"
+        return ("healthy: nothing suspicious in the curves" if both else "unclear: nothing wrong in what was logged") + kept
+    story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
+    head = strong[0]
+    if head.phase > PREDICTIONS:
+        seen = next((f for f in story if f.phase == CURVES), None)
+        if seen is None and head.phase == GRADIENTS:
+            return f"unclear (the curves alone show nothing): {_without_name(head)}{kept}"
+        head = seen or head
     name = next((word for word, ids in PATTERNS if head.id in ids), head.id.replace("-", " "))
-    return f"{name}: {head.title}"
+    return f"{name}: {_without_name(head)}{kept}"
+
+
+def _without_name(finding: Finding) -> str:
+    """A title without the symptom's name before its colon, which the line has said already."""
+    name, colon, rest = finding.title.partition(": ")
+    return rest if colon and re.fullmatch(r"[A-Za-z-]+( [a-z]+){0,2}", name) else finding.title
+
+
+def best_and_last(features: Features) -> str:
+    """Best and final value of what the best checkpoint is chosen by, where the end is worse by more than noise; else ``""``."""
+    best = find_best_checkpoint(features)
+    if best is None:
+        return ""
+    curve = features.curve(best["role"])
+    if curve is None or curve.n < 3 or best_point(curve) == curve.n - 1 or curve.rise <= 2 * curve.sigma:
+        return ""
+    what = best["role"].replace("val", "validation").replace("_", " ")
+    return f"; best {what} {best['value']:.4g} at {curve.signal.axis.value.replace('_', ' ')} {best['step']:,}, {float(curve.value[-1]):.4g} at the end"
 
 
 def _predictions(strong: list[Finding], features: Features) -> str:
-    told = [f.title for f in strong if f.phase == 1]
-    if told:
-        return "; ".join(told)
-    parts = []
+    told = [f.title for f in strong if f.phase == PREDICTIONS]
+    parts: list[str] = []
     share = features.curve("max_class_share")
     if share is not None and share.n:
         parts.append(f"largest class share {share.end:.2f} at the end")
     confidence = features.curve("val_confidence") or features.curve("train_confidence") or features.curve("confidence")
-    if confidence is not None and confidence.n:
+    if confidence is not None and confidence.n and not any("confidence" in title for title in told):
         parts.append(f"mean confidence {confidence.end:.3g} at the end")
-    return ", ".join(parts) if parts else "class counts and confidence were not logged"
+    if not told and not parts:
+        return "class counts and confidence were not logged"
+    return "; ".join([*told, *([", ".join(parts)] if parts else [])])
 
 
 def _gradients(strong: list[Finding], features: Features) -> str:
-    told = [f.title for f in strong if f.phase == 2]
+    told = [f.title for f in strong if f.phase == GRADIENTS]
     norm = features.curve("grad_norm")
-    if told:
-        return "; ".join(told)
-    if norm is not None and norm.n:
-        bad = f"{norm.bad_step.size} of {norm.total} points NaN or Inf" if norm.bad_step.size else "no NaN or Inf"
-        return f"norm {norm.first:.3g} at the start, {norm.end:.3g} at the end, {bad}"
-    if any(s.role in (Role.LAYER_GRAD_NORM, Role.GRADIENT_HISTOGRAM) for s in features.signals.all):
-        return "per-layer gradients were logged and nothing suspicious was found"
-    return "gradient norm was not logged"
+    if norm is not None and norm.total:
+        bad = f"{norm.bad_step.size:,} of {norm.total:,} points NaN or Inf" if norm.bad_step.size else "no NaN or Inf"
+        span = f"norm {norm.first:.3g} at the start, {norm.end:.3g} at the end, " if norm.n else "norm never finite, "
+        told.append(span + bad)
+    elif not any(s.role in (Role.LAYER_GRAD_NORM, Role.GRADIENT_HISTOGRAM) for s in features.signals.all):
+        told.append("gradient norm was not logged")
+    elif not told:
+        told.append("per-layer gradients were logged and nothing suspicious was found")
+    return "; ".join(told)
+
+
+def _data_check(head: Finding | None) -> str:
+    """Labels, split, leakage, preprocessing: what of them to look at."""
+    if head is None:
+        return "nothing in the log speaks against labels, split, leakage or preprocessing"
+    if head.id in DATA:
+        return head.first_check
+    if head.id in BATCHES and head.onset is not None:
+        return f"look at inputs, labels and lengths of the batches around {_where(head)}: values out of range, wrong or empty samples"
+    if head.id in INPUTS | BATCHES:
+        return "print one batch: mean and spread of the inputs, the labels that occur and how often, 20 samples with their labels"
+    return "nothing in the log points at labels, split, leakage or preprocessing"
+
+
+def _where(head: Finding) -> str:
+    assert head.onset is not None
+    first, last = head.onset.first_step, head.onset.last_step
+    return f"step {last:,}" if first == last else f"steps {first:,} to {last:,}"
