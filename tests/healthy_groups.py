@@ -57,6 +57,26 @@ def gradients(rng: np.random.Generator) -> Run:
     return _synth.make_run(series, every=int(rng.choice([1, 10, 100])))
 
 
+@family("late-and-likely-gradients")
+def late_gradients(rng: np.random.Generator) -> Run:
+    """Norms that grow by orders of magnitude for a good reason: a likelihood that sharpens, or a shelf that is left late."""
+    n = int(rng.choice([20, 40, 100, 300]))
+    x = np.linspace(0, 1, n)
+    noise = _synth.ar1(n, rng.uniform(0.1, 0.5), rng.uniform(0, 0.6), rng)
+    if rng.random() < 0.5:
+        loss = 1.0 - rng.uniform(1, 7) * (1 - np.exp(-rng.uniform(6, 10) * x))
+        log = rng.uniform(0.3, 2.0) * (1.0 - loss)
+    else:
+        at, steep = rng.uniform(0.15, 0.4), rng.uniform(20, 80)
+        left = 1 / (1 + np.exp(-steep * (x - at)))
+        rest = rng.uniform(0.05, 0.6)
+        loss = 2.3 * (1 - left * (1 - rest) * (1 - np.exp(-rng.uniform(12, 25) * np.clip(x - at + 0.05, 0, None))))
+        log = rng.uniform(3, 10) * left
+    sigma = rng.uniform(0.005, 0.04) * float(np.ptp(loss))
+    series = {"train/loss": loss + rng.normal(0, sigma, n), "val/loss": loss + 0.02 * float(np.ptp(loss)) + rng.normal(0, 0.2 * sigma, n)}
+    return _synth.make_run(series | {"train/grad_norm": 10.0 ** rng.uniform(-4, 1) * np.exp(log + noise)}, every=10)
+
+
 @family("weights")
 def weights(rng: np.random.Generator) -> Run:
     """Norms that grow like a root, a line, a logarithm, saturate, shrink, or stand still once the learning rate is zero."""
