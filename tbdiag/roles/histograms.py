@@ -48,9 +48,22 @@ HIST_WEIGHT = frozenset(
 )
 
 
+_LETTER = re.compile(r"^(?:hist|hists|histogram|histograms)[./_\-]([gwa])[./_\-](.+)$", re.IGNORECASE)
+"""``hist.g.NAME``: one letter for gradients, weights or activations."""
+_LETTERS = {
+    "g": (Role.GRADIENT_HISTOGRAM, "gradients"),
+    "w": (Role.WEIGHT_HISTOGRAM, "weights"),
+    "a": (Role.ACTIVATION_HISTOGRAM, "activations"),
+}
+
+
 @lru_cache(maxsize=65536)
 def read_histogram(tag: str, skip: int = 0) -> Reading:
     """Reading of a histogram tag: gradients, activations, predictions, or weights, and of which layer."""
+    lettered = _LETTER.match(tag)
+    if lettered:
+        role, what = _LETTERS[lettered[1].lower()]
+        return Reading(role, Split.NONE, stem=role.value, layer=lettered[2], why=f'histogram of "{lettered[1]}", {what}')
     parts = [p for p in tag.split("/") if p]
     tokens = tokenize(tag)[skip:]
     splits = find_splits(tokens)

@@ -33,12 +33,13 @@ PREDICTED = frozenset({"pred", "preds", "prediction", "predictions", "predicted"
 LABELLED = frozenset({"label", "labels", "target", "targets", "gt", "true", "truth"})
 GRADIENTS = frozenset({"grad", "grads", "gradient", "gradients"})
 ACTIVATIONS = frozenset({"activation", "activations", "act", "acts", "units", "neurons"})
+_NUMBERED = re.compile(r"(^|/)(predicted|pred|preds|predicted_class)/\d+$")
 QUANTILE = re.compile(r"^([pq]\d{1,2}|max|min|median|mean|std)$")
 
 
 def read_special(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     """Reading of a tag that no single phrase explains, or None."""
-    return _layer_norm(tokens, tag) or _activation(tokens, tag) or _share(tokens, split) or _sample_loss(tokens, split)
+    return _layer_norm(tokens, tag) or _activation(tokens, tag) or _share(tokens, tag, split) or _sample_loss(tokens, split)
 
 
 def class_of(tokens: Tokens, measure: Tokens) -> str:
@@ -55,11 +56,13 @@ def class_of(tokens: Tokens, measure: Tokens) -> str:
     return ""
 
 
-def _share(tokens: Tokens, split: Split) -> Reading | None:
+def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     predicted = [t for t in tokens if t in PREDICTED]
     labelled = [t for t in tokens if t in LABELLED]
     classy = any(t in {"class", "classes"} for t in tokens)
-    shared = any(t in SHARE_WORDS for t in tokens)
+    # ``predicted/3``: nothing but the word and a class
+    bare = bool(_NUMBERED.search(tag))
+    shared = bare or any(t in SHARE_WORDS for t in tokens)
     if not (predicted or labelled or classy) or not (shared or (classy and predicted)):
         return None
     ident = class_of(tokens, (*predicted, *labelled))
