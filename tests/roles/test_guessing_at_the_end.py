@@ -26,7 +26,8 @@ def test_a_run_that_learned_does_not(loss: float, accuracy: float) -> None:
 
 
 def test_predicted_with_a_number_is_the_share_of_a_class() -> None:
-    signals = resolve(_synth.make_run({f"predicted/{c}": np.full(10, 0.25) for c in range(4)} | {"train/loss": np.ones(10)}))
+    others = dict.fromkeys(("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr"), np.ones(10))
+    signals = resolve(_synth.make_run({f"predicted/{c}": np.full(10, 0.25) for c in range(4)} | others))
     assert {s.class_id for s in signals.role(Role.PREDICTION_SHARE)} == {"0", "1", "2", "3"}
 
 
