@@ -95,7 +95,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
     **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, skipped updates, amp skipped, overflow count, num overflows, overflows, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
-    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf", stem="confidence", rank=1),
+    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),
     **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
     **_many(Role.BASELINE, HIGHER, "accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
     **_many(Role.BASELINE, LOWER, "baseline loss, zero input loss, input independent loss, input independent baseline loss, constant input loss", stem="loss", rank=3),
@@ -118,7 +118,7 @@ VOCABULARY: dict[str, Word] = {
         Role.THROUGHPUT,
         HIGHER,
         "throughput, fps, sps, tps, wps, ups, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
-        "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
+        "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, ex per sec, ex per second, ex sec, examples per sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
         "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, total fps",
         rank=3,
     ),
