@@ -99,7 +99,7 @@ class View:
         if key not in self.allowed:
             raise LookupError(f"role {key} was not declared by this detector")
         curve = self.features.curve(key)
-        return curve if curve is not None and curve.n else None
+        return curve if curve is not None and curve.value.size else None
 
     def group(self, role: Role, split: Split | None = None) -> tuple[CurveFacts, ...]:
         """Facts of all scalar signals of a role (declared by the role's plain value)."""

@@ -12,6 +12,7 @@ from tbdiag.detectors._tails import leaves_level, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 from tbdiag.stats.rises import find_rise
 
 Float64 = npt.NDArray[np.float64]
@@ -36,7 +37,7 @@ def parts(view: View, norm: CurveFacts) -> tuple[str, ...]:
 
 def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_loss: int | None) -> Explosion | None:
     # A negative value is no norm, and without positive ones there is no ratio.
-    if loss is None or float(norm.value.min()) < 0 or float(np.median(norm.value)) <= 0:
+    if loss is None or float(norm.value.min()) < 0 or median(norm.value) <= 0:
         return None
     index = find_rise(norm.value, float(view["rise"]))
     if index is None:
@@ -95,13 +96,13 @@ def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, befo
     Norms also grow where learning begins late, on the way off a shelf: there most of the loss falls after the rise. And the gradient
     of a likelihood whose loss falls without bound grows like the inverse variance, at most with the cube of what the loss gains.
     """
-    grown = float(np.median(tail(norm, 0.1, least=3)))
+    grown = median(tail(norm, 0.1, least=3))
     if norm.n - index < 3 or grown < view["unanswered"] * before:
         return None
     at = int(np.searchsorted(loss.step, norm.step[index]))
     if at < 2 or at >= loss.n:
         return None
-    level = float(np.median(loss.cost[max(at - max(3, loss.n // 20), 0) : at]))
+    level = median(loss.cost[max(at - max(3, loss.n // 20), 0) : at])
     gained_before, gained_after = loss.start_cost - level, max(level - loss.end_cost, 0.0)
     if gained_after > 0.5 * gained_before:
         return None
@@ -111,10 +112,10 @@ def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, befo
 
 def _left(norm: CurveFacts, index: int, middle: float) -> int:
     """Index at which the norm left the level of before for good: a rise over many points begins long before it is tenfold."""
-    level = min(middle, float(np.median(norm.value[index // 2 : max(index - index // 8, index // 2 + 1)])))
+    level = min(middle, median(norm.value[index // 2 : max(index - index // 8, index // 2 + 1)]))
     near = np.flatnonzero(norm.value[:index] <= 1.5 * level)
     return int(near[-1]) + 1 if near.size else index
 
 
 def _size_of(norm: CurveFacts, index: int) -> tuple[int, float, float]:
-    return int(norm.step[index]), float(np.median(norm.value[:index])), float(np.median(norm.value[index : index + max(3, norm.n // 100)]))
+    return int(norm.step[index]), median(norm.value[:index]), median(norm.value[index : index + max(3, norm.n // 100)])

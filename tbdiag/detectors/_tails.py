@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tbdiag.detectors._base import Evidence, Interval, View
 from tbdiag.features import CurveFacts
 from tbdiag.model import Mark
+from tbdiag.stats.noise import median
 
 TAIL = 0.3
 """Share of the run that a lasting state must cover."""
@@ -60,7 +61,7 @@ def fits_training(view: View) -> bool:
     """Whether the training data are fitted as good as perfectly, by accuracy or, without one, by a cross-entropy near zero."""
     accuracy, loss = view.curve("train_accuracy"), view.curve("train_loss")
     if accuracy is not None:
-        return float(np.median(tail(accuracy))) >= 0.98
+        return median(tail(accuracy)) >= 0.98
     return loss is not None and 0 <= loss.end <= 0.02 < loss.first
 
 
@@ -79,7 +80,7 @@ def leaves_level(view: View, loss: CurveFacts, step: int) -> tuple[int, float] |
     first_after = int(np.searchsorted(loss.step, step, side="left"))
     if first_after < 2 or first_after >= loss.n:
         return None
-    level = float(np.median(loss.cost[max(first_after - max(3, loss.n // 20), 0) : first_after]))
+    level = median(loss.cost[max(first_after - max(3, loss.n // 20), 0) : first_after])
     learned = max(loss.first_cost - level, 0.0)
     margin = max(view["sigmas"] * loss.sigma, view["learned_share"] * learned, 0.02 * abs(level))
     if loss.end_cost <= level + margin:

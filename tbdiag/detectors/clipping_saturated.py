@@ -57,6 +57,7 @@ from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -119,7 +120,7 @@ def _settled(loss: CurveFacts) -> bool:
     if loss.n < 8:
         return False
     cost = loss.smooth
-    then = float(np.median(cost[loss.between(0.65, 0.85)]))
+    then = median(cost[loss.between(0.65, 0.85)])
     return then - loss.end_cost < 0.05 * max(loss.first_cost - loss.end_cost, 0.0)
 
 
@@ -144,7 +145,7 @@ def _against_limit(view: View, norm: CurveFacts | None) -> Sign | None:
     if norm is None or norm.n < 5 or not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0:
         return None
     last = tail(norm, 0.8)
-    middle = float(np.median(last))
+    middle = median(last)
     if middle < view["over_limit"] * float(limit) or float(np.mean(last > limit)) < view["share"]:
         return None
     text = "The median gradient norm is {norm:.3g}, {ratio:.3g} times the clipping limit of {limit:g} in the configuration."

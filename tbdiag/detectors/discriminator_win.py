@@ -52,6 +52,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Domain, Role
+from tbdiag.stats.noise import median
 
 Sign = tuple[Evidence, Interval, Interval, float]
 
@@ -101,11 +102,11 @@ def _by_losses(view: View) -> Sign | None:
     d, g = view.curve("discriminator_loss"), view.curve("generator_loss")
     if d is None or g is None or d.n < 20 or g.n < 20 or float(d.value.min()) < 0 or d.first <= 0 or g.first <= 0:
         return None
-    d_end, g_end = float(np.median(tail(d, view["share"]))), float(np.median(tail(g, view["share"])))
+    d_end, g_end = median(tail(d, view["share"])), median(tail(g, view["share"]))
     low = d.value <= view["floor"] * d.first
     if d_end > view["floor"] * d.first or g_end < 2 * g.first or float(np.mean(low[d.between(1 - view["share"], 1.0)])) < 0.8:
         return None
-    smooth = np.array([float(np.median(d.value[max(i - 2, 0) : i + 3])) for i in range(d.n)])
+    smooth = np.array([median(d.value[max(i - 2, 0) : i + 3]) for i in range(d.n)])
     index = since(smooth <= 2 * view["floor"] * d.first)
     index = int(np.argmax(low)) if index is None else index
     text = "The discriminator loss falls from {first:.3g} to {end:.3g} while the generator loss rises from {start:.3g} to {reached:.3g}."

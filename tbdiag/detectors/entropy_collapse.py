@@ -50,6 +50,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -59,10 +60,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("fewer than eight points of an entropy", ("entropy",))
     if known is None or known.improved:
         return None
-    value = entropy.value if float(np.median(entropy.value)) >= 0 else -entropy.value  # some log the entropy's negative as a loss
+    value = entropy.value if median(entropy.value) >= 0 else -entropy.value  # some log the entropy's negative as a loss
     if float(value.min()) < -1e-3 or value[: max(3, entropy.n // 20)].max() <= 0:
         return None
-    first, end = float(np.median(value[: max(3, entropy.n // 20)])), float(np.median(tail(entropy)))
+    first, end = float(np.median(value[: max(3, entropy.n // 20)])), median(tail(entropy))
     end = abs(end)
     if first <= 0 or end > view["share"] * first:
         return None

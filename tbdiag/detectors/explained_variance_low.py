@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -59,7 +60,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if curve is None or curve.n < 15:
         return NotApplicable("fewer than fifteen points of an explained variance", ("explained_variance",))
     late = tail(curve, 0.7)
-    level = float(np.median(late))
+    level = median(late)
     known = measure_return(view)
     if late.size < 10 or level > view["limit"] or (known is not None and known.improved):
         return None

@@ -64,6 +64,7 @@ from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 from tbdiag.stats.rises import bursts
 
 
@@ -153,7 +154,7 @@ def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> Explos
     grew, growth, left = False, 1.0, before.size - 1
     if before.size >= 3:
         calm = before[: max(before.size - max(3, before.size // 10), 1)]
-        middle = float(np.median(calm))
+        middle = median(calm)
         growth = float(np.max(before[-max(3, before.size // 10) :])) / middle if middle > 0 else 1.0
         grew = growth >= view["rise"]
         # It begins where the norm left its range for good, not where the numbers ended.
@@ -193,7 +194,7 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
     if norm.n < 8 or loss is None:
         return None
     k = max(3, norm.n // 50)
-    first, late = float(np.median(norm.value[:k])), float(np.median(tail(norm, 0.5)))
+    first, late = median(norm.value[:k]), median(tail(norm, 0.5))
     fallen = first >= view["depth_ratio"] * late
     worse = loss.end_cost >= loss.first_cost
     if first < view["any_unit"] or not (fallen or worse):
@@ -224,17 +225,17 @@ def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> E
     for i in at:
         k = int(np.searchsorted(loss.step, norm.step[i]))
         before, after = loss.cost[max(k - 10, 0) : k], loss.cost[k : k + 5]
-        if before.size >= 3 and after.size and float(after.max()) > float(np.median(before)) + 6 * loss.sigma:
+        if before.size >= 3 and after.size and float(after.max()) > median(before) + 6 * loss.sigma:
             thrown.append(int(i))
     if len(thrown) < 3:
         return None
-    calm = norm.value[norm.value < 3 * float(np.median(norm.value))]
+    calm = norm.value[norm.value < 3 * median(norm.value)]
     text = "The gradient norm jumps at least {times:g}-fold {bursts:.0f} times (up to {largest:.3g}, median {middle:.3g}), and the loss with it."
     numbers = {
         "times": float(view["burst"]),
         "bursts": float(len(thrown)),
         "largest": float(norm.value.max()),
-        "middle": float(np.median(norm.value)),
+        "middle": median(norm.value),
     }
     evidence = say(text, (norm, loss), tuple(Mark("event", "burst", int(norm.step[i])) for i in thrown[:5]), **numbers)
     first = thrown[0]
@@ -248,7 +249,7 @@ def _across_depth(view: View) -> Explosion | None:
     layers = depth_curves(view.layers("gradient"))
     if len(layers) < 4 or not measure_progress(view.curve, view.signals).bad:
         return None
-    level = np.array([float(np.median(tail(x.curve, 0.5))) for x in layers])
+    level = np.array([median(tail(x.curve, 0.5)) for x in layers])
     if not (level > 0).all() or level[0] < view["depth_ratio"] * level[-1]:
         return None
     if float(np.mean(np.diff(np.log10(level)) < 0)) < 0.6:

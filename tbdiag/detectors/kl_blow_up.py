@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -58,7 +59,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     kl = view.curve("approx_kl")
     if kl is None or kl.n < 10:
         return NotApplicable("fewer than ten points of a KL divergence", ("approx_kl",))
-    calm = float(np.median(kl.value[: kl.n // 2]))
+    calm = median(kl.value[: kl.n // 2])
     high = kl.value > max(view["limit"], view["times"] * abs(calm))
     if float(np.mean(high)) < view["points"]:
         return None

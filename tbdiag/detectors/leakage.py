@@ -56,6 +56,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
 from tbdiag.model import Role, Run, Split
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -71,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     quality = (metric.value - level.chance) / (level.best - level.chance)
     early = max(1, round(view["early"] * metric.n))
     reached = np.flatnonzero(quality >= view["perfect"])
-    if not reached.size or int(reached[0]) >= early or float(np.median(quality)) < view["perfect"]:
+    if not reached.size or int(reached[0]) >= early or median(quality) < view["perfect"]:
         return None
     chance = guessing(view.features).chance
     start = max(chance or 0.0, train.start_cost)

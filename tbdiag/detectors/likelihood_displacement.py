@@ -49,6 +49,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -56,8 +57,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     chosen, rejected = view.curve("chosen_reward"), view.curve("rejected_reward")
     if chosen is None or rejected is None or chosen.n < 8 or rejected.n < 8:
         return NotApplicable("fewer than eight points of chosen and rejected rewards", ("chosen_reward", "rejected_reward"))
-    end, other = float(np.median(tail(chosen))), float(np.median(tail(rejected)))
-    first = float(np.median(chosen.value[: max(3, chosen.n // 20)]))
+    end, other = median(tail(chosen)), median(tail(rejected))
+    first = median(chosen.value[: max(3, chosen.n // 20)])
     margin = end - other
     if end >= 0 or margin <= 0 or first - end <= max(4 * chosen.sigma, view["margin_share"] * margin):
         return None

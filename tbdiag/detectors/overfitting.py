@@ -197,7 +197,7 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)
     if share >= view["latest_best"]:
         return 0.0
-    level = abs(float(np.median(val.trace.cost)))
+    level = abs(median(val.trace.cost))
     of_range = rise.amount / (view["range_share"] * max(span, 0.1 * level)) if span > 0 or level > 0 else 0.0
     # A tenth of a tiny gain is nothing: two hundredths of the level at least.
     size = max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range

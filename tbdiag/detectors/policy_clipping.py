@@ -50,6 +50,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -57,7 +58,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     curve = view.curve("policy_clip_fraction")
     if curve is None or curve.n < 10:
         return NotApplicable("fewer than ten points of a policy clip fraction", ("policy_clip_fraction",))
-    level = float(np.median(tail(curve, 0.8)))
+    level = median(tail(curve, 0.8))
     if level <= view["share"] or float(curve.value.max()) > 1.0:
         return None
     known = measure_return(view)

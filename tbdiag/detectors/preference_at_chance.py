@@ -52,6 +52,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 _ACCURACIES = ("train_preference_accuracy", "val_preference_accuracy", "preference_accuracy")
 
@@ -62,14 +63,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if accuracy is None:
         return NotApplicable("fewer than ten points of a preference accuracy", ("train_preference_accuracy",))
     late = tail(accuracy, 0.5)
-    level = float(np.median(late))
+    level = median(late)
     error = 1.25 * float(np.std(late)) / math.sqrt(late.size)
     third = max(late.size // 3, 1)
     trend = float(np.median(late[-third:]) - np.median(late[:third]))
     if abs(level - 0.5) > view["chance"] or error > view["chance"] or trend > 2 * view["chance"]:
         return None
     loss = view.curve("train_loss")
-    if loss is not None and abs(float(np.median(tail(loss, 0.5))) - math.log(2)) > view["loss"] * math.log(2):
+    if loss is not None and abs(median(tail(loss, 0.5)) - math.log(2)) > view["loss"] * math.log(2):
         return None
     evidence = [say("The preference accuracy has a median of {level:.3g} over the last half of the run.", (accuracy,), level=level)]
     if loss is not None:

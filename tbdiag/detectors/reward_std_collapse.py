@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.model import Domain
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -58,7 +59,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     spread, known = view.curve("reward_std"), measure_return(view)
     if spread is None or spread.n < 10:
         return NotApplicable("fewer than ten points of a reward spread", ("reward_std",))
-    first, end = float(np.median(spread.value[: max(3, spread.n // 20)])), float(np.median(tail(spread)))
+    first, end = median(spread.value[: max(3, spread.n // 20)]), median(tail(spread))
     if first <= 0 or end < 0 or end > view["share"] * first:
         return None
     index = since(spread.value <= 2 * view["share"] * first)

@@ -179,20 +179,19 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
     """Block before the largest lasting worsening, its size in sigmas, the cost before and behind; None where there is none."""
     y = curve.trace.shape
     n = y.size
-    steps = np.diff(y)
+    steps = y[1:] - y[:-1]
     lasting = max(3, n // 10)
-    for at in np.argsort(steps)[::-1][:3].tolist():
-        if steps[at] <= 0 or at < 2 or n - 1 - at < lasting:
+    for at in steps.argsort()[::-1][:3].tolist():
+        # Nothing before it moved like that: the cheap half of what makes a step, first.
+        if steps[at] <= 0 or at < 2 or n - 1 - at < lasting or not steps[at] > 3 * np.abs(steps[max(at - 3, 0) : at]).max():
             continue
         before = y[max(0, at - max(3, n // 10)) : at + 1]
         behind = y[at + 1 :]
         # The level before: where a falling curve had come to, not its mean.
         low = median(before[-3:])
         jump = median(behind[:3]) - low
-        gained = max(float(np.max(y[:3])) - low, 0.0)
-        # Nothing before it moved like that, and it is most of the change.
-        sharp = steps[at] > 0.5 * jump and steps[at] > 3 * float(np.max(np.abs(steps[max(at - 3, 0) : at])))
-        if not (jump > view["of_gain"] * gained and bool(sharp)):
+        gained = max(float(y[:3].max()) - low, 0.0)
+        if not (jump > view["of_gain"] * gained and steps[at] > 0.5 * jump):  # ... and it is most of the change
             continue
         sigma = (
             estimate_noise(y[: at + 1]).sigma if at >= 8 else max(estimate_noise(y).sigma * 0.5, float(np.median(np.abs(np.diff(before)))))

@@ -60,6 +60,7 @@ from tbdiag.detectors._tiny import WANTS, Attempt, measure_attempt, pass_rule
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -139,7 +140,7 @@ def _advise(view: View, attempt: Attempt) -> tuple[str, tuple[Cause, ...]]:
             (Cause("A learning rate that is far too low", f"it is {short(rate)}"), wiring, flow, data),
         )
     norm = view.curve("grad_norm")
-    if attempt.unmoved and norm is not None and float(np.median(norm.value)) < view["no_gradient"]:
+    if attempt.unmoved and norm is not None and median(norm.value) < view["no_gradient"]:
         return (
             "Print the gradient norm of every layer after one backward pass and repair the first layer at which it becomes zero.",
             (replace(flow, why="the logged gradient norm is as good as zero"), wiring, pair, data),

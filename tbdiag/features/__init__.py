@@ -7,6 +7,7 @@ of a derived series (``max_class_share``, ``grad_depth_ratio`` ...; see `tbdiag.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tbdiag.features import predictions as _predictions  # noqa: F401 - registers its derived series
 from tbdiag.features.curves import CurveFacts, build_curve
@@ -15,6 +16,9 @@ from tbdiag.features.histograms import HistogramFacts
 from tbdiag.features.layers import LayerFacts, layer_facts
 from tbdiag.features.tiny import TinyTest, read_tiny_test
 from tbdiag.model import Role, Run, Signal, Signals, Split
+
+if TYPE_CHECKING:
+    from tbdiag.features.levels import Guess
 
 __all__ = ["DERIVED", "CurveFacts", "Features", "HistogramFacts", "LayerFacts"]
 
@@ -28,6 +32,16 @@ class Features:
         self._by_name: dict[str, CurveFacts] = {}
         self._histograms: dict[str, HistogramFacts] = {}
         self._layers: dict[str, tuple[LayerFacts, ...]] = {}
+        self._guess: Guess | None = None
+
+    @property
+    def guess(self) -> Guess:
+        """What guessing would give (see `tbdiag.features.levels`)."""
+        if self._guess is None:
+            from tbdiag.features.levels import find_guess
+
+            self._guess = find_guess(self)
+        return self._guess
 
     @property
     def run(self) -> Run:

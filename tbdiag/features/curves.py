@@ -36,7 +36,7 @@ class Trace:
     cost: Float64
     shape: Float64
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of blocks."""
         return int(self.cost.size)
@@ -59,8 +59,8 @@ class Trace:
     def within(self, first_share: float, last_share: float) -> slice:
         """Indices of the blocks within a share of the run's steps."""
         low, high = float(self.step[0]), float(self.step[-1])
-        a = int(np.searchsorted(self.step, low + first_share * (high - low), side="left"))
-        b = int(np.searchsorted(self.step, low + last_share * (high - low), side="right"))
+        a = int(self.step.searchsorted(low + first_share * (high - low), side="left"))
+        b = int(self.step.searchsorted(low + last_share * (high - low), side="right"))
         return slice(a, b)
 
 
@@ -87,12 +87,12 @@ class CurveFacts:
         """Series name."""
         return self.signal.name
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of finite points."""
         return int(self.value.size)
 
-    @property
+    @cached_property
     def sign(self) -> float:
         """+1 where lower is better (or no direction), -1 where higher is better."""
         return -1.0 if self.signal.direction is Direction.HIGHER else 1.0
@@ -138,6 +138,11 @@ class CurveFacts:
         return Trace(step, last, cost, shape)
 
     @cached_property
+    def beside(self) -> dict[str, Float64]:
+        """Costs of training series at the blocks of this curve's trace, by name; kept here by `tbdiag.features.pairs`."""
+        return {}
+
+    @cached_property
     def smooth(self) -> Float64:
         """Smoothed cost, float64 ``[n]``.
 
@@ -177,7 +182,7 @@ class CurveFacts:
     @cached_property
     def best_index(self) -> int:
         """Index of the best smoothed point."""
-        return int(np.argmin(self.smooth))
+        return int(self.smooth.argmin())
 
     @property
     def best_cost(self) -> float:
@@ -222,9 +227,9 @@ class CurveFacts:
     def between(self, first_share: float, last_share: float) -> slice:
         """Indices of the points whose step lies within a share of the run's steps."""
         low, high = float(self.step[0]), float(self.step[-1])
-        a = np.searchsorted(self.step, low + first_share * (high - low), side="left")
-        b = np.searchsorted(self.step, low + last_share * (high - low), side="right")
-        return slice(int(a), int(b))
+        a = int(self.step.searchsorted(low + first_share * (high - low), side="left"))
+        b = int(self.step.searchsorted(low + last_share * (high - low), side="right"))
+        return slice(a, b)
 
     def after(self, step: float) -> slice:
         """Indices of the points after a step."""
@@ -237,6 +242,11 @@ def build_curve(signal: Signal) -> CurveFacts:
     assert series is not None
     value = series.value.astype(np.float64)
     finite = np.isfinite(value)
+    if finite.all():
+        if signal.scale.value == "bits":
+            value *= np.log(2.0)
+        nothing = slice(0, 0)
+        return CurveFacts(signal, series.step, series.wall_time, value, series.step[nothing], value[nothing], len(series))
     good = value[finite]
     if signal.scale.value == "bits":
         good = good * np.log(2.0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from math import exp, log
 
 from tbdiag.features import Features
@@ -45,12 +44,16 @@ class Guess:
     why: str
 
 
-@lru_cache(maxsize=1)
 def guessing(features: Features) -> Guess:
     """What guessing would give: as the signals know it, else from a point at which loss and accuracy both say ``1 / K``.
 
     That is the first point of an untrained classifier, or the level at which a run stands that never became anything else.
     """
+    return features.guess
+
+
+def find_guess(features: Features) -> Guess:
+    """Work `guessing` out; `Features.guess` keeps it."""
     signals = features.signals
     if signals.classes or signals.chance:
         return Guess(signals.classes, signals.chance, signals.chance_why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -91,14 +91,21 @@ def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | N
 @lru_cache(maxsize=4)
 def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
     """Put two curves on the validation's axis; both need at least one finite point."""
+    known = val.beside.get(train.name)
+    if known is None:
+        known = val.beside[train.name] = _train_at(train, val)
+    return Pair(train, val, known)
+
+
+def _train_at(train: CurveFacts, val: CurveFacts) -> Float64:
     ends = progress(val, val.trace.last_step.astype(np.float64), train)
     position = progress(train, train.step.astype(np.float64), train)
-    last = np.clip(np.searchsorted(position, ends + 1e-9, side="right"), 1, train.n)
+    last = np.minimum(np.maximum(position.searchsorted(ends + 1e-9, side="right"), 1), train.n)
     first = np.concatenate(([0], last[:-1]))
     # A validation point without training points since the one before takes the latest training value.
     first = np.minimum(first, last - 1)
     # Half an interval at least, so that a per-step loss is averaged before it is compared.
-    return Pair(train, val, _medians_between(train.cost, first, last))
+    return _medians_between(train.cost, first, last)
 
 
 def _medians_between(values: Float64, first: Int64, last: Int64) -> Float64:

@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tbdiag.stats.noise import median
+
 Float64 = npt.NDArray[np.float64]
 
 
@@ -65,7 +67,7 @@ def find_swings(values: Float64, threshold: float) -> Swings:
         rises=len(up),
         first_rise=up[0][0] if up else -1,
         largest=max(sizes, default=0.0),
-        median_rise=float(np.median(sizes)) if sizes else 0.0,
+        median_rise=median(np.array(sizes)) if sizes else 0.0,
         climbed=float(sum(sizes)),
         net=points[-1] - points[0],
     )
@@ -80,7 +82,7 @@ def scatter(values: Float64) -> float:
     if values.size < 4:
         return 0.0
     off = np.abs(detrended(values))
-    cap = 4 * float(np.median(off))
+    cap = 4 * median(off)
     return 1.2533 * float(np.minimum(off, cap).mean() if cap > 0 else off.mean()) / 1.2247
 
 

@@ -45,7 +45,7 @@ def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) 
     cut = cut[(cut > 0) & (cut < values.size)]
     edges = np.concatenate(([0], cut, [values.size]))
     lengths = np.diff(edges)
-    keep = int(np.median(lengths)) if lengths.size else 0
+    keep = int(median(lengths.astype(np.float64))) if lengths.size else 0
     if cut.size < 2 or keep < 5:
         return None
     k = max(1, round(part * keep))

@@ -40,10 +40,10 @@ def measure_rise(cost: Float64, sigma: float) -> Rise:
     n = cost.size
     few = n < 10
     smooth = cost if few else running_median(cost, 5)
-    best_index = int(np.argmin(smooth))
+    best_index = int(smooth.argmin())
     best = float(smooth[best_index])
     end = float(cost[-1]) if few else median(cost[-max(3, n // 10) :])
     amount = max(end - best, 0.0)
-    ups = np.diff(cost[best_index:])
-    streak = int(ups.size) if ups.size and bool(np.all(ups > 0)) else 0
+    ups = cost[best_index + 1 :] - cost[best_index:-1]
+    streak = int(ups.size) if ups.size and bool((ups > 0).all()) else 0
     return Rise(best_index, best, end, amount, amount / sigma if sigma > 0 and not few else 0.0, streak)

@@ -56,7 +56,7 @@ def find_trend(values: Float64, blocks: int = 8) -> Trend:
     if k < 2:
         return Trend(0.0, 1.0, 0.0, k)
     i, j, apart = _pairs(k)
-    rises = means[j] - means[i]
+    rises = means.take(j) - means.take(i)
     score = int(np.count_nonzero(rises > 0)) - int(np.count_nonzero(rises < 0))
     pairs = k * (k - 1) // 2
     slope = median(rises / apart)
@@ -102,4 +102,4 @@ def theil_sen(t: Float64, y: Float64) -> float:
     i, j = np.triu_indices(t.size, 1)
     dt = t[j] - t[i]
     keep = dt > 0
-    return float(np.median((y[j] - y[i])[keep] / dt[keep])) if keep.any() else 0.0
+    return median((y[j] - y[i])[keep] / dt[keep]) if keep.any() else 0.0
