@@ -11,6 +11,7 @@ from tbdiag.features.predictions import class_curves
 from tbdiag.features.progress import measure_progress
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...], str]
 """Evidence, onset, extent, confidence, success predicates, roles, what collapsed."""
@@ -18,7 +19,7 @@ Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[s
 
 def _accuracy_tail(view: View) -> tuple[CurveFacts, float] | None:
     """The lowest accuracy of any split, as the median of its tail: a split of one class must not hide a collapse on the other."""
-    known = [(c, float(np.median(tail(c)))) for c in (view.curve("val_accuracy"), view.curve("train_accuracy")) if c is not None]
+    known = [(c, median(tail(c))) for c in (view.curve("val_accuracy"), view.curve("train_accuracy")) if c is not None]
     return min(known, key=lambda pair: pair[1]) if known else None
 
 
@@ -27,9 +28,9 @@ def by_shares(view: View) -> Sign | None:
     if share is None:
         return None
     last = tail(share)
-    level = float(np.median(last))
+    level = median(last)
     label = view.curve("max_label_share")
-    if level < view["share"] - 0.03 or (label is not None and level <= float(np.median(tail(label))) + 0.02):
+    if level < view["share"] - 0.03 or (label is not None and level <= median(tail(label)) + 0.02):
         return None
     names = tuple(c.name for c in view.group(Role.PREDICTION_SHARE))
     accuracy = _accuracy_tail(view)
@@ -69,7 +70,7 @@ def by_recalls(view: View) -> Sign | None:
     if len(curves) < 2 or view.curve("max_class_share") is not None or (accuracy is not None and accuracy[1] >= view["accuracy"]):
         return None
     scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
-    ends = [float(np.median(tail(c))) * scale for c in curves]
+    ends = [median(tail(c)) * scale for c in curves]
     full = [c for c, e in zip(curves, ends, strict=True) if e >= view["share"]]
     others = [e for e in ends if e < view["share"]]
     if len(full) != 1 or len(others) != len(curves) - 1 or max(others) > 1.0 - view["share"]:
@@ -87,7 +88,7 @@ def by_recalls(view: View) -> Sign | None:
         f"The recall of class {name_some([found.signal.class_id or found.name])} is {{found:.3g}} and that of every other of the {{classes:.0f}} classes at "
         "most {others:.3g}: every sample is called that class.",
         [c.name for c in curves],
-        found=float(np.median(tail(found))) * scale,
+        found=median(tail(found)) * scale,
         classes=float(len(curves)),
         others=max(others),
     )
@@ -113,7 +114,7 @@ def by_spread(view: View) -> Sign | None:
             or (curve.step[index] - curve.step[0]) > 0.7 * (curve.step[-1] - curve.step[0])
         ):
             continue
-        end = float(np.median(tail(curve)))
+        end = median(tail(curve))
         evidence = say(
             "The spread of the predictions, '" + curve.name.replace("{", "{{").replace("}", "}}") + "', is {end:.3g} at the end of the run "
             "(largest value {largest:.3g}).",
@@ -191,7 +192,7 @@ def by_constant_accuracy(view: View) -> Sign | None:
     at_chance = level <= 1.3 / classes if classes else level <= 0.12
     if not at_chance or loss is None or loss.bad_step.size or loss.n < view["constant_evaluations"]:
         return None
-    moved = float(np.ptp(loss.value[loss.n // 3 :])) > view["moved"] * abs(float(np.median(loss.value)))
+    moved = float(np.ptp(loss.value[loss.n // 3 :])) > view["moved"] * abs(median(loss.value))
     if not moved or (view.signals.chance and loss.end < 0.9 * view.signals.chance):
         return None
     evidence = say(

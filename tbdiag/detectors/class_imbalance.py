@@ -58,6 +58,7 @@ from tbdiag.detectors._tails import begins, fits_training, lasts, name_some, say
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...]]
 
@@ -66,8 +67,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     """Every sign that was logged; the strongest leads, the others support it."""
     accuracy = view.curve("val_accuracy") or view.curve("train_accuracy")
     signs: list[Sign] = []
-    if accuracy is not None and float(np.median(tail(accuracy))) >= view["accuracy"]:
-        level = float(np.median(tail(accuracy)))
+    if accuracy is not None and median(tail(accuracy)) >= view["accuracy"]:
+        level = median(tail(accuracy))
         for look in (_by_recall, _by_shares, _by_balanced, _by_baseline, _by_ranking):
             sign = look(view, accuracy, level)
             if sign is not None:
@@ -81,7 +82,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signs.sort(key=lambda s: -s[3])
     _, onset, extent, sure, rules, _ = signs[0]
     title = f"Class imbalance: the accuracy of {tail(accuracy)[-1]:.4g} hides a class that is hardly found" if accuracy else ""
-    if accuracy is None or float(np.median(tail(accuracy))) < view["accuracy"]:
+    if accuracy is None or median(tail(accuracy)) < view["accuracy"]:
         title = "Class imbalance: one class is hardly found while the others are"
     return Finding(
         id="class-imbalance",
@@ -153,13 +154,13 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     share = view.curve("max_class_share")
     if share is None:
         return None
-    largest = float(np.median(tail(share)))
+    largest = median(tail(share))
     label = view.curve("max_label_share")
     other, error = 1.0 - largest, 1.0 - level
     bound = other / (error + other) if error + other > 0 else 1.0
     if largest < 0.95 or error < view["least_error"] or bound >= view["recall"]:
         return None
-    if label is not None and largest <= float(np.median(tail(label))) + 0.01:
+    if label is not None and largest <= median(tail(label)) + 0.01:
         return None
     onset, extent = _where(share, share.value >= largest - 0.02)
     evidence = say(
@@ -190,7 +191,7 @@ def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         curve = view.curve(key)
         if curve is None:
             continue
-        value = float(np.median(tail(curve)))
+        value = median(tail(curve))
         if value > limit or value > view["balanced_low"]:
             continue
         onset, extent = _where(curve, curve.value <= limit)
@@ -208,7 +209,7 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     known = view.group(Role.BASELINE)
     label = view.curve("max_label_share")
     scale = 0.01 if known and float(known[0].value.max()) > 1.5 else 1.0
-    base = float(known[0].value[-1]) * scale if known else float(np.median(tail(label))) if label is not None else None
+    base = float(known[0].value[-1]) * scale if known else median(tail(label)) if label is not None else None
     if base is None or base < view["baseline"] or accuracy.n < 3:
         return None
     # The size of the validation set is unknown; a thousand samples make two standard errors of a rate.
@@ -233,7 +234,7 @@ def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     curve = view.curve("val_auc")
     if curve is None or curve.n < 3:
         return None
-    area = float(np.median(tail(curve)))
+    area = median(tail(curve))
     if abs(area - 0.5) > view["ranking"]:
         return None
     onset, extent = _where(curve, np.abs(curve.value - 0.5) <= view["ranking"])
@@ -249,8 +250,8 @@ def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
     lowest = view.curve("min_class_recall")
     if curve is None or lowest is None or not view.group(Role.CLASS_METRIC):
         return None
-    level, mean = float(np.median(tail(accuracy))), float(np.median(tail(curve)))
-    if level - mean < view["balanced_gap"] or float(np.median(tail(lowest))) >= view["recall"]:
+    level, mean = median(tail(accuracy)), median(tail(curve))
+    if level - mean < view["balanced_gap"] or median(tail(lowest)) >= view["recall"]:
         return None
     onset, extent = _where(lowest, lowest.value < view["recall"])
     evidence = say(
@@ -258,14 +259,14 @@ def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
         (accuracy.signal.why, *(c.name for c in view.group(Role.CLASS_METRIC))),
         accuracy=level,
         mean=mean,
-        weakest=float(np.median(tail(lowest))),
+        weakest=median(tail(lowest)),
     )
     return (
         evidence,
         onset,
         extent,
         (level - mean) / view["balanced_gap"],
-        _rules("min_class_recall", float(np.median(tail(lowest))), accuracy, level),
+        _rules("min_class_recall", median(tail(lowest)), accuracy, level),
         ("val_metric", "class_metric"),
     )
 
@@ -275,7 +276,7 @@ def _one_class_in_training(view: View) -> bool:
     val, share = view.curve("val_accuracy"), view.curve("max_class_share")
     if val is None or share is None or not fits_training(view):
         return False
-    return float(np.median(tail(val))) <= 0.93 and float(np.median(tail(share))) >= 0.98
+    return median(tail(val)) <= 0.93 and median(tail(share)) >= 0.98
 
 
 def _by_classes(view: View) -> Sign | None:
@@ -289,7 +290,7 @@ def _by_classes(view: View) -> Sign | None:
         if len(curves) < 3:
             continue
         scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
-        ends = np.array([float(np.median(tail(c))) for c in curves]) * scale
+        ends = np.array([median(tail(c)) for c in curves]) * scale
         weak = int(np.argmin(ends))
         middle = float(np.median(ends))
         worst = curves[weak]

@@ -60,6 +60,7 @@ from tbdiag.features import LayerFacts
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Domain
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 _SPARSE_BY_DESIGN = re.compile(r"input|mask|pad|dropout|one_?hot|router|expert|gate|attn_?(prob|weight)|attention_?(prob|weight)")
 
@@ -82,11 +83,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         dead = nearly if progress.bad else [x for x in nearly if sudden and _died(x, view["nearly_dead"])]
     if not dead:
         return None
-    worst = max(dead, key=lambda x: (float(np.median(tail(x.curve))), -x.rank))
-    level = float(np.median(tail(worst.curve)))
+    worst = max(dead, key=lambda x: (median(tail(x.curve)), -x.rank))
+    level = median(tail(worst.curve))
     index = since(worst.curve.value >= min(view["nearly_dead"], level - 0.05))
     index = worst.curve.n - 1 if index is None else index
-    rest = [float(np.median(tail(x.curve))) for x in layers if x not in dead]
+    rest = [median(tail(x.curve)) for x in layers if x not in dead]
     evidence = [
         say(
             f"In layer {name_some([worst.layer])} {{zero:.1%}} of the activations are zero over the last part of the run "

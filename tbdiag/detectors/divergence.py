@@ -180,9 +180,9 @@ def _rise(view: View, curve: CurveFacts) -> float:
             return 0.0
         runaway = float(min(cost[-1] / (1.5 * cost[0]), cost[-1] / (2 * best))) if rising else 0.0
         return max(runaway, _both_jump(cost, view.curve("val_loss")))
-    y, sigma = trace.shape, trace.shape_noise.sigma
-    smooth = running_median(y, 5)
-    b = int(np.argmin(smooth))
+    y = trace.shape
+    smooth = trace.smooth if y is trace.cost else running_median(y, 5)
+    b = int(smooth.argmin())
     tail = max(3, n // 20)
     last = y[-(1 if broken else tail) :]
     end, first = median(last), median(y[:3])
@@ -191,6 +191,7 @@ def _rise(view: View, curve: CurveFacts) -> float:
         return 0.0
     if not broken and float(last.min()) < smooth[b]:
         return 0.0
+    sigma = trace.shape_noise.sigma
     before = _quiet_sigma(y, b, sigma)
     if not broken and float(last.min()) < smooth[b] + 4 * before:
         return 0.0
@@ -236,8 +237,10 @@ def _worse_than_guessing(view: View, curve: CurveFacts) -> float:
     if chance is None or curve.n < 6:
         return 0.0
     late = curve.trace.cost[curve.trace.within(0.4, 1.0)]
+    if late.size < 3 or float(late.min()) < view["guessing"] * chance:
+        return 0.0
     began = curve.start_cost < 1.15 * chance or float(curve.trace.cost[0]) < 1.15 * chance
-    return float(late.min()) / (view["guessing"] * chance) if began and late.size >= 3 else 0.0
+    return float(late.min()) / (view["guessing"] * chance) if began else 0.0
 
 
 def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:

@@ -218,9 +218,11 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
 
 def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
     """Bursts of the norm that throw the loss up each time, in a run that ends worse than it had been."""
-    if loss is None or loss.n < 20 or norm.n < 20 or loss.rise <= view["sigmas"] * loss.sigma:
+    if loss is None or loss.n < 20 or norm.n < 20:
         return None
     at = bursts(norm.value, float(view["burst"]))
+    if at.size < 3 or loss.rise <= view["sigmas"] * loss.sigma:
+        return None
     thrown = []
     for i in at:
         k = int(np.searchsorted(loss.step, norm.step[i]))

@@ -80,7 +80,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     # A rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
     random = stays_at_guessing(val, view.features)
-    if val.rise > max(4 * val.sigma, 0.05 * val.best) and not random:
+    if val.rise > 0.05 * val.best and val.beyond_noise(val.rise, 4) and not random:
+        return None
+    if gap < view["ratio"] * level_train:
         return None
     margins = [
         gap / (view["ratio"] * level_train),

@@ -154,14 +154,16 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
     level = level[skip:]
     if level.size < 8:
         return None
+    logarithmic = train.trace.shape is not train.trace.cost
+    height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.5) if logarithmic else 0.25 * abs(median(level)))
+    if find_swings(level, height).rises < view["swings"]:
+        return None  # a higher bar finds no more of them: the noise is not needed
     noise = train.trace.shape_noise
     points = max(y.size / blocks, 1.0)
     # Slow swings look like strongly autocorrelated noise; minibatch noise is not, so the correction is capped.
     r = min(noise.r1, 0.6)
     sigma = noise.sigma * np.sqrt((1 - noise.r1) / (1 - r))
     block_sigma = 1.25 * sigma * np.sqrt((1 + r) / (1 - r) / points)
-    logarithmic = train.trace.shape is not train.trace.cost
-    height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.5) if logarithmic else 0.25 * abs(median(level)))
     threshold = max(5 * block_sigma, height)
     swings = find_swings(level, threshold)
     if swings.rises < view["swings"]:

@@ -109,15 +109,16 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
     for k in counts:
         if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
-        came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
-        if (not came or k == 2) and not _follows(view, k):
-            continue  # it did not come from guessing among k classes (which says little for two), nor does it follow the accuracy
         floor = log(e + k - 1) - 1
         expected = floor + 1 - accuracy
         off = abs(loss.end - expected) / expected
         # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
         usual = 3 * (1 - accuracy) + 0.05
-        if off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor:
+        if not (off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor):
+            continue
+        came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
+        # It must come from guessing among k classes (which says little for two), or follow the accuracy.
+        if (came and k != 2) or _follows(view, k):
             evidence = [
                 say(
                     f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
@@ -175,9 +176,12 @@ def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Fou
     if guess.classes is not None and guess.classes != 2:
         return None
     loss = val if val is not None and val.n >= 8 else train
-    first, end = train.start_cost, loss.end_cost
+    end = loss.end_cost
     low, high = 0.72, 0.93
-    if not low < first < high or float(train.value.min()) <= 0.3 or loss.sigma > 0.02 * end:
+    if end <= 0.5 or float(train.value.min()) <= 0.3:
+        return None
+    first = train.start_cost
+    if not low < first < high or loss.sigma > 0.02 * end:
         return None
     # Twice squashed and untrained, a positive costs ln(1 + exp(-1/2)), a negative ln(1 + exp(1/2)).
     positives = (log(1 + np.exp(0.5)) - first) / 0.5

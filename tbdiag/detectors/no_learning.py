@@ -77,8 +77,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no loss", ("train_loss",))
     if train.n < 3:
         return NotApplicable(f"only {train.n} points")
-    gain = _gain(train)
     val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
+    if val is not None and val is not train and val.n >= 3 and _gains(val, 2 * view["flat"]) and _moves(val):
+        return None
+    gain = _gain(train)
     evidence: list[Evidence] = [
         say(
             f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}.",
@@ -92,8 +94,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if train.n >= 10 and train.end_cost - train.start_cost > max(6 * train.sigma, 0.2 * abs(train.start_cost)):
         return None  # it left where it was, for worse
     flat = gain < view["flat"] and not _moves(train)
-    if val is not None and val is not train and val.n >= 3 and _gain(val) > 2 * view["flat"] and _moves(val):
-        return None
     margins, signs = _signs(view, train, val, metric, gain=gain, flat=flat, evidence=evidence)
     if not signs and not flat:
         return None
@@ -160,10 +160,19 @@ def _gain(curve: CurveFacts) -> float:
     return max(curve.start_cost - best - luck, 0.0) / start if start > 0 else 0.0
 
 
+def _gains(curve: CurveFacts, share: float) -> bool:
+    """Whether ``_gain(curve) > share``; from the bounds of the noise, where they are enough."""
+    best = curve.best_cost if curve.n >= 10 else curve.end_cost
+    luck = 1.5 * curve.noise_bounds[1] if curve.n >= 10 else 0.0
+    if curve.first_cost - best - luck > share * max(abs(curve.first_cost), abs(float(curve.cost[0]))):
+        return True
+    return _gain(curve) > share
+
+
 def _moves(curve: CurveFacts) -> bool:
     """Whether the curve improves beyond its noise and by more than 1 % of its start."""
     trend = find_trend(curve.trace.cost)
-    return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and -trend.change > 2 * curve.trace.noise.sigma
+    return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and curve.trace.beyond_noise(-trend.change, 2)
 
 
 def _signs(

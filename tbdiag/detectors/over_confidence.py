@@ -60,6 +60,7 @@ from tbdiag.detectors._tails import say, tail
 from tbdiag.features.progress import BAD_LOSS_SHARE, PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role, Split
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 Sign = tuple[Evidence, Interval | None, Interval | None, Severity, float, str]
 
@@ -101,7 +102,7 @@ def _by_gap(view: View) -> Sign | None:
     if gap is None or gap.value < NOTED:
         return None
     share = view.curve("max_class_share")
-    if share is not None and float(np.median(tail(share))) >= 0.95 and gap.accuracy < 0.9:
+    if share is not None and median(tail(share)) >= 0.95 and gap.accuracy < 0.9:
         return None  # a model that always gives one answer is sure of it; its collapse is the finding
     # What a model that has not even learned its training data is sure of is a consequence of something else.
     learned = measure_progress(view.curve, view.signals).loss_share
@@ -137,8 +138,8 @@ def _by_confidence_and_loss(view: View) -> Sign | None:
     learned = measure_progress(view.curve, view.signals).loss_share
     if loss is None or mean is None or not classes or measure_gap(view) is not None or loss.bad_step.size:
         return None
-    said = float(np.median(tail(mean))) * (0.01 if float(mean.value.max()) > 1.5 else 1.0)
-    level = float(np.median(tail(loss)))
+    said = median(tail(mean)) * (0.01 if float(mean.value.max()) > 1.5 else 1.0)
+    level = median(tail(loss))
     error = _implied_error(level, classes)
     gap = said - (1.0 - error)
     if gap < view["implied_gap"] or learned is None or learned < BAD_LOSS_SHARE:
@@ -158,12 +159,12 @@ def _loss_and_honest(view: View) -> tuple[float, float, str, str] | None:
     classes = view.signals.classes
     if loss is None or accuracy is None or not classes or classes < 2 or train is None or loss.bad_step.size:
         return None
-    level = float(np.median(tail(accuracy)))
+    level = median(tail(accuracy))
     if level < 1.5 / classes and level < 0.9:
         return None  # at chance something else is wrong
     if train.end > 0.5 * math.log(classes):
         return None  # training is no better: a pipeline or a divergence, not confidence
-    return float(np.median(tail(loss))), _honest_loss(1.0 - level, classes), loss.name, accuracy.signal.why
+    return median(tail(loss)), _honest_loss(1.0 - level, classes), loss.name, accuracy.signal.why
 
 
 def _by_calibration_error(view: View) -> Sign | None:
@@ -171,7 +172,7 @@ def _by_calibration_error(view: View) -> Sign | None:
     known = _loss_and_honest(view)
     if curve is None or known is None or known[0] <= known[1]:
         return None
-    level = float(np.median(tail(curve))) * (0.01 if float(curve.value.max()) > 1.0 else 1.0)
+    level = median(tail(curve)) * (0.01 if float(curve.value.max()) > 1.0 else 1.0)
     if level < view["calibration_error"]:
         return None
     text = "The calibration error is {error:.3g} at the end and the validation loss is {loss:.4g}; an honest model of this accuracy has at most {honest:.3g}."

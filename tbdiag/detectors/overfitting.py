@@ -84,6 +84,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no validation or no training curve", ("val_loss", "train_loss"))
     if val.n < 4:
         return NotApplicable(f"only {val.n} validation points")
+    rise = measure_rise(val.trace.cost, 0.0)
+    if val.n >= 10 and _is_small(view, val, rise, by_loss):
+        return None
     rise = measure_rise(val.trace.cost, val.trace.noise.sigma)
     strength = _strength(view, val, rise, by_loss)
     if strength < 1 or _jumped(val, rise) or (by_loss and stays_at_guessing(val, view.features)):
@@ -180,6 +183,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(val.signal.key, train.signal.key),
     )
+
+
+def _is_small(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> bool:
+    """Whether the rise is too small for `_strength`, whatever the noise: most runs end here, before their noise is worked out."""
+    relative = rise.amount / abs(rise.best) if rise.best else float("inf")
+    span = max(val.first_cost - rise.best, 0.1 * abs(median(val.trace.cost)))
+    of_range = rise.amount / (view["range_share"] * span) if span > 0 else float("inf")
+    positive = by_loss and float(val.value.min()) > 0
+    return (max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range) < 1
 
 
 def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:

@@ -85,7 +85,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     end = curve.end_cost
     if max(_share(curve), _share(train)) < 0.03:
         return None  # nothing was ever learned
-    if curve.rise > 4 * curve.sigma and curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)):
+    if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
     reason, margins, evidence = _bad_level(view, curve, train, metric, since=since, share=share)
@@ -247,7 +247,7 @@ def _bad_level(
 
 def _share(curve: CurveFacts) -> float:
     start, gained = abs(curve.start_cost), curve.start_cost - curve.end_cost
-    return gained / start if start > 0 and gained > 2 * curve.sigma else 0.0
+    return gained / start if start > 0 and curve.beyond_noise(gained, 2) else 0.0
 
 
 def _early_stop(curve: CurveFacts) -> bool:

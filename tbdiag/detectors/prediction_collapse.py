@@ -57,6 +57,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._collapses import by_constant_accuracy, by_histogram, by_nothing_found, by_recalls, by_shares, by_spread
 from tbdiag.features.progress import PROGRESS_ROLES
+from tbdiag.stats.noise import median
 
 _CHECK_OUTPUT = "Feed two very different samples and compare the activations layer by layer: where do they become equal?"
 _FIX_OUTPUT = "Print mean and spread of every layer's output for one batch and repair the first layer whose spread is zero."
@@ -106,7 +107,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _trained(view: View) -> bool:
     """Whether the loss moved at all."""
     loss = view.curve("val_loss") or view.curve("train_loss")
-    return loss is None or loss.n < 4 or float(np.ptp(loss.value)) > view["moved"] * abs(float(np.median(loss.value)))
+    return loss is None or loss.n < 4 or float(np.ptp(loss.value)) > view["moved"] * abs(median(loss.value))
 
 
 def _sentence(rules: tuple[Predicate, ...]) -> str:

@@ -54,6 +54,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import TAIL, begins, lasts, name_some, say, since, tail
 from tbdiag.features import LayerFacts
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 _LIMITED_BY_DESIGN = re.compile(
     r"gate|mask|attn|attention|softmax|logit|prob|head|classifier|(^|[/_. ])out(put)?([/_. ]|$)|dropout|input|router|policy"
@@ -69,8 +70,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not full:
         return None
     first = min(full, key=lambda x: x.rank)
-    worst = max(full, key=lambda x: float(np.median(tail(x.curve))))
-    level = float(np.median(tail(worst.curve)))
+    worst = max(full, key=lambda x: median(tail(x.curve)))
+    level = median(tail(worst.curve))
     index = since(first.curve.value > view["share"])
     index = first.curve.n - 1 if index is None else index
     start = index == 0

@@ -57,10 +57,14 @@ from tbdiag.features import CurveFacts
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
-from tbdiag.stats.spikes import LOG_TAIL_FACTOR, Spike, find_spikes
+from tbdiag.stats.spikes import LOG_TAIL_FACTOR, Spike, find_spikes, largest_climb
 
 POINTS = 20_000
 """Longer series are read in stretches of this many points."""
+
+
+CLIMB = 17
+"""The peak of an excursion of at most eight points comes at most so many points after the first of the ten before it."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -152,6 +156,8 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
     starts = range(0, train.n, POINTS)
     for a in starts:
         part = values[a : a + POINTS]
+        if largest_climb(part, CLIMB) <= floor:
+            continue  # nothing stands that high above any of the points before it: the common case ends here
         linear = find_spikes(part, view["sigmas"])
         found = linear
         if positive:

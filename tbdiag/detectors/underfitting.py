@@ -73,11 +73,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("fewer than three points")
     if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in (train, val)):
         return NotApplicable("the losses end in NaN or infinity")
-    if train.rise > max(6 * train.sigma, 0.3 * max(train.gain, 0.0)) and train.best_cost < 0.7 * train.end_cost:
+    if train.best_cost < 0.7 * train.end_cost and train.rise > 0.3 * max(train.gain, 0.0) and train.beyond_noise(train.rise, 6):
         return None  # it had been good: that is divergence
     pair = pair_up(train, val)
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
+    # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
+    apart = max(val_end - train_end, 0.5 * (train_end - val_end))
+    if apart > view["gap"] * abs(train_end) and val.beyond_noise(apart, 3):
+        return None
     gained = _share(train), _share(val)
     left = loss_left(val, view.features, val.end)
     beats = left is not None and left < 0.95
@@ -86,10 +90,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and not beats
         and not (min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost)
     ):
-        return None
-    noise = max(3 * val.sigma, view["gap"] * abs(train_end))
-    # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
-    if val_end - train_end > noise or train_end - val_end > 2 * noise:
         return None
     margins, evidence, doubts = _badness(view, train, val, gained)
     if not margins:

@@ -61,6 +61,7 @@ from tbdiag.features import LayerFacts
 from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -124,7 +125,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _across_depth(view: View, layers: tuple[LayerFacts, ...], limit: float) -> tuple[Evidence, str, Predicate, float, str] | None:
     if len(layers) < 3:
         return None
-    level = np.array([float(np.median(tail(x.curve, 0.5))) for x in layers])
+    level = np.array([median(tail(x.curve, 0.5)) for x in layers])
     if not level[-1] > 0 or level[0] >= limit * level[-1]:
         return None
     # Exact zeros in front are frozen or dead layers, unless the norms behind them fade out step by step.
@@ -159,7 +160,7 @@ def _in_total(view: View) -> tuple[Evidence, str, Predicate, float, str] | None:
     norm, loss = view.curve("grad_norm"), view.curve("train_loss") or view.curve("val_loss")
     if norm is None or loss is None or norm.n < 10:
         return None
-    late = float(np.median(tail(norm, 0.5)))
+    late = median(tail(norm, 0.5))
     if late <= 0:
         return None  # exactly zero: nothing is trained, see frozen-weights
     early = norm.first

@@ -58,6 +58,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import name_some, say
 from tbdiag.features import CurveFacts
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
 
 Float64 = npt.NDArray[np.float64]
 
@@ -79,7 +80,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None  # one layer that catches up is not a runaway
     second, whole, _ = growth
     names = [x.name for x, _ in grown] or [total.name]
-    middle, end = _at(total, 0.5), float(np.median(total.value[-2:]))
+    middle, end = _at(total, 0.5), median(total.value[-2:])
     evidence = [
         say(
             "The weight norm grows from {first:.4g} to {middle:.4g} in the first half of the run and to {end:.4g} in the second: {whole:.3g} times "
@@ -151,7 +152,7 @@ def measure_growth(curve: CurveFacts, view: View) -> tuple[float, float, float] 
     if curve.n < view["points"] or float(curve.value.min()) <= 0:
         return None
     quarter = [_at(curve, q) for q in (0.0, 0.5, 0.75)]
-    end = float(np.median(curve.value[-2:])) if curve.n >= 12 else float(curve.value[-1])
+    end = median(curve.value[-2:]) if curve.n >= 12 else float(curve.value[-1])
     second, whole = end / quarter[1], end / quarter[0]
     before, last = np.log(quarter[2] / quarter[1]), np.log(end / quarter[2])
     steady = float(last / before) if before > 0 else 0.0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tbdiag.model import Direction, Signal
 from tbdiag.stats.blocks import block_edges, block_means, block_medians
-from tbdiag.stats.noise import Noise, estimate_noise, median, running_median
+from tbdiag.stats.noise import Noise, bound_noise, estimate_noise, median, running_median
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -45,6 +45,18 @@ class Trace:
     def noise(self) -> Noise:
         """Noise of the costs of the blocks."""
         return estimate_noise(self.cost)
+
+    @cached_property
+    def noise_bounds(self) -> tuple[float, float]:
+        """Bounds of the standard deviation of `noise`."""
+        return bound_noise(self.cost)
+
+    def beyond_noise(self, amount: float, sigmas: float) -> bool:
+        """Whether ``amount > sigmas * noise.sigma``; the noise is worked out only where its bounds do not decide that."""
+        low, high = self.noise_bounds
+        if "noise" in self.__dict__ or sigmas * low < amount <= sigmas * high:
+            return amount > sigmas * self.noise.sigma
+        return amount > sigmas * high
 
     @cached_property
     def shape_noise(self) -> Noise:
@@ -123,6 +135,18 @@ class CurveFacts:
         return self.noise.sigma
 
     @cached_property
+    def noise_bounds(self) -> tuple[float, float]:
+        """Bounds of `sigma`."""
+        return bound_noise(self.value)
+
+    def beyond_noise(self, amount: float, sigmas: float) -> bool:
+        """Whether ``amount > sigmas * sigma``; the noise is worked out only where its bounds do not decide that."""
+        low, high = self.noise_bounds
+        if "noise" in self.__dict__ or sigmas * low < amount <= sigmas * high:
+            return amount > sigmas * self.sigma
+        return amount > sigmas * high
+
+    @cached_property
     def trace(self) -> Trace:
         """The curve thinned to at most 200 blocks."""
         if self.n <= TRACE_POINTS:
@@ -172,7 +196,9 @@ class CurveFacts:
 
         A loss that falls within its first three points would otherwise seem never to have moved.
         """
-        return max(self.first_cost, float(self.cost[0]) - 2 * self.sigma)
+        highest = float(self.cost[0])
+        above = self.beyond_noise(highest - self.first_cost, 2.0)
+        return max(self.first_cost, highest - 2 * self.sigma) if above else self.first_cost
 
     @cached_property
     def end_cost(self) -> float:

@@ -88,7 +88,6 @@ def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | N
     )
 
 
-@lru_cache(maxsize=4)
 def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:
     """Put two curves on the validation's axis; both need at least one finite point."""
     known = val.beside.get(train.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -180,6 +180,23 @@ def estimate_noise(values: Float64) -> Noise:
         sigma, r1 = _scale(values)
     sigma = max(float(sigma), quantum / sqrt(12.0))
     return Noise(sigma, r1, quantum, n * (1 - r1) / (1 + r1))
+
+
+def bound_noise(values: Float64) -> tuple[float, float]:
+    """Bounds of what `estimate_noise` gives for sigma, at a tenth of its cost; (0, inf) where nothing can be said.
+
+    The autocorrelation lies within [0, 0.95], and the steps of a rounded series that moves at all are no smaller than its quantum.
+    """
+    n = values.size
+    if not 8 <= n <= 512:
+        return 0.0, inf
+    first = values[1:] - values[:-1]
+    largest = float(np.abs(first).max())
+    if largest == 0:
+        return 0.0, inf
+    spread, bend = mad(first), mad(first[1:] - first[:-1])
+    low = min(spread / sqrt(2.0), 1.25 * bend / sqrt(6.0)) if bend > 0 else spread / sqrt(2.0)
+    return low * (1 - 1e-9), max(spread / sqrt(0.1), largest / sqrt(12.0)) * (1 + 1e-9)
 
 
 def _scale(values: Float64) -> tuple[float, float]:

@@ -59,6 +59,16 @@ def find_spikes(values: Float64, sigmas: float = 8.0, *, factor: float = TAIL_FA
     return out
 
 
+def largest_climb(values: Float64, within: int) -> float:
+    """How far any point of a series float64 ``[n]`` lies above the lowest of the `within` points before it (or of those there are)."""
+    low, width = np.concatenate((np.full(within, np.inf), values)), 1
+    while width <= within:  # minima of wider windows from two narrower ones that touch or overlap
+        step = min(width, within + 1 - width)
+        low = np.minimum(low[step:], low[:-step])
+        width += step
+    return float((values - low).max())
+
+
 def tail_limit(residual: Float64, factor: float = TAIL_FACTOR, expected: float = 0.01) -> float:
     """Value that the upper tail exceeds `expected` times in the series, were it exponential beyond its 80 % quantile.
 
