@@ -162,11 +162,9 @@ def _gain(curve: CurveFacts) -> float:
 
 def _gains(curve: CurveFacts, share: float) -> bool:
     """Whether ``_gain(curve) > share``; from the bounds of the noise, where they are enough."""
-    best = curve.best_cost if curve.n >= 10 else curve.end_cost
-    luck = 1.5 * curve.noise_bounds[1] if curve.n >= 10 else 0.0
-    if curve.first_cost - best - luck > share * max(abs(curve.first_cost), abs(float(curve.cost[0]))):
-        return True
-    return _gain(curve) > share
+    best, luck = (curve.best_cost, 1.5 * curve.noise_bounds[1]) if curve.n >= 10 else (curve.end_cost, 0.0)
+    sure = curve.first_cost - best - luck > share * max(abs(curve.first_cost), abs(float(curve.cost[0])))
+    return sure or _gain(curve) > share
 
 
 def _moves(curve: CurveFacts) -> bool:
