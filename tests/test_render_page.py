@@ -331,3 +331,28 @@ def test_odd_curves_and_histograms_render_in_every_format():
     page = render(report, "html")
     outside = re.sub(r'(aria-label|data-[cxy])="[^"]*"', "", page.split("<main", 1)[1].split("</main>", 1)[0])
     assert not re.search(r'="[^"<>]*\b(nan|inf)\b', outside)
+
+
+def test_compiled_templates_are_kept_and_used_again(tmp_path, monkeypatch):
+    from tbdiag.render import page
+
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    report = sample_reports.overfitting()
+    page.environment.cache_clear()
+    first = render(report, "html")
+    assert not list(tmp_path.rglob("*.jinja"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    page.environment.cache_clear()
+    assert render(report, "html") == first
+    kept = list(tmp_path.rglob("*.jinja"))
+    assert len(kept) == len(list(tmp_path.rglob("*.*"))) >= 4
+    page.environment.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("jinja2.Environment.compile", lambda *_, **__: pytest.fail("a template was compiled again"))
+        assert render(report, "html") == first
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-40])
+    page.environment.cache_clear()
+    assert render(report, "html") == first
+    page.environment.cache_clear()

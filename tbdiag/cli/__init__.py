@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -12,6 +13,8 @@ def main() -> None:
 
         sys.stdout.write(f"tbdiag {__version__}\n")
         return
+    # numpy's linear algebra starts a thread for every core, which costs time and memory and has nothing to do here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from tbdiag.cli.app import run
 
     sys.exit(run())

@@ -6,7 +6,8 @@ import importlib
 import os
 import pkgutil
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -16,8 +17,13 @@ from tbdiag.errors import TbdiagError
 _NOT_COMMANDS = {"app", "output", "settings"}
 
 
-def build_app() -> typer.Typer:
-    """The application with every command module of this package registered (each has ``register(app)``)."""
+def build_app(only: str | None = None) -> typer.Typer:
+    """The application with every command module of this package registered (each has ``register(app)``).
+
+    Args:
+        only: the command that will be called (``""`` for none): of the others just name and help are kept, because it takes
+            typer some milliseconds to understand the parameters of each. None keeps all.
+    """
     app = typer.Typer(
         name="tbdiag",
         help="Automatic diagnosis of training runs from TensorBoard logs.",
@@ -36,14 +42,26 @@ def build_app() -> typer.Typer:
     for info in sorted(pkgutil.iter_modules(tbdiag.cli.__path__), key=lambda i: i.name):
         if info.name not in _NOT_COMMANDS and not info.name.startswith("_"):
             importlib.import_module(f"tbdiag.cli.{info.name}").register(app)
+    for command in app.registered_commands:
+        if only is not None and command.callback is not None and command.callback.__name__ != only:
+            command.callback = _without_parameters(command.callback)
     return app
+
+
+def _without_parameters(callback: Callable[..., Any]) -> Callable[[], None]:
+    def outline() -> None:
+        raise AssertionError("a command that was not asked for is called")
+
+    outline.__name__, outline.__doc__ = callback.__name__, callback.__doc__
+    return outline
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are one line on standard error."""
-    app = build_app()
+    given = sys.argv[1:] if arguments is None else arguments
+    app = build_app(next((argument for argument in given if not argument.startswith("-")), ""))
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = app(args=given, standalone_mode=False)
     except TbdiagError as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:

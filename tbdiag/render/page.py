@@ -34,10 +34,17 @@ def environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from tbdiag.render import words
+    from tbdiag.render.compiled import compiled_templates
     from tbdiag.render.icons import icon
 
+    place = templates_directory()
     env = Environment(
-        loader=FileSystemLoader(templates_directory()), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(place),
+        bytecode_cache=compiled_templates(place),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     for name in ("number", "step", "interval", "plural", "duration", "size", "listed"):
