@@ -12,6 +12,7 @@ from tbdiag.events import tensors, wire
 from tbdiag.events.columns import Float64, Items, Places
 from tbdiag.events.histograms import decode_histo
 from tbdiag.events.hparams import decode_session_start
+from tbdiag.events.reserve import Reserve
 from tbdiag.events.sinks import HistogramSink, ScalarSink
 
 _float = struct.Struct("<f").unpack
@@ -43,6 +44,7 @@ class Contents:
     first_wall: tuple[int, float] | None = None
     last_wall: tuple[int, float] | None = None
     file_version: bytes = b""
+    reserve: Reserve = field(default_factory=lambda: Reserve(0))
 
     def note_wall(self, position: int, wall_time: float) -> None:
         """Keep the wall times of the first and the last record that has one."""
@@ -113,7 +115,7 @@ def _add_value(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.V
             _add_tensor(out, data, event, value, position, plugin)
     elif kind == wire.HISTO:
         moments, right, count = decode_histo(data, value.start, value.end)
-        histogram_sink(out.histos, tag, tensor=False).append(position, event.step, event.wall_time, moments, right, count)
+        histogram_sink(out, tag, tensor=False).append(position, event.step, event.wall_time, moments, right, count)
     elif kind in _MEDIA:
         out.plugins.setdefault(tag, _MEDIA[kind])
         _add_media(out, event, value, position)
@@ -175,20 +177,19 @@ def _add_tensor(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.
         flat = array.reshape(1)
         sink.append(position, event.step, event.wall_time, flat[0], flat.dtype)
     elif plugin in ("histograms", "distributions") and array.ndim == 2 and array.shape[1] == 3:
-        histogram_sink(out.histogram_tensors, tag, tensor=True).extend(
-            np.array([position]), np.array([event.step]), np.array([event.wall_time]), array[None]
-        )
+        histogram_sink(out, tag, tensor=True).extend(np.array([position]), np.array([event.step]), np.array([event.wall_time]), array[None])
     elif plugin in ("scalars", "histograms", "distributions"):
         raise wire.WireError(f"{plugin} tensor of shape {list(array.shape)}")
     else:
         out.tensors.setdefault(tag, Items()).append(position, event.step, event.wall_time, array)
 
 
-def histogram_sink(sinks: dict[bytes, HistogramSink], tag: bytes, *, tensor: bool) -> HistogramSink:
+def histogram_sink(out: Contents, tag: bytes, *, tensor: bool) -> HistogramSink:
     """The sink of a tag, made if it is new."""
+    sinks = out.histogram_tensors if tensor else out.histos
     sink = sinks.get(tag)
     if sink is None:
-        sink = sinks[tag] = HistogramSink(tensor)
+        sink = sinks[tag] = HistogramSink(tensor, out.reserve)
     return sink
 
 

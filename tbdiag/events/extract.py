@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.events.columns import Float64, Int64, Places
-from tbdiag.events.decode import Contents
+from tbdiag.events.decode import Contents, histogram_sink
 from tbdiag.events.layouts import Layout, Slot
-from tbdiag.events.sinks import HistogramSink, ScalarSink
+from tbdiag.events.sinks import ScalarSink
 
 
 def strided(buffer: Any, offset: int, stride: int, count: int, dtype: str) -> npt.NDArray[Any]:
@@ -66,10 +66,7 @@ def add_column(out: Contents, tag: bytes, slot: Slot, places: Places, step: Int6
     if slot.plugin is not None and tag not in out.plugins:
         out.plugins[tag] = slot.plugin.decode("utf-8", "backslashreplace")
     if slot.shape:
-        histograms = out.histogram_tensors.get(tag)
-        if histograms is None:
-            histograms = out.histogram_tensors[tag] = HistogramSink(tensor=True)
-        histograms.extend(places, step, wall_time, value)
+        histogram_sink(out, tag, tensor=True).extend(places, step, wall_time, value)
         return
     sink = out.scalars.get(tag)
     if sink is None:

@@ -11,7 +11,7 @@ tells where their two arrays lie, and these bytes are copied once, from the aren
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,10 @@ class Located:
     right: Int64
     count: Int64
     size: Int64
+
+    def take(self, index: Int64 | slice) -> Located:
+        """Those at `index`."""
+        return Located(*(getattr(self, column.name)[index] for column in fields(self)))
 
 
 def locate_histos(arena: UInt8, at: Int64, lengths: Int64) -> Located:

@@ -293,6 +293,7 @@ class _Reading(Records):
             del self.at[edge:], self.lengths[edge:]
             self._decode_walked()
             self.at, self.lengths = later
+        self._look_ahead(self._offset(start + cycles * cycle.size))
         taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, shift)
         if taken * cycle.period < walked or not taken:
             return False

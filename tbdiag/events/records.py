@@ -13,6 +13,7 @@ from tbdiag.events.columns import Damage, Int64
 from tbdiag.events.decode import Contents, add_event, histogram_sink
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, frame_length
 from tbdiag.events.histograms import locate_histos
+from tbdiag.events.reserve import Reserve
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
 
@@ -34,8 +35,8 @@ class Records(Arena):
     def __init__(self, source: Source, start: int, plugins: dict[bytes, str], arena: bytearray) -> None:
         super().__init__(arena, start)
         self.source = source
-        self.size = source.size
-        self.out = Contents(plugins=plugins)
+        self.start, self.size = start, source.size
+        self.out = Contents(plugins=plugins, reserve=Reserve(source.size - start))
         self.damage: list[Damage] = []
         self.budget = [_SEARCH_BUDGET + 4 * self.size]
         self.at, self.lengths = array("I"), array("I")
@@ -51,8 +52,13 @@ class Records(Arena):
         """Decode what was walked, and forget it."""
         if self.at:
             self.last = self._last_frame()
+            self._look_ahead(self._offset(self.pos))
             self._decode(np.array(self.at, dtype=np.int64), np.array(self.lengths, dtype=np.int64))
         self.at, self.lengths, self.fresh = array("I"), array("I"), 0
+
+    def _look_ahead(self, done: int) -> None:
+        """Tell the columns how much more comes behind byte `done`."""
+        self.out.reserve.ahead = max(1.0, (self.size - self.start) / max(done - self.start, 1))
 
     def _decode(self, at: Int64, lengths: Int64) -> None:
         rest = self._decode_histos(at, lengths)
@@ -87,19 +93,22 @@ class Records(Arena):
         right = np.array(
             [self._is_right(begin, end) for begin, end in zip(at[record].tolist(), ends.tolist(), strict=True)], dtype=np.bool_
         )
-        keep = np.flatnonzero(right)
         others = np.ones(at.size, dtype=np.bool_)
-        others[record[keep]] = False
-        self.out.records += keep.size
-        self.out.note_walls(self._positions(at[record[keep]]), found.wall_time[keep])
-        columns = (self._positions(found.start), found.step, found.wall_time, found.moments, found.tag_at, found.tag_at + found.tag_size)
-        edges = (found.right, found.right + found.size, found.count, found.count + found.size)
-        arena = self.arena
-        for position, step, wall_time, moments, tag_at, tag_end, a, b, c, d in zip(
-            *(column[keep].tolist() for column in (*columns, *edges)), strict=True
-        ):
-            sink = histogram_sink(self.out.histos, bytes(self.buffer[tag_at:tag_end]), tensor=False)
-            sink.append(position, step, wall_time, moments, arena[a:b], arena[c:d])
+        others[record[right]] = False
+        found, record = found.take(np.flatnonzero(right)), record[right]
+        self.out.records += record.size
+        self.out.note_walls(self._positions(at[record]), found.wall_time)
+        by_tag: dict[bytes, list[int]] = {}
+        for i, (a, size) in enumerate(zip(found.tag_at.tolist(), found.tag_size.tolist(), strict=True)):
+            by_tag.setdefault(bytes(self.buffer[a : a + size]), []).append(i)
+        order = np.array([i for members in by_tag.values() for i in members], dtype=np.int64)
+        found = found.take(order)
+        position = self._positions(found.start)
+        begin = 0
+        for tag, members in by_tag.items():
+            part = slice(begin, begin + len(members))
+            histogram_sink(self.out, tag, tensor=False).extend_protos(self.arena, position[part], found.take(part))
+            begin = part.stop
         return np.flatnonzero(others)
 
     def _is_right(self, begin: int, end: int) -> bool:

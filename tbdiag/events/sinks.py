@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.events.columns import Float64, Histograms, Int64, Places, Points, join_places
+from tbdiag.events.histograms import Located
+from tbdiag.events.reserve import Doubles, Reserve
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -104,51 +106,33 @@ def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
     return parts
 
 
-class _Doubles:
-    """A growing column of doubles. What it has in reserve was never written, and takes no memory."""
-
-    __slots__ = ("_array", "_size")
-
-    def __init__(self) -> None:
-        self._array: Float64 = np.empty(0)
-        self._size = 0
-
-    def room(self, count: int) -> Float64:
-        """`count` more elements, to be filled at once."""
-        size = self._size + count
-        if size > self._array.size:
-            grown = np.empty(max(size, 2 * self._array.size))
-            grown[: self._size] = self._array[: self._size]
-            self._array = grown
-        room = self._array[self._size : size]
-        self._size = size
-        return room
-
-    def finish(self) -> Float64:
-        """All elements."""
-        return self._array[: self._size]
-
-
 class HistogramSink:
     """Collects histograms of one tag and encoding; edges and counts go straight into one growing column each."""
 
     __slots__ = ("_count", "_left", "_moments", "_position", "_right", "_size", "_step", "_wall_time", "tensor")
 
-    def __init__(self, tensor: bool) -> None:
+    def __init__(self, tensor: bool, reserve: Reserve) -> None:
         self.tensor = tensor
         self._position, self._step, self._size = array("q"), array("q"), array("q")
         self._wall_time, self._moments = array("d"), array("d")
-        self._left, self._right, self._count = _Doubles(), _Doubles(), _Doubles()
+        self._left, self._right, self._count = Doubles(reserve), Doubles(reserve), Doubles(reserve)
 
     def append(self, position: int, step: int, wall_time: float, moments: list[float], right: UInt8, count: UInt8) -> None:
         """Add one proto: five numbers, and the bytes of k edges and k counts."""
-        self._position.append(position)
-        self._step.append(step)
-        self._wall_time.append(wall_time)
-        self._size.append(right.size // 8)
-        self._moments.extend(moments)
+        self._note(np.array([position]), np.array([step]), np.array([wall_time]), np.array(moments), np.array([right.size // 8]))
         self._right.room(right.size // 8).view(np.uint8)[:] = right
         self._count.room(right.size // 8).view(np.uint8)[:] = count
+
+    def extend_protos(self, arena: UInt8, position: Int64, found: Located) -> None:
+        """Add many protos that were located in the arena."""
+        self._note(position, found.step, found.wall_time, found.moments, found.size // 8)
+        total = int(found.size.sum()) // 8
+        for column, starts in ((self._right, found.right), (self._count, found.count)):
+            room = column.room(total).view(np.uint8)
+            done = 0
+            for start, size in zip(starts.tolist(), found.size.tolist(), strict=True):
+                room[done : done + size] = arena[start : start + size]
+                done += size
 
     def extend(self, places: Places, step: Int64, wall_time: Float64, table: npt.NDArray[Any]) -> None:
         """Add many histogram tensors of one shape, ``table[m, k, 3]``; sums are NaN, they are not written."""
@@ -159,11 +143,14 @@ class HistogramSink:
         moments[:, 2] = count.sum(axis=1)
         if k:
             moments[:, 0], moments[:, 1] = left[:, 0], right[:, -1]
-        self._position.frombytes(np.asarray(places, dtype=np.int64).tobytes())
-        self._step.frombytes(step.tobytes())
-        self._wall_time.frombytes(wall_time.tobytes())
-        self._size.frombytes(np.full(m, k, dtype=np.int64).tobytes())
+        self._note(np.asarray(places, dtype=np.int64), step, wall_time, moments, np.full(m, k))
+
+    def _note(self, position: Int64, step: Int64, wall_time: Float64, moments: Float64, size: Int64) -> None:
+        self._position.frombytes(position.astype(np.int64, copy=False).tobytes())
+        self._step.frombytes(step.astype(np.int64, copy=False).tobytes())
+        self._wall_time.frombytes(wall_time.astype(np.float64, copy=False).tobytes())
         self._moments.frombytes(moments.tobytes())
+        self._size.frombytes(size.astype(np.int64, copy=False).tobytes())
 
     def finish(self) -> Histograms:
         """All histograms in file order."""

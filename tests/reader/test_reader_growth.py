@@ -142,3 +142,29 @@ def test_a_tail_that_was_cut_is_complete_after_it_grew(tmp_path):
     run = logs.refresh(state, listing).run
     assert not run.issues
     assert len(run.series["loss"]) == 100
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_columns_that_were_guessed_too_small_or_too_large_hold_the_same(tmp_path, monkeypatch, late):
+    """Room is reserved for what a file will hold if it goes on as it began; here it does not."""
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+
+    from tbdiag.events import reader, reserve
+
+    monkeypatch.setattr(reserve, "_LARGE_FILE", 1 << 16)
+    monkeypatch.setattr(reader, "ARENA_BYTES", 1 << 14)
+    monkeypatch.setattr(reader, "_spare", [])
+    events = [opening()]
+    for step in range(200):
+        for tag in ("a", "b") if (step > 100) == late else ("a",):
+            value = summary_pb2.Summary.Value(tag=tag)
+            value.histo.bucket_limit.extend(range(20 + step))
+            value.histo.bucket.extend(float(step * 1000 + k) for k in range(20 + step))
+            events.append(event_pb2.Event(step=step, wall_time=1.0, summary=summary_pb2.Summary(value=[value])))
+    (tmp_path / NAME).write_bytes(b"".join(frame(e.SerializeToString()) for e in events))
+    (run,) = logs.read_runs(tmp_path)
+    for tag, steps in (("a", range(200)), ("b", range(101, 200) if late else range(101))):
+        series = run.histograms[tag]
+        assert series.step.tolist() == list(steps)
+        expected = np.concatenate([step * 1000.0 + np.arange(20 + step) for step in steps])
+        assert series.count.tobytes() == expected.tobytes()
