@@ -45,7 +45,8 @@ def test_the_curve_pattern_is_one_of_the_words_of_the_trade(fixture: str, word: 
 
 
 def test_best_and_final_are_told_where_the_end_is_worse() -> None:
-    told = note("overfitting").curve_pattern
+    assert re.search(r"worsens from [\d.]+ to [\d.]+ after step \d+", note("overfitting").curve_pattern)
+    told = note("divergence").curve_pattern
     assert re.search(r"; best validation loss [\d.]+ at step \d+, [\d.]+ at the end$", told), told
     assert "best" not in note("healthy-dropout").curve_pattern
 

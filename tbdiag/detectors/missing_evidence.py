@@ -85,7 +85,7 @@ def detect(view: View) -> Finding | None:
         title=f"Not logged: {names}",
         evidence=(
             Evidence(
-                f"{len(absent)} of {len(wanted)} artefacts that every run should save are absent: {names}.",
+                f"{len(absent)} of {len(wanted)} artefacts that every run should save are absent.",
                 {"absent": len(absent), "artefacts": len(wanted)},
             ),
         ),

@@ -108,7 +108,7 @@ def write_run_report(judged: Judged) -> RunReport:
     run, features, findings, outcomes = judged.run, judged.features, judged.findings, judged.outcomes
     missing = audit_evidence(features, outcomes, findings)
     findings = follow_audit(findings, missing)
-    experiment = choose_experiment(findings, features, missing)
+    experiment = choose_experiment(findings, features, missing, judged.verdict)
     return RunReport(
         name=run.name,
         path=run.path,
@@ -119,7 +119,7 @@ def write_run_report(judged: Judged) -> RunReport:
         config=_config(features),
         findings=findings,
         next_experiment=experiment,
-        note=write_note(findings, features, experiment),
+        note=write_note(findings, features, experiment, judged.verdict),
         signals=make_rows(features),
         curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
         checks=outcomes,

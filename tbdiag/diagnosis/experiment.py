@@ -15,7 +15,8 @@ from tbdiag.diagnosis.facts import Case
 from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, list_alive, list_hypotheses
 from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
 from tbdiag.features import Features
-from tbdiag.model import Finding, MissingEvidence
+from tbdiag.model import Finding, MissingEvidence, SuccessRule
+from tbdiag.success import compile_rule
 
 VERIFY = "tbdiag verify tbdiag-report.html NEXT_LOGDIR"
 """The command that checks the success rule on the next run; a report carries its data, so it names no path of this machine."""
@@ -23,11 +24,15 @@ RESUMES = ("resume", "checkpoint", "continue")
 """Words of a first action that costs a part of a run only."""
 WORTH_LOGGING = 2
 """Checks that must have been impossible without an artefact before a run without findings is asked to log it; fewer are no reason to rerun."""
+FEW, ENOUGH = 3, 10
+"""Evaluations below which validation has no course, and how many are asked for."""
 LOOKS = ("print", "log", "check", "compare", "diff", "count", "look", "evaluate", "hash")
 """Words with which a first action begins that is a look and no change."""
 
 
-def choose_experiment(findings: tuple[Finding, ...], features: Features, missing: tuple[MissingEvidence, ...]) -> dict[str, Any] | None:
+def choose_experiment(
+    findings: tuple[Finding, ...], features: Features, missing: tuple[MissingEvidence, ...], verdict: str = "unclear"
+) -> dict[str, Any] | None:
     """What to do next, why, and the rule that reads its outcome; None where nothing is to do.
 
     Keys: ``finding``, ``kind`` (``change``, ``test``: a trial with a rule of its own, ``check``: a look, after which the finding's rule
@@ -38,21 +43,43 @@ def choose_experiment(findings: tuple[Finding, ...], features: Features, missing
     heads = [f for f in findings if f.caused_by is None and f.severity.rank < 2]
     if heads:
         return _experiment(heads, findings, features)
-    absent = [m for m in missing if not m.present]
-    if not absent or len(absent[0].decides) < WORTH_LOGGING:
+    if verdict == "healthy":
         return None
-    first = absent[0]
+    return _evaluate_more(features) or _log_first(findings, missing)
+
+
+def _evaluate_more(features: Features) -> dict[str, Any] | None:
+    """Where validation was logged at one or two points, which tell no course."""
+    key = next((k for k in ("val_loss", "val_metric") if (c := features.curve(k)) is not None and 0 < c.n < FEW), None)
+    curve = features.curve(key) if key else None
+    if key is None or curve is None:
+        return None
+    rule = compile_rule(f"points({key}) >= {ENOUGH}", sentence=f"The next run logs at least {ENOUGH} evaluations.", guards=())
+    seen = f"{curve.n} evaluation{'s' * (curve.n != 1)}"
+    return _ask(f"Evaluate at least {ENOUGH} times in the next run.", f"Nothing wrong was found, but {seen} tell no course.", rule)
+
+
+def _log_first(findings: tuple[Finding, ...], missing: tuple[MissingEvidence, ...]) -> dict[str, Any] | None:
+    """The artefact that the audit ranks first, where enough depends on it."""
+    absent = [m for m in missing if not m.present]
     note = next((f for f in findings if f.id == "missing-evidence"), None)
-    rule = note.success_rule if note is not None else None
+    if not absent or len(absent[0].decides) < WORTH_LOGGING or note is None:
+        return None
+    why = f"Nothing wrong was found in what was logged; the {absent[0].title} {absent[0].why}."
+    return _ask(note.first_action, why, note.success_rule)
+
+
+def _ask(action: str, why: str, rule: SuccessRule) -> dict[str, Any]:
+    """An experiment that is a run as before with more in its log."""
     return {
         "finding": "missing-evidence",
         "kind": "log",
         "trial": "",
         "cost": "rerun",
-        "action": f"Log the {first.title} in the next run.",
-        "why": f"Nothing wrong was found in what was logged; the {first.title} {first.why}.",
+        "action": action,
+        "why": why,
         "outcomes": (),
-        "success_rule": rule.sentence if rule else f"The next run logs the {first.title}.",
+        "success_rule": rule.sentence,
         "rule": rule,
         "command": VERIFY,
     }

@@ -33,6 +33,8 @@ WANTED: dict[str, frozenset[str]] = {
     "best-checkpoint": frozenset({"overfitting", "divergence", "return-collapse", "sudden-shift"}),
 }
 """Artefact -> leading findings at which it is wanted: events that must be reproduced, and runs of which an earlier state is the best."""
+BASE = {"val-curve": 1.5}
+"""Worth of an artefact in any run: without a validation nothing tells whether the model is good for anything."""
 OPEN, PRODUCER, WISHED, OTHER = 4.0, 1.0, 0.6, 0.1
 """Worth of an open cause (times its share), of an impossible check that could have named the cause of a finding, of an artefact that a
 leading finding wants, and of any other impossible check."""
@@ -54,9 +56,8 @@ def audit_evidence(features: Features, outcomes: tuple[Outcome, ...], findings: 
         others = tuple(i for i in blocked if i not in causes and i not in notes)
         # Beside a finding, only what could have named its cause was at stake.
         wished = WISHED if head is not None and head.id in WANTED.get(artefact.id, ()) else 0.0
-        worth = (
-            wished + OPEN * sum(h.weight for h in told) + PRODUCER * len(causes) + (OTHER if head is not None else PRODUCER) * len(others)
-        )
+        worth = BASE.get(artefact.id, 0.0) + wished + OPEN * sum(h.weight for h in told)
+        worth += PRODUCER * len(causes) + (OTHER if head is not None else PRODUCER) * len(others)
         rows.append((present, -round(worth, 6), place, artefact, told, causes or blocked))
     rows.sort(key=lambda r: r[:3])
     found = {f.id for f in findings if f.severity.rank < 2}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tbdiag.detectors._base import CURVES, GRADIENTS, PREDICTIONS
+from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
 from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint
 from tbdiag.features import Features
-from tbdiag.model import Finding, Note, Role
+from tbdiag.model import Domain, Finding, Note, Role
 
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("unstable (exploding)", ("nan-inf", "divergence", "exploding-gradients")),
@@ -46,26 +46,26 @@ DATA = frozenset(
 """Findings whose own first check is a check of the data."""
 
 
-def write_note(findings: tuple[Finding, ...], features: Features, experiment: dict[str, Any] | None) -> Note:
+def write_note(findings: tuple[Finding, ...], features: Features, experiment: dict[str, Any] | None, verdict: str) -> Note:
     """The note of a run; lines about what was not logged say so."""
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
     return Note(
-        curve_pattern=_pattern(strong, features),
+        curve_pattern=_pattern(strong, features, verdict),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
-        data_check=_data_check(head),
+        data_check=_data_check(head, features),
         chosen_action=str(experiment["action"]) if experiment else "none: keep this configuration",
         success_rule=str(experiment["success_rule"]) if experiment else "the next run ends no worse",
     )
 
 
-def _pattern(strong: list[Finding], features: Features) -> str:
+def _pattern(strong: list[Finding], features: Features, verdict: str) -> str:
     """What the curves show: of a head that is about gradients, weights or settings, its consequence in the curves."""
     kept = best_and_last(features)
     if not strong:
-        both = features.curve("train_loss") is not None and features.curve("val_loss") is not None
-        return ("healthy: nothing suspicious in the curves" if both else "unclear: nothing wrong in what was logged") + kept
+        healthy = verdict == "healthy"
+        return ("healthy: nothing suspicious in the curves" if healthy else "unclear: nothing wrong in what was logged") + kept
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
     head = strong[0]
     if head.phase > PREDICTIONS:
@@ -74,7 +74,8 @@ def _pattern(strong: list[Finding], features: Features) -> str:
             return f"unclear (the curves alone show nothing): {_without_name(head)}{kept}"
         head = seen or head
     name = next((word for word, ids in PATTERNS if head.id in ids), head.id.replace("-", " "))
-    return f"{name}: {_without_name(head)}{kept}"
+    # The sentence of overfitting holds best and end already.
+    return f"{name}: {_without_name(head)}{'' if head.id == 'overfitting' else kept}"
 
 
 def _without_name(finding: Finding) -> str:
@@ -96,6 +97,11 @@ def best_and_last(features: Features) -> str:
 
 
 def _predictions(strong: list[Finding], features: Features) -> str:
+    if features.signals.domain is Domain.REINFORCEMENT:
+        entropy = features.curve("entropy")
+        if entropy is None or not entropy.n:
+            return "the policy's entropy was not logged"
+        return f"policy entropy {entropy.first:.3g} at the start, {entropy.end:.3g} at the end"
     told = [f.title for f in strong if f.phase == PREDICTIONS]
     parts: list[str] = []
     share = features.curve("max_class_share")
@@ -123,12 +129,15 @@ def _gradients(strong: list[Finding], features: Features) -> str:
     return "; ".join(told)
 
 
-def _data_check(head: Finding | None) -> str:
+def _data_check(head: Finding | None, features: Features) -> str:
     """Labels, split, leakage, preprocessing: what of them to look at."""
     if head is None:
         return "nothing in the log speaks against labels, split, leakage or preprocessing"
     if head.id in DATA:
         return head.first_check
+    if features.signals.domain is Domain.REINFORCEMENT and head.phase not in (HYPERPARAMETERS, LOG):
+        where = f" around {_where(head)}" if head.onset is not None else ""
+        return f"look at observations, rewards and episode ends{where}: scale, clipping, what ends an episode"
     if head.id in BATCHES and head.onset is not None:
         return f"look at inputs, labels and lengths of the batches around {_where(head)}: values out of range, wrong or empty samples"
     if head.id in INPUTS | BATCHES:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+NAMES = {"nan-inf": "NaN or Inf", "val-better": "validation better than training"}
+
 
 def say_id(finding_id: str) -> str:
     """A finding's id as words: ``nan-inf`` is NaN or Inf, ``lr-zero`` is learning rate zero."""
-    if finding_id == "nan-inf":
-        return "NaN or Inf"
+    if finding_id in NAMES:
+        return NAMES[finding_id]
     words = finding_id.replace("-", " ")
     return f"learning rate {words[3:]}" if words.startswith("lr ") else words
