@@ -59,9 +59,10 @@ def check_report(python: Path, cwd: Path, *, inside: Path, **environment: str) -
 
 def test_wheel_holds_templates_types_and_no_tests(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    templates = {p.relative_to(ROOT).as_posix() for p in (ROOT / "templates").rglob("*") if p.is_file()}
+    templates = {p.relative_to(ROOT).as_posix() for p in (ROOT / "templates").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     assert {f"tbdiag/{t}" for t in templates} <= names
     assert "tbdiag/py.typed" in names
+    assert not any("__pycache__" in n for n in names)
     assert not any(n.startswith(("tests", "fixtures", "benchmarks")) for n in names)
     assert sum(i.file_size for i in zipfile.ZipFile(wheel).infolist()) < 3_000_000
 
