@@ -30,7 +30,7 @@ class Convention:
     weights: str = "weights/{n}"
     grads: str = "gradients/{n}"
     acts: str = "activations/{n}"
-    dead: str = "dead_fraction/{n}"
+    dead: str = "zero_fraction/{n}"
     share: str = "predicted/{n}"
     recall: str = "recall/{n}"
     conf: str = "confidence/mean"
@@ -199,7 +199,7 @@ SEALED = [
         wnorm="ParamL2",
         conf="ValidConfidence",
         speed="SamplesPerSec",
-        dead="DeadUnits/{n}",
+        dead="ZeroFraction/{n}",
     ),
     Convention(
         "batch-epoch",

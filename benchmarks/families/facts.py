@@ -5,6 +5,7 @@ prediction), T the twin's final training loss.  `strict` facts are plain to see,
 """
 
 import numpy as np
+
 from families.logs import folded
 
 
@@ -155,6 +156,9 @@ def measure(trace, twin, seen, conv):
     internals(f, trace, twin)
     f["test"], f["twin_test"] = trace.final["test"]["loss"], twin.final["test"]["loss"]
     f["test_excess"] = (f["test"] - f["twin_test"]) / r
+    scores = trace.final["test"]["score"], twin.final["test"]["score"]
+    if own and None not in scores:  # losses of another scale cannot be compared
+        f["test_excess"] = scores[1] - scores[0]
     return f
 
 
@@ -191,7 +195,8 @@ def internals(f, trace, twin):
     f["first_over_last_grad"] = float(np.median(ratios)) if ratios else None
     lr = np.asarray(trace.lr)
     f["lr_max"], n = float(lr.max()), len(lr)
-    f["lr_ratio"] = float(lr.max() / max(twin.lr)) if max(twin.lr) > 0 else None
+    same = trace.setup.opt == twin.setup.opt  # rates of two optimisers cannot be compared
+    f["lr_ratio"] = float(lr.max() / max(twin.lr)) if max(twin.lr) > 0 and same else None
     f["lr_zero_share"] = float((lr <= 1e-6 * lr.max()).mean()) if lr.max() > 0 else 1.0
     f["lr_zero_tail"] = bool(lr.max() == 0 or (lr[int(0.8 * n) :] <= 1e-6 * lr.max()).all())
     f["lr_peak_at"] = float(np.argmax(lr) / n)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from families.training import cross_entropy
 from torch import nn
+
+from families.training import cross_entropy
 
 CLS = ("shapes_cnn", "modadd_tf", "tag_gru", "blobs5")
 ALL = (*CLS, "friedman", "curves_vae", "views_nce", "discs_seg", "dpo_toy")
@@ -100,6 +101,7 @@ def warmup_without_end(s):
 def momentum_099_sgd(s):
     """SGD with momentum 0.99 and the learning rate of 0.9."""
     s.opt, s.lr, s.momentum = "sgd", 0.9 if s.task.loss_name == "ce" else 0.3, 0.99
+    s.truth["hot"] = True
 
 
 def batch_of_one(s):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from families.faults_dev import rows
 from torch import nn
+
+from families.faults_dev import rows
 
 
 def annotators_disagree(s):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from families import nets
 from torch import nn
+
+from families import nets
 
 
 def size(s):
@@ -87,6 +88,7 @@ def encoder_not_in_optimizer(s):
 def norm_reward(s):
     """The penalty on the weights has the wrong sign."""
     s.on_penalty.append(lambda step, model: -0.02 * sum((p**2).sum() for p in model.parameters()).sqrt())
+    s.truth["grow"] = True
 
 
 def clip_in_wrong_unit(s):
@@ -147,6 +149,7 @@ def adam_rate_03(s):
 def rmsprop_hot(s):
     """RMSprop with a rate forty times too large."""
     s.opt, s.lr = "rmsprop", s.lr * 30
+    s.truth["hot"] = True
 
 
 def short_memory(s):
@@ -157,6 +160,7 @@ def short_memory(s):
 def sgd_too_hot(s):
     """SGD with a rate beyond the stable one."""
     s.opt, s.lr = "sgd", 2.5 if s.task.loss_name in ("ce", "bce") else 1.2
+    s.truth["hot"] = True
 
 
 def rate_over_batch(s):
@@ -242,7 +246,7 @@ def one_unit_bottleneck(s):
 def leak_slows_down(s):
     """Memory fills, steps get slower and slower after half time."""
     s.seconds = lambda step, total: 1.0 + max(0.0, step / total - 0.5) * 16
-    s.truth["event_step"] = int(s.total * 0.5)
+    s.truth["event_step"], s.truth["gradual"] = int(s.total * 0.5), True
 
 
 def node_paused(s):

@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 import sys
+import traceback
 import types
 import zlib
 from collections import Counter
@@ -137,7 +138,12 @@ def main():
         words = f"{case.task} {case.mechanism.__name__} {case.conv.name} {case.damage}"
         if not a.first <= case.index <= a.last or (a.only and a.only not in words):
             continue
-        state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
+        try:
+            state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
+        except Exception:
+            print(f"{case.index:4d} FAILED  {words}", flush=True)
+            traceback.print_exc()
+            continue
         if state == "kept":
             got[verdict["primary"][0] if verdict["primary"] else "healthy" if case.healthy else "none"] += 1
             said = f"{verdict['primary']} alt {verdict['alt']}"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from families.faults_dev import rows
 from families.healthy_dev import default, good_start
 

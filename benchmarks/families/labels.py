@@ -213,7 +213,10 @@ def strict(f, truth, finite):
     add("spikes", f["spikes"] >= 2 and f["twin_spikes"] == 0)
     add(
         "noisy-validation",
-        f["val_noise"] > 0.12 * f["R"] and f["val_noise"] > 4 * f["twin_val_noise"] and f["step_sd"] < 0.1 and f["ups"] < 3,
+        f["val_noise"] > max(0.12, 0.25 * f["gap"]) * f["R"]
+        and f["val_noise"] > 4 * f["twin_val_noise"]
+        and f["step_sd"] < 0.1
+        and f["ups"] < 3,
     )
     add("val-better", -f["gap"] > 0.2 and -f["gap"] > -f["twin_gap"] + 0.15 and p > 0.2 and f["lost"] < 0.1)
     add("epoch-sawtooth", f["phase_r2"] > 0.4 and f["phase_amp"] > 0.1)
@@ -235,13 +238,14 @@ def strict(f, truth, finite):
         add("prediction-collapse", f["spread"] < 0.05 and f["twin_spread"] > 0.4)
     g, t = f["gnorm"], f["twin_gnorm"] * truth.get("start_factor", 1.0)
     if g is not None:
-        add("exploding-gradients", g > 100 * t or f.get("gnorm_growth", 0) > 30)
+        add("exploding-gradients", (g > 100 * t or f.get("gnorm_growth", 0) > 30) and (p < 0.9 or f["lost"] > 0.1))
         small = f["first_over_last_grad"] is not None and f["first_over_last_grad"] < 1e-3
         add("vanishing-gradients", p < 0.6 and (g < 1e-3 * t or small) and f["still_share"] < 1)
     add("dead-units", f["dead"] is not None and f["dead"] > 0.9 and f["dead"] > (f["twin_dead"] or 0) + 0.3)
     add("saturated-activations", f["sat"] is not None and f["sat"] > 0.6 and f["sat"] > (f["twin_sat"] or 0) + 0.3)
     add("frozen-weights", f["still_share"] >= 0.3 and f["lr_zero_share"] < 0.5)
-    add("weight-growth", f["wgrowth"] > max(1.5, 1.3 * f["twin_wgrowth"]) or f["wgrowth_all"] > max(5, 2.5 * f["twin_wgrowth_all"]))
+    grown = f["wgrowth"] > max(1.5, 1.3 * f["twin_wgrowth"]) or f["wgrowth_all"] > max(5, 2.5 * f["twin_wgrowth_all"])
+    add("weight-growth", grown and (bool(truth.get("grow")) or p > 0.5 or f["lost"] > 0.25))
     add("clipping-saturated", f.get("clipped", 0) > 0.9 and p < 0.9)
     add("lr-zero", f["lr_zero_share"] > 0.25 and f["lr_zero_tail"] and p < 0.9)
     late_peak = f["lr_peak_at"] > 0.9 and f["lr_at_half"] < 0.4

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from families.conventions import TRAIN_LOSS_TOO, TRAIN_SCORE, VAL_LOSS, VAL_SCORE
 from torch.utils.tensorboard import SummaryWriter
+
+from families.conventions import TRAIN_LOSS_TOO, TRAIN_SCORE, VAL_LOSS, VAL_SCORE
 
 START = 1760000000.0
 DEEP = {"whist", "ghist", "ahist", "dead", "layergrads"}

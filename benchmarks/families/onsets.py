@@ -45,7 +45,7 @@ def onsets(f, trace, seen, primary):
                 out[i] = interval_of(tx, min(b, int(up[0])), max(b, int(up[0])))
         elif i in ("stalled", "loss-scale-collapse") and at is not None:
             k = min(int(np.searchsorted(tx, seen["event"][0])), len(tx) - 1)
-            out[i] = interval_of(tx, k, min(len(tx) - 1, k + max(2, len(tx) // 12)))
+            out[i] = interval_of(tx, k, min(len(tx) - 1, k + max(2, int(len(tx) * (0.3 if truth.get("gradual") else 0.083)))))
     return out
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 import torch.nn.functional as fn
+from sklearn import datasets
+
 from families.nets import ConvNet, Embedder, Mlp, Policy, Segmenter, Tagger, Transformer, Vae
 from families.setups import Task
 from families.training import cross_entropy, squared
-from sklearn import datasets
 
 
 def parts(x, y, n_train, n_val):

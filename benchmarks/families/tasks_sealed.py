@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 import torch.nn.functional as fn
+from sklearn import datasets
+
 from families.nets import ConvNet, Embedder, Mlp, PairScorer, Tagger, Transformer
 from families.setups import Task
 from families.tasks_dev import parts
 from families.training import binary, cross_entropy, squared
-from sklearn import datasets
 
 
 def sort_tf(seed):
@@ -21,7 +22,7 @@ def sort_tf(seed):
         loss=cross_entropy,
         classes=12,
         lr=3e-3,
-        epochs=18,
+        epochs=10,
         **parts(x, np.sort(x, 1), 2000, 500),
     )
 
@@ -52,7 +53,7 @@ def texture_net(seed):
         loss=cross_entropy,
         classes=6,
         lr=4e-3,
-        epochs=16,
+        epochs=14,
         **parts(x, y, 1200, 500),
     )
 

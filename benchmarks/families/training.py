@@ -6,8 +6,9 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as fn
-from families.setups import Setup, Trace
 from torch import nn
+
+from families.setups import Setup, Trace
 
 ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU)
 FP16_MAX = 65504.0
