@@ -102,7 +102,12 @@ def settle_label(case, path, f, trace, seen):
         "split": case.split,
         "seed": case.seed,
         "extras": sorted(case.extras),
-        "oracle": {**f, "strict_facts": verdict["strict"], "loose_facts": verdict["loose"], "logged": sorted(seen["roles"])},
+        "oracle": {
+            **f,
+            "strict_facts": verdict["strict"],
+            "loose_facts": verdict["loose"],
+            "logged": sorted(labels.written(f, seen["roles"])),
+        },
     }
     (path / "label.json").write_text(json.dumps(finite_json(label), indent=1) + "\n")
     return "kept", verdict, f

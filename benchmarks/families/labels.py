@@ -308,6 +308,18 @@ def loose(f, truth):
     return s
 
 
+def written(f, roles):
+    """Roles less those that were asked for but that this kind of task cannot log."""
+    gone = set()
+    if "top_share" not in f:
+        gone |= {"shares", "recalls", "f1", "conf"}
+    if f.get("spread") is None:
+        gone |= {"predhist"}
+    if f.get("dead") is None and f.get("sat") is None:
+        gone |= {"ahist", "dead"}
+    return roles - gone
+
+
 def visible(i, roles):
     """Is there a series in the log that shows this symptom?"""
     if i in NEEDS_BOTH:
@@ -319,7 +331,7 @@ def visible(i, roles):
 
 def decide(f, trace, seen, healthy):
     """The label's primary, alt and allowed ids, or None if the case has to be dropped."""
-    truth, roles = trace.setup.truth, seen["roles"]
+    truth, roles = trace.setup.truth, written(f, seen["roles"])
     finite = f["nonfinite_train"] is None and f["nonfinite_val"] is None
     if f["n_evals"] < 4 and finite:
         return None
