@@ -44,6 +44,17 @@ def residual_sd(v):
     return robust_sd(v - running_median(v, 5)) * 1.2 if len(v) >= 6 else robust_sd(np.diff(v)) / 1.4
 
 
+def event_jump(seen, truth, r):
+    """(size, noise) of the change of level that the logged series shows where something happened, in R."""
+    side = "val" if truth.get("shift") == "val" else "train"
+    x, v = np.asarray(seen[side][0], float), np.asarray(seen[side][1], float)
+    k = int(np.searchsorted(x, seen["event"][side == "val"]))
+    before, after = v[max(0, k - 5) : k], v[k + 1 : k + 4]
+    if len(before) < 3 or len(after) < 2:
+        return 0.0, 1.0
+    return float(np.median(after) - np.median(before)) / r, robust_sd(np.diff(before)) / 1.4 / r
+
+
 def count_spikes(v, scale):
     """Isolated excursions over 8 sd and 0.15 R that are gone within 4 % of the points."""
     v = np.asarray(v, float)

@@ -203,6 +203,7 @@ def sorted_no_shuffle(s):
     i = y.float().reshape(len(y), -1).mean(1).argsort()
     s.data(train=rows(s.task.train, i))
     s.shuffle = False
+    s.truth["sorted"] = True
 
 
 def class_map_bug(s):

@@ -197,6 +197,7 @@ def blocks_in_order(s):
     i = y.argsort()
     s.data(train=rows(s.task.train, i))
     s.shuffle = False
+    s.truth["sorted"] = True
 
 
 def sampler_of_one_class(s):

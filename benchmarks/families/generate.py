@@ -79,6 +79,8 @@ def make(case, tasks, out):
 
 def settle_label(case, path, f, trace, seen):
     """Decide and write the label; a case that shows nothing goes."""
+    if trace.setup.truth.get("shift") and f.get("R"):
+        f["event_jump"], f["event_noise"] = facts.event_jump(seen, trace.setup.truth, f["R"])
     verdict = damage.decide(case, f, trace, seen) if case.damage else labels.decide(f, trace, seen, case.healthy)
     if verdict is None:
         shutil.rmtree(path, ignore_errors=True)

@@ -178,7 +178,7 @@ NEAR = {
     "lr-too-low": ["no-learning", "unconverged", "underfitting"],
     "instability": ["divergence", "spikes", "noisy-validation"],
     "divergence": ["instability", "sudden-shift", "lr-schedule"],
-    "lr-schedule": ["lr-zero", "lr-too-low", "instability"],
+    "lr-schedule": ["lr-zero", "lr-too-low", "instability", "lr-too-high"],
     "sudden-shift": ["divergence"],
     "epoch-sawtooth": ["instability"],
     "exploding-gradients": ["divergence"],
@@ -221,11 +221,7 @@ def strict(f, truth, finite):
     add("val-better", -f["gap"] > 0.2 and -f["gap"] > -f["twin_gap"] + 0.15 and p > 0.2 and f["lost"] < 0.1)
     add("epoch-sawtooth", f["phase_r2"] > 0.4 and f["phase_amp"] > 0.1)
     if truth.get("shift"):
-        part = "val" if truth["shift"] == "val" else "train"
-        add(
-            "sudden-shift",
-            abs(f[f"{part}_step"]) > 0.15 and f["val_noise"] * 4 < abs(f["val_step"] if part == "val" else f["train_step"]) * f["R"],
-        )
+        add("sudden-shift", abs(f.get("event_jump", 0.0)) > 0.15 and abs(f["event_jump"]) > 5 * f["event_noise"])
     if "top_share" in f:
         add("prediction-collapse", f["top_share"] > 0.95 and f["true_top"] < 0.8)
         add(
@@ -245,7 +241,7 @@ def strict(f, truth, finite):
     add("saturated-activations", f["sat"] is not None and f["sat"] > 0.6 and f["sat"] > (f["twin_sat"] or 0) + 0.3)
     add("frozen-weights", f["still_share"] >= 0.3 and f["lr_zero_share"] < 0.5)
     grown = f["wgrowth"] > max(1.5, 1.3 * f["twin_wgrowth"]) or f["wgrowth_all"] > max(5, 2.5 * f["twin_wgrowth_all"])
-    add("weight-growth", grown and (bool(truth.get("grow")) or p > 0.5 or f["lost"] > 0.25))
+    add("weight-growth", grown and bool(truth.get("grow")))  # elsewhere it follows from something else
     add("clipping-saturated", f.get("clipped", 0) > 0.9 and p < 0.9)
     add("lr-zero", f["lr_zero_share"] > 0.25 and f["lr_zero_tail"] and p < 0.9)
     late_peak = f["lr_peak_at"] > 0.9 and f["lr_at_half"] < 0.4
@@ -256,7 +252,7 @@ def strict(f, truth, finite):
     )
     add("lr-too-low", 0 < (f["lr_ratio"] or 1) < 0.05 and p < 0.5)
     add("loss-scale-collapse", f.get("halvings", 0) >= 6 and f.get("scale_fall", 1) >= 64)
-    near_floor = "floor" in truth and abs(f["train_end"] - truth["floor"]) < 0.06 * f["L0"] and f.get("acc", 0) > 0.7
+    near_floor = "floor" in truth and abs(f["train_end"] - truth["floor"]) < 0.1 * f["L0"] and f.get("acc", 0) > 0.7
     add("loss-mismatch", (near_floor and truth.get("twice")) or truth.get("start_factor", 1) > 4)
     add("leakage", bool(truth.get("leak")) and (f["first_val"] < 0.05 * f["L0"] or f.get("first_acc", 0) > 0.985))
     add("stalled", f["longest_gap"] > 200 or f["slow"] > 3)
@@ -297,7 +293,7 @@ def loose(f, truth):
     add("weight-growth", f["wgrowth"] > 1.2 or f["wgrowth_all"] > 2.5)
     add("clipping-saturated", f.get("clipped", 0) > 0.5)
     add("lr-too-high", (f["lr_ratio"] or 1) > 2 or truth.get("hot", False))
-    add("lr-too-low", 0 < (f["lr_ratio"] or 1) < 0.3 or f["lr_at_half"] < 0.03)
+    add("lr-too-low", 0 < (f["lr_ratio"] or 1) < 0.3 or (f["lr_at_half"] < 0.03 and f["lr_peak_at"] < 0.3))
     add("lr-schedule", f["lr_jumps"] > 0 or (f["lr_peak_at"] > 0.8 and f["lr_at_half"] < 0.6) or f["lr_at_half"] < 0.03)
     add("lr-zero", f["lr_zero_share"] > 0.03)
     add("nan-inf", f["gnorm_inf"] > 0)
@@ -353,6 +349,8 @@ def decide(f, trace, seen, healthy):
         near.append("lr-too-low")
     if truth.get("noise") and p in ("overfitting", "plateau", "underfitting", "generalization-gap"):
         near.append("label-noise")
+    if truth.get("sorted") and p in ("spikes", "instability"):
+        near.append("epoch-sawtooth")
     if truth.get("val_easy") and p == "val-better":
         near.append("leakage")
     near = [j for j in dict.fromkeys(near) if j not in primary]
