@@ -110,6 +110,7 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
             width = conv.every or setup.steps_per_epoch
             if conv.every and trace.acc[at] is not None and "no_val" not in extras and not two:
                 tag = TRAIN_SCORE.get(conv.name, conv.score.format(s=s0, m=name))
+                tag = f"{name}_batch" if tag == "acc" and task.score_name != "acc" else tag
                 if tag and conv.name not in ("batch-epoch",):
                     book.put(tag, turned(conv, task.score_name, np.mean(trace.acc[max(0, at - width + 1) : at + 1])), x, wall, d0)
             if "lr" in extras:
