@@ -56,7 +56,6 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._tails import first_broken_loss
 from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.pairs import pair_up
@@ -85,9 +84,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
     if _lr_jump(view, first, last, curve) or _breaks(train, curve, first, last):
         return None
-    broken = first_broken_loss(view)
-    if broken is not None and broken <= 2 * last - first:
-        return None  # a model whose weights became NaN: nan-inf says it
     jumped = training in ("recovers", "stays") or on_train
     where = "training data" if jumped else "validation data or its evaluation"
     evidence = [

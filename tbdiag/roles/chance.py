@@ -144,36 +144,6 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
                 math.log(k),
                 f"the first {key.replace('_', ' ')} of {first:.3f} nats is within {abs(math.log(k) - first):.3f} of ln {k}",
             )
-    return _stuck(signals)
-
-
-STUCK = 0.08
-"""Largest relative distance between an accuracy and exp(-loss) at which both tell of guessing and nothing else."""
-
-
-def _stuck(signals: list[Signal]) -> tuple[int | None, float | None, str]:
-    """Number of classes from a run that ends at guessing: a loss of ln K and an accuracy of 1 / K over its whole second half.
-
-    What learned anything is right far more often than its loss makes its average probability (at low accuracies by a factor of
-    two and more), so the two agree where the model gives every class the same chance, and hardly ever else.
-    """
-    for split in ("val", "train"):
-        loss = next((s for s in signals if s.main and s.key == f"{split}_loss"), None)
-        metric = next((s for s in signals if s.role is Role.METRIC and s.split.value == split and s.stem == "accuracy"), None)
-        if loss is None or metric is None or loss.series is None or metric.series is None or min(len(loss.series), len(metric.series)) < 8:
-            continue
-        late = [q.value[len(q) // 2 :].astype(np.float64) for q in (loss.series, metric.series)]
-        if not all(np.isfinite(v).all() for v in late):
-            continue
-        end = float(np.median(late[0])) * (math.log(2) if loss.scale is Scale.BITS else 1.0)
-        right = float(np.median(late[1])) / (100.0 if metric.scale is Scale.PERCENT else 1.0)
-        k = round(math.exp(end)) if 0.6 < end < 4.7 else 0
-        if k >= 2 and abs(math.log(k) - end) <= CLOSE and abs(right * k - 1.0) <= STUCK and float(np.ptp(late[0])) < 0.2 * end:
-            return (
-                k,
-                math.log(k),
-                f"the {split} loss of {end:.3f} nats and the accuracy of {right:.3f} are those of guessing among {k} classes",
-            )
     return None, None, ""
 
 
