@@ -14,7 +14,8 @@ How it is told
     the number of classes is unknown, loss plus accuracy must imply the same whole number in both splits (or in one, with a
     first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
-    and a fifth above it, flat, without getting below 0.5. Metric against loss: the training loss falls by more than half of its
+    and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at four times ln K or more and stays that multiple of
+    what its accuracy costs at most. Metric against loss: the training loss falls by more than half of its
     range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its
     scale.
 
@@ -63,6 +64,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._summed import Summed, find_summed
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
@@ -81,6 +83,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not losses:
         return NotApplicable("no loss with four points", ("train_loss",))
     for split, loss in losses:
+        summed = find_summed(view, loss, split)
+        if summed:
+            return _finding_summed(summed)
         found = _softmax_twice(view, loss, split)
         if found:
             return _finding(found)
@@ -252,6 +257,22 @@ def _against(view: View) -> Finding | None:
     return None
 
 
+def _finding_summed(found: Summed) -> Finding:
+    size = "batch size" if found.known else "number of samples"
+    return _build(
+        found.loss,
+        list(found.evidence),
+        sure=confidence(found.times / 4.0, supports=int(found.known), doubts=int(not found.known)),
+        title=f"Loss mismatch: the {label(found.loss)} is about {found.times:.0f} times a mean cross-entropy",
+        causes=(
+            Cause("The loss is summed over the samples instead of averaged", "the factor is the batch size" if found.known else ""),
+            Cause("A weight or a scale multiplies the loss"),
+        ),
+        action=f"Average the loss over the samples (reduction='mean'; a sum multiplies the step by the {size}), and check that the first loss is ln K.",
+        floor=found.chance,
+    )
+
+
 def _finding(found: Found) -> Finding:
     loss, floor, evidence, margin, what = found
     return _build(
@@ -337,7 +358,17 @@ def _smoothed() -> Run:
     )
 
 
+def _summed() -> Run:
+    rng = np.random.default_rng(177)
+    accuracy = 0.9 - _synth.decay(30, 0.65, 0.0, 4.0)
+    error = 1 - accuracy
+    cost = 0.9 * (-error * np.log(error) - accuracy * np.log(accuracy) + error * log(4))
+    series = {"train/loss": 64 * cost * (1 + rng.normal(0, 0.01, 30)), "train/accuracy": accuracy}
+    return _synth.make_run(series | {f"val/recall/{c}": accuracy for c in range(5)})
+
+
 EXAMPLES = (
+    Example("summed over a batch of 64", _summed, fires=True),
     Example("softmax twice, ten classes", _softmax_run, fires=True),
     Example("the metric goes the wrong way", _metric_astray, fires=True),
     Example("usual classifier", _usual, fires=False),
@@ -353,9 +384,12 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss"),),
-    wants=("train_metric", "val_metric"),
+    wants=("train_metric", "val_metric", "train_accuracy", "val_accuracy"),
     domains=SUPERVISED,
-    thresholds={"floor": Threshold(0.04, "noise and a last few per cent of learning; other floors are further away")},
+    thresholds={
+        "floor": Threshold(0.04, "noise and a last few per cent of learning; other floors are further away"),
+        "summed": Threshold(4.0, "begin, middle and end exceed a mean cross-entropy by one factor; sums are over eight samples and more"),
+    },
     examples=EXAMPLES,
     scale_free=False,
     explains=("underfitting", "plateau", "low-confidence"),

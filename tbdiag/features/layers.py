@@ -61,7 +61,8 @@ class LayerFacts:
 
 
 def layer_facts(features: Features, kind: str) -> tuple[LayerFacts, ...]:
-    """Every layer of a kind (see `SOURCES`), from the input to the output; a scalar is preferred to a histogram of the same layer."""
+    """Every layer of a kind (see `SOURCES`), from the input to the output; a scalar is preferred to a histogram of the same layer, unless it was
+    rounded to zero."""
     scalar_role, sub_kind, histogram_role = SOURCES[kind]
     found: dict[str, tuple[Signal, CurveFacts, HistogramFacts | None]] = {}
     for signal in features.signals.role(histogram_role):
@@ -82,11 +83,18 @@ def layer_facts(features: Features, kind: str) -> tuple[LayerFacts, ...]:
             curve = percent
         key = _layer_of(signal)
         known = found.get(key)
+        if known is not None and kind == "gradient" and _rounded_away(curve, known[1]):
+            continue
         found[key] = (signal, curve, known[2] if known else None)
     ordered = sorted(found, key=lambda key: _position(key, found[key][0], tuple(found)))
     return tuple(
         LayerFacts(key, rank, found[key][1], found[key][0].name, found[key][2], _is_matrix(key)) for rank, key in enumerate(ordered)
     )
+
+
+def _rounded_away(scalar: CurveFacts, exact: CurveFacts) -> bool:
+    """Whether a scalar norm is zero at most of its points while the histogram of the same layer is not: the writer rounded."""
+    return bool(scalar.n and exact.n and float(np.median(scalar.value)) == 0.0 and float(np.median(exact.value)) > 0.0)
 
 
 def depth_curves(layers: Sequence[LayerFacts]) -> tuple[LayerFacts, ...]:

@@ -1,0 +1,78 @@
+"""A classification loss that is summed over the samples of a batch instead of averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._words import label, say
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing
+from tbdiag.model import Mark
+from tbdiag.stats.noise import median
+
+
+@dataclass(frozen=True)
+class Summed:
+    """How many times the loss is what a mean would be; `known` where that is the batch size of the configuration."""
+
+    loss: CurveFacts
+    chance: float
+    times: float
+    known: bool
+    evidence: tuple[Evidence, ...]
+
+
+def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
+    """A loss that is the same multiple of what its accuracy costs at the beginning, in the middle and at the end.
+
+    An untrained classifier of K classes loses ln K. A trained one with a share e of errors that means what it says loses at most
+    h(e) + e ln(K - 1), h the entropy of e. Where begin, middle and end all exceed that by one factor of four or more (equal to a
+    factor of two), the loss is another unit, not worse.
+    """
+    guess = guessing(view.features)
+    accuracy = view.curve(f"{split}_accuracy")
+    k = guess.classes
+    if not k or k < 2 or accuracy is None or accuracy.n < 6 or loss.n < 6 or float(loss.value.min()) <= 0:
+        return None
+    chance = log(k)
+    first = float(loss.value[0]) / chance
+    if first < view["summed"] or loss.sigma > 0.1 * loss.end:
+        return None
+    ratios = [first]
+    for low, high in ((0.4, 0.6), (0.85, 1.0)):
+        part, right = loss.value[loss.between(low, high)], accuracy.value[accuracy.between(low, high)]
+        if not part.size or not right.size:
+            return None
+        ratios.append(median(part) / _honest(1.0 - median(right), k))
+    times = float(np.median(ratios))
+    if accuracy.end < max(0.5, 2 / k) or min(ratios) < view["summed"] or max(ratios) > 2 * min(ratios):
+        return None
+    batch = view.signals.config.get("batch_size")
+    size = float(batch) if isinstance(batch, (int, float)) and not isinstance(batch, bool) else None
+    known = size is not None and 0.67 < first / size < 1.5
+    text = (
+        f"The {label(loss)} begins at {{begin:.4g}}, {{first:.3g}} times the {{chance:.4g}} of guessing among {{classes:.0f}} classes, and ends at {{end:.4g}} with an "
+        "accuracy of {accuracy:.3g}, {last:.3g} times what that costs at most."
+    )
+    numbers = {
+        "begin": float(loss.value[0]),
+        "first": first,
+        "chance": chance,
+        "classes": float(k),
+        "end": loss.end,
+        "accuracy": accuracy.end,
+    }
+    evidence = [say(text, (loss, accuracy.signal.why), (Mark("level", "ln K", None, chance),), **numbers, last=ratios[-1])]
+    if known and size is not None:
+        evidence.append(say("The batch size in the configuration is {size:g}.", (), (), size=size))
+    return Summed(loss, chance, first if known else times, known, tuple(evidence))
+
+
+def _honest(error: float, classes: int) -> float:
+    """Largest cross-entropy of a model with this share of errors that is honest about them; never below that of 2 % of errors."""
+    e = min(max(error, 0.02), 1.0 - 1.0 / classes)
+    return -e * log(e) - (1 - e) * log(1 - e) + e * log(max(classes - 1, 1))
