@@ -197,6 +197,7 @@ def predicate(
     minus_role: str | None = None,
     minus_times: float = 1.0,
     minus_argument: float | None = None,
+    if_logged: bool = False,
 ) -> Predicate:
     """A predicate whose window is a share of the run."""
     return Predicate(
@@ -213,6 +214,7 @@ def predicate(
         minus_role=minus_role,
         minus_times=minus_times,
         minus_argument=minus_argument,
+        if_logged=if_logged,
     )
 
 

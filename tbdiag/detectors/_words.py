@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import Schedule, read_schedule
-from tbdiag.model import Evidence, Mark
+from tbdiag.model import Axis, Evidence, Mark
+
+SOON = 40
+"""Steps within which only a growth of ten or more a step overflows float32 (10^38): five times the edge of stability, where it is two."""
 
 
 def say(template: str, series: Iterable[CurveFacts | str] = (), marks: tuple[Mark, ...] = (), /, **numbers: float) -> Evidence:
@@ -49,6 +52,16 @@ def scale_lr(view: View, factor: float, what: str = "learning rate") -> str:
         by = 1 / factor if factor < 1 else factor
         return f"{verb} the {what} by a factor of {by:g}"
     return f"{verb} the {what} from {short(rate)} to {short(float(f'{rate * factor:.1g}'))}"
+
+
+def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:
+    """Whether a curve breaks within `SOON` steps of the run's beginning."""
+    return curve.signal.axis is Axis.STEP and first - view.features.steps[0] <= SOON
+
+
+def lower_broken_rate(view: View, curve: CurveFacts, first: int) -> str:
+    """Action against a rate that broke `curve` at step `first`: a tenth of it, a hundredth where it broke soon."""
+    return f"{scale_lr(view, 0.01 if breaks_soon(view, curve, first) else 0.1)} and rerun otherwise unchanged."
 
 
 def unit(curve: CurveFacts) -> str:

@@ -20,10 +20,13 @@ First check
     Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.
 
 First action
-    Add clipping of the global gradient norm at the 90th percentile of the norms before the rise.
+    Add clipping of the global gradient norm at the 90th percentile of the norms before the rise. Where the norm was above a million at its
+    first point, training has not made it so: restore the default initialisation. Where it left a usual level within the first points:
+    lower the learning rate by a factor of 10 (100 within 40 steps, see nan-inf).
 
 Success rule
-    After the first fifth the 99th percentile of the gradient norm stays below three times its median, and no norm is ever non-finite.
+    After the first fifth the 99th percentile of the gradient norm stays below ten times its median (what counts as a rise here; norms of
+    healthy runs reach four times), no norm is ever non-finite, and the loss falls.
 
 Not to be confused with
     spikes (single jumps that recover), divergence (the loss tells it), large norms at the start of training, norms that rise slowly
@@ -59,6 +62,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._explosions import Explosion, lasting_rise, parts
 from tbdiag.detectors._tails import first_broken_loss, name_some, say, tail
+from tbdiag.detectors._words import lower_broken_rate
 from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
@@ -86,14 +90,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
         )
     if found is None:
         return None
-    limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else None
-    lr = view.curve("lr")
-    if limit is not None and limit > 0:
-        action = f"Add clipping of the global gradient norm at {limit:.2g}, the 90th percentile of the norms before the rise."
-    elif lr is not None and float(lr.value.max()) > 0:
-        action = f"Lower the learning rate from {float(lr.value.max()):g} to {float(lr.value.max()) / 10:g} and rerun."
-    else:
-        action = "Lower the learning rate by a factor of 10 and rerun."
     return Finding(
         id="exploding-gradients",
         severity=found.severity,
@@ -111,7 +107,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             Cause("A bad batch: unnormalised inputs or wrong targets"),
         ),
         first_check="Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.",
-        first_action=action,
+        first_action=_action(view, raw, found),
         fixes=(
             "Lower the learning rate by a factor of 10",
             "Enable clipping of the global gradient norm",
@@ -129,17 +125,30 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     0.0,
                     argument=0.99,
                     minus="median",
-                    minus_times=3.0,
+                    minus_times=view["rise"],
                     window=(0.2, 1.0),
-                    source="three times the next run's median, the start apart",
+                    source="ten times the next run's median, the start apart",
                 ),
                 predicate("grad_norm", "nonfinite", "==", 0.0),
+                *(() if loss is None else (predicate(loss.signal.key, "drop", ">", 0.0, sd_times=2.0, source="it learns"),)),
             ),
-            sentence="After the first fifth the 99th percentile of the gradient norm is at most three times its median, and no norm is NaN or infinite.",
+            sentence=f"After the first fifth the 99th percentile of the gradient norm is at most {view['rise']:g} times its median, no norm is NaN "
+            "or infinite" + (", and the loss falls." if loss is not None else "."),
         ),
         phase=GRADIENTS,
         roles=("grad_norm", "train_loss"),
     )
+
+
+def _action(view: View, norm: CurveFacts, found: Explosion) -> str:
+    """Clip what burst out of a known range; what was out of range before it could be trained was made so; else the rate drove it there."""
+    limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else 0.0
+    born = (float(norm.value[0]) if norm.n else np.inf) >= view["any_unit"]
+    if limit > 0 and not born and norm.step[0] < found.onset.first_step:
+        return f"Add clipping of the global gradient norm at {limit:.2g}, the 90th percentile of the norms before the rise."
+    if born:
+        return "Restore the framework's default initialisation of all layers and rerun otherwise unchanged."
+    return lower_broken_rate(view, norm, found.extent.first_step)
 
 
 def _non_finite(view: View, norm: CurveFacts, broken_loss: int | None) -> Explosion | None:

@@ -19,8 +19,8 @@ First action
     Continue from the last good checkpoint in bfloat16 (or float32) for one run.
 
 Success rule
-    After the first twentieth of the run the loss scale stays above a sixty-fourth of its first value, or none is logged, and the loss
-    stays finite.
+    Beyond the step at which this run's scale began to fall the loss is finite, and the loss scale stays above a sixty-fourth of its first
+    value after the first twentieth of the run, or none is logged any more (bfloat16 and float32 have none).
 
 Not to be confused with
     the calibration at the start (a scale that begins at 2^16 or 2^32 and finds its level), bfloat16 (scale constant at 1), nan-inf.
@@ -130,9 +130,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     float(scale.value[0]) / 64.0,
                     window=(0.05, 1.0),
                     source="this run's first loss scale divided by 64",
+                    if_logged=True,
                 ),
+                predicate("train_loss", "nonfinite", "==", 0.0, if_logged=True),
+                predicate("log", "last_step", ">", float(onset.last_step), source="where this run's scale began to fall"),
             ),
-            sentence=f"After the first twentieth of the run the loss scale stays at {float(scale.value[0]) / 64.0:g} or above.",
+            sentence=f"Beyond step {onset.last_step:,} the loss is finite, and the loss scale stays at {float(scale.value[0]) / 64.0:g} or above "
+            "after the first twentieth of the run, or none is logged any more.",
         ),
         phase=HYPERPARAMETERS,
         roles=("loss_scale",),

@@ -18,11 +18,14 @@ First check
     Look at the gradient norm and the learning rate just before the first non-finite step.
 
 First action
-    Where the gradient norm or the loss grew tenfold before it broke: lower the learning rate by a factor of 10. Out of the
-    blue: rerun the steps around the first non-finite step in float32 with anomaly detection on the same batches.
+    Where the gradient norm or the loss grew tenfold before it broke, or it broke within 40 steps: lower the learning rate by a factor
+    of 10, within 40 steps of 100 (to overflow float32 so soon every step must multiply by ten or more). Where the run is known to use float16: rerun
+    in bfloat16. Out of the blue: skip every update whose loss or gradient is not finite, leave it out of the log and note its batch; a
+    single bad batch then costs one update, and if updates go on failing it is the computation and not the batch. Anomaly
+    detection finds the operation; it is a check, and mends nothing.
 
 Success rule
-    The next run logs no NaN or infinity and gets at least 10 % beyond this run's first non-finite step.
+    The series that broke stay finite in the next run, which gets at least 10 % beyond this run's first non-finite step.
 
 Not to be confused with
     divergence (the loss goes up but stays finite), loss-scale-collapse.
@@ -60,12 +63,16 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import scale_lr
+from tbdiag.detectors._words import breaks_soon, lower_broken_rate
 from tbdiag.features import CurveFacts
 from tbdiag.model import Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 
 LOSSES = (Role.LOSS, Role.LOSS_COMPONENT, Role.POLICY_LOSS, Role.VALUE_LOSS, Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS)
+SKIP = "Skip every update whose loss or gradient is not finite (leave it out of the log, note its batch) and rerun otherwise unchanged."
+PRECISION = "Rerun in bfloat16 (or float32) otherwise unchanged: float16 ends at 65,504."
+HALF = frozenset({"fp16", "float16", "16", "16.0", "16-mixed", "16-true", "half"})
+FLAGS = (Role.HAS_NAN_GRAD, Role.GRADIENT_HISTOGRAM)
 OTHERS = (Role.METRIC, Role.REWARD, Role.GRAD_NORM, Role.CONFIDENCE)
 
 
@@ -207,9 +214,10 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     ]
     if len(found) == 1 and severity is Severity.ERROR and not forever:
         causes = [causes[3], causes[2], causes[1], causes[0]]
-    anomaly = f"Rerun the steps from {before:,} to {first:,} in float32 with anomaly detection on the same batches."
-    grew = len(found) > 1 or _grew(first_curve, first)
-    lower = scale_lr(view, 0.1)
+    grew = len(found) > 1 or _grew(first_curve, first) or (severity is Severity.ERROR and breaks_soon(view, first_curve, first))
+    lower = lower_broken_rate(view, first_curve, first)
+    half = str(view.signals.config.get("precision", "")).lower() in HALF
+    action, rest = (lower, SKIP) if grew else (PRECISION, SKIP) if half else (SKIP, lower)
     return Finding(
         id="nan-inf",
         severity=severity,
@@ -219,11 +227,13 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         extent=Interval(first, int(max(int(c.bad_step[-1]) for c in curves)) if zeros is None else int(first_curve.step[-1])),
         evidence=tuple(found),
         causes=tuple(causes),
-        first_check=f"Look at the gradient norm, the learning rate and the batch just before step {first:,}.",
-        # What grew before it broke was driven there: the rate is the lever. Out of the blue, the number's origin comes first.
-        first_action=f"{lower} and rerun otherwise unchanged." if grew else anomaly,
+        first_check=f"Look at the gradient norm and the learning rate just before step {first:,}."
+        if grew
+        else f"Rerun the steps from {before:,} to {first:,} in float32 with anomaly detection on the same batches: which operation is it?",
+        # What grew before it broke was driven there: the rate is the lever. Out of the blue it is a batch or an operation.
+        first_action=action,
         fixes=(
-            anomaly if grew else lower,
+            rest,
             "Enable gradient clipping at a global norm of 1",
             "Verify input scaling: minimum, mean and maximum per feature",
             "Use the numerically stable loss that takes logits",
@@ -233,12 +243,15 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         success_rule=SuccessRule(
             all=(
                 *_reports(curves),
-                predicate("log", "nonfinite", "==", 0.0),
+                *(
+                    predicate(key, "nonfinite", "==", 0.0)
+                    for key in dict.fromkeys(c.signal.key for c in curves if c.signal.role not in FLAGS)
+                ),
                 predicate(
                     "log", "last_step", ">", first + 0.1 * max(first - view.features.steps[0], 1), source="10 % beyond the first NaN"
                 ),
             ),
-            sentence=f"No NaN or infinity is logged, and training gets beyond step {first + int(0.1 * max(first, 10)):,}.",
+            sentence=f"None of these series is NaN or infinite anywhere, and training gets beyond step {first + int(0.1 * max(first, 10)):,}.",
         ),
         phase=CURVES,
         roles=tuple(dict.fromkeys(c.signal.key for c in curves)),

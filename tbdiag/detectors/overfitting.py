@@ -21,12 +21,13 @@ First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
 
 First action
-    Rerun unchanged except for stronger regularisation: weight decay times 5 (dropout 0.3 where there was none). Where validation
-    worsened from its first point: evaluate the training set with the validation code first.
+    Rerun with early stopping, its patience a twentieth of the evaluations (at least three). It is the one change that is sure to end the
+    damage, and costs less than this run did. Whether regularisation lowers the best itself is the next question, and the next rung.
 
 Success rule
-    The next run's best validation loss is below this run's best by more than its noise, and its end stays within 4 noise standard
-    deviations of its best.
+    The next run ends no more than 4 noise standard deviations and 5 % (the size below which nothing is called overfitting) above its
+    best, and its best is no worse than this run's by more than noise. The run may be shorter than this one, but not shorter than half of what
+    this run needed to its best.
 
 Not to be confused with
     over-confidence (the loss rises but the metric does not fall), divergence (training rises too), generalization-gap (validation
@@ -64,10 +65,10 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import stays_at_guessing
+from tbdiag.features.levels import loss_left, stays_at_guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.features.pairs import Pair, pair_up
-from tbdiag.model import Mark, Run
+from tbdiag.model import Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.monotone import find_turn
 from tbdiag.stats.noise import estimate_noise, median
@@ -105,7 +106,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     metric = view.curve("val_metric") if by_loss else None
     worse, better = _metric_change(metric)
     best_step = int(val.trace.last_step[rise.best_index])
-    from_start = rise.best_index == 0 or (val.n >= 20 and rise.best_index <= val.trace.n // 25)
+    from_start = _from_start(view, val, rise)
     onset = rise_onset(val)
     name = label(val)
     smoothed, end = val.sign * rise.best, val.sign * rise.end
@@ -157,29 +158,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
         extent=Interval(onset.first_step, int(val.step[-1])),
         evidence=tuple(evidence),
         causes=_causes(from_start, val),
-        first_check="Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.",
-        first_action=_action(view, from_start),
+        first_check="Evaluate the training set with the validation code (no augmentation, evaluation mode): do both splits get the same treatment?"
+        if from_start
+        else "Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.",
+        first_action=_stop_early(val, told),
         fixes=(
             "Verify split integrity: no near-duplicates, split by group or time",
             "Align preprocessing: normalisation, tokenisation and resizing identical in both splits",
-            "Reduce capacity or increase regularisation: weight decay, dropout, a smaller model",
+            _regularise(view),
             "Increase effective data: more data, better augmentation",
-            f"Stop early: keep the checkpoint nearest {unit(val)} {told:,}",
+            "Reduce capacity: a smaller model",
         ),
-        success_rule=SuccessRule(
-            all=(
-                predicate(
-                    val.signal.key,
-                    "best",
-                    "<" if val.sign > 0 else ">",
-                    smoothed,
-                    sd_times=-val.sign,
-                    source=f"best({val.signal.key}) of this run, smoothed",
-                ),
-                predicate(val.signal.key, "rise", "<=", 0.0, sd_times=4.0),
-            ),
-            sentence=f"The best {name} is better than {smoothed:.4g}{of_this} by more than its noise, and the end stays within 4 sd of the best.",
-        ),
+        success_rule=_rule(view, val, rise, of_this),
         phase=CURVES,
         roles=(val.signal.key, train.signal.key),
     )
@@ -273,15 +263,58 @@ def _causes(from_start: bool, val: CurveFacts) -> tuple[Cause, ...]:
     return (differs, many, *rest) if from_start else (many, differs, *rest)
 
 
-def _action(view: View, from_start: bool) -> str:
-    if from_start:
-        return "Evaluate the training set with the validation code (no augmentation, evaluation mode) and log it as train_eval/loss."
+def _from_start(view: View, val: CurveFacts, rise: Rise) -> bool:
+    """Whether validation was at its best at once, and nothing says that it had learned anything until then."""
+    if rise.best_index > 0 and not (val.n >= 20 and rise.best_index <= val.trace.n // 25):
+        return False
+    left = loss_left(val, view.features, val.best) if val.signal.role is Role.LOSS else None
+    gained = float(val.cost[0]) - rise.best
+    return not ((left is not None and left < 0.9) or gained > max(4 * val.sigma, rise.amount))
+
+
+def _stop_early(val: CurveFacts, told: int) -> str:
+    """Early stopping with a patience that the noise of a few evaluations does not use up (Prechelt: the fifth of strips, three at least)."""
+    patience = max(3, -(-val.n // 20)) if val.n >= 10 else 1
+    times = "one evaluation" if patience == 1 else f"{patience} evaluations"
+    return (
+        f"Rerun with early stopping: end the run after {times} without a better {label(val)}, and keep the best checkpoint "
+        f"(in this run {unit(val)} {told:,})."
+    )
+
+
+def _regularise(view: View) -> str:
     known = view.signals.config.get("weight_decay")
     if isinstance(known, (int, float)) and not isinstance(known, bool) and known > 0:
-        return f"Rerun unchanged except for weight decay: raise it from {short(known)} to {short(5 * known)}."
-    if known == 0:
-        return "Rerun unchanged except for a dropout of 0.3 (there is no weight decay to raise)."
-    return "Rerun unchanged except for stronger regularisation: weight decay times 5 (dropout 0.3 where there was none)."
+        return f"Increase regularisation: weight decay from {short(known)} to {short(5 * known)}"
+    return "Increase regularisation: " + (
+        "a dropout of 0.3" if known == 0 else "weight decay times 5, or a dropout of 0.3 where there was none"
+    )
+
+
+def _rule(view: View, val: CurveFacts, rise: Rise, of_this: str) -> SuccessRule:
+    """No rise that this detector would call one, from a best that is no worse; an early end is no fault, an end before the best is."""
+    smoothed, span = val.sign * rise.best, max(val.start_cost - rise.best, 0.0)
+    few = val.n < 10  # noise cannot be estimated: a share of the best stands for it
+    positive = val.signal.role is Role.LOSS and float(val.value.min()) > 0
+    size = view["few_points_rise" if few else "relative_rise"] * abs(rise.best) if positive else view["range_share"] * span
+    key = val.signal.key
+    worst = smoothed + val.sign * size if few else smoothed
+    return SuccessRule(
+        all=(
+            predicate(key, "rise", "<=", size, sd_times=0.0 if few else 4.0, source="the smallest rise that is called overfitting"),
+            predicate(
+                key,
+                "best",
+                "<=" if val.sign > 0 else ">=",
+                worst,
+                sd_times=0.0 if few else 2.0 * val.sign,
+                source=f"best({key}) of this run" + ("" if few else ", smoothed"),
+            ),
+        ),
+        sentence=f"The {label(val)} ends within {size:.2g}{'' if few else ' and 4 sd'} of its best, and that is no worse than "
+        + (f"{worst:.4g}." if few else f"{smoothed:.4g}{of_this} by more than 2 sd."),
+        guards=("same-signals", "half-to-the-best", "nothing-non-finite"),
+    )
 
 
 def _overfit() -> Run:

@@ -93,6 +93,7 @@ class Predicate:
         source: where the threshold came from, in words: ``best(val_loss) of this run``.
         minus: second statistic that is subtracted on the left, e.g. ``best`` in ``end - best``; of the same role and tag unless
             `minus_role` or `minus_tag` say otherwise, `minus_argument` its parameter, multiplied by `minus_times`.
+        if_logged: a run that does not log `role` at all passes: the cure may do away with the series (a loss scale in float32).
     """
 
     role: str
@@ -109,6 +110,7 @@ class Predicate:
     minus_times: float = 1.0
     minus_argument: float | None = None
     minus_tag: str | None = None
+    if_logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class SuccessRule:
     """What the next run must show. All predicates must pass; guards say when the rule cannot be judged.
 
     Attributes:
-        guards: ``same-signals`` (the roles are logged again), ``half-the-points``, ``nothing-non-finite``.
+        guards: ``same-signals`` (the roles are logged again), ``half-the-points`` or, where the cure may end the run early,
+            ``half-to-the-best``, and ``nothing-non-finite``.
     """
 
     all: tuple[Predicate, ...]

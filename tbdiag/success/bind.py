@@ -82,6 +82,7 @@ def _predicate(text: str, clause: Clause, this: Features | None) -> Predicate:
         minus_times=_tidy(-rest[0][1] / factor) if rest else 1.0,
         minus_argument=minus.argument if minus else None,
         minus_tag=minus.tag if minus and minus.tag != what.tag else None,
+        if_logged=clause.if_logged,
     )
 
 

@@ -18,6 +18,8 @@ from tbdiag.success.stored import StoredFeatures
 LEAST_SHARE_OF_POINTS = 0.5
 """A series of the next run must have at least this share of the earlier run's points."""
 
+FEWEST_POINTS = 3
+
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -69,8 +71,8 @@ class RuleResult:
 def check(rule: SuccessRule, features: Features, earlier: Features | None = None) -> RuleResult:
     """Judge a rule on a run, all of whose points are in `features`.
 
-    Guards: ``same-signals`` and ``half-the-points`` compare with `earlier` (without it the first one asks only that the roles
-    are logged) and lead to "cannot tell"; ``nothing-non-finite`` fails the rule, since a run that broke has shown no success.
+    Guards: ``same-signals``, ``half-the-points`` and ``half-to-the-best`` compare with `earlier` (without it the first one asks only that
+    the roles are logged) and lead to "cannot tell"; ``nothing-non-finite`` fails the rule, since a run that broke has shown no success.
     A predicate that cannot be computed makes the rule "cannot tell" unless another one failed.
     """
     if earlier is not None and not isinstance(features, StoredFeatures):
@@ -80,7 +82,7 @@ def check(rule: SuccessRule, features: Features, earlier: Features | None = None
         broken = _first_nonfinite(rule, features)
         if broken:
             return RuleResult(Status.FAILED, results, broken)
-    for guard, judge in (("same-signals", _other_signals), ("half-the-points", _too_few_points)):
+    for guard, judge in GUARDS:
         if guard in rule.guards and (why := judge(rule, features, earlier)):
             return RuleResult(Status.CANNOT_TELL, results, why)
     failed = [r for r in results if r.status is Status.FAILED]
@@ -116,12 +118,19 @@ def check_predicate(p: Predicate, features: Features, earlier: Features | None =
     """Judge one predicate; where several series play its role, the one that is furthest from passing decides."""
     text = predicate_text(p, 4)
     before = left_value(p, earlier) if earlier is not None else Taken(None)
+    if _done_away_with(p, features):
+        return PredicateResult(text, Status.PASSED, None, None, before.value, f"{p.role} is not logged", p.role, p.comparison)
     taken = left_value(p, features)
     if taken.value is None:
         return PredicateResult(text, Status.CANNOT_TELL, None, None, before.value, taken.why, p.role, p.comparison)
     limit = p.threshold + p.sd_times * taken.sigma
     status = Status.PASSED if _compare(p.comparison, taken.value, limit) else Status.FAILED
     return PredicateResult(text, status, taken.value, limit, before.value, "", p.role, p.comparison)
+
+
+def _done_away_with(p: Predicate, features: Features) -> bool:
+    """Whether a predicate that asks something only of a logged series has none to ask."""
+    return p.if_logged and p.role != LOG_ROLE and not curves_of(features, p.role, p.tag)
 
 
 def left_value(p: Predicate, features: Features) -> Taken:
@@ -155,14 +164,15 @@ def _say_failed(result: PredicateResult) -> str:
     return f"{result.text} does not hold: {result.value:.4g} against {result.limit:.4g}"
 
 
-def _roles(rule: SuccessRule) -> list[tuple[str, str | None]]:
-    """Role and tag of everything that the rule compares; counting points asks for no signal to be there already."""
-    quantities = [q for p in rule.all for q in (left_quantity(p), minus_quantity(p)) if q is not None]
+def _roles(rule: SuccessRule, features: Features) -> list[tuple[str, str | None]]:
+    """Role and tag of everything that the rule compares; counting points asks for no signal to be there already, nor does "if logged"."""
+    asked = [p for p in rule.all if not _done_away_with(p, features)]
+    quantities = [q for p in asked for q in (left_quantity(p), minus_quantity(p)) if q is not None]
     return list(dict.fromkeys((q.role, q.tag) for q in quantities if q.role != LOG_ROLE and q.statistic != "points"))
 
 
 def _first_nonfinite(rule: SuccessRule, features: Features) -> str:
-    for role, tag in _roles(rule):
+    for role, tag in _roles(rule, features):
         for curve in curves_of(features, role, tag):
             if curve.bad_step.size:
                 return f"{curve.name} is not finite at step {int(curve.bad_step[0]):,} ({curve.bad_step.size} of {curve.total} points)"
@@ -170,7 +180,7 @@ def _first_nonfinite(rule: SuccessRule, features: Features) -> str:
 
 
 def _other_signals(rule: SuccessRule, features: Features, earlier: Features | None) -> str:
-    for role, tag in _roles(rule):
+    for role, tag in _roles(rule, features):
         now = curves_of(features, role, tag)
         if not now:
             return f"{role} is no longer logged" if earlier and curves_of(earlier, role, tag) else f"{role} was not logged"
@@ -190,7 +200,7 @@ def _names(curves: tuple[CurveFacts, ...]) -> str:
 def _too_few_points(rule: SuccessRule, features: Features, earlier: Features | None) -> str:
     if earlier is None:
         return ""
-    for role, tag in _roles(rule):
+    for role, tag in _roles(rule, features):
         now, before = curves_of(features, role, tag), curves_of(earlier, role, tag)
         if not (now and before):
             continue
@@ -198,3 +208,24 @@ def _too_few_points(rule: SuccessRule, features: Features, earlier: Features | N
         if points < LEAST_SHARE_OF_POINTS * points_before:
             return f"{role} has {points} points where the earlier run has {points_before}: less than half"
     return ""
+
+
+def _ends_before_the_best(rule: SuccessRule, features: Features, earlier: Features | None) -> str:
+    """For rules that a run may pass by ending early: it must get half as far as the earlier run's best, and have three points."""
+    if earlier is None:
+        return ""
+    for role, tag in _roles(rule, features):
+        for now, before in zip(curves_of(features, role, tag), curves_of(earlier, role, tag), strict=False):
+            if not (now.n and before.n):
+                continue
+            half = int(before.step[0]) + (before.best_step - int(before.step[0])) / 2
+            if now.step[-1] < half or now.n < min(before.n, FEWEST_POINTS):
+                return (
+                    f"{role} ends at step {int(now.step[-1]):,} after {now.n} points: too early to tell, the earlier run was best at step "
+                    f"{before.best_step:,}"
+                )
+    return ""
+
+
+GUARDS = (("same-signals", _other_signals), ("half-the-points", _too_few_points), ("half-to-the-best", _ends_before_the_best))
+"""Guards that lead to "cannot tell", in the order in which they are asked."""

@@ -78,7 +78,11 @@ class _Parser:
             found = f"found {token.text!r}" if token.text else "the rule ends here"
             raise fail(self.text, token.column, f"expected a comparison ({' '.join(COMPARISONS)}), {found}")
         self.at += 1
-        return Clause(left, token.text, self.side(), column)
+        right = self.side()
+        if_logged = self.take("name", "if") is not None
+        if if_logged:
+            self.need("name", "logged", "'logged' after 'if'")
+        return Clause(left, token.text, right, column, if_logged)
 
     def side(self) -> tuple[Term, ...]:
         sign = -1.0 if self.take("mark", "-") else 1.0

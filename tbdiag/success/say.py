@@ -68,7 +68,7 @@ def predicate_text(p: Predicate, digits: int | None = None) -> str:
         unit = f"{_number(abs(p.sd_times), digits)} sd"
         sign = "-" if p.sd_times < 0 else "+"
         right = ("-" if p.sd_times < 0 else "") + unit if p.threshold == 0 else f"{right} {sign} {unit}"
-    return f"{left} {p.comparison} {right}"
+    return f"{left} {p.comparison} {right}" + (" if logged" if p.if_logged else "")
 
 
 def rule_text(rule: SuccessRule, digits: int | None = None) -> str:
@@ -85,6 +85,10 @@ def rule_sentence(predicates: Sequence[Predicate]) -> str:
 
 def predicate_phrase(p: Predicate) -> str:
     """A predicate as a clause: ``the best validation loss is below 0.412 less 1 sd of its noise``."""
+    return _phrase_of(p) + (" where it is logged" if p.if_logged else "")
+
+
+def _phrase_of(p: Predicate) -> str:
     left = _phrase(left_quantity(p))
     minus = minus_quantity(p)
     if minus is not None:

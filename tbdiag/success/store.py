@@ -52,6 +52,7 @@ def _predicate(data: Any) -> Predicate:
         statistic=str(statistic),
         comparison=str(comparison),
         window=_window(data.get("window")),
+        if_logged=data.get("if_logged") is True,
         source=str(data.get("source", "")),
         **{k: _number(data, k, default) for k, default in _NUMBERS.items()},
         **{k: _number(data, k, None) for k in _MAYBE_NUMBERS},

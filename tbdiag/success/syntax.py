@@ -52,12 +52,13 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """``left comparison right``, each side a sum of terms."""
+    """``left comparison right [if logged]``, each side a sum of terms."""
 
     left: tuple[Term, ...]
     comparison: str
     right: tuple[Term, ...]
     column: int
+    if_logged: bool = False
 
 
 _TOKEN = re.compile(

@@ -48,10 +48,27 @@ def test_the_same_data_again_are_not_fixed() -> None:
         assert (verified.verdict, verified.reason) == ("not-fixed", "these are the same data as before")
 
 
-def test_gone_but_no_better_is_improved() -> None:
-    verdict, result = judge(FAULTY, side(run(overfitting(2, slope=0.0, best=0.75))))
+def test_gone_but_worse_is_improved() -> None:
+    verdict, result = judge(FAULTY, side(run(overfitting(2, slope=0.0, best=0.85))))
     assert verdict == "improved"
     assert result.exit_code == 1
+
+
+def test_the_faulty_run_stopped_early_is_fixed_though_it_is_short() -> None:
+    verdict, result = judge(FAULTY, side(run({k: np.asarray(v)[:24] for k, v in overfitting(2).items()})))
+    assert verdict == "fixed"
+    assert result.exit_code == 0
+
+
+def test_a_run_of_which_other_rules_need_half_the_points_cannot_be_told() -> None:
+    rng = np.random.default_rng(3)
+    jumps = np.concatenate((_synth.decay(100, 2.3, 0.5), np.full(100, 1.5))) + rng.normal(0, 0.01, 200)
+    before = side(run({"train/loss": _synth.decay(200, 2.3, 0.3) + rng.normal(0, 0.01, 200), "val/loss": jumps}))
+    verdict, result = judge(
+        before, side(run({"train/loss": _synth.decay(60, 2.3, 0.3), "val/loss": _synth.decay(60, 2.3, 0.5)})), "sudden-shift"
+    )
+    assert verdict == "cannot-tell"
+    assert "less than half" in next(v.reason for v in result.findings if v.finding["id"] == "sudden-shift")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +76,7 @@ def test_gone_but_no_better_is_improved() -> None:
     [
         ({"loss/train": overfitting(2)["loss/train"]}, "val_loss is no longer logged"),
         ({"train_loss": overfitting(2)["loss/train"], "val_loss": overfitting(2)["loss/val"]}, "tags are logged again"),
-        ({k: np.asarray(v)[:20] for k, v in overfitting(2, slope=0).items()}, "less than half"),
+        ({k: np.asarray(v)[:8] for k, v in overfitting(2, slope=0).items()}, "too early to tell"),
         ({k: np.asarray(v) * 0.4 for k, v in overfitting(2, slope=0).items()}, "another task"),
     ],
 )

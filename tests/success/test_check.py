@@ -160,3 +160,19 @@ def test_a_series_keeps_its_role_where_another_one_would_take_it_over() -> None:
     now = features({"eval_loss": curve(end=0.9), "loss/val": curve(end=0.5)})
     assert now.curve("val_loss").name == "eval_loss"  # type: ignore[union-attr]
     assert check(RULE, now, earlier).status is Status.PASSED
+
+
+def test_if_logged_asks_nothing_of_a_run_without_the_series() -> None:
+    rule = compile_rule("min(lr) >= 0.5 if logged and end(train_loss) < 1")
+    before = features({"loss/train": curve(), "lr": np.full(100, 0.1)})
+    without = check(rule, features({"loss/train": curve()}), before)
+    assert without.status is Status.PASSED
+    assert without.predicates[0].reason == "lr is not logged"
+    assert check(rule, before).status is Status.FAILED
+    plain = compile_rule("min(lr) >= 0.5 and end(train_loss) < 1")
+    assert check(plain, features({"loss/train": curve()}), before).status is Status.CANNOT_TELL
+
+
+def test_if_without_logged_points_at_the_column() -> None:
+    with pytest.raises(RuleError, match="column 19: expected 'logged' after 'if'"):
+        compile_rule("min(lr) >= 0.5 if and end(train_loss) < 1")

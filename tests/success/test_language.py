@@ -106,6 +106,7 @@ def _predicates(draw: st.DrawFn) -> Predicate:
         minus_role=minus_role,
         minus_times=draw(_positive) if minus else 1.0,
         minus_argument=draw(st.none() | _numbers) if minus else None,
+        if_logged=draw(st.booleans()),
     )
 
 
