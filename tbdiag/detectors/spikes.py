@@ -17,7 +17,9 @@ First check
     Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
 
 First action
-    Clip the gradient norm at its 90th percentile (at 1.0 where it is not logged).
+    Where the loss is back at the very next points, the updates did no harm and clipping has nothing to hold back: the batches
+    themselves are bad; drop or mend their samples. Else clip the gradient norm at its 90th percentile (at 1.0 where it is not
+    logged); where it is clipped as low already, lower the learning rate to a third.
 
 Success rule
     The next run has at most a quarter as many spikes and ends no worse.
@@ -52,13 +54,15 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, say, unit
+from tbdiag.detectors._words import label, say, scale_lr, unit
 from tbdiag.features import CurveFacts
-from tbdiag.model import Mark, Run
+from tbdiag.model import Axis, Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.spikes import LOG_TAIL_FACTOR, Spike, find_spikes, largest_climb
 
+DENSE = 5
+"""Steps between two logged points within which a weight that was thrown off cannot have come back (spikes of updates last tens of steps)."""
 POINTS = 20_000
 """Longer series are read in stretches of this many points."""
 
@@ -110,7 +114,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     ]
     if together:
         evidence.append(say("At {count} of them the gradient norm jumps too.", (grad,) if grad is not None else (), count=together))
-    clip = f"Clip the gradient norm at {threshold:.2g}, its 90th percentile." if threshold else "Clip the global gradient norm at 1.0."
+    of_batches = _back_at_once(train, spikes)
+    if of_batches:
+        evidence.append(
+            say("At {single} of them the loss is back at the next logged point: the update did no harm.", (train,), single=of_batches)
+        )
     return Finding(
         id="spikes",
         severity=severity,
@@ -128,9 +136,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
             Cause("Stale second moments of the optimiser, or overflow in half precision"),
         ),
         first_check=f"Compare the batches, the gradient norm and the loss scale around {unit(train)} {steps[highest]:,}.",
-        first_action=clip,
+        first_action=_action(view, steps, threshold, bool(of_batches)),
         fixes=(
             "Inspect the samples of the batches at the spikes",
+            "Clip the gradient norm at its 90th percentile",
             "Lower the learning rate to a third",
             "Skip or down-weight outlying batches",
             "Lower Adam's beta2 (0.95), or lengthen the warm-up",
@@ -145,6 +154,23 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(train.signal.key,),
     )
+
+
+def _back_at_once(train: CurveFacts, spikes: list[Spike]) -> int:
+    """Number of spikes of a single point, where nearly all are; 0 where too few steps are logged to see a recovery."""
+    single = sum(s.first == s.last for s in spikes)
+    dense = train.signal.axis is Axis.STEP and train.n > 2 and float(np.median(np.diff(train.step))) <= DENSE
+    return single if dense and single >= 0.8 * len(spikes) else 0
+
+
+def _action(view: View, steps: list[int], threshold: float | None, of_batches: bool) -> str:
+    if of_batches:
+        which = ", ".join(f"{s:,}" for s in steps[:5]) + (" and so on" if len(steps) > 5 else "")
+        return f"Look up the batches of the steps {which}, drop or mend their samples, and rerun otherwise unchanged."
+    clipped = view.signals.config.get("max_grad_norm")
+    if isinstance(clipped, (int, float)) and not isinstance(clipped, bool) and 0 < clipped <= (threshold or 1.0):
+        return f"{scale_lr(view, 1 / 3)} and rerun otherwise unchanged (the gradient norm is clipped at {clipped:g} already)."
+    return f"Clip the gradient norm at {threshold:.2g}, its 90th percentile." if threshold else "Clip the global gradient norm at 1.0."
 
 
 def _spikes(view: View, train: CurveFacts) -> list[Spike]:
@@ -263,7 +289,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("train_loss",),
-    wants=("grad_norm",),
+    wants=("grad_norm", "lr"),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),
