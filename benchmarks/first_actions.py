@@ -24,10 +24,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import generate
 import numpy as np
-from trainings import layouts, writer
+from trainings import layouts, tasks, writer
 from trainings.actions import Step, take
-from trainings.faults import FAULTS, Plan
-from trainings.tasks import Setting, Task
+from trainings.cases import CASES, plan_of
+from trainings.faults import Plan
 from trainings.train import Hooks, Trace, train, with_data
 
 from tbdiag.compare.sides import Side, load_side
@@ -36,74 +36,13 @@ from tbdiag.verify import Verification, verify_sides
 SEEDS = (11, 23, 47)
 OTHER_SEED = 1000
 
-CASES: tuple[tuple[str, str, str], ...] = (
-    ("overfitting", "small-training-set", "blobs"),
-    ("overfitting with label noise", "memorised-label-noise", "blobs"),
-    ("mild overfitting", "few-samples", "blobs"),
-    ("divergence, rate far too high", "rate-x40", "blobs"),
-    ("divergence after the rate jumps", "rate-jumps", "blobs"),
-    ("nan from a bad batch", "nan-batch", "blobs"),
-    ("nan from a rate too high", "sgd-rate-blows-up", "teacher"),
-    ("instability", "rate-oscillates", "teacher"),
-    ("leaping rate", "rate-far-too-high", "teacher"),
-    ("no learning, all frozen", "all-frozen", "blobs"),
-    ("body frozen", "body-frozen", "blobs"),
-    ("rate zero", "rate-zero", "blobs"),
-    ("rate too low", "rate-far-too-low", "blobs"),
-    ("rate somewhat too low", "rate-too-low", "blobs"),
-    ("budget too short", "budget-too-short", "blobs"),
-    ("schedule collapses early", "rate-collapses-early", "blobs"),
-    ("warm-up never ends", "endless-warmup", "blobs"),
-    ("schedule hits zero", "schedule-hits-zero", "blobs"),
-    ("collapse by constant labels", "constant-labels", "blobs"),
-    ("collapse by imbalance", "rare-class-ignored", "blobs"),
-    ("exploding gradients", "init-x30", "teacher"),
-    ("vanishing gradients", "deep-sigmoid", "blobs"),
-    ("double softmax", "squashed-twice", "blobs"),
-    ("plateau at a rate too high", "plateaus-high", "teacher"),
-    ("dead units", "negative-bias", "blobs"),
-    ("saturated activations", "unscaled-inputs-tanh", "blobs"),
-    ("clipping at a hundredth", "clipped-at-a-hundredth", "blobs"),
-    ("loss scale collapses", "half-precision-overflow", "blobs"),
-    ("spikes", "corrupt-batches", "teacher"),
-    ("underfitting", "no-capacity", "blobs"),
-    ("noisy validation", "validation-on-one-batch", "blobs"),
-    ("training data change midway", "training-data-change", "blobs"),
-    ("steps go back", "steps-go-back", "blobs"),
-    ("file cut", "file-cut", "blobs"),
-)
-"""(name, mechanism, task): what is trained."""
-
-
-def _local(task: Task, s: Setting, mechanism: str) -> Plan | None:
-    """Mechanisms that the generator of labelled trainings has not."""
-    if mechanism == "sgd-rate-blows-up":
-        return Plan(task, replace(s, optimizer="sgd", lr=2.0))
-    if mechanism == "few-samples":
-        small = with_data(task, x=task.x[:300], y=task.y[:300])
-        return Plan(small, replace(s, epochs=60, hidden=64))
-    if mechanism == "rate-far-too-high":
-        return Plan(task, replace(s, optimizer="sgd", lr=0.45))
-    if mechanism == "rate-oscillates":
-        return Plan(task, replace(s, lr=s.lr * 25))
-    if mechanism == "plateaus-high":
-        return Plan(task, replace(s, optimizer="sgd", lr=0.12, epochs=30))
-    return None
-
-
-def plan_of(mechanism: str, task_name: str, seed: int) -> Plan:
-    """What to train."""
-    task = generate.make_task(task_name, seed)
-    setting = generate.ordinary(task)
-    plan = _local(task, setting, mechanism) or FAULTS[mechanism](task, setting, np.random.default_rng([seed, 7]))
-    plan.log = plan.log | {"lr", "gradients"}
-    return plan
-
 
 def write_run(plan: Plan, seed: int, folder: Path, layout_name: str = "slashes", train_eval: bool = False) -> Trace:
     """Train and write the log, with the settings as hparams."""
     trace = train(plan.task, plan.setting, seed, plan.hooks)
     layout = next(q for q in layouts.COMMON if q.name == layout_name)
+    if "no-lr" in plan.log:
+        layout = replace(layout, lr="")
     log = layouts.collect(layout, plan, trace, np.random.default_rng([seed, 5]))
     if train_eval:
         for e in trace.evaluations:
@@ -114,7 +53,7 @@ def write_run(plan: Plan, seed: int, folder: Path, layout_name: str = "slashes",
     return trace
 
 
-def _write_settings(s: Setting, seed: int, folder: Path, start: float) -> None:
+def _write_settings(s: tasks.Setting, seed: int, folder: Path, start: float) -> None:
     from tensorboard.plugins.hparams import summary_v2
 
     settings = {
@@ -165,7 +104,8 @@ def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
         return Attempt(case, seed, "nothing found", "", "", "", "not found", "", "", "", ())
     # The same fault, its hooks fresh (they hold random state): what follows differs from the faulty run by the action alone.
     fresh = plan_of(mechanism, task_name, seed)
-    step: Step = take(finding["first_action"], finding, fresh, mechanism, seed)
+    action = finding["first_action"]
+    step: Step = take(action, finding, fresh, mechanism, seed)
     verdict, reason = "no training", step.how
     if step.plan is not None:
         write_run(step.plan, seed, folder / "after", train_eval=step.train_eval)
@@ -175,13 +115,13 @@ def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
     write_run(cured_plan(task_name, seed, plan), seed, folder / "cured")
     cured = _verdict(verify_sides(before, load_side(str(folder / "cured"))), finding["id"])[0]
     others = tuple(_verdict(verify_sides(before, side), finding["id"])[0] for side in _others(task_name, seed, folder))
-    return Attempt(case, seed, finding["id"], finding["severity"], finding["first_action"], step.how, verdict, reason, again, cured, others)
+    return Attempt(case, seed, finding["id"], finding["severity"], action, step.how, verdict, reason, again, cured, others)
 
 
 def cured_plan(task_name: str, seed: int, plan: Plan) -> Plan:
     """The ordinary training of the task, logged like the faulty one: what a complete cure would look like."""
     task = generate.make_task(task_name, seed)
-    return Plan(task, generate.ordinary(task), Hooks(), log=plan.log)
+    return Plan(task, replace(generate.ordinary(task), batch=plan.setting.batch), Hooks(), log=plan.log)
 
 
 def _verdict(result: Verification, finding_id: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 from trainings.faults import Plan, steps_of
 from trainings.nets import Array
 from trainings.tasks import Task
-from trainings.train import Hooks, rate, with_data
+from trainings.train import Hooks, rate, train, with_data
 
 
 @dataclass
@@ -93,10 +93,56 @@ def change_rate(o: Order) -> Step:
     return Step(plan, f"rate times {factor:.3g} from step {at:,}")
 
 
-@_on(r"resume from step ([\d,]+) for half as many steps again")
+@_on(r"resume from step ([\d,]+) for (half as many|as many|twice as many|three times as many) steps again")
 def train_longer(o: Order) -> Step:
-    epochs = round(o.plan.setting.epochs * 1.5)
+    times = {"half as many": 1.5, "as many": 2, "twice as many": 3, "three times as many": 4}[o.words[2]]
+    epochs = round(o.plan.setting.epochs * times)
     return Step(_with(o.plan, epochs=epochs), f"{epochs} instead of {o.plan.setting.epochs} epochs")
+
+
+@_on(r"end the run after (one|\d+) evaluations? without a better validation (loss|\w+)")
+def stop_early(o: Order) -> Step:
+    """The same training, cut behind the epoch at which the patience ends; the schedule stays as it was."""
+    patience = 1 if o.words[1] == "one" else int(o.words[1])
+    seen = train(o.plan.task, o.plan.setting, o.seed, o.plan.hooks).evaluations
+    quality = [-e.val_loss if o.words[2] == "loss" else e.val_metric * (1 if o.plan.task.higher else -1) for e in seen]
+    best = stop = 0
+    for stop in range(len(quality)):
+        best = stop if quality[stop] > quality[best] else best
+        if stop - best >= patience:
+            break
+    end = (stop + 1) * (steps_of(o.plan.task, o.plan.setting) // o.plan.setting.epochs)
+    # Hooks hold random state, which the look ahead has used up.
+    from trainings.cases import plan_of
+
+    fresh = replace(o, plan=plan_of(o.mechanism, o.plan.task.name, o.seed))
+    return _held(fresh, lambda step, total: float("nan"), f"ended after epoch {stop + 1}, {patience} behind the best", end)
+
+
+@_on(r"skip every update whose loss or gradient is not finite")
+def skip_nonfinite(o: Order) -> Step:
+    return Step(
+        _with(o.plan, extra={**o.plan.setting.extra, "skip_nonfinite": 1.0}), "updates that are not finite skipped, and left out of the log"
+    )
+
+
+@_on(r"model of four times the parameters")
+def widen(o: Order) -> Step:
+    width = next(
+        w for w in range(o.plan.setting.hidden + 1, 10_000) if _parameters(o.plan, w) >= 4 * _parameters(o.plan, o.plan.setting.hidden)
+    )
+    return Step(_with(o.plan, hidden=width), f"width {width} instead of {o.plan.setting.hidden}")
+
+
+def _parameters(plan: Plan, width: int) -> int:
+    setting, task = replace(plan.setting, hidden=width), plan.task
+    layers, last = task.body(task, np.random.default_rng(0), setting)
+    return sum(v.size for layer in layers for v in layer.p.values()) + (last + 1) * task.outputs
+
+
+@_on(r"look up the batches of the steps [^.]*drop or mend their samples")
+def mend_batches(o: Order) -> Step:
+    return Step(replace(o.plan, hooks=replace(o.plan.hooks, batch=None)), "the samples of those batches mended")
 
 
 def _held(o: Order, value: Callable[[int, int], float], how: str, end: int | None = None) -> Step:

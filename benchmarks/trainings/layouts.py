@@ -105,7 +105,8 @@ class Log:
 
     def put(self, directory: str, step: int, axis: str, tag: str, value: float) -> None:
         """Add one scalar that was measured after `step` optimiser steps."""
-        if tag:
+        left_out = self.trace.setting.extra.get("skip_nonfinite") and not np.isfinite(value)
+        if tag and not left_out:
             encode = writer.tensor_scalar if self.layout.tensors else writer.scalar
             self.points.append((directory, step, self.unit(step, axis), encode(tag, value)))
 

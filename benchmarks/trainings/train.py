@@ -126,7 +126,7 @@ def rate(setting: Setting, step: int, total: int) -> float:
         "warm-restarts": lambda: lr * (0.05 + 0.5 * (1 + np.cos(np.pi * ((4 * x) % 1)))),
         "zero": lambda: 0.0,
         "hits-zero": lambda: lr if x < setting.extra.get("zero_at", 0.15) else 0.0,
-        "collapses": lambda: lr * max(0.5 ** (step / max(total * 0.012, 1)), 1e-4),
+        "collapses": lambda: lr * max(0.5 ** (step / max(total * setting.extra.get("half_life", 0.012), 1)), 1e-4),
         "endless-warmup": lambda: lr * 1e-3 * x,
         "jump": lambda: lr if x < 0.5 else lr * setting.extra.get("jump", 60.0),
     }
@@ -172,7 +172,8 @@ def train(task: Task, setting: Setting, seed: int, hooks: Hooks | None = None) -
                 lr = hooks.rate(step, lr) if hooks.rate else lr
                 factor = min(1.0, setting.clip / (norm + 1e-12)) if setting.clip else 1.0
                 skip = setting.amp and not norm * scale < 65504 * setting.extra.get("amp_room", 16.0)
-                scale = scale / 2 if skip else scale * (2.0 if setting.amp and step % 200 == 199 else 1.0)
+                skip = skip or (bool(setting.extra.get("skip_nonfinite")) and not np.isfinite(norm + values.mean()))
+                scale = scale / 2 if skip and setting.amp else scale * (2.0 if setting.amp and step % 200 == 199 else 1.0)
                 if not skip:
                     decay = hooks.decay(step) if hooks.decay else setting.weight_decay
                     net.update(lr, setting.optimizer, decay, factor)

@@ -17,11 +17,13 @@ SETTINGS = ("dataset", "dataset_name", "data", "task", "task_name", "env", "env_
 """Settings whose change makes it another task."""
 START_MOVES = frozenset(
     {
-        "divergence", "nan-inf", "exploding-gradients", "instability", "lr-too-high", "saturated-activations", "loss-mismatch",
-        "dead-units", "vanishing-gradients", "class-imbalance", "prediction-collapse", "weight-growth", "low-confidence", "label-noise",
+        "divergence", "nan-inf", "exploding-gradients", "instability", "lr-too-high", "saturated-activations",
+        "dead-units", "vanishing-gradients", "weight-growth",
     }
 )  # fmt: skip
-"""Findings whose cure can change the loss before the first update: initialisation, input scaling, the loss itself."""
+"""Findings whose cure can change the loss before the first update, if they begin there: initialisation, input scaling."""
+OTHER_LOSS = frozenset({"class-imbalance", "prediction-collapse", "low-confidence", "label-noise", "loss-mismatch"})
+"""Findings whose cure changes the loss itself (its weights, labels or formula), wherever they begin."""
 
 FAR = 0.33
 """Difference in the logarithm of the loss at the start that seed and batch do not explain (seen: up to 0.28 between initialisations of one
@@ -85,7 +87,9 @@ def _start_moves(finding: Mapping[str, Any], features: Features) -> bool:
     """Whether the cure of a finding can change the loss before the first update: it concerns the start, and began there."""
     onset = finding.get("onset")
     first, last = features.steps
-    return finding["id"] in START_MOVES and (not onset or onset["first_step"] <= first + AT_START * (last - first))
+    return finding["id"] in OTHER_LOSS or (
+        finding["id"] in START_MOVES and (not onset or onset["first_step"] <= first + AT_START * (last - first))
+    )
 
 
 def _other_start(before: Features, after: Features, *, moves: bool, few_samples: bool) -> str:
@@ -95,10 +99,13 @@ def _other_start(before: Features, after: Features, *, moves: bool, few_samples:
         if a is None or b is None or not (a.n and b.n) or a.name != b.name:
             continue
         fresh = _fresh(a) and _fresh(b)
-        x, y = _start(a, fresh), _start(b, fresh)
+        single = all(_classifies(f) and c.step[0] <= 1 for f, c in ((before, a), (after, b)))
+        x, y = _start(a, fresh, single), _start(b, fresh, single)
         if not (x > 0 and y > 0):
             continue
-        apart, sigmas = abs(math.log(x / y)), abs(x - y) / max(math.hypot(a.sigma, b.sigma), 1e-300)
+        # A run that broke is noisy itself; where the start hardly varies, the calmer run tells how much.
+        noise = math.sqrt(2) * min(a.sigma, b.sigma) if single else math.hypot(a.sigma, b.sigma)
+        apart, sigmas = abs(math.log(x / y)), abs(x - y) / max(noise, 1e-300)
         if apart <= NEAR or sigmas <= 1:
             if fresh:
                 return ""  # both start alike before anything was learnt: the strongest sign of the same task
@@ -113,9 +120,17 @@ def _other_start(before: Features, after: Features, *, moves: bool, few_samples:
     return f"{far}, and {hint}" if far and hint else ""
 
 
-def _start(curve: CurveFacts, fresh: bool) -> float:
-    """Level of the first points: three where many single steps were logged, which learning has hardly touched yet."""
-    return float(np.median(curve.value[: 3 if fresh and curve.n >= 100 else 1]))
+def _start(curve: CurveFacts, fresh: bool, single: bool) -> float:
+    """Level of the first points: three where many single steps were logged, which learning has hardly touched yet.
+
+    The first one alone (`single`) of a classifier, whose loss hardly varies before the first update: a rate that is far too high has
+    touched the second.
+    """
+    return float(np.median(curve.value[: 3 if fresh and curve.n >= 100 and not single else 1]))
+
+
+def _classifies(features: Features) -> bool:
+    return any(s.role is Role.METRIC and "acc" in s.stem.lower() for s in features.signals.all)
 
 
 def _fresh(curve: CurveFacts) -> bool:

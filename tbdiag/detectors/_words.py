@@ -51,7 +51,10 @@ def scale_lr(view: View, factor: float, what: str = "learning rate") -> str:
     if rate is None:
         by = 1 / factor if factor < 1 else factor
         return f"{verb} the {what} by a factor of {by:g}"
-    return f"{verb} the {what} from {short(rate)} to {short(float(f'{rate * factor:.1g}'))}"
+    # One digit reads best, where it is near enough.
+    exact = rate * factor
+    rounded = float(f"{exact:.1g}")
+    return f"{verb} the {what} from {short(rate)} to {short(rounded if abs(rounded / exact - 1) < 0.1 else exact)}"
 
 
 def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:

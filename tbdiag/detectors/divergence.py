@@ -21,7 +21,8 @@ First check
     Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.
 
 First action
-    Restart from the last checkpoint before the onset with a third of the learning rate (a tenth if it diverged in the first tenth).
+    Restart from the last checkpoint before the onset with a third of the learning rate; where it diverged in the first tenth of the
+    run, nothing before it is worth keeping: rerun with a tenth.
 
 Success rule
     The next run passes the step of the onset and ends within 4 noise standard deviations of its best.
@@ -145,7 +146,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence=tuple(evidence),
         causes=tuple(causes),
         first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
-        first_action=f"{scale_lr(view, factor)} and restart from the last checkpoint before {unit(curve)} {onset.first_step:,}.",
+        first_action=f"{scale_lr(view, factor)} and "
+        + ("rerun." if early else f"restart from the last checkpoint before {unit(curve)} {onset.first_step:,}."),
         fixes=(
             "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
             "Lengthen the warm-up",

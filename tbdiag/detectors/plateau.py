@@ -23,7 +23,8 @@ First action
     rate has decayed to nothing: hold it at its peak for that long instead.
 
 Success rule
-    The next run ends below this run's end by more than 3 noise standard deviations.
+    The next run ends below this run's end by more than 3 of this run's noise standard deviations, beyond where this one began to stand still. It
+    may be short: a tenth of the budget tells.
 
 Not to be confused with
     no-learning (nothing was ever gained), a converged run at a good level, underfitting (both splits bad, flat or not), the
@@ -112,7 +113,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
             end=curve.end,
         ),
     )
-    frozen = reason == "frozen" or early_decay
+    still = None if reason == "frozen" or _annealed_late(view) else _frozen(view, curve, train, since)
+    evidence += [] if still is None else [still]
+    frozen = reason == "frozen" or early_decay or still is not None
     causes = (
         Cause("The learning rate decayed too early, so that nothing moves any more", "evaluations no longer change" if frozen else ""),
         Cause("The learning rate is too high for this stage: the loss bounces at its level"),
@@ -124,6 +127,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if frozen
         else f"{scale_lr(view, 0.1)} and resume from {unit(curve)} {int(start):,} for a tenth of the budget."
     )
+    # The noise of this run: a short one that falls steeply has none that could be told from its slope.
+    lower = curve.sign * (end - max(3 * curve.sigma, 0.05 * curve.gain))
     return Finding(
         id="plateau",
         severity=Severity.WARNING,
@@ -146,14 +151,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 predicate(
                     curve.signal.key,
                     "end",
-                    "<",
-                    curve.sign * end,
-                    sd_times=-3.0,
-                    source=f"end({curve.signal.key}) of this run",
+                    "<" if curve.sign > 0 else ">",
+                    lower,
+                    source=f"end({curve.signal.key}) of this run less 3 sd of its noise, at least a twentieth of what it gained",
                     window=(0.9, 1.0),
                 ),
+                predicate(curve.signal.key, "last_step", ">", float(start), source="where this run's plateau begins"),
             ),
-            sentence=f"The {label(curve)} ends below {curve.end:.4g} by more than 3 sd of its noise.",
+            sentence=f"The {label(curve)} ends better than {lower:.4g}, this run's end less 3 sd of its noise, beyond {unit(curve)} {int(start):,}.",
+            # A tenth of the budget has not half of the points.
+            guards=("same-signals", "nothing-non-finite"),
         ),
         phase=CURVES,
         roles=(curve.signal.key,),

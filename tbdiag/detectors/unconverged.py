@@ -17,10 +17,12 @@ First check
     Was the run stopped by a limit of time or epochs, or killed?
 
 First action
-    Resume for half as many steps again with the schedule stretched.
+    Resume with the schedule stretched, for as long as a power law through the curve needs until its last quarter brings half of what is
+    called unconverged (half as many steps again, up to three times as many). A curve that is nearly straight tells no such end: its
+    steps are too small, and a rate raised fivefold costs no budget.
 
 Success rule
-    The next run ends better than this one by more than 2 noise standard deviations, and its last quarter is flatter.
+    The next run ends better than this one by more than 2 noise standard deviations, and unconverged is not found again.
 
 Not to be confused with
     lr-too-low (it could be faster), underfitting (flat at a bad level), a run that is still being written.
@@ -52,7 +54,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, say, schedule, unit
+from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
 from tbdiag.model import Domain, Role, Run
@@ -60,6 +62,10 @@ from tbdiag.stats.confidence import confidence
 from tbdiag.stats.extrapolation import fit_power_law
 from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
+
+LONGER = ((1.5, "half as many steps"), (2.0, "as many steps"), (3.0, "twice as many steps"), (4.0, "three times as many steps"))
+STRAIGHT = 0.2
+"""Share of the gain in the last quarter; a straight line makes 0.25, an exponential decay of one time constant 0.17."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -146,7 +152,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             Cause("The run was stopped or killed"),
         ),
         first_check="Was the run stopped by a limit of time or epochs, or killed?",
-        first_action=f"Resume from {unit(curve)} {last:,} for half as many steps again, with the schedule stretched.",
+        first_action=_action(view, curve, share, limit),
         fixes=(
             "Train longer and confirm that it still improves",
             "Raise the learning rate 2 to 5 times",
@@ -168,6 +174,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
+    plan, trace = schedule(view), curve.trace
+    if curve.signal.role is not Role.REWARD and share > STRAIGHT and learning_rate(view) is not None and (plan is None or plan.constant):
+        return f"{scale_lr(view, 5)} and rerun otherwise unchanged."
+    longer = LONGER[0]
+    law = fit_power_law(trace.step - trace.step[0] + trace.step[-1] / trace.n, trace.cost) if trace.n >= 10 and trace.step[-1] > 0 else None
+    if law is not None:
+        enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * limit * (trace.cost[0] - law.at(x[0])))
+        longer = next(enough, LONGER[-1])
+    return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again, with the schedule stretched."
 
 
 def _left(train: CurveFacts) -> bool:
