@@ -132,6 +132,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             ),
         )
     factor = 0.1 if early else 1 / 3
+    allowed = 0.0 if curve.rise > 8 * curve.sigma else 0.25 * curve.rise  # its own noise would hide the rise of so few points
     return Finding(
         id="divergence",
         severity=Severity.WARNING if reward else Severity.ERROR,
@@ -158,9 +159,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         success_rule=SuccessRule(
             all=(
                 predicate(curve.signal.key, "last_step", ">", onset.last_step + 0.2 * span, source="a fifth of this run beyond the onset"),
-                predicate(curve.signal.key, "rise", "<=", 0.0, sd_times=4.0),
+                predicate(curve.signal.key, "rise", "<=", allowed, sd_times=0.0 if allowed else 4.0),
             ),
-            sentence=f"The {name} passes {unit(curve)} {onset.last_step:,} by a fifth of the run and ends within 4 sd of its best.",
+            sentence=f"The {name} passes {unit(curve)} {onset.last_step:,} by a fifth of the run and ends within "
+            + (f"{allowed:.2g} of its best, a quarter of this run's rise." if allowed else "4 sd of its best."),
         ),
         phase=CURVES,
         roles=(curve.signal.key,),

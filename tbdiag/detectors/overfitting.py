@@ -297,21 +297,18 @@ def _rule(view: View, val: CurveFacts, rise: Rise, of_this: str) -> SuccessRule:
     few = val.n < 10  # noise cannot be estimated: a share of the best stands for it
     positive = val.signal.role is Role.LOSS and float(val.value.min()) > 0
     size = view["few_points_rise" if few else "relative_rise"] * abs(rise.best) if positive else view["range_share"] * span
-    key = val.signal.key
-    worst = smoothed + val.sign * size if few else smoothed
+    sds = 0.0 if few else 4.0
+    if size + sds * val.sigma > 0.7 * val.rise:  # a rise that only its trend tells: half of it must be gone
+        size, sds = 0.5 * val.rise, 0.0
+    key, worst = val.signal.key, smoothed + val.sign * size if few else smoothed
+    better, spare = "<=" if val.sign > 0 else ">=", 0.0 if few else 2.0 * val.sign
+    why = f"best({key}) of this run" + ("" if few else ", smoothed")
     return SuccessRule(
         all=(
-            predicate(key, "rise", "<=", size, sd_times=0.0 if few else 4.0, source="the smallest rise that is called overfitting"),
-            predicate(
-                key,
-                "best",
-                "<=" if val.sign > 0 else ">=",
-                worst,
-                sd_times=0.0 if few else 2.0 * val.sign,
-                source=f"best({key}) of this run" + ("" if few else ", smoothed"),
-            ),
+            predicate(key, "rise", "<=", size, sd_times=sds, source="the smallest rise that is called overfitting"),
+            predicate(key, "best", better, worst, sd_times=spare, source=why),
         ),
-        sentence=f"The {label(val)} ends within {size:.2g}{'' if few else ' and 4 sd'} of its best, and that is no worse than "
+        sentence=f"The {label(val)} ends within {size:.2g}{' and 4 sd' if sds else ''} of its best, and that is no worse than "
         + (f"{worst:.4g}." if few else f"{smoothed:.4g}{of_this} by more than 2 sd."),
         guards=("same-signals", "half-to-the-best", "nothing-non-finite"),
     )

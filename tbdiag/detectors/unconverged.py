@@ -183,7 +183,7 @@ def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
     longer = LONGER[0]
     law = fit_power_law(trace.step - trace.step[0] + trace.step[-1] / trace.n, trace.cost) if trace.n >= 10 and trace.step[-1] > 0 else None
     if law is not None:
-        enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * limit * (trace.cost[0] - law.at(x[0])))
+        enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * (limit or 0.1) * (trace.cost[0] - law.at(x[0])))
         longer = next(enough, LONGER[-1])
     return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again, with the schedule stretched."
 
