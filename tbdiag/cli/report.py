@@ -55,6 +55,7 @@ def register(app: typer.Typer) -> None:
         config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Exit 2 if any run was unreadable or any detector crashed.")] = False,
         verify: Annotated[bool, typer.Option("--verify", help="Also check the checksums of skipped images, audio and graphs.")] = False,
+        jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="Processes that judge runs; 0 chooses.")] = 0,
         show_paths: Annotated[bool, typer.Option("--show-paths", help="Keep absolute paths and host names in the report.")] = False,
         quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No summary.")] = False,
     ) -> int:
@@ -64,7 +65,7 @@ def register(app: typer.Typer) -> None:
         from tbdiag.render import render
 
         settings = load_settings(Path(logdirs[0]), config, {"roles": role or (), "select": select or (), "ignore": ignore or ()})
-        report = judge(logdirs, settings, verify=verify, quiet=quiet)
+        report = judge(logdirs, settings, verify=verify, quiet=quiet, jobs=jobs)
         target = output if output is not None else "tbdiag-report.html" if format is Format.HTML else "-"
         explanations = explain_findings(report.to_dict()) if format is Format.HTML else None
         written = write_result(render(report, format.value, show_paths=show_paths, explanations=explanations), target)
@@ -75,16 +76,17 @@ def register(app: typer.Typer) -> None:
         return exit_code(report, fail_on.value, strict)
 
 
-def judge(logdirs: list[str], config: Config, *, verify: bool = False, quiet: bool = False) -> Report:
-    """Read and judge runs one at a time, so that only one run's points are in memory."""
-    from tbdiag.diagnosis import build_report, diagnose_run
-    from tbdiag.logs import iter_runs, list_runs
+def judge(logdirs: list[str], config: Config, *, verify: bool = False, quiet: bool = False, jobs: int = 1) -> Report:
+    """Read and judge runs so that only one run's points a process are in memory; see `judge_runs` for `jobs`."""
+    from tbdiag.diagnosis import build_report
+    from tbdiag.judging import judge_runs
+    from tbdiag.logs import list_runs
 
     bar = Progress(sum(len(list_runs(d)) for d in logdirs) if _on_terminal() else 0, "judging", enabled=not quiet)
     judged = []
-    for run in iter_runs(logdirs, verify=verify):
-        judged.append(diagnose_run(run, config))
-        bar.advance(run.name)
+    for report in judge_runs(logdirs, config, verify=verify, jobs=jobs):
+        judged.append(report)
+        bar.advance(report.name)
     bar.close()
     return build_report(judged, config=config)
 

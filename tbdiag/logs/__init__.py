@@ -8,6 +8,8 @@ The whole interface of this room::
     list_runs(paths) -> list[RunListing]               one listing: names and files with size and mtime; nothing is decoded
     read_run(listing, verify=False) -> Run             one run of a listing; never raises for what a file holds
 
+    check = ReadabilityCheck(listings)                 for those who read listings themselves: an error where nothing could be read
+
     state = open_run(listing)                          a RunState: `state.run`, and where reading ended in each file
     state = refresh(state, listing)                    the same run after its files grew: only new bytes are read
     state.changed(listing)                             whether any file was added, removed, or has another size or mtime
@@ -21,7 +23,18 @@ its last whole record, and reads a file that was replaced or shrank from its beg
 from __future__ import annotations
 
 from tbdiag.logs.discovery import ListedFile, RunListing, list_runs
-from tbdiag.logs.reading import iter_runs, read_run, read_runs
+from tbdiag.logs.reading import ReadabilityCheck, iter_runs, read_run, read_runs
 from tbdiag.logs.state import RunState, open_run, refresh
 
-__all__ = ["ListedFile", "RunListing", "RunState", "iter_runs", "list_runs", "open_run", "read_run", "read_runs", "refresh"]
+__all__ = [
+    "ListedFile",
+    "ReadabilityCheck",
+    "RunListing",
+    "RunState",
+    "iter_runs",
+    "list_runs",
+    "open_run",
+    "read_run",
+    "read_runs",
+    "refresh",
+]
