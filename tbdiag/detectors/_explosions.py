@@ -104,7 +104,7 @@ def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, befo
         return None
     level = median(loss.cost[max(at - max(3, loss.n // 20), 0) : at])
     gained_before, gained_after = loss.start_cost - level, max(level - loss.end_cost, 0.0)
-    if gained_after > 0.5 * gained_before:
+    if gained_after > gained_before:
         return None
     likelihood = float(loss.value.min()) < 0
     return grown if not likelihood or np.log(grown / before) > np.log(view["unanswered"]) + 3 * gained_after else None

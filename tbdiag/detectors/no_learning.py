@@ -78,8 +78,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if train.n < 3:
         return NotApplicable(f"only {train.n} points")
     val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
-    if val is not None and val is not train and val.n >= 3 and _gains(val, 2 * view["flat"]) and _moves(val):
-        return None
+    if val is not None and val is not train and val.n >= 3:
+        # Far below training and guessing: what holds the training loss up (label smoothing, dropout) is no lack of learning.
+        below = 0 < val.best_cost < 0.85 * train.best_cost and (loss_left(val, view.features, val.best) or 1.0) < 0.85
+        if below or (_gains(val, 2 * view["flat"]) and _moves(val)):
+            return None
     gain = _gain(train)
     evidence: list[Evidence] = [
         say(
@@ -95,9 +98,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None  # it left where it was, for worse
     flat = gain < view["flat"] and not _moves(train)
     margins, signs = _signs(view, train, val, metric, gain=gain, flat=flat, evidence=evidence)
-    if not signs and not flat:
-        return None
-    if not signs and train.n < 10:
+    if not signs and (not flat or train.n < 10):
         return None
     severity = Severity.ERROR if signs else Severity.NOTE
     rate = learning_rate(view)
