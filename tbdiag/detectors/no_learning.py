@@ -61,7 +61,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, loss_left, metric_level
+from tbdiag.features.levels import guessing, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -79,9 +79,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable(f"only {train.n} points")
     val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
     if val is not None and val is not train and val.n >= 3:
-        # Far below training and guessing: what holds the training loss up (label smoothing, dropout) is no lack of learning.
-        below = 0 < val.best_cost < 0.85 * train.best_cost and (loss_left(val, view.features, val.best) or 1.0) < 0.85
-        if below or (_gains(val, 2 * view["flat"]) and _moves(val)):
+        if validates_below(val, train, view.features) or (_gains(val, 2 * view["flat"]) and _moves(val)):
             return None
     gain = _gain(train)
     evidence: list[Evidence] = [

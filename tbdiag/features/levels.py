@@ -128,6 +128,11 @@ def loss_left(curve: CurveFacts, features: Features, value: float) -> float | No
     return value / chance
 
 
+def validates_below(val: CurveFacts, train: CurveFacts, features: Features) -> bool:
+    """Whether validation got a tenth below both training and guessing: label smoothing or dropout holds the training loss up then."""
+    return val.best_cost < 0.9 * train.best_cost and (loss_left(val, features, val.best) or 1.0) < 0.9
+
+
 def counts_words(features: Features) -> bool:
     """Whether the targets are tokens (or as many classes), whose entropy is high and unknown, so that a low accuracy is normal."""
     return features.signals.domain in (Domain.LANGUAGE_MODEL, Domain.PREFERENCE, Domain.DIFFUSION) or (guessing(features).classes or 0) > 25
