@@ -78,9 +78,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if train.n < 3:
         return NotApplicable(f"only {train.n} points")
     val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
-    if val is not None and val is not train and val.n >= 3:
-        if validates_below(val, train, view.features) or (_gains(val, 2 * view["flat"]) and _moves(val)):
-            return None
+    other = val if val is not None and val is not train and val.n >= 3 else None
+    if other is not None and (validates_below(other, train, view.features) or (_gains(other, 2 * view["flat"]) and _moves(other))):
+        return None
     gain = _gain(train)
     evidence: list[Evidence] = [
         say(
