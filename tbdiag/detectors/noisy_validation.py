@@ -73,6 +73,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signed = by_loss and val.signed
     late = val.trace.cost[val.trace.n // 4 :]
     spread, level = scatter(late), abs(median(late))
+    # The scatter of few points is itself uncertain by a factor.
+    unsure = 1 + 4 / late.size
+    if by_loss and not signed and level > 0 and spread / (view["of_level"] * level) / unsure < 1:
+        return None
     train = view.curve("train_loss")
     early = median(val.trace.cost[: max(1, val.trace.n // 10)])
     if train is not None and by_loss:
@@ -90,8 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         margins = [spread / (view["of_level"] * level), spread / (view["of_gain"] * max(gain, 0.3 * level))]
     else:
         margins = [spread / (view["metric_of_gain"] * max(gain, 0.05 * level)), spread / (0.05 * level)]
-    # The scatter of few points is itself uncertain by a factor.
-    margins = [m / (1 + 4 / late.size) for m in margins]
+    margins = [m / unsure for m in margins]
     if min(margins) < 1:
         return None
     restless = 0.0

@@ -41,6 +41,12 @@ def _number(value: float) -> float | None:
     return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
+def _numbers(values: Float64) -> tuple[float | None, ...]:
+    if np.isfinite(values).all():
+        return tuple([float(f"{v:.7g}") for v in values.tolist()])
+    return tuple(_number(v) for v in values.tolist())
+
+
 def make_curve(signal: Signal, features: Features) -> Curve:
     """The curve of a scalar signal as the report keeps it."""
     series = signal.series
@@ -52,8 +58,8 @@ def make_curve(signal: Signal, features: Features) -> Curve:
     return Curve(
         role=signal.key,
         tag=signal.name,
-        steps=tuple(int(s) for s in series.step[index]),
-        values=tuple(_number(v) for v in raw[index].tolist()),
+        steps=tuple(series.step[index].tolist()),
+        values=_numbers(raw[index]),
         n=len(series),
         noise=_number(facts.sigma) if facts.n else None,
         best=_number(facts.best) if facts.n else None,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from tbdiag.model.findings import Finding, Outcome
@@ -178,6 +179,16 @@ class Report:
 
 
 _RENAMED = {"kind": "outcome"}
+_PLAIN_TYPES = frozenset({int, bool, str, type(None)})
+_NUMBER_TYPES = _PLAIN_TYPES | {float}
+
+
+@lru_cache(maxsize=64)
+def _keys(kind: type) -> tuple[tuple[str, str], ...]:
+    """Attribute and JSON key of each field of a dataclass."""
+    names = _RENAMED if kind is Outcome else {}
+    skip = {"finding"} if kind is Outcome else set()
+    return tuple((f.name, names.get(f.name, f.name)) for f in fields(kind) if f.name not in skip)
 
 
 def to_plain(value: Any) -> Any:
@@ -187,15 +198,19 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        # Nearly all of a report is the points of its curves: lists of numbers are copied without looking at each in turn.
+        kinds = set(map(type, value))
+        if kinds <= _PLAIN_TYPES:
+            return list(value)
+        if kinds <= _NUMBER_TYPES:
+            return [None if type(v) is float and not isfinite(v) else v for v in value]
+        return [to_plain(v) for v in value]
     if is_dataclass(value) and not isinstance(value, type):
-        names = _RENAMED if isinstance(value, Outcome) else {}
-        skip = {"finding"} if isinstance(value, Outcome) else set()
-        return {names.get(f.name, f.name): to_plain(getattr(value, f.name)) for f in fields(value) if f.name not in skip}
+        return {key: to_plain(getattr(value, name)) for name, key in _keys(type(value))}
     if isinstance(value, Mapping):
         return {str(k): to_plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_plain(v) for v in value]
     if hasattr(value, "item"):
         return to_plain(value.item())
     raise TypeError(f"not plain data: {type(value).__name__}")

@@ -7,10 +7,11 @@ pages use (``tbdiag compare`` draws several runs into one): give it `Line` objec
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from math import log10
+from operator import sub
 from typing import Any
 
 from tbdiag.render.scale import Scale, nice_ticks, suits_log, tame, value_range
@@ -249,8 +250,9 @@ def path_data(line: Line, x: Scale, y: Scale) -> str:
     x0 = x.a * 10 - x.lo * xs
     lo, hi = y.lo, y.hi
     if y.log:
-        base, ys = math.log10(lo), (y.b - y.a) / (math.log10(hi) - math.log10(lo)) * 10
-        rows = [None if v is None else y.a * 10 + (math.log10(min(max(v, lo), hi)) - base) * ys for v in line.values]
+        base, ys = log10(lo), (y.b - y.a) / (log10(hi) - log10(lo)) * 10
+        bottom = y.a * 10
+        rows = [None if v is None else bottom + (log10(lo if v < lo else hi if v > hi else v) - base) * ys for v in line.values]
     else:
         ys = (y.b - y.a) / (hi - lo) * 10
         y0 = y.a * 10 - lo * ys
@@ -273,9 +275,13 @@ def path_data(line: Line, x: Scale, y: Scale) -> str:
 def _piece(columns: list[int], rows: list[int]) -> str:
     if not columns:
         return ""
-    moves = [f"{c - a} {d - b}" for a, c, b, d in zip(columns, columns[1:], rows, rows[1:], strict=False)]
-    # a lone point is a line of no length, which its round cap makes visible
-    return f"M{columns[0]} {rows[0]}l{' '.join(moves) or '0 0'}"
+    n = len(columns) - 1
+    if not n:  # a line of no length, which its round cap makes visible
+        return f"M{columns[0]} {rows[0]}l0 0"
+    moves = [0] * (2 * n)
+    moves[::2], moves[1::2] = map(sub, columns[1:], columns), map(sub, rows[1:], rows)
+    # One call for the whole line: reports are mostly paths.
+    return f"M{columns[0]} {rows[0]}l" + ("%d %d " * n)[:-1] % tuple(moves)
 
 
 def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:

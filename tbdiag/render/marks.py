@@ -32,8 +32,8 @@ class Labels:
             self.points = []
             for line in self.lines:
                 every = max(1, len(line.steps) // 100)
-                pairs = zip(line.steps[::every], line.values[::every], strict=True)
-                here = [(self.x.place(s), self.y.place(v)) for s, v in pairs if v is not None]
+                pairs = [(s, v) for s, v in zip(line.steps[::every], line.values[::every], strict=True) if v is not None]
+                here = list(zip(self.x.places([s for s, _ in pairs]), self.y.places([v for _, v in pairs]), strict=True))
                 for (ax, ay), (bx, by) in pairwise(here):
                     pieces = 1 + int(max(abs(by - ay), abs(bx - ax)) / 6)  # a steep stretch covers as much as a flat one
                     self.points += [(ax + (bx - ax) * k / pieces, ay + (by - ay) * k / pieces) for k in range(pieces)]

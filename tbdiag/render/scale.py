@@ -28,6 +28,15 @@ class Scale:
             share = (value - self.lo) / (self.hi - self.lo)
         return self.a + share * (self.b - self.a)
 
+    def places(self, values: Sequence[float]) -> list[float]:
+        """`place` of many values."""
+        lo, hi, a, extent = self.lo, self.hi, self.a, self.b - self.a
+        if self.log:
+            base, span = math.log10(lo), math.log10(hi) - math.log10(lo)
+            return [a + (math.log10(lo if v < lo else hi if v > hi else v) - base) / span * extent for v in values]
+        span = hi - lo
+        return [a + ((lo if v < lo else hi if v > hi else v) - lo) / span * extent for v in values]
+
     def ticks(self, count: int) -> list[tuple[float, str]]:
         """About `count` round values inside the axis with their labels."""
         values = log_ticks(self.lo, self.hi, count) if self.log else nice_ticks(self.lo, self.hi, count)
