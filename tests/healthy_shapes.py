@@ -162,7 +162,7 @@ def regression(rng: Rng) -> Run:
 @family("epochs-and-steps")
 def epochs_and_steps(rng: Rng) -> Run:
     """Training by steps, validation by epochs, from its own writer."""
-    epochs, length = int(rng.integers(5, 41)), int(rng.choice([10, 40, 100]))
+    epochs, length = int(rng.integers(5, 41)), int(rng.choice([3, 10, 40, 100]))
     n = epochs * length
     start, floor = rng.uniform(1, 4), rng.uniform(0.1, 0.3)
     fall = _falls(rng, n)

@@ -1,11 +1,17 @@
-"""The return of a reinforcement learning run: what it gained, what it lost again."""
+"""The return of a reinforcement learning run: what it gained, what it lost again, whether it moved at all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tbdiag.detectors._base import View
+import numpy as np
+
+from tbdiag.detectors._base import CURVES, Cause, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
+from tbdiag.detectors._words import say
 from tbdiag.features import CurveFacts
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
 
 RETURNS = ("train_reward", "reward", "val_reward")
 """Role keys of the return, the training return first: it is logged most often."""
@@ -41,3 +47,51 @@ def measure_return(view: View) -> Return | None:
         return None
     gain = curve.first_cost - curve.best_cost
     return Return(curve, curve.first, curve.best, curve.end, gain, curve.end_cost - curve.best_cost)
+
+
+def no_return(view: View) -> Finding | NotApplicable | None:
+    """No learning in reinforcement learning: the return shows no trend, and the policy's entropy stays where it began."""
+    reward = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
+    if reward is None:
+        return NotApplicable("no reward", ("reward",))
+    if reward.n < 15:
+        return NotApplicable(f"only {reward.n} points of the reward")
+    trace = reward.trace
+    trend = find_trend(trace.cost)
+    first = median(trace.cost[: max(3, trace.n // 10)])
+    gain = first - float(trace.smooth.min())
+    if trend.falling or gain > 4 * trace.noise.sigma or float(np.ptp(trace.cost)) == 0:
+        return None
+    entropy = view.curve("entropy")
+    still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
+    numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
+    evidence = [say("The reward began at {first:.4g} and ended at {end:.4g}, without a trend.", (reward,), **numbers)]
+    if still and entropy is not None:
+        evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
+    return Finding(
+        id="no-learning",
+        severity=Severity.WARNING if still else Severity.NOTE,
+        confidence=confidence(1.5, supports=int(still)),
+        title=f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
+        onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
+        extent=Interval(int(reward.step[0]), int(reward.step[-1])),
+        evidence=tuple(evidence),
+        causes=(
+            Cause("The learning rate is too low or the policy is not updated", "the entropy does not move" if still else ""),
+            Cause("The reward is too sparse to be found by exploring"),
+            Cause("Observations or rewards are not scaled"),
+        ),
+        first_check="Does the policy change at all: entropy, approximate KL divergence, weights?",
+        first_action="Run the same agent on the easiest version of the environment.",
+        fixes=(
+            "Raise the learning rate 2 to 5 times",
+            "Shape the reward or start from easier states",
+            "Normalise observations and rewards",
+        ),
+        success_rule=SuccessRule(
+            all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
+            sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
+        ),
+        phase=CURVES,
+        roles=(reward.signal.key,),
+    )

@@ -10,8 +10,10 @@ Why it matters
 How it is told
     Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing), validation does not rise, and
     over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
-    deviations and by more than 15 % of the starting loss, without the gap closing. Where a bounded metric tells validation from
-    training, their difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent.
+    deviations and by more than 15 % of the starting loss, without the gap closing. Where losses go below
+    zero, by more than 40 % of all that training gained, in a gap that opened meanwhile. Where a bounded metric tells validation
+    from training, their difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the
+    same bounded metric must be nearly perfect in training and a fifth of its scale behind in validation.
 
 First check
     Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.
@@ -55,7 +57,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say
 from tbdiag.features.levels import loss_left, metric_level, stays_at_guessing
-from tbdiag.features.pairs import pair_up
+from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median
@@ -65,47 +67,48 @@ from tbdiag.stats.trend import find_trend
 def detect(view: View) -> Finding | NotApplicable | None:
     """Distance of validation from training over the second half of the run."""
     train, val = view.curve("train_loss"), view.curve("val_loss")
+    by_loss = train is not None and val is not None
+    if not by_loss:
+        train, val = view.curve("train_metric"), view.curve("val_metric")
     if train is None or val is None:
-        return NotApplicable("no training or no validation loss", ("train_loss", "val_loss"))
+        return NotApplicable("no loss or metric of both splits", ("train_loss", "val_loss"))
     if min(train.n, val.n) < 6:
         return NotApplicable("fewer than six points")
-    if float(min(train.value.min(), val.value.min())) < 0:
-        return NotApplicable("losses that can be negative have no ratio")
+    signed = by_loss and (train.signed or val.signed)
     pair = pair_up(train, val)
-    level_train, level_val = pair.tail_train(), pair.tail_val()
-    gap = level_val - level_train
-    left = loss_left(train, view.features, level_train)
-    good = min(level_train / train.first if train.first > 0 else 1.0, left if left is not None else 1.0) < view["good"]
-    if not good or gap <= 0 or level_train <= 0:
-        return None
+    gap = pair.tail_gap()
     # A rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
-    random = stays_at_guessing(val, view.features)
-    if val.rise > 0.05 * val.best and val.beyond_noise(val.rise, 4) and not random:
+    random = by_loss and stays_at_guessing(val, view.features)
+    if gap <= 0 or (val.rise > 0.05 * abs(val.best) and val.beyond_noise(val.rise, 4) and not random):
         return None
-    if gap < view["ratio"] * level_train:
+    margins = _signed_margins(view, pair, gap) if signed else _margins(view, pair, gap) if by_loss else _metric_margins(view, pair, gap)
+    if min(margins) < 1:
         return None
-    margins = [
-        gap / (view["ratio"] * level_train),
-        gap / (6 * val.sigma) if val.sigma > 0 else 16.0,
-        gap / (view["of_first"] * max(val.start_cost, train.start_cost)),
-    ]
-    # A constant factor from the first evaluation on is another reduction of the loss, not a gap.
-    ratio = pair.val.trace.cost / np.maximum(pair.train_at, 1e-12)
-    if min(margins) < 1 or ratio[0] > 0.7 * median(ratio[ratio.size // 2 :]):
+    margins.append(gap / (6 * val.sigma) if val.sigma > 0 else 16.0)
+    if margins[-1] < 1:
         return None
+    level_train, level_val = train.sign * pair.tail_train(), val.sign * pair.tail_val()
+    left = loss_left(train, view.features, level_train) if by_loss else None
+    never = not random and val.best_index <= max(1, val.n // 20) and val.best_cost > 0.9 * train.start_cost and by_loss and not signed
     metric, train_metric = view.curve("val_metric"), view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
     supports = 0
     evidence = [
         say(
             f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
-            + (", and validation was never better than guessing." if random else ", without rising."),
+            + (
+                ", and validation was never better than guessing."
+                if random
+                else ", never better than at first."
+                if never
+                else ", without rising."
+            ),
             (train, val),
             train=level_train,
             val=level_val,
         )
     ]
-    if level is not None and metric is not None:
+    if by_loss and level is not None and metric is not None:
         quality = level.quality(metric.end)
         if quality > 0.9:
             return None
@@ -123,7 +126,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     val=metric.end,
                 )
             )
-    elif left is None and val.end < 0.3 * val.first:
+    elif by_loss and left is None and not signed and val.end < 0.3 * val.first:
         # Validation itself became good by the only measure there is.
         return None
     closing = find_trend(pair.gap[pair.gap.size // 2 :])
@@ -133,16 +136,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="generalization-gap",
         severity=Severity.WARNING,
-        confidence=confidence(*margins, supports=supports, doubts=int(level is None)),
+        confidence=confidence(*margins, supports=supports, doubts=int(level is None) + int(signed)),
         title=f"Validation is at chance from the start ({level_val:.4g}) while training reaches {level_train:.4g}"
         if random
+        else f"Validation never got better than its first evaluation ({val.best:.4g}) while training reaches {level_train:.4g}"
+        if never
         else f"Generalisation gap: validation stays at {level_val:.4g} while training reaches {level_train:.4g}",
         onset=Interval(int(val.trace.last_step[max(begin - 1, 0)]), int(val.trace.last_step[begin])),
         extent=Interval(int(val.trace.last_step[begin]), int(val.step[-1])),
         evidence=tuple(evidence),
         causes=(
             Cause("Training and validation are preprocessed or evaluated differently (evaluation mode, normalisation)"),
-            Cause("The splits differ: by group, by time, or in their labels", "validation is random from the start" if random else ""),
+            Cause(
+                "The splits differ: by group, by time, or in their labels", "validation is bad from the start" if random or never else ""
+            ),
             Cause("Far more capacity than the amount of data supports"),
         ),
         first_check="Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.",
@@ -154,12 +161,50 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Increase effective data",
         ),
         success_rule=SuccessRule(
-            all=(predicate("val_loss", "best", "<", val.best, sd_times=-2.0, source="best(val_loss) of this run"),),
-            sentence=f"The best validation loss is below {val.best:.4g} by more than 2 sd of its noise.",
+            all=(
+                predicate(
+                    val.signal.key,
+                    "best",
+                    "<" if val.sign > 0 else ">",
+                    val.best,
+                    sd_times=-2.0 * val.sign,
+                    source=f"best({val.signal.key}) of this run",
+                ),
+            ),
+            sentence=f"The best {label(val)} is better than {val.best:.4g} by more than 2 sd of its noise.",
         ),
         phase=CURVES,
-        roles=("train_loss", "val_loss"),
+        roles=(train.signal.key, val.signal.key),
     )
+
+
+def _margins(view: View, pair: Pair, gap: float) -> list[float]:
+    """Losses: training must be good, and validation half as high again, by a good part of what there was to learn."""
+    train, val, level = pair.train, pair.val, pair.tail_train()
+    left = loss_left(train, view.features, level)
+    rest = min(level / train.first if train.first > 0 else 1.0, left if left is not None else 1.0)
+    if rest >= view["good"] or level <= 0:
+        return [0.0]
+    # A constant factor from the first evaluation on is another reduction of the loss, not a gap.
+    ratio = pair.val.trace.cost / np.maximum(pair.train_at, 1e-12)
+    grew = median(ratio[ratio.size // 2 :]) > float(ratio[: 3 if ratio.size >= 10 else 1].min()) / 0.7
+    return [gap / (view["ratio"] * level), gap / (view["of_first"] * max(val.first_cost, train.first_cost)), 16.0 if grew else 0.0]
+
+
+def _signed_margins(view: View, pair: Pair, gap: float) -> list[float]:
+    """Without a zero the only scale is what training gained, and the gap must have opened while it did."""
+    gain = pair.train.start_cost - pair.tail_train()
+    opened = gap > float(pair.gap[0]) / 0.7
+    return [gap / (view["of_gain"] * gain)] if opened and gain > max(6 * pair.train.sigma, 0.0) else [0.0]
+
+
+def _metric_margins(view: View, pair: Pair, gap: float) -> list[float]:
+    """The same bounded metric of both splits, without losses: training nearly perfect, validation a fifth of the scale behind."""
+    level, other = metric_level(pair.train, view.features), metric_level(pair.val, view.features)
+    same = pair.train.signal.stem == pair.val.signal.stem and level is not None and other is not None and level.best == other.best
+    if not same or level is None or level.quality(pair.train.sign * pair.tail_train()) < 0.85:
+        return [0.0]
+    return [gap / (view["metric_only"] * abs(level.best - level.chance))]
 
 
 def _since(gap: Float64, threshold: float) -> int:
@@ -188,6 +233,12 @@ def _gap_long() -> Run:
     return _apart(500, 0.9, 72)
 
 
+def _signed() -> Run:
+    rng = np.random.default_rng(74)
+    train = _synth.decay(40, 0.2, -1.1, 5.0) + rng.normal(0, 0.02, 40)
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.decay(40, 0.1, -0.2, 8.0) + rng.normal(0, 0.02, 40)})
+
+
 def _close() -> Run:
     return _apart(30, 0.12, 73)
 
@@ -195,6 +246,7 @@ def _close() -> Run:
 EXAMPLES = (
     Example("validation stalls at 0.8", _gap, fires=True),
     Example("the same with 500 points", _gap_long, fires=True),
+    Example("a log likelihood that validation does not follow", _signed, fires=True),
     Example("both good", _close, fires=False),
 )
 
@@ -206,13 +258,15 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=("train_loss", "val_loss"),
-    wants=("val_metric", "train_metric"),
+    needs=(("train_loss", "train_metric"), ("val_loss", "val_metric")),
+    wants=("train_loss", "val_loss", "val_metric", "train_metric"),
     domains=SUPERVISED,
     thresholds={
         "good": Threshold(0.3, "training has learned most of what there is"),
         "ratio": Threshold(0.5, "validation half as high again as training"),
+        "of_gain": Threshold(0.4, "validation misses nearly half of what training gained; a healthy gap makes a tenth or two"),
         "of_first": Threshold(0.15, "of the starting loss: a gap between two tiny losses does not matter"),
+        "metric_only": Threshold(0.2, "of the way from guessing to perfect: without losses the gap must be plain"),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },
     examples=EXAMPLES,

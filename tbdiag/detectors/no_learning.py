@@ -10,7 +10,8 @@ How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
     says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded
     metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or
-    every evaluation gives exactly the same number, so the weights do not change at all; or the metric is the same to the last
+    every evaluation gives exactly the same number, or the training loss is the same to four digits throughout while a bounded
+    metric is less than half-way to perfect, so the weights do not change at all; or the metric is the same to the last
     digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning
     to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. A return in
     reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began.
@@ -59,6 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, loss_left, metric_level, validates_below
@@ -71,7 +73,7 @@ from tbdiag.stats.trend import find_trend
 def detect(view: View) -> Finding | NotApplicable | None:
     """Is the loss flat, and does anything say that flat means untrained?"""
     if view.signals.domain is Domain.REINFORCEMENT:
-        return _no_return(view)
+        return no_return(view)
     train = view.curve("train_loss") or view.curve("val_loss")
     if train is None:
         return NotApplicable("no loss", ("train_loss",))
@@ -237,6 +239,20 @@ def _signs(
                 value=float(metric.value[0]),
             )
         )
+    still = train.n >= 8 and float(np.ptp(train.value)) <= 2e-4 * abs(median(train.value))
+    if still and not signs and quality is not None and quality < 0.5:
+        signs.append("still")
+        margins.append(2.0)
+        evidence.append(
+            say(
+                f"Its {{n}} points differ by {{spread:.2g}} in all while the {label(metric) if metric is not None else 'metric'} is {{value:.4g}}: "
+                "the weights hardly move.",
+                (train,) if metric is None else (train, metric),
+                n=train.n,
+                spread=float(np.ptp(train.value)),
+                value=metric.end if metric is not None else float("nan"),
+            )
+        )
     grad = view.curve("grad_norm")
     if flat and not signs and grad is not None and grad.n >= 20 and (metric is None or not _climbs(metric)):
         early, late = median(grad.value[: max(2, grad.n // 20)]), median(grad.value[grad.n // 5 :])
@@ -278,53 +294,6 @@ def _climbs(metric: CurveFacts) -> bool:
     """Whether a metric improves throughout."""
     trend = find_trend(metric.trace.cost)
     return trend.falling and -trend.change > 3 * metric.trace.noise.sigma
-
-
-def _no_return(view: View) -> Finding | NotApplicable | None:
-    reward = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
-    if reward is None:
-        return NotApplicable("no reward", ("reward",))
-    if reward.n < 15:
-        return NotApplicable(f"only {reward.n} points of the reward")
-    trace = reward.trace
-    trend = find_trend(trace.cost)
-    first = median(trace.cost[: max(3, trace.n // 10)])
-    gain = first - float(trace.smooth.min())
-    if trend.falling or gain > 4 * trace.noise.sigma or float(np.ptp(trace.cost)) == 0:
-        return None
-    entropy = view.curve("entropy")
-    still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
-    numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
-    evidence = [say("The reward began at {first:.4g} and ended at {end:.4g}, without a trend.", (reward,), **numbers)]
-    if still and entropy is not None:
-        evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
-    return Finding(
-        id="no-learning",
-        severity=Severity.WARNING if still else Severity.NOTE,
-        confidence=confidence(1.5, supports=int(still)),
-        title=f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
-        onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
-        extent=Interval(int(reward.step[0]), int(reward.step[-1])),
-        evidence=tuple(evidence),
-        causes=(
-            Cause("The learning rate is too low or the policy is not updated", "the entropy does not move" if still else ""),
-            Cause("The reward is too sparse to be found by exploring"),
-            Cause("Observations or rewards are not scaled"),
-        ),
-        first_check="Does the policy change at all: entropy, approximate KL divergence, weights?",
-        first_action="Run the same agent on the easiest version of the environment.",
-        fixes=(
-            "Raise the learning rate 2 to 5 times",
-            "Shape the reward or start from easier states",
-            "Normalise observations and rewards",
-        ),
-        success_rule=SuccessRule(
-            all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
-            sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
-        ),
-        phase=CURVES,
-        roles=(reward.signal.key,),
-    )
 
 
 def _at_chance() -> Run:

@@ -280,7 +280,10 @@ def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evi
     if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
         return None
     return say(
-        f"The last {{count}} evaluations of the {label(curve)} differ by only {{spread:.2g}}.", (curve,), count=half.size, spread=spread
+        f"The last {{count}} evaluations of the {label(curve)} " + ("differ by only {spread:.2g}." if spread else "are the same number."),
+        (curve,),
+        count=half.size,
+        **({"spread": spread} if spread else {}),
     )
 
 

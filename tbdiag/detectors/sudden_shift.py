@@ -152,7 +152,7 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
     """The first of validation, its metric and training that steps for the worse, with what training did there."""
     metric = view.curve("val_metric")
     for curve in (val, metric):
-        if curve is None or curve.n < 8 or (curve is metric and metric is val):
+        if curve is None or curve.n < 8:
             continue
         found = _step(view, curve)
         if found is None:

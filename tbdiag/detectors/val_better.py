@@ -80,7 +80,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margins = [0.0]
     if not signed:
         chance = guessing(view.features).chance
-        start = max(chance or 0.0, train.start_cost, float(pair.val.trace.cost[0]))
+        start = max(chance or 0.0, train.first_cost, val.first_cost)
         margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
         margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
         by_metric = _metric_lead(view)

@@ -74,7 +74,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
     # Optimiser.
-    **_many(Role.LR, NONE, "lr, lrate, l rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
+    **_many(Role.LR, NONE, "lr, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
     **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
