@@ -76,7 +76,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
         strength = _collapse(view, curve) if curve is not None else 0.0
     else:
-        curve = view.curve("train_loss")
+        curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
@@ -86,7 +86,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     reward = curve.signal.role is Role.REWARD
     onset = rise_onset(curve, logarithmic=curve.log_scale)
-    val = None if reward else view.curve("val_loss")
+    val = None if reward else view.curve("val_loss" if curve.signal.role is Role.LOSS else "val_metric")
     follows = val is not None and val.n >= 3 and val.end_cost > val.best_cost + 4 * val.sigma and val.rise > 0.3 * max(val.gain, 1e-12)
     if val is not None and not follows and val.n >= 5 and curve.end_cost < 0.5 * curve.start_cost:
         return None  # validation is at its best, and most of what training had gained is still there
@@ -94,7 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     grad = _grad_jump(view, curve, onset)
     start, span = int(curve.step[0]), max(int(curve.step[-1] - curve.step[0]), 1)
     early = onset.middle < start + 0.1 * span
-    name, what = label(curve), "falls" if reward else "rises"
+    name, what = label(curve), "falls" if curve.sign < 0 else "rises"
     evidence = [
         say(
             f"The {name} was best at {unit(curve)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}; it does not come back.",
@@ -112,7 +112,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if val is not None:
         evidence.append(
             say(
-                "The validation loss {verb} {{best:.4g}} to {{end:.4g}}.".format(verb="rose too, from" if follows else "did not follow:"),
+                f"The {label(val)} {'followed' if follows else 'did not follow'}: from {{best:.4g}} to {{end:.4g}}.",
                 (val,),
                 best=val.best,
                 end=val.end,
@@ -349,7 +349,7 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("train_loss", "reward", "train_reward", "val_reward"),),
+    needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward"),),
     wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={

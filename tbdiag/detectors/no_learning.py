@@ -13,7 +13,8 @@ How it is told
     every evaluation gives exactly the same number, or the training loss is the same to four digits throughout while a bounded
     metric is less than half-way to perfect, so the weights do not change at all; or the metric is the same to the last
     digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning
-    to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. A return in
+    to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. Without any loss the metrics of both splits
+    must stay below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in
     reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began.
 
 First check
@@ -76,7 +77,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return no_return(view)
     train = view.curve("train_loss") or view.curve("val_loss")
     if train is None:
-        return NotApplicable("no loss", ("train_loss",))
+        return _metrics_at_chance(view)
     if train.n < 3:
         return NotApplicable(f"only {train.n} points")
     val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
@@ -101,6 +102,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not signs and (not flat or train.n < 10):
         return None
     severity = Severity.ERROR if signs else Severity.NOTE
+    return _finding(view, train, severity=severity, evidence=evidence, signs=signs, margins=margins, gain=gain)
+
+
+def _finding(
+    view: View,
+    train: CurveFacts,
+    *,
+    severity: Severity,
+    evidence: list[Evidence],
+    signs: list[str],
+    margins: list[float],
+    gain: float,
+) -> Finding:
     rate = learning_rate(view)
     causes = [
         Cause("The optimiser does not step the parameters: frozen, not passed to it, or a detached graph"),
@@ -137,19 +151,36 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 predicate(
                     train.signal.key,
                     "best",
-                    "<",
-                    0.8 * train.first if train.first > 0 else train.best,
-                    sd_times=-4.0,
-                    source="four fifths of the start",
+                    "<" if train.sign > 0 else ">",
+                    0.8 * train.first if train.first > 0 and train.sign > 0 else train.best,
+                    sd_times=-4.0 * train.sign,
+                    source="four fifths of the start" if train.first > 0 and train.sign > 0 else "best of this run",
                 ),
             ),
-            sentence=f"The {label(train)} falls below {0.8 * train.first if train.first > 0 else train.best:.4g} by more than its noise: "
+            sentence=f"The {label(train)} gets better than {0.8 * train.first if train.first > 0 and train.sign > 0 else train.best:.4g} by more than its noise: "
             "in the tiny run if the code can learn at all, in a full run once it is mended.",
             guards=("same-signals", "nothing-non-finite"),
         ),
         phase=CURVES,
         roles=(train.signal.key,),
     )
+
+
+def _metrics_at_chance(view: View) -> Finding | NotApplicable | None:
+    """Without any loss: the metrics of both splits stay where they began, near the bottom of their scale."""
+    train, val = view.curve("train_metric"), view.curve("val_metric")
+    levels = [metric_level(c, view.features) if c is not None and c.n >= 5 else None for c in (train, val)]
+    if train is None or val is None or levels[0] is None or levels[1] is None:
+        return NotApplicable("no loss", ("train_loss",))
+    best = [level.quality(c.best) for c, level in zip((train, val), levels, strict=True) if level is not None]
+    limit = view["quality"] if levels[1].chance else 0.2
+    if max(best) > limit or _climbs(train) or _climbs(val):
+        return None
+    numbers = {"train": train.best, "val": val.best, "perfect": levels[1].best, **_digits(levels[1].why)}
+    text = f"The {label(train)} never got better than {{train:.4g}} and the {label(val)} than {{val:.4g}}; {levels[1].why}, and {{perfect:.4g}} is perfect."
+    evidence = [say(text, (train, val), **numbers)]
+    margins = [limit / max(*best, 0.02)]
+    return _finding(view, train, severity=Severity.ERROR, evidence=evidence, signs=["metric"], margins=margins, gain=0.0)
 
 
 def _gain(curve: CurveFacts) -> float:
@@ -353,7 +384,7 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
+    needs=(("train_loss", "val_loss", "train_metric", "reward", "train_reward", "val_reward"),),
     wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm"),
     domains=SUPERVISED | {Domain.REINFORCEMENT},
     thresholds={

@@ -12,7 +12,7 @@ How it is told
     gained, at eight evaluations or more, and is more than three times that of the training loss averaged over the same
     intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it gained
     stands for it, and training must have learned two and a half times the scatter. Without a validation loss a metric must scatter by more than
-    a quarter of what it gained.
+    a quarter of what it gained and by 0.04 of its scale, and have gained more than that.
 
 First check
     How many samples does one evaluation use, and are they the same each time?
@@ -55,6 +55,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import measure_restlessness, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -93,7 +94,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if by_loss:
         margins = [spread / (view["of_level"] * level), spread / (view["of_gain"] * max(gain, 0.3 * level))]
     else:
-        margins = [spread / (view["metric_of_gain"] * max(gain, 0.05 * level)), spread / (0.05 * level)]
+        bounds = metric_level(val, view.features)
+        size = abs(bounds.best - bounds.chance) if bounds is not None else level
+        if gain < 1.5 * spread:
+            return None  # nothing was gained: there is no checkpoint to choose
+        margins = [spread / (view["metric_of_gain"] * gain), spread / (view["metric_of_scale"] * size), spread / (0.05 * level)]
     margins = [m / unsure for m in margins]
     if min(margins) < 1:
         return None
@@ -205,6 +210,7 @@ DETECTOR = Detector(
         "of_level": Threshold(0.15, "evaluations on a fixed set normally scatter by 1 to 3 %"),
         "of_gain": Threshold(0.10, "of what validation had gained: scatter near zero does not matter"),
         "than_training": Threshold(3.0, "training averaged over an interval scatters about as much when weights jump about"),
+        "metric_of_scale": Threshold(0.04, "binomial noise of an accuracy of 0.8 on a hundred samples"),
         "metric_of_gain": Threshold(0.25, "a quarter of what the metric had gained"),
     },
     examples=EXAMPLES,

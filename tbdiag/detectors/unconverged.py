@@ -11,7 +11,8 @@ How it is told
     brings that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and
     the learning rate has not been annealed below a tenth of its peak. Or every loss fell by more than 15 % of its level in the last
     quarter, at 70 % or more of the pace of the quarter before, however little that is of a high start. With fewer than ten points training and validation must
-    both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent.
+    both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent. Without any
+    loss the metrics are read, with 15 % for 10 % and for 5 %.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?
@@ -73,6 +74,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     reinforcement = view.signals.domain is Domain.REINFORCEMENT
     keys = ("reward", "train_reward", "val_reward") if reinforcement else ("val_loss", "train_loss")
     curves = [c for c in map(view.curve, keys) if c is not None and c.n >= 4]
+    if not curves and not reinforcement:
+        curves = [c for c in map(view.curve, ("val_metric", "train_metric")) if c is not None and c.n >= 4]
     if not curves:
         return NotApplicable("no loss or reward with four points", (keys[0],))
     curve = curves[0]
@@ -81,13 +84,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     if not reinforcement and float(curve.value.min()) > 0 and curve.start_cost - curve.end_cost < 0.03 * curve.start_cost:
         return None  # it has not begun to learn
+    by_metric = curve.signal.role is Role.METRIC
     if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in curves) or (not reinforcement and _left(curves[-1])):
         return None  # it ended in NaN, or training has left its best
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
     share, sure = _late_share(curve, 0.8 if reinforcement else 0.9)
-    limit = view["share"] if curve.n >= 10 else view["few_points_share"]
+    limit = view["share"] if curve.n >= 10 and not by_metric else view["few_points_share"]
     if curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and _late_share(curves[1])[0] >= view["share"] and _late_share(curves[1])[1]:
         limit *= 0.85  # a dense training loss says the same
     rest = None if reinforcement else rest_of_loss(curve, view.features, curve.end)
@@ -109,7 +113,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         others = [] if reinforcement or curve is metric else [_late_share(c) for c in curves[1:]]
         if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
             return None
-    if quality is not None and quality > 0.95:
+    if quality is not None and quality > (0.85 if by_metric else 0.95):
         return None
     if curve.signal.role is Role.LOSS and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
         return None
@@ -329,7 +333,7 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
+    needs=(("train_loss", "val_loss", "val_metric", "train_metric", "reward", "train_reward", "val_reward"),),
     wants=("val_metric", "train_metric", "lr"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
