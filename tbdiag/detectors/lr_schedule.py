@@ -11,7 +11,9 @@ How it is told
     Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse: it
     falls below a thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and stays
     there. Jump: after the first tenth of the run it rises at least threefold between two points, not as one of several cycles,
-    and the training loss rises at once by more than 6 noise standard deviations. A rate that never decays, or a decaying
+    and the training loss rises at once by more than 6 noise standard deviations. No warm-up: the rate is at its peak from the first
+    point on, the smoothed loss is thrown above one and a half times its first value within the first tenth, and is back there only
+    after more than a tenth of the run. A rate that never decays, or a decaying
     schedule that stops at more than 30 % of its peak, is no fault by itself.
 
 First check
@@ -66,10 +68,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     lr, plan = view.curve("lr"), schedule(view)
     if lr is None or plan is None:
         return NotApplicable("no learning rate with two points", ("lr",))
-    if lr.n < 5 or plan.peak <= 0 or plan.constant:
+    if lr.n < 5 or plan.peak <= 0:
         return None
-    for kind, test in (("warm-up", _never_warm), ("collapse", _collapsed), ("jump", _jumped)):
-        found = test(view, lr, plan)
+    for kind, test in (("warm-up", _never_warm), ("collapse", _collapsed), ("jump", _jumped), ("cold", _cold_start)):
+        found = test(view, lr, plan) if not plan.constant or kind == "cold" else None
         if found:
             return _finding(lr, plan, kind, found)
     return None
@@ -149,6 +151,34 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
     return None
 
 
+def _cold_start(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
+    """A loss that the full rate of the first steps threw far above its start, for more than a tenth of the run."""
+    train = view.curve("train_loss")
+    if train is None or train.n < 40 or float(lr.value[0]) < 0.9 * plan.peak or train.signal.axis is not lr.signal.axis:
+        return None
+    first, smooth = float(train.cost[0]), train.smooth
+    early = train.between(0.0, 0.1)
+    above = smooth > first + max(view["thrown"] * abs(first), 8 * train.sigma)
+    back = np.flatnonzero(smooth[int(np.argmax(smooth[early])) :] <= first)
+    if int(np.sum(above[early])) < 3 or not back.size or train.end_cost > first:
+        return None  # never thrown, or never back: then divergence or instability tell it
+    begin, end = int(np.argmax(above)), int(np.argmax(smooth[early])) + int(back[0])
+    share = float(train.step[end] - train.step[0]) / max(float(train.step[-1] - train.step[0]), 1.0)
+    if share < view["cold_share"]:
+        return None
+    evidence = say(
+        f"At the full rate of {{rate:.3g}} from the first point on, the {label(train)} rose from {{first:.4g}} to {{top:.4g}} and was back only at "
+        f"{unit(train)} {{back:,}}, {{share:.0%}} of the run.",
+        (lr, train),
+        rate=float(lr.value[0]),
+        first=first,
+        top=float(smooth[early].max()),
+        back=int(train.step[end]),
+        share=share,
+    )
+    return evidence, Interval(int(train.step[max(begin - 1, 0)]), int(train.step[begin])), share / view["cold_share"]
+
+
 def _lost_after(train: CurveFacts, jump: int) -> int | None:
     """Step from which the loss is non-finite for good, if it was finite up to a jump and broke within the next twenty points."""
     if not train.bad_step.size or train.bad_step[0] < jump or train.step[-1] > train.bad_step[0]:
@@ -162,21 +192,26 @@ def _finding(lr: CurveFacts, plan: Schedule, kind: str, found: tuple[Evidence, I
         "warm-up": f"The warm-up never ends: the learning rate is highest ({short(plan.peak)}) at the last point",
         "collapse": f"The learning rate collapses early, by {unit(lr)} {onset.last_step:,}",
         "jump": f"The learning rate jumps up at {unit(lr)} {onset.last_step:,}, and the loss with it",
+        "cold": f"No warm-up: the full learning rate of {short(float(lr.value[0]))} threw the loss up at the start",
     }
     actions = {
         "warm-up": f"End the warm-up after 5 % of the run: set warmup_steps to {max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} ({unit(lr)}s).",
         "collapse": "Set the scheduler's total steps to the real number of optimiser steps (steps per epoch / accumulation x epochs).",
         "jump": f"Keep the learning rate at its value before {unit(lr)} {onset.last_step:,} and rerun from the checkpoint before it.",
+        "cold": f"Warm the learning rate up over the first 5 % of the run ({max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} {unit(lr)}s).",
     }
     causes = {
         "warm-up": Cause("Warm-up steps were given in the wrong unit, or exceed the run"),
         "collapse": Cause("The scheduler is stepped per batch instead of per epoch"),
         "jump": Cause("A new phase, a resumed scheduler or a changed batch size reset the rate"),
+        "cold": Cause("Adaptive optimisers know no scale in their first steps, and take them far too large"),
     }
     peak = predicate("lr", "max_share", "<=", 0.2, source="a fifth of the run")
     low = predicate("lr", "share_below", "<=", 0.2, argument=0.001 * plan.peak, source="a thousandth of the peak")
     calm = predicate("train_loss", "rise", "<=", 0.0, sd_times=4.0)
+    start = predicate("train_loss", "max", "<=", 0.0, minus="first", minus_times=1.0 + 0.5, window=(0.0, 0.1))
     rules = {
+        "cold": ((start,), "In its first tenth the training loss stays below one and a half times its first values."),
         "warm-up": ((peak,), "The learning rate peaks within the first fifth of the run."),
         "collapse": ((low,), "The learning rate is below a thousandth of its peak on at most a fifth of the points."),
         "jump": ((calm,), "The training loss ends within 4 sd of its best."),
@@ -236,7 +271,19 @@ def _restarts() -> Run:
     return _run(1e-3 * 0.5 * (1.02 + np.cos(np.pi * (x % 60) / 60)), 145)
 
 
+def _cold() -> Run:
+    x = np.linspace(0, 1, 200)
+    return _run(np.full(200, 3e-3), 146, 0.4 + 1.9 * np.exp(-6 * x) + 9.0 * np.exp(-((x - 0.05) ** 2) / 0.004) * (x > 0.01))
+
+
+def _bump() -> Run:
+    x = np.linspace(0, 1, 200)
+    return _run(np.full(200, 3e-3), 147, 0.4 + 1.9 * np.exp(-6 * x) + 3.0 * np.exp(-((x - 0.02) ** 2) / 0.0001))
+
+
 EXAMPLES = (
+    Example("thrown up by a full rate, back after a fifth of the run", _cold, fires=True, onset=(0, 60)),
+    Example("a bump at the start that is over at once", _bump, fires=False),
     Example("warm-up to the end", _warming, fires=True),
     Example("decays per step", _early, fires=True, onset=(1000, 1100)),
     Example("jumps twentyfold", _jump, fires=True, onset=(1190, 1200)),
@@ -259,6 +306,8 @@ DETECTOR = Detector(
         "warm_share": Threshold(0.95, "highest at the end of the run"),
         "collapse": Threshold(0.001, "a thousandth of the peak moves nothing any more"),
         "collapse_share": Threshold(0.6, "cosine and linear schedules get there in the last tenth"),
+        "thrown": Threshold(0.5, "half above the first value: minibatches and early bumps stay below"),
+        "cold_share": Threshold(0.1, "a bump that costs less of the run is worth no rerun"),
         "jump": Threshold(3.0, "threefold: no usual decay or cycle rises so in one step"),
     },
     examples=EXAMPLES,
