@@ -41,6 +41,7 @@ class Config:
         directions: tag -> ``lower``, ``higher`` or ``none``.
         success: name -> success rule in the rule language, checked in every report.
         suppressions: accepted findings.
+        owners: glob over run names -> owner, the first that matches counts (nightly reports).
         source: the file that it was read from, or None.
     """
 
@@ -51,10 +52,11 @@ class Config:
     directions: Mapping[str, str] = field(default_factory=dict)
     success: Mapping[str, str] = field(default_factory=dict)
     suppressions: tuple[Suppression, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
 
 
-KEYS = ("select", "ignore", "roles", "directions", "success", "detectors", "suppressions")
+KEYS = ("select", "ignore", "roles", "directions", "success", "detectors", "suppressions", "owners")
 SUPPRESSION_KEYS = ("finding", "run", "reason", "expires", "owner")
 DIRECTIONS = tuple(d.value for d in Direction)
 SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
@@ -235,6 +237,7 @@ class _Reader:
             directions=self.directions(tree.get("directions", {})),
             success=self.texts(tree.get("success", {}), "success"),
             suppressions=tuple(self.suppression(s) for s in self.tables(tree.get("suppressions", []))),
+            owners=self.texts(tree.get("owners", {}), "owners"),
             source=self.path,
         )
 

@@ -43,7 +43,7 @@ class Options:
         pages: whether the whole site is wanted; otherwise only the digest, JSON and JUnit go to `site`.
         reports: ``findings`` or ``all``.
         scheduler: ``processes``, ``inline``, ``local`` or ``dask://HOST:PORT``.
-        owners: run glob -> owner; owner_pattern: regular expression with a group ``owner``.
+        owner_pattern: regular expression with a group ``owner`` over run names, for runs that `Config.owners` does not name.
         link: address under which the site is served, for the webhook's links.
         webhook: address to post new findings to, or None.
         say: receives log lines.
@@ -59,7 +59,6 @@ class Options:
     scheduler: str = "processes"
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
-    owners: Mapping[str, str] = field(default_factory=dict)
     owner_pattern: str = OWNER
     keep_days: float = 30.0
     title: str = "Training runs"
@@ -105,17 +104,17 @@ def plan_night(options: Options) -> Plan:
     """What `run_night` would judge; writes nothing, not even the lock."""
     state = peek_state(options.state)
     try:
-        return make_plan(list_roots(options.roots), state, options.now, judge_key(options.config), _reports(options))
+        return make_plan(list_roots(options.roots), state, options.now, judge_key(options.config, options.owner_pattern), _reports(options))
     finally:
         if state is not None:
             state.db.close()
 
 
-def judge_key(config: Config) -> str:
-    """Names what judgements depend on beside the logs: the version and every setting but the suppressions."""
+def judge_key(config: Config, owner_pattern: str = OWNER) -> str:
+    """Names what stored judgements depend on beside the logs: the version, every setting but the suppressions, how owners are told."""
     from tbdiag import __version__
 
-    settings = asdict(replace(config, suppressions=(), source=None))
+    settings = {**asdict(replace(config, suppressions=(), source=None)), "owner_pattern": owner_pattern}
     return f"{__version__}-{hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()}"
 
 
@@ -124,13 +123,13 @@ def _run(options: Options, state: State, begun: float) -> Night:
     for note in state.notes:
         say(note)
     listings = list_roots(options.roots)
-    key = judge_key(options.config)
+    key = judge_key(options.config, options.owner_pattern)
     plan = make_plan(listings, state, options.now, key, _reports(options))
     listed = {path_key(listing): listing for listing in listings}
     del listings
     _say_plan(plan, len(listed), say)
     number = _begin(state, options.now, say)
-    store = Store(state, number, key, options.owners, options.owner_pattern)
+    store = Store(state, number, key, options.config.owners, options.owner_pattern)
     store.apply_plan(plan)
     setup = Setup(
         config=replace(options.config, suppressions=()),

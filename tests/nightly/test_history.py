@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,14 @@ def test_runs_of_a_family_tell_how_long_a_run_was_to_be(tmp_path: Path) -> None:
     assert "**stalled** fam/seed\\_4" in night.digest
     append(nights.logs / "fam" / "seed_4" / f"events.out.tfevents.{int(START)}.host", "healthy", 40, 80, seed=9)
     assert "stalled** fam" not in nights.run(START + 3 * DAY).digest
+
+
+def test_owners_come_from_the_configured_globs_then_the_runs_configuration_then_the_path(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, config=Config(owners={"vision/*": "mia", "*/llm-*": "noah"}))
+    for name in ("vision/llm-1", "text/llm-2", "text/cnn"):
+        write(nights.logs / name, "nan")
+    nights.run()
+    assert nights.owners() == {"vision/llm-1": "mia", "text/llm-2": "noah", "text/cnn": "text"}
+    nights.options = replace(nights.options, config=Config(owners={"text/*": "zoe"}))
+    assert nights.run(LATER + DAY).reasons == {"settings": 3}
+    assert nights.owners() == {"vision/llm-1": "vision", "text/llm-2": "zoe", "text/cnn": "zoe"}

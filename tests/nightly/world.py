@@ -90,6 +90,15 @@ class Nights:
         """One night at `now`."""
         return run_night(replace(self.options, now=now, **options))
 
+    def owners(self) -> dict[str, str]:
+        """Owner of every run."""
+        import sqlite3
+
+        db = sqlite3.connect(self.options.state / "nightly.sqlite")
+        rows = db.execute("SELECT name, owner FROM runs").fetchall()
+        db.close()
+        return dict(rows)
+
     def states(self) -> dict[tuple[str, str], str]:
         """State of every finding at warning or above by run and finding."""
         import sqlite3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -116,23 +115,6 @@ def test_missing_things_are_named(local, memory, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_fsspec)
     with pytest.raises(ExtraMissingError, match=r"tbdiag\[remote\]"):
         logs.read_runs("s3://bucket/logs")
-
-
-@pytest.fixture
-def s3(monkeypatch):
-    """An S3 server on loopback; gives its URL."""
-    from moto.server import ThreadedMotoServer
-
-    for key, value in {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(key, value)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
 
 
 @needs_module("moto")
