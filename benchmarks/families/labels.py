@@ -58,11 +58,11 @@ ORDER = [
     "generalization-gap",
     "val-better",
     "spikes",
+    "low-confidence",
     "unconverged",
     "plateau",
     "underfitting",
     "over-confidence",
-    "low-confidence",
     "stalled",
 ]
 ALSO = {
@@ -183,6 +183,7 @@ NEAR = {
     "epoch-sawtooth": ["instability"],
     "exploding-gradients": ["divergence"],
     "prediction-collapse": ["no-learning"],
+    "low-confidence": ["plateau", "underfitting", "loss-mismatch"],
 }
 ALWAYS_NEAR = {"val-better": ["leakage"], "leakage": ["val-better"]}
 
@@ -234,7 +235,11 @@ def strict(f, truth, finite):
         add("prediction-collapse", f["spread"] < 0.05 and f["twin_spread"] > 0.4)
     g, t = f["gnorm"], f["twin_gnorm"] * truth.get("start_factor", 1.0)
     if g is not None:
-        add("exploding-gradients", (g > 100 * t or f.get("gnorm_growth", 0) > 30) and (p < 0.9 or f["lost"] > 0.1))
+        add(
+            "exploding-gradients",
+            (g > 100 * t or (f.get("gnorm_growth", 0) > 30 and g > 0.1 * t and f["gnorm_growth"] * g > 10 * t))
+            and (p < 0.9 or f["lost"] > 0.1),
+        )
         small = f["first_over_last_grad"] is not None and f["first_over_last_grad"] < 1e-3
         add("vanishing-gradients", p < 0.6 and (g < 1e-3 * t or small) and f["still_share"] < 1)
     add("dead-units", f["dead"] is not None and f["dead"] > 0.9 and f["dead"] > (f["twin_dead"] or 0) + 0.3)
@@ -349,6 +354,8 @@ def decide(f, trace, seen, healthy):
         near.append("lr-too-low")
     if truth.get("noise") and p in ("overfitting", "plateau", "underfitting", "generalization-gap"):
         near.append("label-noise")
+    if p in ("frozen-weights", "vanishing-gradients") and "no-learning" in st:
+        near.append("no-learning")
     if truth.get("sorted") and p in ("spikes", "instability"):
         near.append("epoch-sawtooth")
     if truth.get("val_easy") and p == "val-better":
