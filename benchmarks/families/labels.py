@@ -241,7 +241,7 @@ def strict(f, truth, finite):
             and (p < 0.9 or f["lost"] > 0.1),
         )
         small = f["first_over_last_grad"] is not None and f["first_over_last_grad"] < 1e-3
-        add("vanishing-gradients", p < 0.6 and (g < 1e-3 * t or small) and f["still_share"] < 1)
+        add("vanishing-gradients", p < 0.6 and (g < 1e-3 * t or small) and f["still_share"] < 1 and not truth.get("hot"))
     add("dead-units", f["dead"] is not None and f["dead"] > 0.9 and f["dead"] > (f["twin_dead"] or 0) + 0.3)
     add("saturated-activations", f["sat"] is not None and f["sat"] > 0.6 and f["sat"] > (f["twin_sat"] or 0) + 0.3)
     add("frozen-weights", f["still_share"] >= 0.3 and f["lr_zero_share"] < 0.5)
@@ -304,6 +304,7 @@ def loose(f, truth):
     add("nan-inf", f["gnorm_inf"] > 0)
     add("loss-scale-collapse", f.get("halvings", 0) >= 3)
     add("loss-mismatch", "floor" in truth or "start_factor" in truth or "own_scale" in truth or f["first_val"] > 3 * f["L0"])
+    add("prediction-collapse", f["spread"] is not None and f["spread"] < 0.3)
     add("label-noise", truth.get("noise", 0) > 0)
     add("stalled", f["longest_gap"] > 60 or f["slow"] > 1.8)
     return s
@@ -338,6 +339,9 @@ def decide(f, trace, seen, healthy):
         return None
     st, lo = strict(f, truth, finite), loose(f, truth)
     shown = [i for i in ORDER if i in st and visible(i, roles)]
+    tiny = f.get("gnorm") is not None and f["gnorm"] < 1e-3 * f["twin_gnorm"]
+    if "vanishing-gradients" in shown and not tiny and not {"layergrads", "ghist"} & roles:
+        shown.remove("vanishing-gradients")  # the total norm does not show which layer gets nothing
     if healthy:
         unclear = "overfitting" in lo and f["rise"] > 0.06
         if (st - set(truth.get("tolerated", ()))) or f["test_excess"] > 0.06 or unclear:
@@ -361,6 +365,8 @@ def decide(f, trace, seen, healthy):
     if truth.get("val_easy") and p == "val-better":
         near.append("leakage")
     near = [j for j in dict.fromkeys(near) if j not in primary]
+    if truth.get("sorted"):
+        lo |= {"epoch-sawtooth", "instability"}
     allowed = (st | lo | set(COMPANIONS.get(p, ())) | set(near)) - set(primary)
     return {"primary": primary, "alt": {p: near} if near else {}, "allowed": sorted(allowed), "strict": sorted(st), "loose": sorted(lo)}
 
