@@ -6,6 +6,8 @@ However many runs there are, each process holds the points of one. Reports come 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -77,8 +79,8 @@ def _judge_apart(listings: Sequence[RunListing], config: Config, verify: bool, j
     from tbdiag.detectors import load_detectors
 
     load_detectors()  # once, before this process is copied
-    # Copying this process is quicker than starting Python anew, and safe on Linux while there is one thread.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() and os.uname().sysname == "Linux" else "spawn"
+    # Copying this process is quicker than starting Python anew, and safe on Linux while there is one thread (fsspec starts another).
+    method = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
     context = multiprocessing.get_context(method)
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(config, verify))
     try:

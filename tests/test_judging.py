@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,15 +40,30 @@ def test_the_number_of_processes_does_not_show(logdir):
     assert documents(logdir, 3) == alone
 
 
+def test_processes_are_started_anew_beside_other_threads(logdir):
+    """Remote file systems run threads of their own; a copy of the process would hold their locks for ever."""
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert documents(logdir, 2) == documents(logdir, 1)
+    finally:
+        done.set()
+        other.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
 def test_runs_are_judged_elsewhere(logdir, monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 1)  # so that workers are copies, with what is patched here
     monkeypatch.setattr(judging, "read_run", lambda *_, **__: os._exit(1) if os.getpid() != here else pytest.fail("judged here"))
     here = os.getpid()
     with pytest.raises(pytest.fail.Exception, match="judged here"):
         documents(logdir, 2)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
 def test_a_process_that_dies_costs_nothing(logdir, monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     whole = judging.read_run
     here = os.getpid()
 

@@ -6,6 +6,7 @@ skipped, so that scalars cost few requests and large images little traffic.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ def list_tree(url: str) -> Tree:
     system, root = open_filesystem(url)
     try:
         system.invalidate_cache()
-        found: dict[str, Any] = system.find(root, detail=True)
+        found = _find_files(system, root)
+        if not found:
+            system.ls(root)  # says why, where there is a reason: `find` passes over errors
     except Exception as error:  # noqa: BLE001 - each backend has exceptions of its own
         raise explain(url, error) from None
     if not found:
@@ -94,6 +97,23 @@ def list_tree(url: str) -> Tree:
     return tree
 
 
+def _find_files(system: Any, root: str) -> dict[str, Any]:
+    """All files below a path, with what the listing tells of each; where it tells no size (web servers), each event file is asked for it."""
+    from tbdiag.logs.discovery import is_event_file
+
+    if is_event_file(root.rpartition("/")[2]):
+        # A web server would hand out the file itself to be searched for links.
+        info = system.info(root)
+        if info.get("type") == "file" and "html" not in str(info.get("mimetype")):
+            return {root: info}
+    found: dict[str, Any] = system.find(root, detail=True)
+    for path, info in found.items():
+        if info.get("size") is None and is_event_file(path.rpartition("/")[2]):
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = system.info(path)
+    return found
+
+
 def explain(url: str, error: Exception) -> LogdirError:
     """What went wrong with a URL, in one sentence with what to do."""
     scheme = url.partition("://")[0]
@@ -108,7 +128,7 @@ def explain(url: str, error: Exception) -> LogdirError:
 
 def _stamp(info: dict[str, Any]) -> int:
     """Something that changes when the file does: a modification time in nanoseconds, or a hash of its tag."""
-    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+    for key in ("mtime", "LastModified", "Last-Modified", "last_modified", "updated", "created"):
         value = info.get(key)
         if isinstance(value, datetime):
             return int(value.timestamp() * 1_000_000) * 1000
@@ -159,7 +179,8 @@ class RemoteSource(LocalSource):
             front = self._block[at:]
             return front + self.read(offset + len(front), count - len(front))
         self._fetch(offset, count)
-        return self._block[:count]
+        at = offset - self._start
+        return self._block[at : at + count]
 
     def _fetch(self, offset: int, count: int) -> None:
         sequential = offset == self._start + len(self._block)
@@ -174,10 +195,9 @@ class RemoteSource(LocalSource):
             raise
         except Exception as error:  # noqa: BLE001 - each backend has exceptions of its own
             raise OSError(str(explain(self._url, error))) from None
-        # Some HTTP servers ignore ranges and send the whole file.
-        self._block = block[offset:stop] if len(block) > stop - offset else block
-        self._start = offset
-        if not offset:
+        # Some web servers ignore ranges and send the whole file: then it is kept, lest it be sent for every block.
+        self._block, self._start = block, 0 if len(block) > stop - offset else offset
+        if not self._start:
             self._head = self._block[:HEAD_BYTES]
 
     def readinto(self, offset: int, buffer: memoryview) -> int:
