@@ -161,3 +161,12 @@ def test_the_rule_survives_the_report(tmp_path: Path) -> None:
     report = build_report([diagnose_run(flat())])
     told = json.loads(render(report, "json"))["runs"][0]["next_experiment"]
     assert rule_text(rule_from_dict(told["rule"])).startswith("best(train_loss) <= ")
+
+
+def test_an_action_that_is_long_is_told_in_short_where_room_is_small() -> None:
+    from tbdiag.render.words import in_short
+
+    assert in_short("Lower the rate.") == "Lower the rate."
+    long = "Run the tiny overfit test into a directory named tiny-overfit: " + "64 training samples, no regularisation, " * 4
+    assert in_short(long) == "Run the tiny overfit test into a directory named tiny-overfit …"
+    assert len(in_short("word " * 60)) <= 112

@@ -149,11 +149,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 predicate(train.signal.key, "spikes", "<=", float(len(spikes) // 4), source="a quarter of this run's"),
                 predicate(train.signal.key, "end", "<=", train.end, sd_times=1.0, source=f"end({train.signal.key}) of this run"),
             ),
-            sentence=f"At most {len(spikes) // 4} spikes, and the {label(train)} ends no higher than {train.end:.4g}.",
+            sentence=f"{_at_most(len(spikes) // 4)}, and the {label(train)} ends no higher than {train.end:.4g}.",
         ),
         phase=CURVES,
         roles=(train.signal.key,),
     )
+
+
+def _at_most(count: int) -> str:
+    return "No spike is found" if count == 0 else "At most 1 spike is found" if count == 1 else f"At most {count} spikes are found"
 
 
 def _back_at_once(train: CurveFacts, spikes: list[Spike]) -> int:

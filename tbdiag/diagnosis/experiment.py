@@ -114,35 +114,40 @@ def _experiment(heads: list[Finding], findings: tuple[Finding, ...], features: F
 def _choose(case: Case) -> _Choice:
     hypotheses = list_hypotheses(case)
     change = _change(case, hypotheses)
+    first = "check" if change.cost is Cost.LOOK else "change"
     if not hypotheses:
-        return _Choice("check" if change.cost is Cost.LOOK else "change", change, (), ())
+        return _Choice(first, change, (), ())
     alive = list_alive(hypotheses)
-    best, most = change, _bits(change, alive) / change.cost
-    if not change.outcomes or any(
-        h.kind not in change.outcomes[0].kinds for h in alive
-    ):  # where the change cures all of them, nothing need be told apart
-        for make in TRIALS.get(case.head.id, ()):
-            trial = make(case)
-            if trial is not None and _bits(trial, alive) / trial.cost > most:
-                best, most = trial, _bits(trial, alive) / trial.cost
-    kind = (
-        "change" if best is change and change.cost is not Cost.LOOK else "test" if best.rule is not None and best is not change else "check"
-    )
+    if all(_cures(change, h) for h in alive):  # where the change remedies all of them, nothing need be told apart
+        return _Choice(first, change, alive, hypotheses)
+    # One cause that the first action would not remedy is tested against the others before anything is changed.
+    pool = alive if len(alive) > 1 else hypotheses
+    best, most = change, _bits(change, pool) / change.cost
+    for make in TRIALS.get(case.head.id, ()):
+        trial = make(case)
+        if trial is not None and _bits(trial, pool) / trial.cost > most:
+            best, most = trial, _bits(trial, pool) / trial.cost
+    kind = first if best is change else "check" if best.rule is None else "test"
     return _Choice(kind, best, alive, hypotheses)
 
 
 def _change(case: Case, hypotheses: tuple[Hypothesis, ...]) -> Trial:
-    """The finding's first action as an experiment: it passes if the leading cause was the cause."""
+    """The finding's first action as an experiment: it passes if a cause that it remedies was the cause."""
     action = case.head.first_action
     words = action.lower()
-    cost = Cost.LOOK if words.startswith(LOOKS) else Cost.SHORT if any(word in words for word in RESUMES) else Cost.RERUN
-    cured = CURES.get(case.head.id, frozenset(h.kind for h in hypotheses[:1]))
-    if cost is Cost.LOOK:  # what it would show is not said, so that it separates nothing by itself
-        return Trial(action, cost, ())
+    if words.startswith(LOOKS) and "rerun" not in words:  # what it would show is not said, so that it separates nothing by itself
+        return Trial(action, Cost.LOOK, ())
+    cost = Cost.SHORT if any(word in words for word in RESUMES) else Cost.RERUN
+    acted_on = frozenset(h.kind for h in hypotheses if h.acted_on)
+    cured = acted_on or CURES.get(case.head.id, frozenset(h.kind for h in hypotheses[:1]))
     rest = frozenset(h.kind for h in hypotheses) - cured
-    return Trial(
-        action, cost, (Outcome("the success rule passes", cured, "keep the change"), Outcome("it fails", rest)), case.head.success_rule
-    )
+    outcomes = (Outcome("the success rule passes", cured, "keep the change"), Outcome("it fails", rest))
+    return Trial(action, cost, outcomes, case.head.success_rule)
+
+
+def _cures(trial: Trial, hypothesis: Hypothesis) -> bool:
+    """Whether a change would remedy a cause."""
+    return bool(trial.outcomes) and hypothesis.kind in trial.outcomes[0].kinds
 
 
 def _shares(trial: Trial, hypotheses: tuple[Hypothesis, ...]) -> list[tuple[Outcome, tuple[Hypothesis, ...]]]:
@@ -165,22 +170,29 @@ def _bits(trial: Trial, alive: tuple[Hypothesis, ...]) -> float:
 
 def _why(choice: _Choice, case: Case, heads: list[Finding]) -> str:
     head, parts = case.head, []
-    own = choice.trial.action != head.first_action
-    if own:
-        cost = "a look" if choice.trial.cost is Cost.LOOK else "a short run"
-        parts.append(f"The log does not separate {len(choice.alive)} causes: {_or(choice.alive)}. This does, at the cost of {cost}")
-    elif choice.all and choice.all[0].support:
-        parts.append(f"The log speaks for {choice.all[0].said}: {_and(choice.all[0].support)}")
-    elif len(choice.alive) == 1:
-        parts.append(f"The likeliest cause is {choice.all[0].said}{', and this tests it' if choice.trial.outcomes else ''}")
-    elif choice.alive and choice.trial.outcomes:
-        parts.append(f"The log does not separate {len(choice.alive)} causes: {_or(choice.alive)}. Nothing cheaper separates them")
+    lead, trial = choice.all[0] if choice.all else None, choice.trial
+    if trial.action != head.first_action and lead is not None:
+        cost = "a look" if trial.cost is Cost.LOOK else "a short run"
+        if len(choice.alive) > 1:
+            parts.append(f"The log does not separate {len(choice.alive)} causes: {_or(choice.alive)}. This does, at the cost of {cost}")
+        else:
+            parts.append(f"{_speaks_for(lead)}. This tests it at the cost of {cost}")
+    elif lead is not None and len(choice.alive) > 1:
+        remedy = ". This would remedy each of them" if all(_cures(trial, h) for h in choice.alive) else ""
+        apart = ". Nothing cheaper separates them" if trial.outcomes and not remedy else ""
+        parts.append(f"The log does not separate {len(choice.alive)} causes: {_or(choice.alive)}{remedy or apart}")
+    elif lead is not None and (_cures(trial, lead) or not trial.outcomes):
+        parts.append(f"{_speaks_for(lead)}{', and this tests it' if trial.outcomes and not lead.support else ''}")
     explained = [f.id for f in case.findings if f.caused_by == head.id and f.severity.rank < 2]
     if explained:
         parts.append(f"It is settled first because {head.id} also explains {_and(explained)}")
     if rest := [f.id for f in heads[1:]]:
-        parts.append(f"Change one thing at a time: {_and(rest)} {'waits' if len(rest) == 1 else 'wait'}")
+        parts.append(f"Change one thing at a time: leave {_and(rest)} for later")
     return ". ".join(parts or [f"It is the first thing to settle about {head.id}"]) + "."
+
+
+def _speaks_for(lead: Hypothesis) -> str:
+    return f"The log speaks for {lead.said}: {_and(lead.support)}" if lead.support else f"The likeliest cause is {lead.said}"
 
 
 def _outcomes(choice: _Choice) -> list[dict[str, str]]:

@@ -36,7 +36,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "plateau",
         "prediction-collapse",
     ),
-    "dead-units": ("vanishing-gradients", "frozen-weights", "prediction-collapse", *STALLED_LEARNING),
+    "dead-units": ("vanishing-gradients", "frozen-weights", "prediction-collapse", "over-confidence", *STALLED_LEARNING),
     "saturated-activations": (
         "vanishing-gradients",
         "frozen-weights",
@@ -70,7 +70,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     ),
     "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse", "sudden-shift"),
     "class-imbalance": ("prediction-collapse", "plateau", "no-learning", "underfitting"),
-    "prediction-collapse": ("class-imbalance", "low-confidence", "generalization-gap", *STALLED_LEARNING),
+    "prediction-collapse": ("class-imbalance", "low-confidence", "over-confidence", "generalization-gap", *STALLED_LEARNING),
     "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse", "unconverged", "underfitting"),
     "clipping-saturated": ("exploding-gradients", *STALLED_LEARNING),
     "leakage": ("val-better",),

@@ -148,6 +148,16 @@ def _found(finding_id: str) -> Callable[[Case], bool]:
     return lambda case: any(f.id == finding_id for f in case.findings)
 
 
+_BREAKS = frozenset({"spikes", "exploding-gradients", "instability", "divergence", "lr-too-high", "lr-schedule"})
+
+
+def _broke_before(case: Case) -> bool:
+    """Whether training was thrown about before the head was first seen."""
+    return any(
+        f.id in _BREAKS and f.onset is not None and case.onset is not None and f.onset.first_step < case.onset for f in case.findings
+    )
+
+
 FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "from-start": (lambda c: c.from_start, "it is so from the start"),
     "later": (lambda c: c.onset is not None and not c.from_start, "it begins later in the run"),
@@ -167,6 +177,8 @@ FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "evaluations-equal": (_equal_evaluations, "every evaluation gives the same number"),
     "half-precision": (lambda c: _precision(c) == "half", "training runs in half precision"),
     "full-precision": (lambda c: _precision(c) == "full", "training does not run in float16"),
+    "broke-before": (_broke_before, "the loss or the gradients jumped before it was first seen"),
+    "died-later": (lambda c: any("pushed the biases down" in x.text for x in c.head.causes), "it was alive when it was first logged"),
     "restarted": (_restarted, "the run was restarted there"),
     "training-still": (_training_still, "training does not jump there"),
     "training-moves": (_training_moves, "training jumps there, too"),

@@ -8,7 +8,7 @@ what rarely is. They choose an experiment and are never shown as probabilities.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tbdiag.diagnosis.facts import FACTS, Case, known_facts
 
@@ -16,8 +16,9 @@ ALIVE = 0.5
 """A hypothesis is alive at half of the leading one's weight."""
 TOLD = 0.15
 """An outcome names the hypotheses that predict it down to this share of the leading one's weight."""
-SUPPORTED, FIRST = 4.0, 2.0
-"""Factor for a cause of which the detector itself says what in the log speaks for it, and another one if it puts that cause first."""
+SUPPORTED, FIRST, ACTED_ON = 4.0, 2.0, 2.0
+"""Factor for a cause of which the detector itself says what in the log speaks for it, another one if it puts that cause first, and the
+factor for the cause that its first action would remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Rival:
         said: the cause as a noun phrase; remedy: what to do once it is known.
         weight: before the log; facts: fact -> factor.
         cause: words of the detector's own cause, whose reason (if it has one) supports this hypothesis.
+        acts: words of a first action that would remedy it: what the detector acts on is what it saw in the log.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Rival:
     weight: float
     facts: Mapping[str, float] = field(default_factory=dict)
     cause: str = ""
+    acts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Hypothesis:
     remedy: str
     weight: float
     support: tuple[str, ...] = ()
+    acted_on: bool = False
 
 
 RIVALS: dict[str, tuple[Rival, ...]] = {
@@ -63,11 +67,12 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
               {"rate-huge": 6.0, "rate-usual": 0.25}, "rate is so high"),
     ),
     "underfitting": (
-        Rival("rate", "a learning rate or schedule with which optimisation is not effective", "raise the learning rate 3 times", 3.0, {"rate-tiny": 4.0}),
+        Rival("rate", "a learning rate or schedule with which optimisation is not effective", "raise the learning rate 3 times", 3.0, {"rate-tiny": 4.0}, "",
+              ("learning rate",)),
         Rival("capacity", "a model that is too small or regularised too strongly", "double the width, or take the regularisation away", 2.0,
-              {"weight-decay": 4.0}, "Model too small"),
+              {"weight-decay": 4.0}, "Model too small", ("width", "weight decay", "dropout")),
         Rival("inputs", "inputs that lack signal or are not normalised", "print mean and spread of each input feature", 1.5, {}, "Inputs lack signal"),
-        Rival("budget", "too few steps", "train for twice as many steps", 1.0, {"still-improving": 6.0}, "Too few epochs"),
+        Rival("budget", "too few steps", "train for twice as many steps", 1.0, {"still-improving": 6.0}, "Too few epochs", ("as many steps", "longer")),
         Rival("labels", "labels that are noisy or wrongly encoded", "look at 20 training samples with their labels", 1.0, {}, "Labels too noisy"),
     ),
     "overfitting": (
@@ -96,12 +101,13 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "nan-inf": (
         Rival("rate", "a learning rate that is too high", "lower the learning rate 10 times", 3.0,
-              {"gradients-grew": 6.0, "loss-grew": 6.0, "gradients-calm": 0.25, "from-start": 0.25}, "Learning rate too high"),
+              {"gradients-grew": 6.0, "loss-grew": 6.0, "gradients-calm": 0.25, "from-start": 0.5}, "Learning rate too high",
+              ("learning rate",)),
         Rival("precision", "overflow in half precision", "train in bfloat16, or scale the loss", 2.0,
-              {"half-precision": 4.0, "full-precision": 0.1}, "half precision"),
+              {"half-precision": 4.0, "full-precision": 0.1}, "half precision", ("bfloat16", "float32")),
         Rival("operation", "a logarithm, root or quotient of zero in the loss", "use the numerically stable form of that operation", 2.0, {},
               "Logarithm or division"),
-        Rival("sample", "a broken sample in that batch", "repair or drop that sample", 2.0, {"gradients-calm": 2.0}, "broken sample"),
+        Rival("sample", "a broken sample in that batch", "repair or drop that sample", 2.0, {}, "broken sample", ("skip", "batch")),
     ),
     "divergence": (
         Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 5.0,
@@ -114,7 +120,7 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "exploding-gradients": (
         Rival("rate", "a learning rate that is too high, or a warm-up that is too short", "lower the learning rate 10 times", 4.0, {"from-start": 0.25},
-              "learning rate that is too high"),
+              "learning rate that is too high", ("learning rate", "clip")),
         Rival("scale", "weights that are initialised too large, or layers that nothing normalises", "use the framework's standard initialisation", 1.5,
               {"from-start": 2.0}, "initialised too large"),
         Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.5, {"from-start": 2.0}, "unnormalised inputs"),
@@ -126,16 +132,17 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
         Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.0, {}, "not normalised"),
     ),
     "plateau": (
-        Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 3.0, {"rate-fell": 0.1}, "too high for this stage"),
-        Rival("decayed", "a learning rate that decayed too early", "decay later", 1.0, {"rate-fell": 8.0}, "decayed too early"),
+        Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 3.0, {"rate-fell": 0.1}, "too high for this stage",
+              ("lower the learning rate",)),
+        Rival("decayed", "a learning rate that decayed too early", "decay later", 1.0, {"rate-fell": 8.0}, "decayed too early", ("hold the learning rate",)),
         Rival("capacity", "a model that is too small, or features that lack signal", "double the width for one run", 2.0, {}, "Model too small"),
         Rival("floor", "a floor set by label noise or by a loss that does not fit the output", "look at the 50 samples with the highest loss", 2.0, {},
               "A floor set by"),
     ),
     "spikes": (
-        Rival("batch", "rare bad batches", "look at the samples of the batches at the spikes", 3.0, {}, "Bad or rare batches"),
-        Rival("rate", "a learning rate near the limit of stability", "lower the learning rate to a third", 2.0, {}),
-        Rival("clip", "jumps of the gradient that nothing clips", "clip the gradient norm at its 90th percentile", 2.0, {}, "limit of stability"),
+        Rival("batch", "rare bad batches", "look at the samples of the batches at the spikes", 3.0, {}, "Bad or rare batches", ("batches",)),
+        Rival("rate", "a learning rate near the limit of stability", "lower the learning rate to a third", 2.0, {}, "", ("learning rate",)),
+        Rival("clip", "jumps of the gradient that nothing clips", "clip the gradient norm at its 90th percentile", 2.0, {}, "No gradient clipping", ("clip",)),
     ),
     "sudden-shift": (
         Rival("evaluation", "evaluation data or a metric's code that changed", "pin the versions of validation data and evaluation code", 3.0,
@@ -162,6 +169,13 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     "unconverged": (
         Rival("budget", "a budget of steps that was too small", "train to the end of the gain", 3.0, {}, "budget of steps"),
         Rival("rate", "a learning rate that is too low", "raise the learning rate 3 times", 1.5, {"rate-tiny": 4.0}, "rate is too low"),
+    ),
+    "dead-units": (
+        Rival("initialisation", "an initialisation or biases that leave the layer dead from the first step", "use the standard initialisation", 3.0,
+              {"died-later": 0.25}, "", ("initialisation",)),
+        Rival("rate", "a learning rate or a jump of the loss that killed the layer", "lower the learning rate 10 times, or warm it up", 2.0,
+              {"died-later": 4.0, "broke-before": 6.0}, "learning rate that is too high", ("learning rate",)),
+        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.0, {}, "not normalised"),
     ),
     "stalled": (
         Rival("loader", "a data loader or storage that is too slow", "raise the number of loader workers, or cache the data", 3.0, {}, "Data loader"),
@@ -192,7 +206,7 @@ def list_hypotheses(case: Case) -> tuple[Hypothesis, ...]:
     facts = known_facts(case)
     weighed = [_weigh(row, case, facts) for row in rows]
     total = sum(h.weight for h in weighed)
-    weighed = [Hypothesis(h.kind, h.said, h.remedy, h.weight / total, h.support) for h in weighed]
+    weighed = [replace(h, weight=h.weight / total) for h in weighed]
     return tuple(sorted(weighed, key=lambda h: -round(h.weight, 6)))
 
 
@@ -210,4 +224,6 @@ def _weigh(row: Rival, case: Case, facts: frozenset[str]) -> Hypothesis:
     if said and not support:  # the same observation is not counted twice
         weight *= SUPPORTED * (FIRST if place == 0 else 1.0)
         support.append(said)
-    return Hypothesis(row.kind, row.said, row.remedy, weight, tuple(support))
+    acted_on = any(word in case.head.first_action.lower() for word in row.acts)
+    weight *= ACTED_ON if acted_on else 1.0
+    return Hypothesis(row.kind, row.said, row.remedy, weight, tuple(support), acted_on)

@@ -276,6 +276,19 @@ def look_for_leaks(_: Case) -> Trial | None:
     )
 
 
+def log_zeros_at_once(_: Case) -> Trial | None:
+    """Whether a layer is born dead or dies: its zeros before the first step and at every step after it."""
+    limit = 0.9
+    return Trial(
+        "Log the share of zero activations of every layer before the first step (as step 0) and at each of the next 50 steps.",
+        Cost.SHORT,
+        (
+            Outcome("the layer is dead at step 0", frozenset({"initialisation", "inputs"})),
+            Outcome(f"it begins below {limit:g} and dies later", frozenset({"rate"})),
+        ),
+    )
+
+
 TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "no-learning": (tiny_overfit,),
     "underfitting": (tiny_overfit,),
@@ -291,6 +304,7 @@ TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "sudden-shift": (compare_launches, reevaluate),
     "prediction-collapse": (count_labels,),
     "frozen-weights": (print_updates,),
+    "dead-units": (log_zeros_at_once,),
     "stalled": (time_the_parts,),
     "leakage": (look_for_leaks,),
 }
@@ -299,12 +313,11 @@ TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
 CURES: dict[str, frozenset[str]] = {
     "stalled": frozenset(),
     "leakage": frozenset({"duplicates", "groups"}),
-    "spikes": frozenset({"clip", "batch"}),
-    "exploding-gradients": frozenset({"rate"}),
+    "overfitting": frozenset({"capacity"}),
     "unconverged": frozenset({"budget"}),
     "frozen-weights": frozenset({"optimiser", "graph"}),
 }
-"""Kinds that a finding's first action would remedy, where it is not the heaviest alone."""
+"""Kinds that a finding's first action would remedy, where its words do not tell (`Rival.acts`) and it is not the heaviest alone."""
 
 
 def _rule(text: str, sentence: str, guards: tuple[str, ...]) -> SuccessRule:

@@ -219,7 +219,7 @@ class RunModel:
             "best": words.step(best["step"]) if best else "",
             "best_value": words.number(best["value"]) if best else "",
             "spark": sparkline(run),
-            "next": (run["next_experiment"] or {}).get("action", "") if run["next_experiment"] else "",
+            "next": words.in_short((run["next_experiment"] or {}).get("action", "")),
         }
 
     def html(self, level: int, many: bool) -> str:

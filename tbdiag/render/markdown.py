@@ -85,7 +85,7 @@ def _overview(runs: list[dict[str, Any]]) -> list[str]:
         kind = words.worst(run)
         first = next((f for f in words.heads(run) if f["severity"] != "note"), None)
         best = words.step(run["best_checkpoint"]["step"]) if run["best_checkpoint"] else ""
-        action = escape(run["next_experiment"]["action"]) if run["next_experiment"] else ""
+        action = escape(words.in_short(run["next_experiment"]["action"])) if run["next_experiment"] else ""
         onset = words.interval(first["onset"]) if first else ""
         rows.append(f"| {_SIGNS[kind]} | {code(words.label(run))} | {escape(words.headline(run))} | {onset} | {best} | {action} |")
     if len(runs) > _OVERVIEW_ROWS:

@@ -87,6 +87,14 @@ def outcomes(experiment: Mapping[str, Any]) -> list[str]:
     return [f"If {o['if']}: {o['means']}. Then {o['then']}." for o in experiment.get("outcomes") or ()]
 
 
+def in_short(action: str, limit: int = 110) -> str:
+    """An action for a table: whole where it is short, else its first clause."""
+    if len(action) <= limit:
+        return action
+    clause = re.split(r"(?<=\w)[:;.](?= )|, (?=and |with |the )", action, maxsplit=1)[0]
+    return f"{clause if len(clause) <= limit else clause[:limit].rpartition(' ')[0]} \u2026"
+
+
 def rule_label(experiment: Mapping[str, Any]) -> str:
     """Heading of an experiment's rule: a test passes, everything else succeeds."""
     return "Passes when" if experiment.get("kind") == "test" else "Success when"
