@@ -10,7 +10,7 @@ from tbdiag.detectors._base import CURVES, Cause, Finding, Interval, NotApplicab
 from tbdiag.detectors._words import say
 from tbdiag.features import CurveFacts
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import median
+from tbdiag.stats.noise import mad, median
 from tbdiag.stats.trend import find_trend
 
 RETURNS = ("train_reward", "reward", "val_reward")
@@ -62,6 +62,8 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     gain = first - float(trace.smooth.min())
     if trend.falling or gain > 4 * trace.noise.sigma or float(np.ptp(trace.cost)) == 0:
         return None
+    if float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414):
+        return None  # it moves about, slowly and widely: whatever that is, it does not stay
     entropy = view.curve("entropy")
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
@@ -71,7 +73,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="no-learning",
         severity=Severity.WARNING if still else Severity.NOTE,
-        confidence=confidence(1.5, supports=int(still)),
+        confidence=confidence(1.5, supports=int(still)) if still else 0.55,
         title=f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
         onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
         extent=Interval(int(reward.step[0]), int(reward.step[-1])),

@@ -9,10 +9,11 @@ Why it matters
 
 How it is told
     Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by
-    more than 15 % of the loss at the beginning (of guessing, where that is known) and by more than 3 noise standard deviations,
-    and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead of training's by more than 12 % of
-    its scale. The lag of half an epoch that a training average has is allowed for by comparing with training just before each
-    evaluation.
+    more than 15 % of the loss at the beginning (of guessing, where that is known), by a quarter of what training gained and by
+    3 noise standard deviations, and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead of
+    training's by more than 12 % of its scale. Or by more than 70 % of all that training gained (and a quarter of the training
+    loss, where a level means something), in a gap that opened by a fifth or more while both losses fell. The lag of half an
+    epoch that a training average has is allowed for by comparing with training just before each evaluation.
 
 First check
     Is training measured with dropout, augmentation or label smoothing on, and are its labels the same kind as validation's?
@@ -83,6 +84,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         start = max(chance or 0.0, train.first_cost, val.first_cost)
         margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
         margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
+        # Strong dropout halves a small loss; but it is small against all that training gained.
+        margins.append(gap / (view["least_of_gain"] * max(start - level_train, _gain(train, level_train), 1e-12)))
         by_metric = _metric_lead(view)
         if min(margins) < 1 and by_metric is not None and gap > 0.12 * level_train and gap > 0.05 * start:
             margins = [by_metric / view["metric_lead"]]
@@ -159,13 +162,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _of_gain(view: View, pair: Pair, gap: float) -> list[float]:
     """Margins of a gap against what training gained: it must have opened during the run, while both losses fell."""
     train, val = pair.train, pair.val
-    gain = train.start_cost - pair.tail_train()
+    gain = _gain(train, pair.tail_train())
     opened = 1 + float(pair.gap[0]) / gap
     trends = find_trend(train.trace.cost), find_trend(val.trace.cost)
     falls = all(t.tau < 0 for t in trends) and any(t.falling for t in trends)
     if gain <= 0 or opened < view["opened"] or not falls or val.first_cost - val.end_cost < 0.5 * gap:
         return [0.0]
     return [gap / (view["of_gain"] * gain), gap / (5 * val.sigma) if val.sigma > 0 else 16.0]
+
+
+def _gain(train: CurveFacts, level: float) -> float:
+    """What training gained; a first value far above those after it, soon corrected, counts as twice them at most."""
+    return min(train.start_cost, train.first_cost + abs(train.first_cost)) - level
 
 
 def _metric_lead(view: View) -> float | None:
@@ -249,6 +257,7 @@ DETECTOR = Detector(
         "of_gain": Threshold(
             0.7, "dropout makes a fifth of what training gained at most, and noisy or smoothed labels more than all of it"
         ),
+        "least_of_gain": Threshold(0.25, "dropout reached 0.23 in public runs that nothing was wrong with"),
         "opened": Threshold(0.2, "an offset that is there from the first evaluation on is another loss, not another difficulty"),
         "metric_lead": Threshold(0.12, "validation ahead of training by 12 % of the way from chance to perfect; dropout makes a few"),
         "of_first": Threshold(0.15, "of the starting loss: a ratio of two tiny losses does not matter"),
