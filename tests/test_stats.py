@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tbdiag.detectors._synth import ar1, decay
 from tbdiag.stats.blocks import block_means, block_medians
-from tbdiag.stats.change import locate_bend, locate_step, scan_statistic
+from tbdiag.stats.change import locate_bend, locate_step
 from tbdiag.stats.confidence import HIGHEST, LOWEST, confidence
 from tbdiag.stats.extrapolation import fit_power_law
 from tbdiag.stats.monotone import find_turn
@@ -135,12 +135,6 @@ def test_step_is_found_where_it_is(seed, at, jump):
     assert place is not None
     assert place.first <= at <= place.last
     assert place.size == pytest.approx(jump, abs=0.3)
-
-
-@pytest.mark.parametrize("rho", [0.0, 0.5])
-def test_scan_statistic_of_noise_is_small(rho):
-    values = [scan_statistic(ar1(200, 1.0, rho, np.random.default_rng(s)) * 1.0, rho, 1.0) for s in range(200)]
-    assert np.mean(np.array(values) > 3.5) < 0.03
 
 
 @pytest.mark.parametrize("make", [lambda r: r.normal(size=500), lambda r: r.standard_t(4, 500), lambda r: np.exp(r.normal(0, 0.5, 500))])

@@ -9,8 +9,9 @@ import numpy as np
 from tbdiag.detectors._base import CURVES, Cause, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
 from tbdiag.detectors._words import say
 from tbdiag.features import CurveFacts
+from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import mad, median
+from tbdiag.stats.noise import mad, median, running_median
 from tbdiag.stats.trend import find_trend
 
 RETURNS = ("train_reward", "reward", "val_reward")
@@ -93,6 +94,54 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         success_rule=SuccessRule(
             all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
             sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
+        ),
+        phase=CURVES,
+        roles=(reward.signal.key,),
+    )
+
+
+def return_dips(view: View) -> Finding | NotApplicable | None:
+    """Spikes in reinforcement learning: a calm return breaks down by a third of its gain and comes back."""
+    reward = next((c for c in map(view.curve, RETURNS) if c is not None and c.n >= 60), None)
+    if reward is None:
+        return NotApplicable("fewer than sixty points of a return", ("reward",))
+    trace = reward.trace
+    level = running_median(trace.cost, 41)
+    gain = reward.first_cost - float(level.min())
+    deep = trace.cost - level > 0.3 * gain
+    first = int(np.argmax(deep))
+    calm = slice(max(first - trace.n // 10, 0), first)
+    if gain <= 0 or not deep.any() or first < trace.n // 5 or mad(trace.cost[calm] - level[calm]) > 0.03 * gain:
+        return None
+    dip = np.flatnonzero(deep)
+    last = int(dip[-1])
+    back = trace.cost[last + 1 :]
+    # Shorter than a tenth of the run, and the return is back where it was.
+    if dip.size > trace.n // 10 or back.size < 3 or median(back[-5:]) > level[first] + 0.15 * gain:
+        return None
+    worst = int(dip[np.argmax(trace.cost[dip])])
+    numbers = {"usual": reward.sign * level[first], "worst": reward.sign * float(trace.cost[worst]), "step": float(trace.last_step[worst])}
+    step = int(trace.last_step[worst])
+    text = "The return was calm at {usual:.4g}, broke down to {worst:.4g} by step {step:,.0f}, and came back."
+    return Finding(
+        id="spikes",
+        severity=Severity.WARNING,
+        confidence=confidence(float(trace.cost[worst] - level[first]) / (0.3 * gain), doubts=1),
+        title=f"The return breaks down from {numbers['usual']:.4g} to {numbers['worst']:.4g} at step {step:,} and recovers",
+        onset=Interval(int(trace.last_step[max(first - 1, 0)]), int(trace.last_step[first])),
+        extent=Interval(int(trace.last_step[first]), int(trace.last_step[last])),
+        evidence=(say(text, (reward,), (Mark("event", "break-down", step),), **numbers),),
+        causes=(
+            Cause("A policy update that was too large: value loss or gradients exploded for a moment"),
+            Cause("The policy had become nearly deterministic, so that one update changed it much"),
+            Cause("Rare episodes that the policy had not met"),
+        ),
+        first_check=f"Compare value loss, KL divergence and gradient norm around step {step:,}.",
+        first_action="Stop each update at a target KL divergence (0.02), or lower the learning rate to a third.",
+        fixes=("Clip the gradient norm at 0.5", "Anneal the learning rate", "Keep the checkpoint of the best return"),
+        success_rule=SuccessRule(
+            all=(predicate(reward.signal.key, "rise", "<=", 0.15 * gain, source="0.15 of this run's gain"),),
+            sentence=f"The return ends at most {0.15 * gain:.4g} below its best, and does not break down on the way.",
         ),
         phase=CURVES,
         roles=(reward.signal.key,),

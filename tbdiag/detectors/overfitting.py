@@ -63,6 +63,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._several import other_sets
 from tbdiag.detectors._words import label, say, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import loss_left, stays_at_guessing
@@ -144,6 +145,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 stop=metric.end,
             )
         )
+    evidence += other_sets(view, val)
     return Finding(
         id="overfitting",
         severity=Severity.WARNING,
@@ -379,7 +381,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "train_metric"), ("val_loss", "val_metric")),
-    wants=(),
+    wants=(Role.LOSS.value,),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(

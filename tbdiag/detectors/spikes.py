@@ -11,7 +11,8 @@ How it is told
     the running median of 21 points, beyond what the series' own upper tail makes likely, and higher than a tenth of the range of
     the whole curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of
     all that was learned, by more than 20 deviations. With ten to thirty points it must be three times as high as its neighbours. Three such spikes, or one higher than half the range and three times its level, are a warning;
-    otherwise a note.
+    otherwise a note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less
+    than a tenth of the run and comes back.
 
 First check
     Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
@@ -54,9 +55,10 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._returns import RETURNS, return_dips
 from tbdiag.detectors._words import label, say, scale_lr, unit
 from tbdiag.features import CurveFacts
-from tbdiag.model import Axis, Mark, Run
+from tbdiag.model import Axis, Domain, Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.spikes import LOG_TAIL_FACTOR, Spike, find_spikes, largest_climb
@@ -73,6 +75,8 @@ CLIMB = 17
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Find isolated excursions of the training loss."""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        return return_dips(view)
     train = view.curve("train_loss")
     if train is None:
         return NotApplicable("no training loss", ("train_loss",))
@@ -276,10 +280,25 @@ def _near_zero() -> Run:
     return _synth.make_run({"train/loss": loss})
 
 
+def _return_breaks_down() -> Run:
+    rng = np.random.default_rng(66)
+    reward = 15 - 15 * np.exp(-np.linspace(0, 60, 400)) + rng.normal(0, 0.05, 400)
+    reward[370:378] -= 8
+    return _synth.make_run({"rollout/ep_rew_mean": reward, "train/approx_kl": np.full(400, 0.01)}, every=2048)
+
+
+def _noisy_return() -> Run:
+    rng = np.random.default_rng(67)
+    reward = 400 - 380 * np.exp(-np.linspace(0, 4, 300)) + _synth.ar1(300, 60.0, 0.7, rng)
+    return _synth.make_run({"rollout/ep_rew_mean": reward, "train/approx_kl": np.full(300, 0.01)}, every=2048)
+
+
 EXAMPLES = (
     Example("bad batches", _spiky, fires=True, onset=(95, 105)),
     Example("two in 30,000 steps", _two_in_a_long_run, fires=True, onset=(11_990, 12_010)),
     Example("losses near zero, whose logarithms scatter", _near_zero, fires=True, onset=(528, 531)),
+    Example("a return that breaks down and recovers", _return_breaks_down, fires=True),
+    Example("a noisy return", _noisy_return, fires=False),
     Example("heavy-tailed noise", _heavy_tail, fires=False),
     Example("lognormal noise near zero", _lognormal, fires=False),
 )
@@ -292,9 +311,9 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=("train_loss",),
+    needs=(("train_loss", *RETURNS),),
     wants=("grad_norm", "lr"),
-    domains=DIRECTED,
+    domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),
         "plain_sigmas": Threshold(20.0, "lognormal(0.8) and t4 noise on a decayed loss reach half of what was learned in no simulated run"),

@@ -33,7 +33,7 @@ Limits
     Shifts for the better are not reported; they usually are learning-rate decays.
 
 Sources
-    Single-split scan statistics with autocorrelation correction; threshold simulated at p99 and doubled.
+    Single-split statistics in units of the noise before the step; threshold simulated at p99 and doubled.
 """
 
 from __future__ import annotations

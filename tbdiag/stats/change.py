@@ -83,18 +83,3 @@ def _interval(sse: Float64, total: float, n: int, sigma: float, size: Float64) -
     while last < sse.size - 1 and plausible[last + 1]:
         last += 1
     return Place(first, best, last, float(size[best]), 1.0 - low / total if total > 0 else 0.0)
-
-
-def scan_statistic(y: Float64, r1: float, sigma: float) -> float:
-    """Largest standardised difference of means over all single splits, corrected for AR(1) noise.
-
-    White noise exceeds 3.5 in about one series of a hundred for n = 50..1000 (simulated); the correction by
-    ``sqrt((1 + r1) / (1 - r1))`` keeps that rate for autocorrelated noise.
-    """
-    n = y.size
-    if n < 4 or sigma <= 0:
-        return 0.0
-    left = np.arange(1, n, dtype=np.float64)
-    cumulative = np.cumsum(y - y.mean())[:-1]
-    z = np.abs(cumulative) / (sigma * np.sqrt(left * (n - left) / n))
-    return float(z.max()) / float(np.sqrt((1 + r1) / (1 - r1)))
