@@ -150,11 +150,15 @@ def _close_absent(state: State, night: int) -> None:
 def _weigh_successors(state: State, night: int, told: int) -> None:
     """The latest later run whose rule could be judged decides: passed settles the finding, failed reopens it.
 
+    A run that shows the finding itself has not settled it, whatever the rule says.
     A finding that nobody was told of is settled silently: a first night over years of runs must not celebrate each of them.
     """
     rows = state.db.execute(
         """
-        SELECT s.run, s.finding, s.successor, s.outcome, h.state, h.fixed_by, h.first_night
+        SELECT s.run, s.finding, s.successor,
+               CASE WHEN EXISTS (SELECT 1 FROM findings f WHERE f.run = s.successor AND f.finding = s.finding AND f.severity < 2)
+                    THEN 'failed' ELSE s.outcome END,
+               h.state, h.fixed_by, h.first_night
         FROM successors s JOIN runs n ON n.id = s.successor JOIN history h ON h.run = s.run AND h.finding = s.finding
         WHERE s.outcome IN ('passed', 'failed') AND n.gone_night IS NULL
         ORDER BY s.run, s.finding, n.first_write, n.id

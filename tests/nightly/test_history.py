@@ -255,3 +255,16 @@ def test_owners_come_from_the_configured_globs_then_the_runs_configuration_then_
     nights.options = replace(nights.options, config=Config(owners={"text/*": "zoe"}))
     assert nights.run(LATER + DAY).reasons == {"settings": 3}
     assert nights.owners() == {"vision/llm-1": "vision", "text/llm-2": "zoe", "text/cnn": "zoe"}
+
+
+def test_a_successor_that_shows_the_finding_itself_has_not_fixed_it(tmp_path: Path) -> None:
+    import sqlite3
+
+    nights = Nights(tmp_path)
+    write(nights.logs / "exp" / "seed_1", "nan")
+    write(nights.logs / "exp" / "seed_2", "nan", seed=2, start=START + DAY)
+    nights.run(LATER + DAY)
+    with sqlite3.connect(nights.options.state / "nightly.sqlite") as db:  # as if its rule could be met in spite of the symptom
+        assert db.execute("UPDATE successors SET outcome = 'passed' WHERE finding = 'nan-inf'").rowcount == 1
+    nights.run(LATER + 2 * DAY)
+    assert nights.states()[("exp/seed_1", "nan-inf")] == "ongoing"
