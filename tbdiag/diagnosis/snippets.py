@@ -24,7 +24,7 @@ FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 SCALAR = {
     "writer": 'writer.add_scalar("{tag}", {value}, step)',
     "lightning": 'self.log("{tag}", {value})',
-    "hf": 'SummaryWriter(args.logging_dir).add_scalar("{tag}", {value}, state.global_step)  # in a TrainerCallback',
+    "hf": 'trainer.log({"{tag}": {value}})',
     "keras": 'tf.summary.scalar("{tag}", {value}, step=epoch)  # in a callback, inside writer.as_default()',
     "tf": 'tf.summary.scalar("{tag}", {value}, step=step)',
     "fastai": 'learn.tensor_board.writer.add_scalar("{tag}", {value}, learn.train_iter)  # in a Callback',
@@ -36,7 +36,9 @@ SCALAR = {
 TEXT = {
     "writer": 'writer.add_text("{tag}", {value})',
     "lightning": 'self.logger.experiment.add_text("{tag}", {value})',
-    "hf": 'SummaryWriter(args.logging_dir).add_text("{tag}", {value})',
+    "hf": "class LogMore(TensorBoardCallback):  # Trainer(callbacks=[LogMore()]), with report_to='none'\n"
+    "    def on_train_begin(self, args, state, control, **kwargs):\n        super().on_train_begin(args, state, control, **kwargs)\n"
+    '        self.tb_writer.add_text("{tag}", {value})',
     "keras": 'with tf.summary.create_file_writer(logdir).as_default():\n    tf.summary.text("{tag}", {value}, step=0)',
     "tf": 'tf.summary.text("{tag}", {value}, step=0)',
     "fastai": 'learn.tensor_board.writer.add_text("{tag}", {value})',
@@ -71,7 +73,7 @@ OWN: dict[tuple[str, str], str] = {
     ("val-curve", "hf"): 'TrainingArguments(output_dir, eval_strategy="steps", eval_steps=500)  # and Trainer(eval_dataset=eval_dataset)',
     ("val-curve", "keras"): "model.fit(x, y, validation_data=(x_val, y_val), callbacks=[keras.callbacks.TensorBoard(logdir)])",
     ("val-curve", "fastai"): "dls = DataLoaders(train_loader, valid_loader)\n"
-    "learn = Learner(dls, model, metrics=accuracy, cbs=TensorBoardCallback(log_dir, projector=False))  # logs valid_loss",
+    "learn = Learner(dls, model, metrics=accuracy, cbs=TensorBoardCallback(log_dir, log_preds=False))  # logs valid_loss",
     ("val-curve", "mmengine"): 'train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)\nval_cfg, val_evaluator = dict(), dict(type="Accuracy")',
     ("val-curve", "sb3"): "model.learn(steps, callback=EvalCallback(eval_env, eval_freq=10_000))  # logs eval/mean_reward",
     ("val-curve", "flax"): 'summary_writer.scalar("eval_loss", eval_loss, step)\nsummary_writer.scalar("eval_accuracy", eval_accuracy, step)',
@@ -86,7 +88,7 @@ OWN: dict[tuple[str, str], str] = {
     ("learning-rate", "tf"): 'tf.summary.scalar("learning_rate", optimizer.learning_rate, step=step)',
     ("learning-rate", "flax"): 'summary_writer.scalar("train_learning_rate", schedule(step), step)',
     ("learning-rate", "sb3"): 'self.logger.record("train/learning_rate", self.model.policy.optimizer.param_groups[0]["lr"])  # in a BaseCallback',
-    ("learning-rate", "fastai"): "learn.add_cb(TensorBoardCallback(log_dir, projector=False))  # logs lr_0",
+    ("learning-rate", "fastai"): "learn.add_cb(TensorBoardCallback(log_dir, log_preds=False))  # logs lr_0",
     ("gradient-statistics", "writer"): _NORM.format(parameters="model.parameters()") + '\nwriter.add_scalar("train/grad_norm", norm, step)',
     ("gradient-statistics", "lightning"): "from lightning.pytorch.utilities import grad_norm\n\n"
     "def on_before_optimizer_step(self, optimizer):\n    self.log_dict(grad_norm(self, norm_type=2))",
@@ -130,8 +132,11 @@ OWN: dict[tuple[str, str], str] = {
     ("seed", "lightning"): "seed_everything(seed)\nself.hparams.seed = seed\nself.save_hyperparameters(self.hparams)",
     ("seed", "hf"): "TrainingArguments(output_dir, seed=seed)  # logged with all arguments",
     ("best-checkpoint", "lightning"): 'Trainer(callbacks=[ModelCheckpoint(monitor="val_loss")])\nself.logger.experiment.add_text("best_checkpoint", trainer.checkpoint_callback.best_model_path)',
-    ("best-checkpoint", "hf"): 'TrainingArguments(output_dir, load_best_model_at_end=True, eval_strategy="steps", save_strategy="steps")\n'
-    'SummaryWriter(args.logging_dir).add_text("best_checkpoint", trainer.state.best_model_checkpoint)',
+    ("best-checkpoint", "hf"): 'TrainingArguments(output_dir, load_best_model_at_end=True, eval_strategy="steps", save_strategy="steps")\n\n'
+    "class LogBest(TensorBoardCallback):  # Trainer(callbacks=[LogBest()]), with report_to='none'\n"
+    "    def on_train_end(self, args, state, control, **kwargs):\n"
+    '        self.tb_writer.add_text("best_checkpoint", str(state.best_model_checkpoint))\n'
+    "        super().on_train_end(args, state, control, **kwargs)",
 }  # fmt: skip
 """(artefact, family) -> lines, where a framework does it in its own way."""
 
