@@ -152,7 +152,7 @@ VERDICTS = ("fixed", "improved", "not-fixed", "overshot", "cannot-tell", "no tra
 TEXT = """# How often the first action removes the finding
 
 Every row below is a real training (small networks in numpy, `benchmarks/trainings`), not a simulation: trained with a fault, judged, trained again
-with the same seed after exactly the one action that tbdiag named as next experiment, and judged by `tbdiag verify`. Seeds {seeds} were fixed
+with the same seed after exactly the one action that tbdiag named as first action, and judged by `tbdiag verify`. Seeds {seeds} were fixed
 beforehand and every attempt is listed, whatever came of it. Repeat it with
 
     python benchmarks/first_actions.py OUT --markdown docs/success-rate.md
