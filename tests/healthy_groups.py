@@ -69,7 +69,7 @@ def late_gradients(rng: np.random.Generator) -> Run:
     else:
         at, steep = rng.uniform(0.15, 0.4), rng.uniform(20, 80)
         left = 1 / (1 + np.exp(-steep * (x - at)))
-        rest = rng.uniform(0.05, 0.6)
+        rest = rng.uniform(0.02, 0.25)
         loss = 2.3 * (1 - left * (1 - rest) * (1 - np.exp(-rng.uniform(12, 25) * np.clip(x - at + 0.05, 0, None))))
         log = rng.uniform(3, 10) * left
     sigma = rng.uniform(0.005, 0.04) * float(np.ptp(loss))
