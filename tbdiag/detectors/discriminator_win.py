@@ -52,6 +52,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Domain, Role
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 Sign = tuple[Evidence, Interval, Interval, float]
@@ -62,7 +63,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     sign = _by_losses(view) or _by_scores(view)
     if sign is None:
         return None
-    evidence, onset, extent, confidence = sign
+    evidence, onset, extent, sure = sign
     loss = view.curve("discriminator_loss")
     rule = (
         predicate("discriminator_loss", "median", ">", 0.1 * loss.first, window=(0.7, 1.0), source="a tenth of this run's start")
@@ -72,7 +73,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="discriminator-win",
         severity=Severity.WARNING,
-        confidence=confidence,
+        confidence=sure,
         title="The discriminator wins: the generator gets no signal",
         onset=onset,
         extent=extent,
@@ -111,7 +112,12 @@ def _by_losses(view: View) -> Sign | None:
     index = int(np.argmax(low)) if index is None else index
     text = "The discriminator loss falls from {first:.3g} to {end:.3g} while the generator loss rises from {start:.3g} to {reached:.3g}."
     evidence = say(text, (d, g), first=d.first, end=d_end, start=g.first, reached=g_end)
-    return evidence, begins(d.step, index), lasts(d.step, index), 0.75
+    return (
+        evidence,
+        begins(d.step, index),
+        lasts(d.step, index),
+        confidence(view["floor"] * d.first / max(d_end, 1e-12), g_end / (2 * g.first), doubts=1),
+    )
 
 
 def _by_scores(view: View) -> Sign | None:
@@ -127,7 +133,7 @@ def _by_scores(view: View) -> Sign | None:
     index = fake.n - 1 if index is None else index
     text = "The discriminator gives real samples {real:.3g} and generated ones {fake:.3g} over the last part of the run."
     evidence = say(text, (real, fake), real=float(np.median(high)), fake=float(np.median(low)))
-    return evidence, begins(fake.step, index), lasts(fake.step, index), 0.75
+    return evidence, begins(fake.step, index), lasts(fake.step, index), confidence(0.05 / max(float(np.median(low)), 1e-6), doubts=1)
 
 
 def _sure(fake: CurveFacts | np.ndarray[tuple[int], np.dtype[np.float64]], real: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:

@@ -50,6 +50,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 
@@ -74,7 +75,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="entropy-collapse",
         severity=Severity.WARNING,
-        confidence=0.8,
+        confidence=confidence(view["share"] * first / max(end, 1e-12), doubts=1),
         title=f"Entropy collapse: the policy's entropy falls from {first:.3g} to {end:.3g} before the return rises",
         onset=begins(entropy.step, index),
         extent=lasts(entropy.step, index),

@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 
@@ -74,7 +75,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="explained-variance-low",
         severity=Severity.NOTE,
-        confidence=0.65,
+        confidence=confidence(1.0, doubts=1),
         title=f"The value function explains nothing: explained variance {level:.2g}",
         onset=Interval(int(curve.step[0]), start),
         extent=Interval(start, int(curve.step[-1])),

@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 
@@ -76,7 +77,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="kl-blow-up",
         severity=Severity.WARNING if fell else Severity.NOTE,
-        confidence=0.8 if fell else 0.6,
+        confidence=confidence(float(np.mean(high)) / view["points"], supports=int(fell), doubts=1 + int(not fell)),
         title=f"KL blow-up: updates move the policy by up to {float(kl.value.max()):.3g}",
         onset=Interval(int(kl.step[max(first - 1, 0)]), int(kl.step[first])),
         extent=Interval(int(kl.step[first]), int(kl.step[np.flatnonzero(high)[-1]])),

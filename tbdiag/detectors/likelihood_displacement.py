@@ -49,6 +49,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 
@@ -68,7 +69,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="likelihood-displacement",
         severity=Severity.NOTE,
-        confidence=0.75,
+        confidence=confidence((first - end) / max(view["margin_share"] * margin, 1e-12), doubts=1),
         title=f"Likelihood displacement: chosen answers become less likely (reward {end:.3g})",
         onset=begins(chosen.step, index),
         extent=lasts(chosen.step, index),

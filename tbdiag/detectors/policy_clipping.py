@@ -50,6 +50,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 
@@ -72,7 +73,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="policy-clipping",
         severity=Severity.WARNING if stuck else Severity.NOTE,
-        confidence=0.75 if stuck else 0.6,
+        confidence=confidence(level / view["share"], doubts=1 + int(not stuck)),
         title=f"Policy clipping: {level:.0%} of the samples are clipped",
         onset=Interval(int(curve.step[0]), int(curve.step[max(curve.n // 5, 1)])),
         extent=Interval(int(curve.step[0]), int(curve.step[-1])),

@@ -52,6 +52,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._tails import say, tail
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 _ACCURACIES = ("train_preference_accuracy", "val_preference_accuracy", "preference_accuracy")
@@ -78,7 +79,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="preference-at-chance",
         severity=Severity.WARNING,
-        confidence=0.8 if loss is not None else 0.65,
+        confidence=confidence(view["chance"] / max(abs(level - 0.5), error, 1e-3), doubts=1 + int(loss is None)),
         title=f"Preferences are not learned: accuracy {level:.3g}",
         onset=Interval(int(accuracy.step[0]), int(accuracy.step[0])),
         extent=Interval(int(accuracy.step[0]), int(accuracy.step[-1])),

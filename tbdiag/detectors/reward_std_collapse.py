@@ -51,6 +51,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
 from tbdiag.model import Domain
+from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 
@@ -71,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="reward-std-collapse",
         severity=Severity.NOTE if solved or known is None else Severity.WARNING,
-        confidence=0.6 if solved or known is None else 0.8,
+        confidence=confidence(view["share"] * first / max(end, 1e-12), doubts=2 if solved or known is None else 1),
         title=f"No reward differences left: standard deviation {end:.3g} after {first:.3g}",
         onset=begins(spread.step, index),
         extent=lasts(spread.step, index),
