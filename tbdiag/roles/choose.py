@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,24 @@ METRIC_ORDER = [
 
 STAND_INS = ("mse", "mae", "rmse", "perplexity", "bits")
 """Error metrics that stand for the loss where no series is called loss."""
+
+
+def settle_unusable(drafts: list[Draft], run: Run, forced: Collection[str] = ()) -> None:
+    """Set aside what no curve can be read from: a metric that was never a number, the single point that ``add_hparams`` repeats."""
+    curves = [d for d in drafts if d.role in {Role.LOSS, Role.METRIC} and d.name in run.series and len(run.series[d.name]) > 1]
+    lives = any(d.role is Role.LOSS and np.isfinite(run.series[d.name].value).any() for d in curves)
+    for d in drafts:
+        series = run.series.get(d.name)
+        if d.role not in {Role.METRIC, Role.LOSS} or d.name in forced or not curves or series is None or not len(series):
+            continue
+        if d.role is Role.METRIC and lives and len(series) > 1 and not np.isfinite(series.value).any():
+            d.role, d.why = Role.IGNORED, f"{d.why}; never a number, although the loss is"
+        elif len(series) == 1 and (_STUB.search(d.subrun) or d.tag.startswith("hparam/")):
+            d.role, d.why = Role.IGNORED, f"{d.why}; the single point that add_hparams repeats"
+
+
+_STUB = re.compile(r"(^|/)\d{9,}(\.\d+)?$")
+"""Directory that ``add_hparams`` makes: named like the second in which it was written."""
 
 
 def settle_splits(drafts: list[Draft], run: Run) -> None:

@@ -11,7 +11,7 @@ from tbdiag.config import Config, parse_key
 from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Writer
 from tbdiag.roles.axes import align
 from tbdiag.roles.chance import find_chance
-from tbdiag.roles.choose import choose_mains, settle_counters, settle_losses, settle_scales, settle_splits
+from tbdiag.roles.choose import choose_mains, settle_counters, settle_losses, settle_scales, settle_splits, settle_unusable
 from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
@@ -33,6 +33,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     )
     drafts = copy_drafts(plan)
     forced = _override(drafts, run, config) if config is not None else ()
+    settle_unusable(drafts, run, forced)
     settle_splits(drafts, run)
     settle_counters(drafts, run)
     made = settle_losses(drafts, run, plan.domain, plan.convention)

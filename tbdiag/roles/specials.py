@@ -57,7 +57,7 @@ def class_of(tokens: Tokens, measure: Tokens) -> str:
 
 
 def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
-    predicted = [t for t in tokens if t in PREDICTED]
+    predicted = [t for t in tokens if t in PREDICTED] or (["share"] if _SHARE_OF.search(tag) else [])
     labelled = [t for t in tokens if t in LABELLED]
     classy = any(t in {"class", "classes"} for t in tokens)
     # ``predicted/3``: nothing but the word and a class
@@ -74,6 +74,8 @@ def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     return Reading(role, split, stem=role.value, class_id=ident, why=f"share of class {ident}")
 
 
+_SHARE_OF = re.compile(r"(^|[/_.])share[/_.]\d+$")
+"""``val_share_3``: of the predictions, since shares of labels are called so."""
 _OTHER = frozenset(
     {
         "std",

@@ -76,10 +76,10 @@ VOCABULARY: dict[str, Word] = {
     # Optimiser.
     **_many(Role.LR, NONE, "lr, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
-    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, weight norms, l2 weights, norm params", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
     **_many(Role.WEIGHT_NORM, NONE, "weights global norm, weight global norm, params global norm, param global norm, parameters global norm, weights total norm, params total norm", stem="weight_norm", rank=2),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
     **_many(

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from tbdiag.model import Split
 
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2,})")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2,})|(?<=[a-z]{2})(?=[A-Z]\d)|(?<=[a-z]{2})(?=[A-Z]{2})")
 _TOKEN = re.compile(r"[^\W_]+")
 _GLUED = re.compile(
     r"^(train|training|valid|validation|val|test|eval|epoch|batch|total|avg|mean|running|loss|grad|gradient|learning|step|f1|r2|weight|param|batch|mean)"

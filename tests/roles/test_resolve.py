@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -203,6 +204,7 @@ def test_a_layout_is_read_once() -> None:
         ("val/class_3_pred_frac", Role.PREDICTION_SHARE, "3"),
         ("predicted_counts/cat", Role.PREDICTION_SHARE, "cat"),
         ("val/predicted/2", Role.PREDICTION_SHARE, "2"),
+        ("Epoch/val_share_11", Role.PREDICTION_SHARE, "11"),
         ("label_distribution/2", Role.LABEL_SHARE, "2"),
         ("per_class_accuracy/dog", Role.CLASS_METRIC, "dog"),
         ("class_2/recall", Role.CLASS_METRIC, "2"),
@@ -273,6 +275,9 @@ def test_main_losses_under_free_names(train: str, val: str) -> None:
         ("softmax_max", Role.CONFIDENCE),
         ("lrate", Role.LR),
         ("ex_per_sec", Role.THROUGHPUT),
+        ("GradL2", Role.GRAD_NORM),
+        ("theta/norm", Role.WEIGHT_NORM),
+        ("ValidR2", Role.METRIC),
         ("holdout_conf", Role.CONFIDENCE),
         ("steps_per_s", Role.THROUGHPUT),
         ("secs_per_step", Role.STEP_TIME),
@@ -282,6 +287,17 @@ def test_main_losses_under_free_names(train: str, val: str) -> None:
 )
 def test_roles_of_free_names(tag: str, role: Role) -> None:
     assert resolve(_synth.make_run({"train/loss": FALL, tag: RISE})).all[1].role is role
+
+
+def test_what_was_never_a_number_and_what_add_hparams_repeats_stands_for_nothing() -> None:
+    never = _synth.make_series("eval/bleu", np.full(40, np.nan))
+    best = _synth.make_series("hparam/best_val_loss", [0.3])
+    stub = type(best)(tag=best.tag, subrun="1769151100.25", step=best.step, wall_time=best.wall_time, value=best.value)
+    run = _synth.make_run({"train/loss": FALL, "test/loss": FALL + 0.1, "test/r2": RISE, "eval/bleu": never, "x": stub})
+    run = replace(run, series={s.name: s for s in run.series.values()})
+    mains = {s.key: s.name for s in resolve(run).all if s.main}
+    assert mains["val_loss"] == "test/loss"
+    assert mains["val_metric"] == "test/r2"
 
 
 def test_children_of_add_scalars_say_what_is_measured() -> None:
