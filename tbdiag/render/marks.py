@@ -124,7 +124,9 @@ def _early_ends(lines: Sequence[Line], x: Scale, y: Scale, frame: Frame, labels:
             if v is not None:
                 px, py = x.place(s), y.place(v)
                 places = [(px + 5, py + frame.font * k, "start") for k in (0.35, -0.8, 1.4, -1.8, 2.4)]
-                out.append(labels.add(line.label, f"t{line.colour}", [(a, max(min(py, y.a - 4), y.b + frame.font), c) for a, py, c in places]))
+                out.append(
+                    labels.add(line.label, f"t{line.colour}", [(a, max(min(py, y.a - 4), y.b + frame.font), c) for a, py, c in places])
+                )
     return out
 
 

@@ -31,6 +31,7 @@ VAL_WORDS = frozenset(
         "holdout",
         "cv",
         "va",
+        "vld",
         "valset",
         "devset",
     }
