@@ -1,8 +1,7 @@
 """The weight norm grows without bound.
 
 What it means
-    The norm of the weights grows exponentially, or several times over in the second half of the run: each step adds in proportion to
-    what is there.
+    The norm of the weights grows exponentially, or several times over at a pace that never slows: nothing holds the weights.
 
 Why it matters
     Outputs and gradients grow with it; the loss follows sooner or later, and mixed precision overflows.
@@ -10,8 +9,9 @@ Why it matters
 How it is told
     On the total norm or, without one, on at least half of the layers: from the middle to the end of the run the norm grows at least
     1.5 times, at least three times over the whole run, and the last quarter adds as much to its logarithm as the quarter before (85 %
-    of it): a power of the step number, such as the square root of a random walk or the straight line of a constant drift, adds
-    less. Growth by four times in the second half counts in any case.
+    of it): a power of the step number adds less. Growth by four times in the second half counts in any case, and so does threefold growth
+    in a straight line: every quarter adds as much as the one before (90 % of it), the second half as much as the first (95 %). The square root
+    of a random walk and weights that decay holds add less and less.
 
 First check
     Compare the weight decay that the optimiser really applies (sign, parameter groups) with the one intended.
@@ -31,7 +31,7 @@ Limits
 
 Sources
     Literature 7.3 (norm ~ t^0.5 without decay; exponential growth is flagged). The ratio of the two quarters is 1 for an exponential,
-    0.71 for a straight line and for any power of t.
+    0.71 for a straight line and for any power of t. Of the labelled healthy trainings none grew more than 2.2-fold over the run.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
 Float64 = npt.NDArray[np.float64]
+
+SLACK = 1.2
+"""How far above its median the norm may end in the second half: a straight line that grows threefold reaches it."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -132,7 +135,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         success_rule=SuccessRule(
             all=(
                 predicate(
-                    "weight_norm", "end", "<=", 0.0, minus="median", minus_times=1.2, window=(0.5, 1.0), source="1.2 times its median there"
+                    "weight_norm",
+                    "end",
+                    "<=",
+                    0.0,
+                    minus="median",
+                    minus_times=SLACK,
+                    window=(0.5, 1.0),
+                    source="1.2 times its median there",
                 ),
             ),
             sentence="In the second half of the run the weight norm ends at most a fifth above its median.",
@@ -158,7 +168,11 @@ def measure_growth(curve: CurveFacts, view: View) -> tuple[float, float, float] 
     steady = float(last / before) if before > 0 else 0.0
     runaway = second >= view["second_half"] and whole >= view["whole"] and steady >= view["steady"]
     steep = second >= view["any_case"] and whole >= view["any_case"] and last > 0
-    return (second, whole, steady) if runaway or steep else None
+    gained = np.diff([*(_at(curve, q) for q in (0.0, 0.25, 0.5, 0.75)), end])
+    # What diffuses (a square root) or is held by decay gains less and less; a push that nothing answers gains the same or more.
+    even = bool(np.all(gained[1:] >= view["straight"] * gained[:-1])) and gained[2:].sum() >= 0.95 * gained[:2].sum() > 0
+    straight = even and whole >= view["whole"] and end > SLACK * median(curve.value[curve.between(0.5, 1.0)])
+    return (second, whole, steady) if runaway or steep or straight else None
 
 
 def _runaway() -> object:
@@ -174,8 +188,16 @@ def _usual() -> object:
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.1), **series})
 
 
+def _total(power: float) -> object:
+    rng = np.random.default_rng(81)
+    t = np.linspace(0, 1, 60)
+    return _synth.make_run({"loss/train": _synth.decay(60, 2.3, 0.1), "weight_norm": 8.0 + 27.0 * t**power + rng.normal(0, 0.02, 60)})
+
+
 EXAMPLES = (
     Example("all norms grow exponentially", _runaway, fires=True),
+    Example("the norm of all weights grows fourfold in a straight line", lambda: _total(1.0), fires=True),
+    Example("the norm of all weights grows fourfold like a random walk", lambda: _total(0.5), fires=False),
     Example("a straight line, a square root and a logarithm", _usual, fires=False),
 )
 
@@ -195,6 +217,7 @@ DETECTOR = Detector(
         "second_half": Threshold(1.5, "growth from the middle to the end"),
         "whole": Threshold(3.0, "growth over the run"),
         "steady": Threshold(0.85, "last quarter over the one before: 1 exponential, 0.71 straight line"),
+        "straight": Threshold(0.9, "what a quarter gains over the one before: 1 straight line; a square root gains 0.41, 0.77 and 0.84"),
         "any_case": Threshold(4.0, "a power of two and more in the second half"),
     },
     examples=EXAMPLES,
