@@ -380,7 +380,7 @@ DETECTOR = Detector(
         "share": Threshold(0.4, "longer than any annealed end that is meant to be flat"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "left": Threshold(0.6, "share of the loss of guessing that is left"),
-        "frozen": Threshold(2e-3, "evaluations equal to three digits"),
+        "frozen": Threshold(1e-3, "evaluations equal to three digits"),
     },
     examples=EXAMPLES,
     scale_free=False,
