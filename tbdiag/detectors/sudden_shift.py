@@ -178,8 +178,11 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
     steps = y[1:] - y[:-1]
     lasting = max(3, n // 10)
     for at in steps.argsort()[::-1][:3].tolist():
-        # Nothing before it moved like that: the cheap half of what makes a step, first.
-        if steps[at] <= 0 or at < 2 or n - 1 - at < lasting or not steps[at] > 3 * np.abs(steps[max(at - 3, 0) : at]).max():
+        if steps[at] <= 0 or at < 2 or n - 1 - at < lasting:
+            continue
+        # Nothing before it moved like that: the cheap half of what makes a step, first. Rises are noise, falls may be learning.
+        earlier = steps[max(at - 3, 0) : at]
+        if not steps[at] > max(3 * earlier.max(), -earlier.min()):
             continue
         before = y[max(0, at - max(3, n // 10)) : at + 1]
         behind = y[at + 1 :]
@@ -189,9 +192,7 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
         gained = max(float(y[:3].max()) - low, 0.0)
         if not (jump > view["of_gain"] * gained and steps[at] > 0.5 * jump):  # ... and it is most of the change
             continue
-        sigma = (
-            estimate_noise(y[: at + 1]).sigma if at >= 8 else max(estimate_noise(y).sigma * 0.5, float(np.median(np.abs(np.diff(before)))))
-        )
+        sigma = estimate_noise(y[: at + 1]).sigma if at >= 8 else _few_points_sigma(y, at)
         sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
         size = jump / sigma
         stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
@@ -199,6 +200,13 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
             cost = curve.trace.cost
             return at, size, median(cost[max(at - 2, 0) : at + 1]), median(cost[at + 1 : at + 4])
     return None
+
+
+def _few_points_sigma(y: Float64, at: int) -> float:
+    """Noise where fewer than nine points precede the step: the rises before it, and how the curve moves behind it, whichever is more."""
+    rises = np.maximum(np.diff(y[: at + 1]), 0.0)
+    behind = np.abs(np.diff(y[at + 1 :]))
+    return max(float(rises.max()), 1.5 * median(behind) if behind.size >= 3 else float(behind.max()))
 
 
 def _matters(curve: CurveFacts, at: int) -> bool:
@@ -310,9 +318,16 @@ def _step_decay() -> Run:
     return _synth.make_run({"train/loss": val + rng.normal(0, 0.01, 60), "val/loss": val + 0.05 + rng.normal(0, 0.01, 60)})
 
 
+def _ten_evaluations() -> Run:
+    train = _synth.decay(40, 2.3, 0.3, 5.0)
+    val = [1.9, 1.2, 0.8, 0.6, 0.5, 1.75, 1.72, 1.7, 1.71, 1.69, 1.7, 1.7, 1.69, 1.7, 1.71, 1.7]
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.linspace(3, 39, 16).astype(int))})
+
+
 EXAMPLES = (
     Example("validation steps up, training does not", _val_shift, fires=True, onset=(17, 18)),
     Example("training jumps and recovers, validation does not", _train_shift, fires=True, onset=(11, 12)),
+    Example("after five evaluations of a steep descent", _ten_evaluations, fires=True),
     Example("a gradual rise", _overfit, fires=False),
     Example("a learning-rate decay", _step_decay, fires=False),
 )
