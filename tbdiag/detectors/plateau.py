@@ -65,6 +65,7 @@ from tbdiag.features.onsets import between, flat_since
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
+from tbdiag.stats.oscillation import scatter
 from tbdiag.stats.trend import find_trend
 
 
@@ -274,7 +275,13 @@ def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evi
     half = flat[flat.size // 3 :]
     spread = float(np.ptp(half))
     level = abs(float(half[-1]))
-    if level == 0 or spread > view["frozen"] * level or max(_share(curve), _share(train)) < 0.1:
+    # Weights that stand still give a smooth line; noise of a thousandth is the noise of an evaluation, not standing still.
+    if (
+        level == 0
+        or spread > view["frozen"] * level
+        or scatter(half) > 0.1 * view["frozen"] * level
+        or max(_share(curve), _share(train)) < 0.1
+    ):
         return None
     grad = view.curve("grad_norm")
     if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
@@ -380,7 +387,7 @@ DETECTOR = Detector(
         "share": Threshold(0.4, "longer than any annealed end that is meant to be flat"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "left": Threshold(0.6, "share of the loss of guessing that is left"),
-        "frozen": Threshold(1e-3, "evaluations equal to three digits"),
+        "frozen": Threshold(2e-3, "evaluations equal to three digits"),
     },
     examples=EXAMPLES,
     scale_free=False,
