@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,36 @@ def test_missing_credentials_say_what_to_set(monkeypatch, tmp_path):
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(LogdirError, match="AWS_PROFILE"):
         logs.read_runs("s3://bucket/logs")
+
+
+@needs_module("gcsfs")
+@needs_module("gcp_storage_emulator")
+@pytest.mark.filterwarnings("ignore")
+def test_a_bucket_of_a_stand_in_for_google_storage(local, monkeypatch):
+    """Neither package is among the test extra's: pip install gcsfs gcp-storage-emulator."""
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks by gRPC, which the stand-in does not speak
+    import gcsfs
+    from gcp_storage_emulator.server import create_server
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+    server.start()
+    try:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        system = gcsfs.GCSFileSystem(token="anon", project="p")
+        for path in local.rglob("*tfevents*"):
+            system.pipe_file(f"bucket/exp/{path.relative_to(local).as_posix()}", path.read_bytes())
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        remote, here = logs.read_runs("gs://bucket/exp"), logs.read_runs(local)
+        assert [r.name for r in remote] == ["keras", "torch"]
+        for a, b in zip(here, remote, strict=True):
+            _same(a, b)
+        for place in ("gs://bucket/none", "gs://absent/logs"):
+            with pytest.raises(LogdirError, match=place):
+                logs.read_runs(place)
+    finally:
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        server.stop()
