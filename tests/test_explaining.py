@@ -115,6 +115,13 @@ def test_a_norm_that_is_never_finite_does_not_explain_a_loss_that_is_never_finit
     assert [(f.id, f.caused_by) for f in told] == [("nan-inf", None), ("exploding-gradients", "nan-inf")]
 
 
+def test_a_loss_that_leaves_for_good_is_no_second_story_of_swings() -> None:
+    told = judge(finding("instability", onset=(400, 440)), finding("divergence", Severity.ERROR, (500, 510)))
+    assert [(f.id, f.caused_by) for f in told] == [("divergence", None), ("instability", "divergence")]
+    before = judge(finding("instability", onset=(100, 140)), finding("divergence", Severity.ERROR, (500, 510)))
+    assert all(f.caused_by is None for f in before)
+
+
 def test_weights_that_grew_before_the_loss_diverged_lead() -> None:
     told = judge(finding("divergence", Severity.ERROR, (500, 700)), finding("weight-growth", Severity.ERROR, (0, 200)))
     assert [(f.id, f.caused_by) for f in told] == [("weight-growth", None), ("divergence", "weight-growth")]

@@ -125,8 +125,10 @@ CONDITIONS = frozenset(
 """Symptoms that are a state rather than an event: seen only as often as weights, gradients or predictions were logged."""
 
 STATE_SLACK = 0.25
+SWING_SLACK = 0.15
 EVENT_SLACK = 0.02
-"""Share of the run by which a head may seem to begin after its consequence."""
+"""Share of the run by which a head may seem to begin after its consequence: a state is seen only as often as it is logged, and swings are
+placed by the window in which they are measured, so that a loss that leaves for good is one swing that seems to begin before it."""
 
 
 BREAKS = frozenset({"divergence", "nan-inf", "exploding-gradients"})
@@ -202,7 +204,7 @@ def _not_later(head: Finding, other: Finding, span: int) -> bool:
         return True
     if (head.id, other.id) in BEGUN_BEFORE:
         return head.onset.first_step < other.onset.first_step
-    slack = (STATE_SLACK if head.id in CONDITIONS else EVENT_SLACK) * span
+    slack = (STATE_SLACK if head.id in CONDITIONS else SWING_SLACK if other.id == "instability" else EVENT_SLACK) * span
     return head.onset.first_step <= other.onset.last_step + slack
 
 

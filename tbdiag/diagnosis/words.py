@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAMES = {"nan-inf": "NaN or Inf", "val-better": "validation better than training"}
+NAMES = {"nan-inf": "NaN or Inf", "over-confidence": "over-confidence", "val-better": "validation better than training"}
 
 
 def say_id(finding_id: str) -> str:
