@@ -24,7 +24,8 @@ Success rule
     The smallest class recall ends at least 0.1 above this run's, and gains twice what the accuracy loses.
 
 Not to be confused with
-    prediction-collapse (one class although the classes are balanced), no-learning (accuracy at chance), label-noise in one class.
+    prediction-collapse (one class although the classes are balanced), no-learning (accuracy at chance), label-noise in one class,
+    classes that training lacks (two or more never found once, all others nearly always, training far better): a matter of the split.
 
 Limits
     Without class recall, shares, a balanced metric or a baseline the accuracy alone says nothing about classes.
@@ -42,10 +43,8 @@ from tbdiag.detectors._base import (
     PREDICTIONS,
     Cause,
     Detector,
-    Evidence,
     Example,
     Finding,
-    Interval,
     NotApplicable,
     Predicate,
     Severity,
@@ -54,13 +53,12 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._tails import begins, fits_training, lasts, name_some, say, since, tail
+from tbdiag.detectors._classes import Sign, by_classes, place
+from tbdiag.detectors._tails import fits_training, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
-
-Sign = tuple[Evidence, Interval, Interval, float, tuple[Predicate, ...], tuple[str, ...]]
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -74,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             if sign is not None:
                 signs.append(sign)
     else:
-        sign = _by_classes(view) or (_by_mean_recall(view, accuracy) if accuracy is not None else None)
+        sign = by_classes(view) or (_by_mean_recall(view, accuracy) if accuracy is not None else None)
         if sign is not None:
             signs.append(sign)
     if not signs or _one_class_in_training(view):
@@ -83,7 +81,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     _, onset, extent, sure, rules, _ = signs[0]
     title = f"Class imbalance: the accuracy of {tail(accuracy)[-1]:.4g} hides a class that is hardly found" if accuracy else ""
     if accuracy is None or median(tail(accuracy)) < view["accuracy"]:
-        title = "Class imbalance: one class is hardly found while the others are"
+        weak = int(signs[0][0].numbers.get("weak", 1))
+        title = f"Class imbalance: {'one class is' if weak == 1 else f'{weak} classes are'} hardly found while the others are"
     return Finding(
         id="class-imbalance",
         severity=Severity.WARNING,
@@ -124,12 +123,6 @@ def _rules(weakest: str, level: float, accuracy: CurveFacts | None, value: float
     return (found, predicate(accuracy.name, "best", ">=", both, minus="end", minus_role=weakest, minus_times=-0.5, source=why))
 
 
-def _where(curve: CurveFacts, holds: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Interval, Interval]:
-    index = since(holds)
-    index = max(curve.n - 1, 0) if index is None else index
-    return begins(curve.step, index), lasts(curve.step, index)
-
-
 def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     for key, said in (("min_class_recall", "recall of the weakest class"), ("val_f1", "F1 score")):
         curve = view.curve(key)
@@ -139,7 +132,7 @@ def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         weakest = float(np.median(low))
         if weakest >= view["recall"] or float(low[-1]) >= view["recall"]:
             continue
-        onset, extent = _where(curve, curve.value < view["recall"])
+        onset, extent = place(curve, curve.value < view["recall"])
         names = [c.name for c in view.group(Role.CLASS_METRIC)] if key == "min_class_recall" else []
         word = "recall" if key == "min_class_recall" and len(names) < 2 else said
         evidence = say(
@@ -164,7 +157,7 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         return None
     if label is not None and largest <= median(tail(label)) + 0.01:
         return None
-    onset, extent = _where(share, share.value >= largest - 0.02)
+    onset, extent = place(share, share.value >= largest - 0.02)
     evidence = say(
         "One class holds {share:.1%} of the predictions and the accuracy is {accuracy:.4g}: all other classes together have a "
         "recall of at most {bound:.3g}.",
@@ -196,7 +189,7 @@ def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         value = median(tail(curve))
         if value > limit or value > view["balanced_low"]:
             continue
-        onset, extent = _where(curve, curve.value <= limit)
+        onset, extent = place(curve, curve.value <= limit)
         evidence = say(
             f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{value:.4g}}.",
             (accuracy.signal.why, *_sources(view, curve)),
@@ -219,7 +212,7 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     last = tail(accuracy)
     if level > base + margin or level < base - 2 * margin or float(last.max()) > base + 2 * margin:
         return None
-    onset, extent = _where(accuracy, accuracy.value <= base + margin)
+    onset, extent = place(accuracy, accuracy.value <= base + margin)
     names = (accuracy.signal.why, *(c.name for c in (known or view.group(Role.LABEL_SHARE))))
     evidence = say(
         "The accuracy ends at {accuracy:.4g}; always predicting the most frequent class gives {baseline:.4g}.",
@@ -239,7 +232,7 @@ def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     area = median(tail(curve))
     if abs(area - 0.5) > view["ranking"]:
         return None
-    onset, extent = _where(curve, np.abs(curve.value - 0.5) <= view["ranking"])
+    onset, extent = place(curve, np.abs(curve.value - 0.5) <= view["ranking"])
     text = "The accuracy is {accuracy:.4g} at the end of the run while the area under the ROC curve is {area:.3g}."
     evidence = say(text, (accuracy.signal.why, curve.signal.why), accuracy=level, area=area)
     rule = predicate("val_auc", "end", ">=", area + 0.1, source="0.1 above this run's end")
@@ -255,7 +248,7 @@ def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
     level, mean = median(tail(accuracy)), median(tail(curve))
     if level - mean < view["balanced_gap"] or median(tail(lowest)) >= view["recall"]:
         return None
-    onset, extent = _where(lowest, lowest.value < view["recall"])
+    onset, extent = place(lowest, lowest.value < view["recall"])
     evidence = say(
         "The accuracy is {accuracy:.4g} at the end of the run while the classes have a mean recall of {mean:.3g} and the weakest {weakest:.3g}.",
         (accuracy.signal.why, *(c.name for c in view.group(Role.CLASS_METRIC))),
@@ -279,36 +272,6 @@ def _one_class_in_training(view: View) -> bool:
     if val is None or share is None or not fits_training(view):
         return False
     return median(tail(val)) <= 0.93 and median(tail(share)) >= 0.98
-
-
-def _by_classes(view: View) -> Sign | None:
-    groups: dict[tuple[str, str, str], list[CurveFacts]] = {}
-    for curve in view.group(Role.CLASS_METRIC):
-        text = f"{curve.signal.stem} {curve.signal.sub_kind or ''} {curve.name}".lower()
-        kind = next((k for k in ("recall", "precision", "f1", "acc") if k in text), None)
-        if kind is not None:
-            groups.setdefault((curve.signal.split.value, curve.signal.sub_kind or "", kind), []).append(curve)
-    for (_, _, kind), curves in sorted(groups.items()):
-        if len(curves) < 3:
-            continue
-        scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
-        ends = np.array([median(tail(c)) for c in curves]) * scale
-        weak = int(np.argmin(ends))
-        middle = float(np.median(ends))
-        worst = curves[weak]
-        if ends[weak] >= view["recall"] or middle < view["median_class"] or float(tail(worst)[-1]) * scale >= view["recall"]:
-            continue
-        onset, extent = _where(worst, worst.value * scale < view["recall"])
-        evidence = say(
-            f"The {kind} of class {name_some([worst.signal.class_id or worst.name])} is {{weakest:.3g}} at the end of the run while the median "
-            "class has {middle:.3g}.",
-            curves,
-            weakest=float(ends[weak]),
-            middle=middle,
-        )
-        rule = predicate("min_class_recall", "end", ">=", float(ends[weak]) + 0.1, source="0.1 above this run's end")
-        return evidence, onset, extent, view["recall"] / max(float(ends[weak]), 0.01), (rule,), ("class_metric",)
-    return None
 
 
 def _imbalanced() -> object:
@@ -349,7 +312,17 @@ def _late_found() -> object:
     )
 
 
+def _several_classes(train: float, weak: int) -> object:
+    n = 20
+    up = 1 - np.exp(-np.arange(1, n + 1) / 2)
+    recall = {f"recall/{k}": np.zeros(n) if k < weak else 0.97 * up for k in range(6)}
+    val = (6 - weak) / 6 * 0.97
+    return _synth.make_run({"loss/train": 1.8 - up, "accuracy/train": train * up, "accuracy/val": val * up, **recall})
+
+
 EXAMPLES = (
+    Example("two of six classes are never found, in training neither", lambda: _several_classes(0.66, 2), fires=True),
+    Example("two of six classes are not in the training data, which are fitted", lambda: _several_classes(0.99, 2), fires=False),
     Example("accuracy 0.94, recall 0", _imbalanced, fires=True),
     Example("a rare class that is found after a few epochs", _rare_found, fires=False),
     Example("a rare class that is found late", _late_found, fires=False),
@@ -388,6 +361,8 @@ DETECTOR = Detector(
         "macro_gap": Threshold(0.3, "macro F1 of a majority predictor on two classes is at least 0.4 below its accuracy"),
         "ranking": Threshold(0.05, "area under the ROC curve around one half"),
         "baseline": Threshold(0.6, "below, an accuracy at the baseline is no-learning"),
+        "absent_gap": Threshold(0.15, "training does not see the classes that validation loses"),
+        "found": Threshold(0.8, "the other classes are found nearly always"),
         "median_class": Threshold(0.5, "the other classes are learned"),
     },
     examples=EXAMPLES,
