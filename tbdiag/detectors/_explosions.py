@@ -1,8 +1,10 @@
-"""Lasting rises of the gradient norm: the ones that break the loss, and the ones that it does not answer yet."""
+"""Gradient norms out of range: lasting rises (that break the loss, or that it does not answer yet), and starts beyond guessing."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import numpy.typing as npt
 from tbdiag.detectors._base import Evidence, Interval, Severity, View
 from tbdiag.detectors._tails import leaves_level, say, tail
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import counts_words
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -28,6 +31,8 @@ class Explosion:
     title: str
     calm: Float64
     """Norms before the rise, from which the clipping limit is taken."""
+    born: bool = False
+    """Whether the norms were out of range before training could have made them so."""
 
 
 def parts(view: View, norm: CurveFacts) -> tuple[str, ...]:
@@ -119,3 +124,104 @@ def _left(norm: CurveFacts, index: int, middle: float) -> int:
 
 def _size_of(norm: CurveFacts, index: int) -> tuple[int, float, float]:
     return int(norm.step[index]), median(norm.value[:index]), median(norm.value[index : index + max(3, norm.n // 100)])
+
+
+def starts_beyond_guessing(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
+    """Huge norms from the first points on, of outputs that are orders of magnitude off whatever the unit of the loss.
+
+    A loss that is summed or scaled has large norms too, and so have targets that are not. What tells a start out of range:
+    a coefficient of determination, which no constant scales, below -100 and still worse than a constant after a fifth of the run;
+    or a cross-entropy of more nats than guessing among a million classes costs, in a unit that its own end bounds: every error costs
+    ln 2 or more, so with a share e of errors the end is at least e ln 2 of that unit.
+    """
+    if loss is None or norm.n < 8 or float(norm.value.min()) < 0:
+        return None
+    first = median(norm.value[:3])
+    found = _worse_than_constant(view) if first >= view["norm_at_start"] else None
+    found = found or _too_many_nats(view, loss, first)
+    if found is None:
+        return None
+    statement, curve, margin, still = found
+    start = int(norm.step[0])
+    evidence = [
+        say(
+            "The gradient norm starts at {first:.4g} (median of the first three points), against {late:.4g} in the second half of the run; "
+            "the loss starts at {loss:.4g} and ends at {end:.4g}.",
+            (norm, *parts(view, norm), loss),
+            first=first,
+            late=median(tail(norm, 0.5)),
+            loss=loss.sign * loss.start_cost,
+            end=loss.end,
+        ),
+        statement,
+    ]
+    before = [float(x.curve.value[0]) for x in view.layers("gradient") if x.curve.n and int(x.curve.step[0]) < start]
+    thrown = bool(before) and float(np.linalg.norm(before)) * view["depth_ratio"] < first
+    if thrown:
+        evidence.append(
+            say(
+                "At the first step of all the layers' norms made {before:.3g}: the first updates threw the weights out of range.",
+                [x.name for x in view.layers("gradient")[:4]],
+                before=float(np.linalg.norm(before)),
+            )
+        )
+    return Explosion(
+        Interval(start, start),
+        Interval(start, int(norm.step[-1]) if still else int(curve.step[max(1, curve.n // 5)])),
+        tuple(evidence),
+        Severity.ERROR if still else Severity.WARNING,
+        confidence(margin),
+        f"Exploding gradients: the gradient norm starts at {first:,.0f}, with outputs that are orders of magnitude off",
+        np.empty(0),
+        born=not thrown,
+    )
+
+
+def _worse_than_constant(view: View) -> tuple[Evidence, CurveFacts, float, bool] | None:
+    for key in ("train_metric", "val_metric"):
+        curve = view.curve(key)
+        if curve is None or curve.n < 8 or not re.search(r"(^|[^a-z])(r2|r_?squared)", curve.signal.stem.lower()) or curve.value.max() > 1:
+            continue
+        start = median(curve.value[:3])
+        later = curve.value[curve.between(0.15, 0.25)]
+        if start > -view["times_constant"] or not later.size or median(later) > 0:
+            continue
+        statement = say(
+            "R2 starts at {start:,.0f}: the squared errors are {times:,.0f} times those of always giving the mean. After a fifth of the run it is {later:.3g}, "
+            "at the end {end:.3g}.",
+            (curve,),
+            start=start,
+            times=1 - start,
+            later=median(later),
+            end=curve.end,
+        )
+        return statement, curve, -start / view["times_constant"], curve.end < 0
+    return None
+
+
+def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence, CurveFacts, float, bool] | None:
+    for split in ("train", "val"):
+        curve, accuracy = view.curve(f"{split}_loss"), view.curve(f"{split}_accuracy")
+        if curve is None or accuracy is None or accuracy.n < 4 or loss.n < 8 or float(loss.value.min()) < 0 or counts_words(view.features):
+            continue
+        scale = 0.01 if float(accuracy.value.max()) > 1.5 else 1.0
+        error = 1 - scale * accuracy.end
+        if not 0.02 < error < 1:
+            continue
+        times = max(curve.end / (error * log(2)), 1.0)
+        nats = loss.start_cost / times
+        if nats < view["nats"] or norm / times < view["nats"]:
+            continue
+        statement = say(
+            "With an accuracy of {accuracy:.3g} at the end the "
+            + ("training" if split == "train" else "validation")
+            + " loss of {end:.4g} is at most {times:.3g} times a mean cross-entropy, so the start was {nats:.3g} nats or more; guessing among a "
+            "million classes costs 13.8.",
+            (curve, accuracy.signal.why),
+            accuracy=accuracy.end,
+            end=curve.end,
+            times=times,
+            nats=nats,
+        )
+        return statement, loss, nats / view["nats"], loss.end > view["nats"]
+    return None

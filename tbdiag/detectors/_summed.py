@@ -31,7 +31,7 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
 
     An untrained classifier of K classes loses ln K. A trained one with a share e of errors that means what it says loses at most
     h(e) + e ln(K - 1), h the entropy of e. Where begin, middle and end all exceed that by one factor of four or more (equal to a
-    factor of two), the loss is another unit, not worse.
+    factor of two, or to a third where the accuracy stays below one half), the loss is another unit, not worse.
     """
     guess = guessing(view.features)
     accuracy = view.curve(f"{split}_accuracy")
@@ -49,7 +49,9 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
             return None
         ratios.append(median(part) / _honest(1.0 - median(right), k))
     times = float(np.median(ratios))
-    if accuracy.end < max(0.5, 2 / k) or min(ratios) < view["summed"] or max(ratios) > 2 * min(ratios):
+    # What is hard to predict costs nearly as much as guessing: there one factor must hold all the more closely.
+    apart = 2.0 if accuracy.end >= max(0.5, 2 / k) else 1.33
+    if (k * accuracy.end - 1) / (k - 1) < 0.2 or min(ratios) < view["summed"] or max(ratios) > apart * min(ratios):
         return None
     batch = view.signals.config.get("batch_size")
     size = float(batch) if isinstance(batch, (int, float)) and not isinstance(batch, bool) else None

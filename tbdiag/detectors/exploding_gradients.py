@@ -13,7 +13,9 @@ How it is told
     turn non-finite. Without that, a norm that ends a thousand times above the median before is an early warning, unless most of the
     loss was learned after the rise (learning that begins late raises norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
     while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later or the loss ends worse
-    than it began. Three bursts or more of thirty times the norms before count if the loss jumps with them and ends above its best. Across
+    than it began. A norm that is huge from the start counts as well where the outputs are
+    orders of magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
+    14 nats in the largest unit that its end and its errors allow. Three bursts or more of thirty times the norms before count if the loss jumps with them and ends above its best. Across
     depth: the first layer's norm is a thousand times the last one's while nothing is learned.
 
 First check
@@ -60,7 +62,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._explosions import Explosion, lasting_rise, parts
+from tbdiag.detectors._explosions import Explosion, lasting_rise, parts, starts_beyond_guessing
 from tbdiag.detectors._tails import first_broken_loss, name_some, say, tail
 from tbdiag.detectors._words import lower_broken_rate
 from tbdiag.features import CurveFacts
@@ -85,6 +87,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         found = (
             lasting_rise(view, norm, loss, broken_loss)
             or _at_the_start(view, norm, loss)
+            or starts_beyond_guessing(view, norm, loss)
             or _again_and_again(view, norm, loss)
             or _across_depth(view)
         )
@@ -130,10 +133,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     source="ten times the next run's median, the start apart",
                 ),
                 predicate("grad_norm", "nonfinite", "==", 0.0),
+                *(
+                    (predicate(loss.signal.key, "max", "<", 0.1 * loss.start_cost, source="a tenth of where this run started"),)
+                    if loss is not None and found.born
+                    else ()
+                ),
                 *(() if loss is None else (predicate(loss.signal.key, "drop", ">", 0.0, sd_times=2.0, source="it learns"),)),
             ),
             sentence=f"After the first fifth the 99th percentile of the gradient norm is at most {view['rise']:g} times its median, no norm is NaN "
-            "or infinite" + (", and the loss falls." if loss is not None else "."),
+            "or infinite"
+            + (", the loss stays below a tenth of this run's start" if loss is not None and found.born else "")
+            + (", and the loss falls." if loss is not None else "."),
         ),
         phase=GRADIENTS,
         roles=("grad_norm", "train_loss"),
@@ -143,7 +153,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _action(view: View, norm: CurveFacts, found: Explosion) -> str:
     """Clip what burst out of a known range; what was out of range before it could be trained was made so; else the rate drove it there."""
     limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else 0.0
-    born = (float(norm.value[0]) if norm.n else np.inf) >= view["any_unit"]
+    born = found.born or (float(norm.value[0]) if norm.n else np.inf) >= view["any_unit"]
     if limit > 0 and not born and norm.step[0] < found.onset.first_step:
         return f"Add clipping of the global gradient norm at {limit:.2g}, the 90th percentile of the norms before the rise."
     if born:
@@ -332,7 +342,19 @@ def _learns_late() -> object:
     return _synth.make_run({"loss/train": loss, "grad_norm": norm}, every=10)
 
 
+def _starts_off(gain: float, offset: float) -> object:
+    """A regression whose outputs start `gain` times too large, or whose loss is only scaled (`offset`)."""
+    rng = np.random.default_rng(77)
+    n = 80
+    left = 1 / (1 + 30 * np.linspace(0, 1, n)) ** 2 * np.exp(rng.normal(0, 0.1, n))
+    loss = gain**2 * left + 0.5
+    norm = 30 * gain * np.sqrt(left) + 1
+    return _synth.make_run({"loss/train": offset * loss, "r2/train": 1 - loss, "grad_norm": offset * norm}, every=10)
+
+
 EXAMPLES = (
+    Example("outputs that start a hundred times too large", lambda: _starts_off(100.0, 1.0), fires=True, onset=(0, 10)),
+    Example("a loss scaled by ten thousand", lambda: _starts_off(0.7, 1e4), fires=False),
     Example("the norm rises a hundredfold, then the loss", _explosion, fires=True, onset=(1300, 1500)),
     Example("four growing norms, then NaN", _ends_in_nan, fires=True, onset=(52, 62)),
     Example("the norm grows a millionfold, clipped, and the loss does not answer yet", _grows_unanswered, fires=True, onset=(300, 420)),
@@ -350,7 +372,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("grad_norm", "layer_grad_norm", "gradient_histogram"),),
-    wants=("grad_norm", "layer_grad_norm", "gradient_histogram", "lr", *PROGRESS_ROLES),
+    wants=("grad_norm", "layer_grad_norm", "gradient_histogram", "lr", "train_metric", "val_metric", *PROGRESS_ROLES),
     domains=DIRECTED,
     thresholds={
         "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
@@ -360,6 +382,9 @@ DETECTOR = Detector(
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),
         "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer, and from first to later norms"),
+        "norm_at_start": Threshold(1e3, "with outputs in range norms stay below a hundred (healthy trainings: 24 at most)"),
+        "times_constant": Threshold(100.0, "squared errors against those of a constant; R2 has no unit"),
+        "nats": Threshold(14.0, "ln of a million classes; healthy norms of a mean cross-entropy are below it or start with less loss"),
         "any_unit": Threshold(1e6, "TheDeepChecker: a mean gradient above 1e6; loss units alone reach 1e4 to 1e5"),
     },
     examples=EXAMPLES,
