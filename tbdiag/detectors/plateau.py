@@ -7,7 +7,7 @@ Why it matters
     The rest of the budget is spent for nothing, and the level reached is not what the task allows.
 
 How it is told
-    The curve gained something first. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain
+    The curve gained something first, and does not swing by more than half of that. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain
     beyond noise; and one thing says that the level is not good: a bounded metric is less than half-way from chance to perfect
     while more than 60 % of the loss of guessing is left; or, where nothing says what is good, validation had gained less than
     10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is
@@ -87,6 +87,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     end = curve.end_cost
     if max(_share(curve), _share(train)) < 0.03:
         return None  # nothing was ever learned
+    if _swings(curve, since, learned):
+        return None  # it stands nowhere
     if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
@@ -103,8 +105,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence.insert(
         0,
         say(
-            f"The {label(curve)} came from {{first:.4g}} to {{level:.4g}} by {unit(curve)} {{since:,}} and stayed there for the last "
-            "{share:.0%} of the run (end {end:.4g}).",
+            f"The {label(curve)} "
+            + ("came from {first:.4g} to {level:.4g}" if since else "was at {level:.4g} (first {first:.4g})")
+            + f" by {unit(curve)} {{since:,}} and stayed there for the last {{share:.0%}} of the run (end {{end:.4g}}).",
             (curve,) if curve is train else (curve, train),
             (Mark("event", "flat from here", int(start)), Mark("level", "end", None, curve.end)),
             first=curve.first,
@@ -185,6 +188,14 @@ def _flat_part(curve: CurveFacts, learned: float = 0.0) -> tuple[int, float]:
         since += max(1, trace.n // 20)
     span = max(float(trace.step[-1] - trace.step[0]), 1.0)
     return since, float(trace.step[-1] - trace.step[since]) / span
+
+
+def _swings(curve: CurveFacts, since: int, learned: float) -> bool:
+    """Whether the flat part goes up and down by more than half of what was gained: that is no level but instability."""
+    flat = curve.trace.cost[since:]
+    low, middle, high = np.quantile(flat, (0.1, 0.5, 0.9))
+    gained = max(curve.first_cost - float(middle), learned)
+    return bool(flat.size >= 5 and high - low > 0.5 * gained)
 
 
 def _bad_level(

@@ -11,7 +11,8 @@ How it is told
     brings that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and
     the learning rate has not been annealed below a tenth of its peak. Or every loss fell by more than 15 % of its level in the last
     quarter, at 70 % or more of the pace of the quarter before, however little that is of a high start. With fewer than ten points training and validation must
-    both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent. Without any
+    both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the
+    last quarter brought less than 5 % of the level (a fine-tuning that had little to gain). Without any
     loss the metrics are read, with 15 % for 10 % and for 5 %.
 
 First check
@@ -118,6 +119,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if curve.signal.role is Role.LOSS and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
         return None
     start, stop = _quarter(curve)
+    little = curve.signal.role is Role.LOSS and not curve.signed and start - stop < view["matters"] * stop
+    if little and quality is not None and quality > view["good"]:
+        return None  # a small share of what a good start left to gain
     unfinished = plan is not None and not plan.constant and not plan.annealed
     evidence = [
         say(
@@ -341,6 +345,8 @@ DETECTOR = Detector(
         "few_points_share": Threshold(0.15, "an exponential decay of four to nine points and 1.4 time constants makes that much"),
         "pace": Threshold(0.7, "an exponential decay of three time constants over the run keeps up 47 % from quarter to quarter"),
         "of_level": Threshold(0.15, "half as many steps again would bring a quarter of the loss"),
+        "matters": Threshold(0.05, "of a level that the metric calls good: half as many steps again would bring less than that"),
+        "good": Threshold(0.8, "share of the way from guessing to perfect"),
         "reward_share": Threshold(0.13, "half of a straight line's quarter: returns are noisy and rise in steps"),
     },
     examples=EXAMPLES,
