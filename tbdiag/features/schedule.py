@@ -19,7 +19,8 @@ class Schedule:
         constant: never leaves 1 % of its peak; annealed: ends below a tenth of its peak.
         zero_share: share of the points at zero (below 1e-12, or below a millionth of the peak).
         drops, jumps: indices after which it falls to a half or less, or doubles or more, between neighbouring points.
-        cyclic: rises to at least half its peak at least twice after having fallen below a half of it.
+        cyclic: rises to at least half its peak at least twice after having fallen below a half of it,
+            where it spends more than 3 % of the points.
     """
 
     peak: float
@@ -57,5 +58,6 @@ def read_schedule(lr: CurveFacts) -> Schedule:
         zero_share=int(np.count_nonzero(value <= max(1e-12, 1e-6 * peak))) / value.size,
         drops=tuple(int(i) for i in drops[:200]),
         jumps=tuple(int(i) for i in jumps[:200]),
-        cyclic=ups >= (2 if float(value[0]) < 0.5 * peak else 1),
+        # A cycle spends a good part of its time near its peak; single points far above all others are glitches, which explain nothing.
+        cyclic=ups >= (2 if float(value[0]) < 0.5 * peak else 1) and float(np.mean(value >= 0.5 * peak)) > 0.03,
     )
