@@ -61,7 +61,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
-from tbdiag.features.onsets import between, flat_since
+from tbdiag.features.onsets import between, flat_since, swings_about
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -87,7 +87,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     end = curve.end_cost
     if max(_share(curve), _share(train)) < 0.03:
         return None  # nothing was ever learned
-    if _swings(curve, since, learned):
+    if swings_about(curve, since, learned):
         return None  # it stands nowhere
     if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
         return None
@@ -188,14 +188,6 @@ def _flat_part(curve: CurveFacts, learned: float = 0.0) -> tuple[int, float]:
         since += max(1, trace.n // 20)
     span = max(float(trace.step[-1] - trace.step[0]), 1.0)
     return since, float(trace.step[-1] - trace.step[since]) / span
-
-
-def _swings(curve: CurveFacts, since: int, learned: float) -> bool:
-    """Whether the flat part goes up and down by more than half of what was gained: that is no level but instability."""
-    flat = curve.trace.cost[since:]
-    low, middle, high = np.quantile(flat, (0.1, 0.5, 0.9))
-    gained = max(curve.first_cost - float(middle), learned)
-    return bool(flat.size >= 5 and high - low > 0.5 * gained)
 
 
 def _bad_level(

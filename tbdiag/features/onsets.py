@@ -65,3 +65,13 @@ def flat_since(values: Float64, tolerance: float) -> int:
     final = float(smooth.min())
     reached = np.flatnonzero(smooth <= final + tolerance)
     return int(reached[0]) if reached.size else 0
+
+
+def swings_about(curve: CurveFacts, since: int, learned: float = 0.0) -> bool:
+    """Whether the blocks from `since` on go up and down by more than half of what was gained (`learned`, where that is more).
+
+    Such a part is no level, however little it gains. The extent is that from the tenth to the ninetieth hundredth of five blocks or more.
+    """
+    part = curve.trace.cost[since:]
+    low, middle, high = np.quantile(part, (0.1, 0.5, 0.9))
+    return bool(part.size >= 5 and high - low > 0.5 * max(curve.first_cost - float(middle), learned))
