@@ -52,10 +52,10 @@ def measure_attempt(view: View) -> Attempt | NotApplicable:
         start = float(loss.start_cost)
         reference, words = (chance, "the loss of guessing") if chance else (start, "its first value")
         left = loss.best_cost / reference if reference > 0 else 0.0
-        falling = _falls(loss)
+        unmoved = loss.first_cost - loss.best_cost < 0.02 * abs(loss.first_cost)
+        falling = _falls(loss) and not unmoved
         mismatch = perfect and left > view["stuck_left"] and not falling
         passed = left <= view["loss_left"] or (perfect and not mismatch)
-        unmoved = loss.first_cost - loss.best_cost < 0.02 * abs(loss.first_cost)
         margin = left / (view["stuck_left"] if mismatch else view["loss_left"])
         return Attempt(test, loss, accuracy, loss.first, loss.best, left, words, passed, mismatch, unmoved, falling, margin)
     if accuracy is None or accuracy.n < view["least_points"]:

@@ -161,6 +161,9 @@ def _at_ceiling(view: View, norm: CurveFacts | None) -> Sign | None:
     at = last >= top * (1 - 1e-3)
     if top <= 0 or float(np.mean(at)) < view["share"] or float(norm.value.max()) > top * (1 + 1e-3):
         return None
+    loss = view.curve("train_loss") or view.curve("val_loss")
+    if loss is not None and float(np.ptp(loss.value)) < 0.01 * abs(float(np.median(loss.value))):
+        return None  # where nothing moves, the gradient is the same at every step without being clipped
     if norm.n < 20 and np.unique(norm.value).size < 3:
         return None  # a few equal values are a placeholder; no gradient has the same length twenty times by itself
     text = "The logged gradient norm sits at its maximum of {top:.4g} at {share:.1%} of the points: it was logged after clipping."

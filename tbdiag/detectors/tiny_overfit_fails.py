@@ -100,7 +100,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
             if falling
             else f"The tiny overfit test fails: the {what} does not get beyond {attempt.reached:.4g}"
         ),
-        onset=Interval(int(step[0]), int(step[0])),
         extent=Interval(int(step[0]), int(step[-1])),
         evidence=tuple(evidence),
         causes=causes,
@@ -132,6 +131,15 @@ def _advise(view: View, attempt: Attempt) -> tuple[str, tuple[Cause, ...]]:
         return "Pass raw logits to the loss: remove the softmax or sigmoid of the model's head.", (replace(pair, why=why), data)
     if lr is not None and float(lr.value.max()) <= 0:
         return "Set the learning rate above zero and run the test again.", (replace(wiring, why="the logged learning rate is zero"), flow)
+    if not attempt.unmoved:
+        brake = next((k for k in ("dropout", "label_smoothing") if (_setting(view, k) or 0.0) > 0), None)
+        if brake is not None:
+            word = brake.replace("_", " ")
+            return f"Set {word} to 0 (it is {_setting(view, brake):g}) and run the test again.", (
+                Cause(f"The {word} keeps the model from memorising"),
+                data,
+                pair,
+            )
     if attempt.falling:
         return "Run the same test for three times as many steps.", (Cause("Too few steps for the test"), wiring, data)
     if attempt.unmoved and rate is not None and rate < view["tiny_rate"]:
@@ -149,14 +157,6 @@ def _advise(view: View, attempt: Attempt) -> tuple[str, tuple[Cause, ...]]:
         return (
             "Print the number of trainable parameters that the optimiser holds and how much each changes in one step; add what is missing.",
             (replace(wiring, why="the loss never moved"), flow, pair, data),
-        )
-    brake = next((k for k in ("dropout", "label_smoothing") if (_setting(view, k) or 0.0) > 0), None)
-    if brake is not None:
-        word = brake.replace("_", " ")
-        return f"Set {word} to 0 (it is {_setting(view, brake):g}) and run the test again.", (
-            Cause(f"The {word} keeps the model from memorising"),
-            data,
-            pair,
         )
     return (
         "Check the labels of these samples one by one against their inputs, with augmentation switched off, and run the test again.",

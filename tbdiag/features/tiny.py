@@ -29,6 +29,7 @@ _TEST = re.compile(
 """What names such a test; ``overfitting`` by itself, or on a small data set, is what people call a run that went wrong."""
 _WORD = re.compile(r"(?<![a-z])(overfit(?!ting)|tiny|sanity|debug|smoke|toy|trial)(?![a-z])")
 _TAG = re.compile(rf"(^|/)(({_FEW}[-_])?overfit([-_]({_FEW}|{_DATA}|test|check))*)/")
+_NAME = re.compile(r"[\w.\-]+")
 _FALSE = frozenset({"", "0", "0.0", "false", "no", "off", "none"})
 _DEEPEST = 3
 """Parts of the path that may name a run: ``overfit_one_batch/lightning_logs/version_0``."""
@@ -56,7 +57,7 @@ def read_tiny_test(features: Features) -> TinyTest | None:
     if str(signals.config.get("overfit_test", "")).lower() not in _FALSE:
         return TinyTest("a switch in the configuration asks for an overfit test", {}, samples if known else None)
     names = _names(features)
-    named = next((m.group(0) for name in names if (m := _TEST.search(name))), None)
+    named = next((w.group(0) for name in names for w in _NAME.finditer(name) if _TEST.search(w.group(0))), None)
     named = named or next((m.group(2) for name in features.run.series if (m := _TAG.search(name.lower()))), None)
     if named:
         return TinyTest(f"'{named}' stands in the name of the run or of its series", {}, samples if known else None)
