@@ -91,9 +91,10 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "class-imbalance",
         "tiny-overfit-fails",
     ),
-    "plateau": ("underfitting", "low-confidence", "tiny-overfit-fails"),
-    "underfitting": ("plateau", "low-confidence", "tiny-overfit-fails"),
-    "unconverged": ("underfitting", "low-confidence", "tiny-overfit-fails"),
+    "tiny-overfit-fails": ("plateau", "underfitting", "unconverged", "low-confidence"),
+    "plateau": ("underfitting", "low-confidence"),
+    "underfitting": ("plateau", "low-confidence"),
+    "unconverged": ("underfitting", "low-confidence"),
     "low-confidence": ("val-better",),
     "stalled": (),
 }
