@@ -53,6 +53,16 @@ def test_a_tiny_test_that_stops_half_way_is_an_error_with_the_limit_in_its_rule(
     assert 0.10 < finding.success_rule.all[0].threshold < 0.13
 
 
+def test_a_test_that_never_moves_is_not_told_to_run_the_test_that_it_is() -> None:
+    rng = np.random.default_rng(7)
+    loss = 2.303 + rng.normal(0, 0.003, 60)
+    run = replace(_synth.make_run({"train/loss": loss, "train/accuracy": np.full(60, 0.1)}), hparams={"overfit_batches": 1})
+    head, *rest = diagnose_run(run).findings
+    assert head.id == "tiny-overfit-fails"
+    assert "parameters that the optimiser holds" in head.first_action
+    assert [f.caused_by for f in rest if f.id == "no-learning"] == ["tiny-overfit-fails"]
+
+
 def test_the_first_action_follows_what_the_log_shows() -> None:
     def action(**hparams: float | str | bool) -> str:
         return next(f.first_action for f in diagnose_run(stuck(overfit_batches=1, **hparams)).findings if f.id == "tiny-overfit-fails")

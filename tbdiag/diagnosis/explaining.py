@@ -82,6 +82,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "entropy-collapse": (*RETURNS, "plateau"),
     "instability": (*RETURNS, "spikes", "noisy-validation", "exploding-gradients", "plateau", "underfitting", "unconverged"),
     "spikes": ("noisy-validation", "exploding-gradients", "clipping-saturated"),
+    "tiny-overfit-fails": ("no-learning", "plateau", "underfitting", "unconverged", "low-confidence"),
     "no-learning": (
         "plateau",
         "underfitting",
@@ -89,9 +90,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "low-confidence",
         "unconverged",
         "class-imbalance",
-        "tiny-overfit-fails",
     ),
-    "tiny-overfit-fails": ("plateau", "underfitting", "unconverged", "low-confidence"),
     "plateau": ("underfitting", "low-confidence"),
     "underfitting": ("plateau", "low-confidence"),
     "unconverged": ("underfitting", "low-confidence"),
