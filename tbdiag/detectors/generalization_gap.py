@@ -10,7 +10,7 @@ Why it matters
 How it is told
     Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing), validation does not rise, and
     over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
-    deviations and by more than 15 % of the starting loss, without the gap closing. Where losses go below
+    deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without the gap closing. Where losses go below
     zero, by more than 40 % of all that training gained, in a gap that opened meanwhile. Where a bounded metric tells validation
     from training, their difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the
     same bounded metric must be nearly perfect in training and a fifth of its scale behind in validation.
@@ -84,7 +84,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margins = _signed_margins(view, pair, gap) if signed else _margins(view, pair, gap) if by_loss else _metric_margins(view, pair, gap)
     if min(margins) < 1:
         return None
-    margins.append(gap / (6 * val.sigma) if val.sigma > 0 else 16.0)
+    # Beyond the noise, or no single evaluation of the second half gets half-way down to training.
+    closest = float(pair.gap[pair.gap.size // 2 :].min())
+    margins.append(max(gap / (6 * val.sigma) if val.sigma > 0 else 16.0, closest / (0.5 * gap)))
     if margins[-1] < 1:
         return None
     level_train, level_val = train.sign * pair.tail_train(), val.sign * pair.tail_val()
