@@ -32,7 +32,7 @@ REPORTS = {
 ALL_LIMIT = 420_000
 PICTURES: dict[str, dict[str, Any]] = {
     "healthy": {"of": "healthy", "say": "Healthy"},
-    "overfitting": {"of": "overfitting", "say": "Overfitting, with its consequence folded"},
+    "overfitting": {"of": "overfitting", "height": 1180, "say": "Overfitting, with its consequence folded"},
     "nan-loss": {"of": "nan-loss", "say": "NaN marks above the plot"},
     "vanishing-gradients": {"of": "vanishing-gradients", "say": "Gradient histograms by layer"},
     "dark": {"of": "prediction-collapse", "dark": True, "say": "Dark, chosen by the system"},
@@ -104,6 +104,7 @@ def shoot() -> None:
         for name in PICTURES:
             picture = Image.open(f"{made}/{name}.png").convert("RGB").quantize(128, dither=Image.Dither.NONE)
             picture.save(PLACE / f"{name}.png", optimize=True)
+    shutil.copyfile(PLACE / "overfitting.png", PLACE.parent / "images" / "report.png")  # the README's picture
 
 
 def write_index(said: dict[str, str]) -> None:
@@ -126,6 +127,8 @@ def write_index(said: dict[str, str]) -> None:
 
 def main() -> None:
     """Write reports, pictures and index anew."""
+    if not (ROOT / "tests" / "browser" / "node_modules").exists():
+        sys.exit("the gallery needs playwright-core: npm ci --prefix tests/browser")
     PLACE.mkdir(parents=True, exist_ok=True)
     for old in PLACE.glob("*.*"):
         old.unlink()
