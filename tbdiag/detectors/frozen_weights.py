@@ -11,7 +11,7 @@ How it is told
     for at least half of it, while the learning rate is above zero; biases, norms, running statistics, masks and fixed tables are left
     out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a logged update-to-weight ratio is
     zero. An error if nothing changes at all, a warning if some layers do not; a note if names or configuration speak of freezing on
-    purpose (adapters, frozen backbones, embedding tables).
+    purpose (adapters, frozen backbones, embedding tables below two matrices or more that do change).
 
 First check
     Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.
@@ -125,7 +125,9 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
         evidence.append(say("The learning rate is up to {lr:.3g} meanwhile.", (lr,), lr=float(lr.value.max())))
     words = " ".join([*names, *(x.layer for x in layers), *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
     # A table of pretrained vectors that is kept as it is, adapters, a backbone: frozen by choice, and worth no alarm.
-    purpose = not whole and (bool(_ON_PURPOSE.search(words)) or all(_TABLE.search(name.lower()) for name in names))
+    # Where nothing but an output layer moves on top of the table, no choice of vectors explains it: nothing makes features.
+    table = all(_TABLE.search(name.lower()) for name in names) and len(layers) - len(still) >= 2
+    purpose = not whole and (bool(_ON_PURPOSE.search(words)) or table)
     severity = Severity.ERROR if whole else Severity.NOTE if purpose else Severity.WARNING
     title = (
         "Frozen weights: no weight matrix changes"
