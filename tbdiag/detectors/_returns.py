@@ -140,8 +140,8 @@ def return_dips(view: View) -> Finding | NotApplicable | None:
         first_action="Stop each update at a target KL divergence (0.02), or lower the learning rate to a third.",
         fixes=("Clip the gradient norm at 0.5", "Anneal the learning rate", "Keep the checkpoint of the best return"),
         success_rule=SuccessRule(
-            all=(predicate(reward.signal.key, "rise", "<=", 0.15 * gain, source="0.15 of this run's gain"),),
-            sentence=f"The return ends at most {0.15 * gain:.4g} below its best, and does not break down on the way.",
+            all=(predicate(reward.signal.key, "dip", "<=", 0.15 * gain, source="0.15 of this run's gain"),),
+            sentence=f"The return never falls more than {0.15 * gain:.4g} below its usual level.",
         ),
         phase=CURVES,
         roles=(reward.signal.key,),

@@ -43,6 +43,10 @@ def _spikes(c: CurveFacts, a: float | None) -> float:
     return float(np.sum(residual > (SPIKE_SIGMAS if a is None else a) * scale)) if scale > 0 else 0.0
 
 
+def _dip(c: CurveFacts, _: float | None) -> float:
+    return max(float(np.max(c.trace.cost - running_median(c.trace.cost, 41))), 0.0)
+
+
 def _reach_step(c: CurveFacts, a: float | None) -> float:
     there = np.flatnonzero(c.smooth <= c.sign * (0.0 if a is None else a))
     return float(c.step[there[0]]) if there.size else float("inf")
@@ -87,6 +91,7 @@ STATISTICS: dict[str, Statistic] = {
     "range": lambda c, _: float(c.value.max() - c.value.min()),
     "drop": lambda c, _: c.drop,
     "rise": lambda c, _: c.rise,
+    "dip": _dip,
     "slope": _slope,
     "best_step": lambda c, _: float(c.best_step),
     "best_share": lambda c, _: float((c.best_step - c.step[0]) / max(int(c.step[-1] - c.step[0]), 1)),
@@ -166,6 +171,7 @@ MEANINGS: dict[str, str] = {
     "range": "largest minus smallest value",
     "drop": "improvement from first to end (positive: better)",
     "rise": "how much worse than its best the curve ends (0 or more)",
+    "dip": "how far the curve, thinned to 200 blocks, is worse than its running median over 41 of them at most (0 or more)",
     "slope": "Theil-Sen slope times the span of steps: the change that the trend makes over the window",
     "best_step": "step of the best",
     "best_share": "position of the best, as a share of the steps",

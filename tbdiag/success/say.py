@@ -32,6 +32,7 @@ _STATISTICS = {
     "range": "the range of the {}",
     "drop": "the improvement of the {}",
     "rise": "the rise of the {} over its best",
+    "dip": "the deepest break-down of the {}",
     "slope": "the trend of the {}",
     "best_step": "the step of the best {}",
     "best_share": "the position of the best {} in the run",
