@@ -16,6 +16,7 @@ import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
     again = _verdict(verify_sides(before, load_side(str(folder / "again"))), finding["id"])[0]
     write_run(cured_plan(task_name, seed, plan), seed, folder / "cured")
     cured = _verdict(verify_sides(before, load_side(str(folder / "cured"))), finding["id"])[0]
-    others = tuple(_verdict(verify_sides(before, side), finding["id"])[0] for side in _others(task_name, seed, folder))
+    others = tuple(_verdict(verify_sides(before, side), finding["id"])[0] for side in _others(task_name, seed, out / "others"))
     return Attempt(case, seed, finding["id"], finding["severity"], action, step.how, verdict, reason, again, cured, others)
 
 
@@ -129,8 +130,10 @@ def _verdict(result: Verification, finding_id: str) -> tuple[str, str]:
     return found.verdict, found.reason
 
 
-def _others(task_name: str, seed: int, folder: Path) -> list[Side]:
+@cache
+def _others(task_name: str, seed: int, out: Path) -> tuple[Side, ...]:
     """Healthy runs of another task, under other tags, and with another number of classes."""
+    folder = out / task_name / f"{seed}-{os.getpid()}"
     other = generate.make_task("chain" if task_name == "blobs" else "blobs", seed)
     task = generate.make_task(task_name, seed)
     logged = frozenset({"lr", "gradients"})
@@ -145,7 +148,7 @@ def _others(task_name: str, seed: int, folder: Path) -> list[Side]:
         plans.append(("other-classes", Plan(few, generate.ordinary(few), Hooks(), log=logged), "slashes"))
     for name, plan, layout in plans:
         write_run(plan, seed, folder / name, layout)
-    return [load_side(str(folder / name)) for name, _, _ in plans]
+    return tuple(load_side(str(folder / name)) for name, _, _ in plans)
 
 
 VERDICTS = ("fixed", "improved", "not-fixed", "overshot", "cannot-tell", "no training")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 HEADLINES = ("val_metric", "val_loss", "test_metric", "test_loss", "val_reward", "reward", "train_reward", "train_metric", "train_loss")
 """Which measure decides: the first of these that both sides logged under the same tag."""
+HELD_OUT = ("val_metric", "val_loss", "test_metric", "test_loss")
+"""Measures that may decide where the first one shows nothing."""
 ROLES = (*HEADLINES, "grad_norm", "throughput", "step_time", "memory", "val_confidence", "val_calibration_error")
 BETTER, WORSE, NONE = "better", "worse", "no evidence of a difference"
 SEVERITIES = ("error", "warning", "note")
@@ -135,7 +137,9 @@ def compare_group(group: Group) -> GroupResult:
         verdict, why = NONE, "no loss, metric or reward was logged under the same tag on both sides"
     else:
         # A run whose best is as good but which ends worse (it overfitted, or fell apart late) is worse all the same.
-        deciding = ending if headline.verdict == NONE and ending is not None and ending.verdict != NONE else headline
+        # So is one whose accuracy is as good but whose held-out loss is not: fewer of its answers are sure.
+        others = [ending, *(d for d in compared if d.role in HELD_OUT and d is not headline)]
+        deciding = headline if headline.verdict != NONE else next((d for d in others if d is not None and d.verdict != NONE), headline)
         verdict, why = deciding.verdict, _why(deciding)
     changes = tuple(find_changes(group.base[0], group.head[0]))
     return GroupResult(group, verdict, why, headline, differences, _reach(headline, group), compare_findings(group), changes)

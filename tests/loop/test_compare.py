@@ -182,3 +182,16 @@ def test_same_input_same_bytes() -> None:
         for format_ in ("text", "json", "markdown", "html")
     }
     assert len(texts) == 4
+
+
+def test_as_accurate_but_less_sure_of_it_is_worse_and_names_the_loss() -> None:
+    rng = np.random.default_rng(11)
+    accuracy = 0.9 - 0.6 * np.exp(-np.arange(40) / 5)
+
+    def curves(end: float) -> dict[str, np.ndarray]:
+        return {"val/accuracy": accuracy + rng.normal(0, 0.002, 40), "val/loss": _synth.decay(40, 2.3, end) + rng.normal(0, 0.01, 40)}
+
+    result = compare_sides(side(run(curves(0.3))), side(run(curves(0.9)))).groups[0]
+    assert result.verdict == "worse"
+    assert "val_loss" in result.why
+    assert compare_sides(side(run(curves(0.3))), side(run(curves(0.3)))).groups[0].verdict == "no evidence of a difference"
