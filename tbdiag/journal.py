@@ -50,8 +50,13 @@ def make_entry(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def append_entries(journal: str, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def append_entries(journal: str, runs: Sequence[Mapping[str, Any]], logdir: str = "") -> list[dict[str, Any]]:
     """Append the notes of runs that have no open entry for the same finding yet; returns the appended entries.
+
+    Args:
+        journal: path of the journal.
+        runs: runs of a report, as plain data.
+        logdir: a short name of where they lie, by which a run of the name "." (the logdir itself) goes.
 
     Raises:
         ReportError: the journal cannot be read or written.
@@ -60,7 +65,7 @@ def append_entries(journal: str, runs: Sequence[Mapping[str, Any]]) -> list[dict
     known = [e for e, _ in _entries(journal, text)]
     fresh = []
     for run in runs:
-        entry = make_entry(run)
+        entry = make_entry(run) | ({"logdir": logdir} if logdir else {})
         if not any(_same(entry, e) for e in known):
             fresh.append(entry)
             known.append(entry)
@@ -87,13 +92,19 @@ def close_entries(journal: str, verification: Mapping[str, Any]) -> int:
     text = _read(journal)
     closed = 0
     out, at = [], 0
-    for entry, (start, end) in _entries(journal, text):
+    entries = _entries(journal, text)
+    # Runs of one name (".", "run") in several logdirs are told apart by the numbers of their rules.
+    exact = any(_judges(f, e) and _same_rule(f, e) for e, _ in entries for f in verification["findings"])
+    for entry, (start, end) in entries:
         out.append(text[at:start])
-        found = next((f for f in verification["findings"] if _judges(f, entry)), None) if entry.get("state") == "open" else None
+        able = (f for f in verification["findings"] if _judges(f, entry) and (not exact or _same_rule(f, entry)))
+        found = next(able, None) if entry.get("state") == "open" else None
         if found is None:
             out.append(text[start:end])
         else:
             outcome = {k: found[v] for k, v in (("verdict", "verdict"), ("reason", "reason"), ("run", "run"), ("next", "next_rung"))}
+            if outcome["run"] == ".":
+                outcome["run"] = verification["next"]
             if found.get("rate_between") is not None:
                 outcome["next"] = f"the same change with a learning rate of {found['rate_between']:.2g}"
             out.append(_format(journal, {**entry, "state": "closed", "outcome": outcome}))
@@ -110,6 +121,10 @@ def _judges(finding: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
         and finding["id"] == entry.get("finding")
         and (finding["previous_run"] == entry.get("run") or (finding["fingerprint"] and finding["fingerprint"] == entry.get("fingerprint")))
     )
+
+
+def _same_rule(finding: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    return bool(finding["sentence"] == entry["note"].get("success_rule"))
 
 
 def tried_actions(journal: str) -> dict[str, list[str]]:
@@ -165,11 +180,16 @@ def _format(journal: str, entry: Mapping[str, Any]) -> str:
         return data + "\n"
     hidden = data.replace("--", "-\\u002d").replace(">", "\\u003e").replace("<", "\\u003c")
     what = entry["finding"] or entry["verdict"]
-    title = " · ".join(escape_markdown(str(x)) for x in (entry["run"], entry["date"], what) if x)
+    title = " · ".join(escape_markdown(str(x)) for x in (entry_name(entry), entry["date"], what) if x)
     lines = [f"- **{name}**: {escape_markdown(str(entry['note'].get(key, '')))}" for key, name in TITLES]
     return "\n".join(
         [f"<!-- tbdiag-entry {hidden} -->", f"## {title}", "", *lines, f"- **Outcome**: {_outcome(entry)}", "<!-- tbdiag-entry-end -->", ""]
     )
+
+
+def entry_name(entry: Mapping[str, Any]) -> str:
+    """Name of an entry's run for people."""
+    return str(entry.get("logdir") or entry["run"]) if entry["run"] == "." else str(entry["run"])
 
 
 def _outcome(entry: Mapping[str, Any]) -> str:

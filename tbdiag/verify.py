@@ -11,7 +11,7 @@ from tbdiag.compare.changes import Change, find_changes, learning_rate, say_chan
 from tbdiag.compare.experiment import read_experiment
 from tbdiag.compare.ladder import next_rung
 from tbdiag.compare.sides import Side, SideRun, load_side, match_runs
-from tbdiag.compare.task import other_task
+from tbdiag.compare.task import BREAKS, other_task
 from tbdiag.model import SuccessRule
 from tbdiag.model.report import to_plain
 from tbdiag.success import PredicateResult, RuleResult, Status, check, result_to_dict, rule_from_dict, rule_text
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tbdiag.config import Config
 
 VERDICTS = ("not-fixed", "overshot", "cannot-tell", "improved", "fixed")
-BROKEN = frozenset({"divergence", "nan-inf", "lr-too-high", "instability", "exploding-gradients"})
-"""Symptoms of a learning rate beyond what the run bears."""
 SLOW = frozenset(
     {"lr-too-low", "no-learning", "plateau", "underfitting", "unconverged", "lr-zero", "vanishing-gradients", "frozen-weights"}
 )
@@ -230,7 +228,7 @@ def overshot(finding: Mapping[str, Any], old: SideRun, fresh: SideRun) -> tuple[
     if finding["id"] not in SLOW:
         return "", None
     known = {f["id"] for f in old.findings if f["severity"] != "note"}
-    broken = [f["id"] for f in fresh.findings if f["id"] in BROKEN - known and f["severity"] != "note"]
+    broken = [f["id"] for f in fresh.findings if f["id"] in BREAKS - known and f["severity"] != "note"]
     if not broken:
         return "", None
     a, b = learning_rate(old.features), learning_rate(fresh.features)

@@ -25,12 +25,12 @@ def register(app: typer.Typer) -> None:
         """Append the six-line note of every run to an experiment journal; `tbdiag verify --journal` closes the entries."""
         from tbdiag.cli.settings import load_settings
         from tbdiag.compare.sides import load_side
-        from tbdiag.journal import append_entries
+        from tbdiag.journal import append_entries, entry_name
 
         side = load_side(logdir, load_settings(Path(logdir), config, {}))
-        fresh = append_entries(journal, [run.data for run in side.runs])
+        fresh = append_entries(journal, [run.data for run in side.runs], side.label)
         for entry in fresh:
-            say(f"{journal}: {entry['run']}: {entry['note']['chosen_action']}", quiet=quiet)
+            say(f"{journal}: {entry_name(entry)}: {entry['note']['chosen_action']}", quiet=quiet)
         if not fresh:
             say(f"{journal}: nothing new, every run has its entry already", quiet=quiet)
         return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tbdiag.compare.changes import same_value
+from tbdiag.compare.changes import learning_rate, same_value
 from tbdiag.compare.sides import SideRun
 from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Axis, Role
@@ -25,10 +25,14 @@ START_MOVES = frozenset(
 OTHER_LOSS = frozenset({"class-imbalance", "prediction-collapse", "low-confidence", "label-noise", "loss-mismatch"})
 """Findings whose cure changes the loss itself (its weights, labels or formula), wherever they begin."""
 
+BREAKS = frozenset({"divergence", "nan-inf", "exploding-gradients", "instability", "lr-too-high"})
+"""What a learning rate beyond what the run bears does to it."""
+
 FAR = 0.33
 """Difference in the logarithm of the loss at the start that seed and batch do not explain (seen: up to 0.28 between initialisations of one
 small network). The levels ln 10 and ln 5 of a uniform guess differ by 0.36, ln 10 and ln 3 by 0.74."""
 AT_START = 0.1
+RAISED = 2.0
 NEAR = 0.1
 """Fresh starts this close are the same task; between this and `FAR` they are a hint that needs a second one."""
 FRESH_STEPS = 5
@@ -65,7 +69,11 @@ def other_task(before: SideRun, after: SideRun, finding: Mapping[str, Any] | Non
     if tags := _other_tags(before.features, after.features, FEWEST_KEPT):
         return tags
     few = finding is not None and "overfit" in str(finding.get("first_action", "")).lower()
-    moves = finding is not None and _start_moves(finding, before.features)
+    moves = (
+        (finding is not None and _start_moves(finding, before.features))
+        or _broke_at_once(after)
+        or _thrown_up(before.features, after.features)
+    )
     return _other_start(before.features, after.features, moves=moves, few_samples=few)
 
 
@@ -81,6 +89,22 @@ def _classes(run: SideRun) -> int | None:
         row = run.data.get("config", {}).get("classes")
         why = str(row.get("source", "")) if isinstance(row, Mapping) else ""
     return None if signals.classes is None or why.startswith("the first") else signals.classes
+
+
+def _broke_at_once(after: SideRun) -> bool:
+    """Whether the later run broke within its first tenth: a rate raised too far throws the loss up before the first point is logged."""
+    first, last = after.features.steps
+    found = [f for f in after.findings if f["id"] in BREAKS and f["severity"] != "note"]
+    return any(not f.get("onset") or f["onset"]["first_step"] <= first + AT_START * (last - first) for f in found)
+
+
+def _thrown_up(before: Features, after: Features) -> bool:
+    """Whether a raised rate may have thrown the loss up before its first logged point, which an update came before."""
+    a, b = learning_rate(before), learning_rate(after)
+    x, y = before.curve("train_loss"), after.curve("train_loss")
+    if a is None or b is None or b < RAISED * a or x is None or y is None or not (x.n and y.n):
+        return False
+    return int(y.step[0]) > 1 and float(y.value[0]) > float(x.value[0])
 
 
 def _start_moves(finding: Mapping[str, Any], features: Features) -> bool:

@@ -15,6 +15,7 @@ def verify_document(data: dict[str, Any]) -> Document:
     """The document of a verification (its ``to_dict()``): verdicts first, then every rule with its numbers side by side."""
     document = Document(verdict_line(data))
     document.add(f"Earlier: {data['previous']}. Next: {data['next']}.")
+    data = _with_labels(data)
     for e in data.get("experiments", ()):
         _tell_experiment(document, e)
     rows = tuple((WORDS.get(f["verdict"], f["verdict"]), f["severity"], f["id"], f["run"] or "-", f["reason"]) for f in data["findings"])
@@ -41,6 +42,23 @@ def verify_document(data: dict[str, Any]) -> Document:
     if data["unmatched"]:
         document.add("No next run was matched with: " + ", ".join(data["unmatched"]) + ".")
     return document
+
+
+def _with_labels(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with a side's label in place of ".", the name of a run that lies in the logdir itself."""
+
+    def said(row: dict[str, Any]) -> dict[str, Any]:
+        names = {k: data["next"] for k in ("run",) if row.get(k) == "."} | {
+            k: data["previous"] for k in ("previous_run",) if row.get(k) == "."
+        }
+        return {**row, **names}
+
+    lists = ("findings", "new", "changed", "confounded", "own_rules")
+    return (
+        data
+        | {k: [said(row) for row in data[k]] for k in lists}
+        | {"unmatched": [data["previous"] if n == "." else n for n in data["unmatched"]]}
+    )
 
 
 def verdict_line(data: dict[str, Any]) -> str:

@@ -89,3 +89,17 @@ def test_the_commands(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     (tmp_path / "dir.md").mkdir()
     assert tbdiag(["note", faulty, "--journal", str(tmp_path / "dir.md")]) == 2
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_runs_of_one_name_in_several_logdirs_are_told_apart(tmp_path: Path) -> None:
+    journal = str(tmp_path / "journal.jsonl")
+    first, second = (
+        side(run(overfitting(seed, best=best), "."), label=name) for seed, best, name in ((1, 0.6, "monday"), (4, 0.7, "tuesday"))
+    )
+    for s in (first, second):
+        append_entries(journal, [r.data for r in s.runs], s.label)
+    cured = side(run(overfitting(2, slope=0.0, best=0.5), "."), label="wednesday")
+    assert close_entries(journal, verify_sides(second, cured).to_dict()) == 1
+    monday, tuesday = (json.loads(line) for line in Path(journal).read_text(encoding="utf-8").splitlines())
+    assert (monday["state"], tuesday["state"]) == ("open", "closed")
+    assert tuesday["outcome"]["run"] == "wednesday"

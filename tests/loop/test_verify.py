@@ -276,3 +276,26 @@ def test_rules_of_notes_are_told_but_decide_no_exit_code() -> None:
     note = next(v for v in result.findings if v.finding["severity"] == "note")
     assert note.verdict == "not-fixed"
     assert result.exit_code == 0
+
+
+def test_a_rate_raised_too_far_that_throws_the_first_logged_point_up_is_no_other_task() -> None:
+    rng = np.random.default_rng(8)
+
+    def logged(loss: np.ndarray, lr: float) -> object:
+        curves = {"train/loss": loss, "val/loss": loss, "lr": np.full(200, lr)}
+        return side(run({k: _synth.make_series(k, v, np.arange(2, 402, 2)) for k, v in curves.items()}))
+
+    before = logged(0.78 + rng.normal(0, 0.01, 200), 1e-6)
+    assert any(f["severity"] != "note" for f in before.runs[0].findings)  # type: ignore[attr-defined]
+    thrown = np.concatenate((np.geomspace(130, 0.3, 60), np.full(140, 0.3))) + rng.normal(0, 0.01, 200)
+    for rate, other in ((0.5, False), (1e-6, True)):
+        result = verify_sides(before, logged(thrown, rate))  # type: ignore[arg-type]
+        assert any("another task" in v.reason for v in result.findings) is other
+
+
+def test_a_run_in_the_logdir_itself_goes_by_its_side() -> None:
+    text = render_verify(
+        verify_sides(side(run(overfitting(1), "."), label="yesterday"), side(run(overfitting(3), "."), label="today")).to_dict(), "text"
+    )
+    assert "(earlier run yesterday)" in text
+    assert "  .  " not in text
