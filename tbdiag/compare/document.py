@@ -125,12 +125,14 @@ def _block_html(block: str | tuple[str, ...] | Table | Figure | Heading) -> str:
         return f"<figure>{block.svg}<figcaption>{html.escape(clean(block.caption))}</figcaption></figure>"
     if isinstance(block, Table):
         head = _cells(block.head, "th")
-        rows = "\n".join(f"<tr>{_cells(row, 'td')}</tr>" for row in block.rows)
+        rows = "\n".join(f"<tr>{_cells(row, 'td', block.head)}</tr>" for row in block.rows)
         return f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
     if isinstance(block, tuple):
         return "<ul>\n" + "\n".join(f"<li>{html.escape(clean(item))}</li>" for item in block) + "\n</ul>"
     return f"<p>{html.escape(clean(block))}</p>"
 
 
-def _cells(cells: Sequence[str], tag: str) -> str:
-    return "".join(f"<{tag}>{html.escape(clean(cell))}</{tag}>" for cell in cells)
+def _cells(cells: Sequence[str], tag: str, labels: Sequence[str] = ()) -> str:
+    """Cells of a row; on narrow screens, where the head is not shown, each goes by its label."""
+    said = [f' data-l="{html.escape(clean(x), quote=True)}"' if x else "" for x in labels] or [""] * len(cells)
+    return "".join(f"<{tag}{label}>{html.escape(clean(cell))}</{tag}>" for cell, label in zip(cells, said, strict=True))

@@ -45,7 +45,10 @@ def _tell_group(document: Document, comparison: Comparison, result: GroupResult)
     runs = (
         f"{len(group.base)} and {len(group.head)} runs"
         if len(group.base) + len(group.head) > 2
-        else f"{group.base[0].name} and {group.head[0].name}"
+        else " and ".join(
+            side.label if run.name == "." else run.name
+            for side, run in ((comparison.base, group.base[0]), (comparison.head, group.head[0]))
+        )
     )
     document.add(Heading(f"{clean(group.name)}: {result.verdict}", 3), f"{result.why}. Compared: {runs}.")
     rows = tuple(
