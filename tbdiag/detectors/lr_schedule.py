@@ -130,7 +130,9 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
         if after < view["jump"] * before or float(lr.step[i + 1] - lr.step[0]) < 0.1 * span:
             continue
         left = train.cost[train.step <= lr.step[i]][-20:]
-        right = train.cost[train.step >= lr.step[i + 1]][:20]
+        # A rate that is back at the next point has thrown what follows at once: later points only show the recovery.
+        single = i + 2 < lr.n and float(lr.value[i + 2]) < 0.5 * after
+        right = train.cost[train.step >= lr.step[i + 1]][: 5 if single else 20]
         if left.size < 8:
             continue
         said = f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} "
@@ -282,7 +284,16 @@ def _bump() -> Run:
     return _run(np.full(200, 3e-3), 147, 0.4 + 1.9 * np.exp(-6 * x) + 3.0 * np.exp(-((x - 0.02) ** 2) / 0.0001))
 
 
+def _glitches() -> Run:
+    lr, loss = np.full(200, 1e-3), _synth.decay(200, 2.3, 0.3)
+    for at in (50, 140):
+        lr[at] = 0.1
+        loss[at + 1 : at + 6] += (2.0, 0.9, 0.4, 0.2, 0.1)
+    return _run(lr, 148, loss)
+
+
 EXAMPLES = (
+    Example("two glitches of one point that throw the loss: the first leads", _glitches, fires=True, onset=(490, 500)),
     Example("thrown up by a full rate, back after a fifth of the run: a note", _cold, fires=False, onset=(0, 60)),
     Example("a bump at the start that is over at once", _bump, fires=False),
     Example("warm-up to the end", _warming, fires=True),
