@@ -146,7 +146,10 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
         sigma = max(estimate_noise(left).sigma, 1e-12)
         # Against the better half of what was before, at its worst within the next points.
         rise = float(np.quantile(right, 0.75)) - median(left)
-        if rise < 6 * sigma or rise < 0.2 * abs(median(left)):
+        level = median(left)
+        # A fifth of the level; or a third of what had been gained, where the run never gets it back (a warm restart does).
+        lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
+        if rise < 6 * sigma or (rise < 0.2 * abs(level) and not lost_gain):
             continue
         evidence = say(said + "rises by {rise:.3g}.", (lr, train), **numbers, rise=rise)
         return evidence, onset, rise / (6 * sigma)
