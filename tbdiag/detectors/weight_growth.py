@@ -10,8 +10,8 @@ How it is told
     On the total norm or, without one, on at least half of the layers: from the middle to the end of the run the norm grows at least
     1.5 times, at least three times over the whole run, and the last quarter adds as much to its logarithm as the quarter before (85 %
     of it): a power of the step number adds less. Growth by four times in the second half counts in any case, and so does threefold growth
-    in a straight line: every quarter adds as much as the one before (90 % of it), the second half as much as the first (95 %). The square root
-    of a random walk and weights that decay holds add less and less.
+    in a straight line: every quarter adds as much as the one before (90 % of it), the second half as much as the first (95 %), in
+    the total and in every layer. The square root of a random walk and weights that decay holds add less and less.
 
 First check
     Compare the weight decay that the optimiser really applies (sign, parameter groups) with the one intended.
@@ -72,8 +72,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     layers = [x for x in view.layers("weight") if x.matrix and not x.buffer and x.curve.n >= view["points"]]
     if (total is None or total.n < view["points"]) and not layers:
         return NotApplicable("fewer than six weight norms were logged", ("weight_norm",))
-    growth = measure_growth(total, view) if total is not None and total.n >= view["points"] else None
-    grown = [(x, g) for x, g in ((x, measure_growth(x.curve, view)) for x in layers) if g is not None]
+    if total is not None and total.n < view["points"]:
+        total = None
+    # One of several layers may well grow in a straight line; that all of them do, and the total with them, is a push.
+    curves = [*([] if total is None else [total]), *(x.curve for x in layers)]
+    straight = all(measure_growth(c, view, straight=True) for c in curves)
+    growth = measure_growth(total, view, straight=straight) if total is not None else None
+    grown = [(x, g) for x, g in ((x, measure_growth(x.curve, view, straight=straight)) for x in layers) if g is not None]
     if growth is None and (not layers or 2 * len(grown) < len(layers) or len(layers) < 2):
         return None
     if total is None or growth is None:
@@ -157,8 +162,11 @@ def _at(curve: CurveFacts, share: float) -> float:
     return float(np.interp(low + share * (high - low), curve.step, curve.value))
 
 
-def measure_growth(curve: CurveFacts, view: View) -> tuple[float, float, float] | None:
-    """Growth in the second half, over the whole run, and last quarter over the quarter before (logarithms); None if bounded."""
+def measure_growth(curve: CurveFacts, view: View, *, straight: bool) -> tuple[float, float, float] | None:
+    """Growth in the second half, over the whole run, and last quarter over the quarter before (logarithms); None if bounded.
+
+    With `straight` severalfold growth in a straight line is unbounded too.
+    """
     if curve.n < view["points"] or float(curve.value.min()) <= 0:
         return None
     quarter = [_at(curve, q) for q in (0.0, 0.5, 0.75)]
@@ -171,8 +179,8 @@ def measure_growth(curve: CurveFacts, view: View) -> tuple[float, float, float] 
     gained = np.diff([*(_at(curve, q) for q in (0.0, 0.25, 0.5, 0.75)), end])
     # What diffuses (a square root) or is held by decay gains less and less; a push that nothing answers gains the same or more.
     even = bool(np.all(gained[1:] >= view["straight"] * gained[:-1])) and gained[2:].sum() >= 0.95 * gained[:2].sum() > 0
-    straight = even and whole >= view["whole"] and end > SLACK * median(curve.value[curve.between(0.5, 1.0)])
-    return (second, whole, steady) if runaway or steep or straight else None
+    line = straight and even and whole >= view["whole"] and end > SLACK * median(curve.value[curve.between(0.5, 1.0)])
+    return (second, whole, steady) if runaway or steep or line else None
 
 
 def _runaway() -> object:
