@@ -289,7 +289,7 @@ def _bump() -> Run:
 
 def _glitches() -> Run:
     lr, loss = np.full(200, 1e-3), _synth.decay(200, 2.3, 0.3)
-    for at in (50, 140):
+    for at in (50, 141):
         lr[at] = 0.1
         loss[at + 1 : at + 6] += (2.0, 0.9, 0.4, 0.2, 0.1)
     return _run(lr, 148, loss)
