@@ -382,7 +382,7 @@ DETECTOR = Detector(
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),
         "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer, and from first to later norms"),
-        "norm_at_start": Threshold(1e3, "with outputs in range norms stay below a hundred (healthy trainings: 24 at most)"),
+        "norm_at_start": Threshold(1e3, "labelled healthy trainings start at 16 at most, one whose loss is scaled by 1e4 apart"),
         "times_constant": Threshold(100.0, "squared errors against those of a constant; R2 has no unit"),
         "nats": Threshold(14.0, "ln of a million classes; healthy norms of a mean cross-entropy are below it or start with less loss"),
         "any_unit": Threshold(1e6, "TheDeepChecker: a mean gradient above 1e6; loss units alone reach 1e4 to 1e5"),
