@@ -141,7 +141,7 @@ def _others(task_name: str, seed: int, out: Path) -> tuple[Side, ...]:
         ("other-task", Plan(other, generate.ordinary(other), Hooks(), log=logged), "slashes"),
         ("other-tags", Plan(task, generate.ordinary(task), Hooks(), log=logged), "ultralytics"),
     ]
-    if task.classes > 3:
+    if task.classes > 3 and task.x.dtype != np.int64:  # the tokens of a language model are its inputs as well
         keep, keep_val = task.y < 3, task.y_val < 3
         few = with_data(task, x=task.x[keep], y=task.y[keep], x_val=task.x_val[keep_val], y_val=task.y_val[keep_val])
         few = replace(few, classes=3, outputs=3)
@@ -155,13 +155,15 @@ VERDICTS = ("fixed", "improved", "not-fixed", "overshot", "cannot-tell", "no tra
 TEXT = """# How often the first action removes the finding
 
 Every row below is a real training (small networks in numpy, `benchmarks/trainings`), not a simulation: trained with a fault, judged, trained again
-with the same seed after exactly the one action that tbdiag named as first action, and judged by `tbdiag verify`. Seeds {seeds} were fixed
+with the same seed after exactly the first action of the finding that led, and judged by `tbdiag verify`. Seeds {seeds} were fixed
 beforehand and every attempt is listed, whatever came of it. Repeat it with
 
     python benchmarks/first_actions.py OUT --markdown docs/success-rate.md
 
-Read it as what a first action is worth on small tasks, not as a promise: several first actions (the tiny overfit test, anomaly detection) are meant
-to tell causes apart, and cannot remove the finding themselves; `verify` then names the next rung of the ladder.
+Read it as what a first action is worth on small tasks, not as a promise. Overfitting is removed by early stopping, which ends the damage and leaves the
+best where it was; a dropout of 0.3, the first action before, met its rule in none of nine attempts and stands on the ladder now. A mended batch, a
+restored initialisation and a rewritten file undo the very fault that was planted. The settings of the faults that are not taken from the generator of
+labelled trainings were tried on the seeds 101 to 103, until the run led with the finding that a case is named after (`benchmarks/trainings/cases.py`).
 
 ## By finding
 
