@@ -23,7 +23,8 @@ First action
     Set the scheduler's total and warm-up steps from the real number of optimiser steps.
 
 Success rule
-    The rate peaks within the first tenth (warm-up) and is below a hundredth of its peak on at most a tenth of the points.
+    As the fault was: the rate peaks within the first fifth of the run; is below a thousandth of its peak on at most a fifth of the points;
+    never doubles from one point to the next while the loss ends near its best; or the loss is not thrown up in the first tenth.
 
 Not to be confused with
     lr-zero (it reaches zero), warm restarts and one-cycle schedules (by design).
@@ -214,12 +215,18 @@ def _finding(lr: CurveFacts, plan: Schedule, kind: str, found: tuple[Evidence, I
     peak = predicate("lr", "max_share", "<=", 0.2, source="a fifth of the run")
     low = predicate("lr", "share_below", "<=", 0.2, argument=0.001 * plan.peak, source="a thousandth of the peak")
     calm = predicate("train_loss", "rise", "<=", 0.0, sd_times=4.0)
+    # A loss that recovered says nothing of the rate; a warm-up that begins at zero doubles at first.
+    late = (onset.last_step - int(lr.step[0])) > 0.1 * (int(lr.step[-1]) - int(lr.step[0]))
+    steady = predicate("lr", "jumps_up", "<=", 0.0, argument=2.0, window=(0.1 if late else 0.02, 1.0), if_logged=True)
     start = predicate("train_loss", "max", "<=", 0.0, minus="first", minus_times=1.0 + 0.5, window=(0.0, 0.1))
     rules = {
         "cold": ((start,), "In its first tenth the training loss stays below one and a half times its first values."),
         "warm-up": ((peak,), "The learning rate peaks within the first fifth of the run."),
         "collapse": ((low,), "The learning rate is below a thousandth of its peak on at most a fifth of the points."),
-        "jump": ((calm,), "The training loss ends within 4 sd of its best."),
+        "jump": (
+            (calm, steady),
+            "The training loss ends within 4 sd of its best, and the learning rate does not jump to twice its value again.",
+        ),
     }
     predicates, sentence = rules[kind]
     return Finding(
