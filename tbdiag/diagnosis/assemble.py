@@ -165,8 +165,9 @@ def live_until(run: Run) -> float | None:
 
 
 def _badness(run: RunReport) -> tuple[int, int, int, int, str]:
-    errors = sum(f.severity.rank == 0 for f in run.heads)
-    warnings = sum(f.severity.rank == 1 for f in run.heads)
+    # A story is as bad as its worst part: a warning that ended in divergence counts as an error.
+    worst = [min(f.severity.rank for f in run.findings if h.id in (f.id, f.caused_by)) for h in run.heads]
+    errors, warnings = worst.count(0), worst.count(1)
     order = ("unreadable", "findings", "unclear", "healthy").index(run.verdict)
     # An unreadable run is as bad as one with errors: nobody can say anything about it.
     return (0 if errors or run.verdict == "unreadable" else 1 if warnings else 2, -errors, -warnings, order, run.name)

@@ -39,7 +39,7 @@ def judge_run(task: Task, setup: Setup) -> Judgement:
     return Judgement(
         verdict=judged.verdict,
         headline=show_name(judged.headline),
-        findings=tuple(_reduce(f) for f in judged.findings),
+        findings=tuple(_reduce(f, judged.findings) for f in judged.findings),
         first_write=min(writes, default=None),
         last_write=max(writes, default=None),
         live_until=live_until(run),
@@ -144,11 +144,12 @@ def _draw(curve: Curve) -> str:
     return "".join(_DIGITS[int(v + 0.5)] if ok else "-" for v, ok in zip(level.tolist(), good.tolist(), strict=True))
 
 
-def _reduce(finding: Finding) -> FoundRow:
+def _reduce(finding: Finding, story: tuple[Finding, ...]) -> FoundRow:
+    """A finding as it is stored; a head is as severe as the worst that it explains, so that a run that broke is news at once."""
     onset = finding.onset
     return FoundRow(
         id=finding.id,
-        severity=finding.severity.rank,
+        severity=min(finding.severity.rank, *(f.severity.rank for f in story if f.caused_by == finding.id), 2),
         confidence=round(float(finding.confidence), 3),
         title=show_name(finding.title),
         action=show_name(finding.first_action),

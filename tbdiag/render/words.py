@@ -224,10 +224,10 @@ def counted(findings: Iterable[Mapping[str, Any]]) -> str:
 
 
 def worst(run: Mapping[str, Any]) -> str:
-    """What a run's mark shows: ``error``, ``warning`` or ``note`` for findings, else the verdict."""
+    """What a run's mark shows: ``error``, ``warning`` or ``note``, the worst of its findings, consequences too; else the verdict."""
     if run["verdict"] != "findings":
         return str(run["verdict"])
-    return next((s for s, n in counts(heads(run)).items() if n), "note")
+    return next((s for s, n in counts(run["findings"]).items() if n), "note")
 
 
 def label(run: Mapping[str, Any]) -> str:
