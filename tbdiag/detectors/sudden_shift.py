@@ -100,7 +100,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         )
     ]
     if train is not None and training != "unknown" and not on_train:
-        did = {"recovers": "jumped too, and is learned again", "stays": "jumped too, under an unchanged learning rate"}
+        did = {"recovers": "jumped too, and came down from there", "stays": "jumped too, under an unchanged learning rate"}
         evidence.append(
             say(
                 f"The {label(train)} "
