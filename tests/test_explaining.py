@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tbdiag.diagnosis.explaining import PRODUCES, explain_away, order_findings
+from tbdiag.diagnosis.explaining import PRODUCES, explain_away, order_findings, rank_story
 from tbdiag.model import Evidence, Finding, Interval, Severity, SuccessRule
 
 
@@ -150,3 +150,12 @@ def test_a_jump_of_the_rate_that_ends_in_nan_is_one_story_in_the_report(every: i
     assert [f.id for f in told.heads if f.severity is not Severity.NOTE] == ["lr-schedule"]
     assert [link.id for link in head.chain] == ["lr-schedule", "exploding-gradients", "divergence", "nan-inf"]
     assert 800 <= head.chain[1].onset.last_step <= 805
+
+
+def test_a_story_is_as_bad_as_its_worst_part() -> None:
+    told = judge(
+        finding("lr-schedule", onset=(500, 500)),
+        finding("divergence", Severity.ERROR, (506, 515)),
+        finding("noisy-validation"),
+    )
+    assert {f.id: rank_story(f, told) for f in told} == {"lr-schedule": 0, "divergence": 0, "noisy-validation": 1}

@@ -12,7 +12,7 @@ import numpy as np
 from tbdiag.config import Config
 from tbdiag.detectors import load_detectors
 from tbdiag.diagnosis.experiment import choose_experiment
-from tbdiag.diagnosis.explaining import explain_away, order_findings
+from tbdiag.diagnosis.explaining import explain_away, order_findings, rank_story
 from tbdiag.diagnosis.missing import audit_evidence, follow_audit
 from tbdiag.diagnosis.notes import write_note
 from tbdiag.diagnosis.suppression import find_stale, suppress
@@ -165,8 +165,7 @@ def live_until(run: Run) -> float | None:
 
 
 def _badness(run: RunReport) -> tuple[int, int, int, int, str]:
-    # A story is as bad as its worst part: a warning that ended in divergence counts as an error.
-    worst = [min(f.severity.rank for f in run.findings if h.id in (f.id, f.caused_by)) for h in run.heads]
+    worst = [rank_story(h, run.findings) for h in run.heads]
     errors, warnings = worst.count(0), worst.count(1)
     order = ("unreadable", "findings", "unclear", "healthy").index(run.verdict)
     # An unreadable run is as bad as one with errors: nobody can say anything about it.

@@ -186,7 +186,7 @@ def _chain(head: Finding, findings: list[Finding]) -> tuple[Link, ...]:
 def order_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Heads by severity, then confidence, then phase, each followed by its consequences."""
     heads = [f for f in findings if f.caused_by is None]
-    worst = {h.id: min([h.severity.rank] + [f.severity.rank for f in findings if f.caused_by == h.id]) for h in heads}
+    worst = {h.id: rank_story(h, findings) for h in heads}
     heads.sort(key=lambda f: (worst[f.id], f.severity.rank, -round(f.confidence, 2), f.phase, f.id))
     out: list[Finding] = []
     for head in heads:
@@ -194,6 +194,11 @@ def order_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         rest = [f for f in findings if f.caused_by == head.id]
         out += sorted(rest, key=lambda f: (_start(f), f.severity.rank, -round(f.confidence, 2), f.phase, f.id))
     return tuple(out)
+
+
+def rank_story(head: Finding, findings: tuple[Finding, ...]) -> int:
+    """Severity of the worst finding of a head's story: a warning that ended in divergence is an error."""
+    return min(f.severity.rank for f in (head, *findings) if head.id in (f.id, f.caused_by))
 
 
 def _not_later(head: Finding, other: Finding, span: int) -> bool:

@@ -144,12 +144,14 @@ def _draw(curve: Curve) -> str:
     return "".join(_DIGITS[int(v + 0.5)] if ok else "-" for v, ok in zip(level.tolist(), good.tolist(), strict=True))
 
 
-def _reduce(finding: Finding, story: tuple[Finding, ...]) -> FoundRow:
+def _reduce(finding: Finding, findings: tuple[Finding, ...]) -> FoundRow:
     """A finding as it is stored; a head is as severe as the worst that it explains, so that a run that broke is news at once."""
+    from tbdiag.diagnosis.explaining import rank_story
+
     onset = finding.onset
     return FoundRow(
         id=finding.id,
-        severity=min(finding.severity.rank, *(f.severity.rank for f in story if f.caused_by == finding.id), 2),
+        severity=rank_story(finding, findings),
         confidence=round(float(finding.confidence), 3),
         title=show_name(finding.title),
         action=show_name(finding.first_action),

@@ -57,9 +57,11 @@ def class_of(tokens: Tokens, measure: Tokens) -> str:
 
 
 def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
-    predicted = [t for t in tokens if t in PREDICTED] or (["share"] if _SHARE_OF.search(tag) else [])
+    predicted = [t for t in tokens if t in PREDICTED]
     labelled = [t for t in tokens if t in LABELLED]
     classy = any(t in {"class", "classes"} for t in tokens)
+    if not (predicted or labelled or classy) and _SHARE_OF.search(tag):
+        predicted = ["share"]
     # ``predicted/3``: nothing but the word and a class
     bare = bool(_NUMBERED.search(tag))
     shared = bare or any(t in SHARE_WORDS for t in tokens)

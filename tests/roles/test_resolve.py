@@ -205,6 +205,7 @@ def test_a_layout_is_read_once() -> None:
         ("predicted_counts/cat", Role.PREDICTION_SHARE, "cat"),
         ("val/predicted/2", Role.PREDICTION_SHARE, "2"),
         ("Epoch/val_share_11", Role.PREDICTION_SHARE, "11"),
+        ("label_share/2", Role.LABEL_SHARE, "2"),
         ("label_distribution/2", Role.LABEL_SHARE, "2"),
         ("per_class_accuracy/dog", Role.CLASS_METRIC, "dog"),
         ("class_2/recall", Role.CLASS_METRIC, "2"),
