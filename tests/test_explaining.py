@@ -159,3 +159,14 @@ def test_a_story_is_as_bad_as_its_worst_part() -> None:
         finding("noisy-validation"),
     )
     assert {f.id: rank_story(f, told) for f in told} == {"lr-schedule": 0, "divergence": 0, "noisy-validation": 1}
+
+
+def test_what_seems_to_have_begun_before_its_head_is_not_told_in_order() -> None:
+    told = judge(
+        finding("divergence", Severity.ERROR, (450, 468)),
+        finding("instability", onset=(440, 445)),
+        finding("exploding-gradients", onset=(496, 500), confidence=0.6),
+    )
+    head = next(f for f in told if f.id == "divergence")
+    assert {f.id for f in told if f.caused_by == "divergence"} >= {"instability"}
+    assert "instability" not in [link.id for link in head.chain]

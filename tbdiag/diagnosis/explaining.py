@@ -174,9 +174,15 @@ def _line(finding_id: str, parent: dict[str, str]) -> list[str]:
 
 
 def _chain(head: Finding, findings: list[Finding]) -> tuple[Link, ...]:
-    """A head and its consequences in order of onset; empty where nothing with an onset followed."""
-    story = [f for f in findings if head.id in (f.caused_by, f.id) and f.onset is not None and f.severity.rank < 2]
-    if head.onset is None or len(story) < 2:
+    """A head and its consequences in order of onset; empty where nothing with an onset followed.
+
+    A consequence that seems to have begun before its head is left out: its onset is the less certain one, and the line would not be true.
+    """
+    if head.onset is None:
+        return ()
+    first = head.onset.first_step
+    story = [f for f in findings if head.id in (f.caused_by, f.id) and f.severity.rank < 2 and f.onset and f.onset.last_step >= first]
+    if len(story) < 2:
         return ()
     # States are seen only as often as they are logged; the head stays first.
     story.sort(key=lambda f: (f.id != head.id, _start(f), f.onset.last_step if f.onset else 0, f.severity.rank, f.id))

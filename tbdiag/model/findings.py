@@ -146,7 +146,7 @@ class Finding:
         causes: likely causes, most likely first; first_check: the first inspection; first_action: ONE change.
         fixes: the ordered ladder for when the first action did not help.
         caused_by: id of the finding of which this one is a consequence; `caused_by_why` the reason.
-        chain: of a head with consequences, all of them in order of onset, itself first; empty where nothing with an onset followed.
+        chain: of a head with consequences: itself, then those that did not begin before it, in order of onset; empty where nothing with an onset followed.
         fingerprint: stable identity (id, roles, coarse onset; no measured values).
         drawn_onset, drawn_extent: the same on the axis that the curves are drawn on, where the series that prove the finding were logged on
             another one (validation in epochs beside training in steps); None where both are the same.
