@@ -51,7 +51,7 @@ def measure_return(view: View) -> Return | None:
 
 
 def no_return(view: View) -> Finding | NotApplicable | None:
-    """No learning in reinforcement learning: the return shows no trend, and the policy's entropy stays where it began."""
+    """No learning in reinforcement learning: the return shows no trend while the policy's entropy stays where it began, or it only falls."""
     reward = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
     if reward is None:
         return NotApplicable("no reward", ("reward",))
@@ -63,23 +63,32 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     gain = first - float(trace.smooth.min())
     if trend.falling or gain > 4 * trace.noise.sigma or float(np.ptp(trace.cost)) == 0:
         return None
-    if float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414):
+    # Costs rise: the policy ends worse than the one it began with, and was never better.
+    worse = trend.tau > 0.4 and trend.change > 0 and trace.beyond_noise(float(trace.smooth[-1]) - first, 6)
+    if not worse and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414):
         return None  # it moves about, slowly and widely: whatever that is, it does not stay
     entropy = view.curve("entropy")
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
-    evidence = [say("The reward began at {first:.4g} and ended at {end:.4g}, without a trend.", (reward,), **numbers)]
+    course = "which is worse: it was never clearly above its start" if worse else "without a trend"
+    evidence = [say(f"The reward began at {{first:.4g}} and ended at {{end:.4g}}, {course}.", (reward,), **numbers)]
     if still and entropy is not None:
         evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
     return Finding(
         id="no-learning",
-        severity=Severity.WARNING if still else Severity.NOTE,
-        confidence=confidence(1.5, supports=int(still)) if still else 0.55,
-        title=f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
+        severity=Severity.WARNING if still or worse else Severity.NOTE,
+        confidence=confidence(1.5, supports=int(still)) if still or worse else 0.55,
+        title=f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
+        if worse
+        else f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
         onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
         extent=Interval(int(reward.step[0]), int(reward.step[-1])),
         evidence=tuple(evidence),
         causes=(
+            Cause(
+                "The sign of the advantage, of the reward or of the policy loss is wrong",
+                "the policy gets worse the longer it is trained" if worse else "",
+            ),
             Cause("The learning rate is too low or the policy is not updated", "the entropy does not move" if still else ""),
             Cause("The reward is too sparse to be found by exploring"),
             Cause("Observations or rewards are not scaled"),

@@ -15,7 +15,8 @@ How it is told
     digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning
     to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. Without any loss the metrics of both splits
     must stay below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in
-    reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began.
+    reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began, or fall by more than
+    six deviations (tau above 0.4) without ever having risen by four.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?

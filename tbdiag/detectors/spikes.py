@@ -87,7 +87,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     spikes = _spikes(view, train) if train.n >= view["points"] else _few(view, train)
     if not spikes:
         return None
-    span = max(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), 1e-12)
+    span = max(min(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), max(_learned(train), 1e-12)), 1e-12)
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
     # The extremes of a heavy tail reach twice the level once in a thousand runs; one or two spikes must be plainer than that.
     plain = [
@@ -186,7 +186,7 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
     values = train.cost
     positive = train.log_scale and float(values.min()) > 0
     out: list[Spike] = []
-    floor = view["height"] * max(train.first_cost - train.best_cost, 0.0)
+    floor = view["height"] * _learned(train)
     starts = range(0, train.n, POINTS)
     for a in starts:
         part = values[a : a + POINTS]
@@ -209,6 +209,14 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
             if height > max(floor, 0.1 * abs(before)) and a + s.first > 0.02 * train.n:
                 out.append(Spike(s.first + a, s.peak + a, s.last + a, s.height, s.sigmas))
     return out
+
+
+def _learned(train: CurveFacts) -> float:
+    """What was gained to the best; from the second twentieth of the run where a first value ten times as high was left at once."""
+    early = train.cost[train.n // 20 : max(train.n // 10, train.n // 20 + 1)]
+    level = median(early)
+    start = level if 0 < 10 * level < train.first_cost else train.first_cost
+    return max(start - train.best_cost, 0.0)
 
 
 def _plain(part: Float64, spike: Spike, learned: float) -> bool:
@@ -236,7 +244,7 @@ def _few(view: View, train: CurveFacts) -> list[Spike]:
     if float(train.value.min()) <= 0:
         return []
     found = find_spikes(np.log(train.value), view["sigmas"], factor=0.0, width=7, longest=2)
-    floor = view["height"] * max(train.first_cost - train.best_cost, 0.0)
+    floor = view["height"] * _learned(train)
     return [s for s in found if s.height > np.log(3.0) and s.first > 0 and train.value[s.peak] - train.value[s.first - 1] > floor]
 
 

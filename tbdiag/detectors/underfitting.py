@@ -7,10 +7,10 @@ Why it matters
     No regularisation or more data helps; the training loss itself has to come down first.
 
 How it is told
-    It learned something (more than 5 % of its start), both splits end at a bad level, and the gap between them is small. Bad
+    It learned something (more than 5 % of its start, or less without any doubt where guessing among three classes or more is known), both splits end at a bad level, and the gap between them is small. Bad
     means: a bounded metric less than half-way from chance to perfect while more than 60 % of the loss of guessing is left (a note
     beyond three tenths of the way: what the data leave to chance ends there as well); or
-    more than 85 % of the loss of guessing is left; or both had improved and end no better than they began. With four to nine
+    more than 85 % of the loss of guessing is left; or no evaluation explained a twentieth of the variance (R2); or both had improved and end no better than they began. With four to nine
     points and no such reference, both losses must have gained less than a quarter of their start (and more than 5 %), still
     improving together.
 
@@ -37,6 +37,8 @@ Sources
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -58,12 +60,14 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, guessing, loss_left, metric_level, rest_of_loss
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
+
+_R2 = re.compile(r"(^|[^a-z])(r2|r_?squared|r2_?score)([^a-z]|$)")
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -82,7 +86,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
     # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
     apart = max(val_end - train_end, 0.5 * (train_end - val_end))
-    if apart > view["gap"] * abs(train_end) and val.beyond_noise(apart, 3):
+    below = _below_the_mean(view)
+    if not below and apart > view["gap"] * abs(train_end) and val.beyond_noise(apart, 3):
         return None
     gained = _share(train), _share(val)
     left = loss_left(val, view.features, val.end)
@@ -90,10 +95,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if (
         max(gained) < view["learned"]
         and not beats
+        and not below
+        and not (left is not None and _only_begins(view, train, val))
         and not (min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost)
     ):
         return None
-    margins, evidence, doubts = _badness(view, train, val, gained)
+    margins, evidence, doubts = ([2.0, 2.0], below, 0) if below else _badness(view, train, val, gained)
     if not margins:
         return None
     evidence.insert(
@@ -156,6 +163,31 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(train.signal.key, val.signal.key),
     )
+
+
+def _below_the_mean(view: View) -> list[Evidence]:
+    """Evidence that no evaluation explained a twentieth of the variance (R2) of either split: the mean of the targets does as well."""
+    val, train = view.curve("val_metric"), view.curve("train_metric")
+    if val is None or val.n < 4 or any(c is not None and not _R2.search((c.signal.stem or c.signal.name).lower()) for c in (val, train)):
+        return []
+    if val.best > view["explained"] or (train is not None and train.end > view["explained_in_training"]):
+        return []
+    return [
+        say(
+            f"The {label(val)} was {{best:.3g}} at best and {{end:.3g}} at the end; to answer with the mean gives 0.",
+            (val,),
+            best=val.best,
+            end=val.end,
+        )
+    ]
+
+
+def _only_begins(view: View, train: CurveFacts, val: CurveFacts) -> bool:
+    """Whether both losses left the level of guessing among three classes or more, beyond doubt and hardly at all."""
+    if (guessing(view.features).classes or 0) < 3 or min(train.trace.n, val.trace.n) < 6:
+        return False
+    trends = [(find_trend(c.trace.cost, 6), c.trace) for c in (train, val)]
+    return all(t.falling and t.tau < -0.6 and trace.beyond_noise(-t.change, 4) for t, trace in trends)
 
 
 def _action(view: View, train: CurveFacts) -> str:
@@ -319,6 +351,8 @@ DETECTOR = Detector(
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
         "left": Threshold(0.6, "share of the loss of guessing that is left"),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
+        "explained": Threshold(0.05, "R2 of the mean is 0; a model that learned anything was above 0.1 in every healthy training"),
+        "explained_in_training": Threshold(0.2, "more in training alone is overfitting or a gap"),
         "few_points_gain": Threshold(0.25, "the seed texts' underfitting history gained 22 % and 18 %"),
     },
     examples=EXAMPLES,

@@ -56,6 +56,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._tails import name_some, say
+from tbdiag.detectors._words import unit
 from tbdiag.features import CurveFacts
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -115,13 +116,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if known and isinstance(decay, (int, float))
         else "Rerun unchanged with decoupled weight decay of 0.01 (AdamW), or 5 times the present value, after checking its sign."
     )
-    step = total.step
+    step, begun = total.step, _begun(total)
     return Finding(
         id="weight-growth",
         severity=Severity.ERROR if worse else Severity.WARNING,
         confidence=confidence(second / view["second_half"], whole / view["whole"], supports=int(worse)),
-        title=f"Weight growth: the weight norm grows {whole:.3g}-fold and does not slow down",
-        onset=Interval(int(step[0]), int(step[max(1, total.n // 4)])),
+        title=f"Weight growth: the weight norm grows {whole:.3g}-fold{_manner(total, growth, begun)}",
+        onset=Interval(int(step[begun[0]]), int(step[begun[1]])),
         extent=Interval(int(step[0]), int(step[-1])),
         evidence=tuple(evidence),
         causes=(
@@ -155,6 +156,27 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=GRADIENTS,
         roles=("weight_norm",),
     )
+
+
+def _begun(curve: CurveFacts) -> tuple[int, int]:
+    """Indices of the points between which the growth began: a tenth and a sixth of all that the logarithm gained.
+
+    A growth that fills the run began with it.
+    """
+    gained = np.log(curve.value / curve.value[0]) / np.log(float(curve.value[-1]) / float(curve.value[0]))
+    after = int(np.argmax(gained >= 1 / 6))
+    before = int(np.flatnonzero(gained[: after + 1] <= 0.1)[-1])
+    if curve.step[before] - curve.step[0] <= 0.2 * (curve.step[-1] - curve.step[0]):
+        before = 0
+    return before, max(after, before + 1)
+
+
+def _manner(curve: CurveFacts, growth: tuple[float, float, float], begun: tuple[int, int]) -> str:
+    """How it grows: on and on, or nearly all of it at some point of the run."""
+    start = (float(curve.step[begun[0]]) - float(curve.step[0])) / max(float(curve.step[-1] - curve.step[0]), 1.0)
+    if growth[2] >= 0.71:
+        return " and does not slow down"
+    return f", nearly all of it after {unit(curve)} {int(curve.step[begun[0]]):,}" if start > 0 else ""
 
 
 def _at(curve: CurveFacts, share: float) -> float:
