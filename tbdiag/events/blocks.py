@@ -7,7 +7,7 @@ framing, no parsing and no look-up: their fields are columns at fixed offsets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ MIN_RECORDS = 256
 _HEADER = 12
 _COMPARE_BYTES = 1 << 17
 _MAX_CYCLE_BYTES = 1 << 16
+_MAX_REMEMBERED, MAX_RECORD_BYTES = 64, 1 << 12
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -48,6 +49,53 @@ class Cycle:
     def period(self) -> int:
         """Records of one cycle."""
         return len(self.starts)
+
+    def turn(self, first: int) -> Cycle:
+        """The same cycle begun at its record `first`."""
+        if not first:
+            return self
+        cut, size = self.starts[first] - _HEADER, self.size
+        starts = [at - cut for at in self.starts[first:]] + [at - cut + size for at in self.starts[:first]]
+        layouts = (*self.layouts[first:], *self.layouts[:first])
+        fixed, constant = (np.roll(column, -cut) for column in (self.fixed, self.constant))
+        return Cycle(size, tuple(starts), layouts, fixed, constant, self.right[cut:] + self.right[:cut])
+
+
+class CycleCache:
+    """Cycles that were read, found again by the layout of the record with which they begin.
+
+    Runs of one program repeat each other's cycles, so that most of a file need not be walked before a block is found.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[Layout, list[tuple[Cycle, int]]] = {}
+        self._turned: dict[tuple[Cycle, int], Cycle] = {}
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def add(self, cycle: Cycle) -> None:
+        """Remember a cycle of numbers; tables are large and rare."""
+        if cycle.size > MAX_RECORD_BYTES or any(slot.shape for layout in cycle.layouts for slot in layout.slots):
+            return
+        if any(known.layouts == cycle.layouts for known in self.find(cycle.layouts[0])):
+            return
+        if self._count >= _MAX_REMEMBERED:
+            self._count = 0
+            self._places.clear()
+            self._turned.clear()
+        self._count += 1
+        for i, layout in enumerate(cycle.layouts):
+            self._places.setdefault(layout, []).append((cycle, i))
+
+    def find(self, layout: Layout) -> Iterator[Cycle]:
+        """Cycles that begin with a record of this layout, the last seen first."""
+        for cycle, first in reversed(self._places.get(layout, ())):
+            turned = self._turned.get((cycle, first))
+            if turned is None:
+                turned = self._turned[cycle, first] = cycle.turn(first)
+            yield turned
 
 
 def find_period(arena: UInt8, at: Sequence[int], lengths: Sequence[int], cache: LayoutCache) -> int:
@@ -95,32 +143,31 @@ def make_cycle(arena: UInt8, at: Sequence[int], lengths: Sequence[int], cache: L
 
 
 def count_cycles(arena: UInt8, start: int, filled: int, cycle: Cycle, scratch: UInt8) -> int:
-    """How many whole cycles from `start` on agree with `cycle`."""
-    size = cycle.size
+    """How many whole cycles from `start` on agree with `cycle`; `scratch` has room for `_COMPARE_BYTES` and a few more."""
+    size, wide = cycle.size, cycle.fixed.size
     total = (filled - start) // size
-    wide = cycle.fixed.size
-    done = 0
-    repeat = wide // size
-    chunk = max(1, _COMPARE_BYTES // wide)
-    while total - done >= repeat:
-        n = min(chunk, (total - done) // repeat)
-        begin = start + done * size
-        rows = arena[begin : begin + n * wide].reshape(n, wide)
-        work = scratch[: n * wide].reshape(n, wide)
-        np.bitwise_xor(rows, cycle.constant, out=work)
-        np.bitwise_and(work, cycle.fixed, out=work)
-        if work.any():
-            bad = int(np.flatnonzero(work.any(axis=1))[0])
-            done += bad * repeat
-            break
-        done += n * repeat
-    constant, fixed = cycle.constant[:size], cycle.fixed[:size]
-    while done < total:
-        begin = start + done * size
-        if bool(((arena[begin : begin + size] ^ constant) & fixed).any()):
-            break
-        done += 1
-    return done
+    begin, end = start, start + total * size
+    most = wide  # a cycle that does not fit shows soon
+    while begin < end:
+        n = min(end - begin, most)
+        if n > wide:
+            n -= n % wide
+            work = scratch[:n].reshape(-1, wide)
+            np.bitwise_xor(arena[begin : begin + n].reshape(-1, wide), cycle.constant, out=work)
+            np.bitwise_and(work, cycle.fixed, out=work)
+        else:
+            work = scratch[:n]
+            np.bitwise_xor(arena[begin : begin + n], cycle.constant[:n], out=work)
+            np.bitwise_and(work, cycle.fixed[:n], out=work)
+        scratch[n : n + 7] = 0
+        words = scratch[: (n + 7) & ~7].view(np.uint64)
+        if words.any():
+            at = 8 * int(np.flatnonzero(words)[0])
+            at += int(np.flatnonzero(scratch[at : at + 8])[0])
+            return (begin - start + at) // size
+        begin += n
+        most = max(wide, _COMPARE_BYTES)
+    return total
 
 
 def decode_cycles(out: Contents, arena: UInt8, start: int, cycles: int, cycle: Cycle, shift: int) -> int:
@@ -135,9 +182,9 @@ def decode_cycles(out: Contents, arena: UInt8, start: int, cycles: int, cycle: C
         extract.strided(data, start + at + layout.length, size, cycles, "<u4")
         for at, layout in zip(cycle.starts, cycle.layouts, strict=True)
     ]
-    masked = [column.copy() for column in stored]
-    for column, copy in zip(stored, masked, strict=True):
-        column[...] = unmask(copy)
+    masked = np.array(stored)
+    for column, plain in zip(stored, unmask(masked), strict=True):
+        column[...] = plain
     right = check_rows(arena[start : start + cycles * size].reshape(cycles, size), cycle.right)
     if right is not None:
         for column, copy in zip(stored, masked, strict=True):
@@ -145,15 +192,15 @@ def decode_cycles(out: Contents, arena: UInt8, start: int, cycles: int, cycle: C
         cycles = int(np.flatnonzero(~right)[0])
         if not cycles:
             return 0
-    for at, layout in zip(cycle.starts, cycle.layouts, strict=True):
-        begin = start + at
-        wall_time = extract.read_walls(data, begin, size, cycles, layout)
-        step = extract.read_steps(data, begin, size, cycles, layout)
-        first = begin + shift
-        out.note_walls(range(first, first + cycles * size, size), wall_time)
+    begins = [start + at for at in cycle.starts]
+    places = [range(begin + shift, begin + shift + cycles * size, size) for begin in begins]
+    walls = [extract.read_walls(data, begin, size, cycles, layout) for begin, layout in zip(begins, cycle.layouts, strict=True)]
+    steps = extract.read_alike_steps(data, begins, size, cycles, cycle.layouts)
+    out.note_wall_rows(places, walls)
+    for begin, place, layout, wall_time, step in zip(begins, places, cycle.layouts, walls, steps, strict=True):
         for slot in layout.slots:
             value = extract.read_values(data, begin, size, cycles, slot)
-            place = first + slot.value_at
-            extract.add_column(out, slot.tag, slot, range(place, place + cycles * size, size), step, wall_time, value)
+            at = place.start + slot.value_at
+            extract.add_column(out, slot.tag, slot, range(at, at + cycles * size, size), step, wall_time, value)
     out.records += cycles * cycle.period
     return cycles

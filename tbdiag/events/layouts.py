@@ -188,6 +188,14 @@ class LayoutCache:
         self._by_length: dict[int, list[Layout]] = {}
         self._count = 0
 
+    def recall(self, payload: bytes) -> Layout | None:
+        """The layout of `payload` if it was seen before."""
+        number = int.from_bytes(payload, "little")
+        for candidate in self._by_length.get(len(payload), ()):
+            if number & candidate.fixed_int == candidate.constant_int:
+                return candidate
+        return None
+
     def find(self, payload: bytes) -> Layout | None:
         """The layout of `payload`, parsed if it is new."""
         known = self._by_length.setdefault(len(payload), [])

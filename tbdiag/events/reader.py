@@ -32,9 +32,11 @@ _WALK = 128
 _DENSE = 256
 _MAX_PATIENCE = 1 << 15
 _MANY_BYTES = 1 << 15
+_TRIES = 16
 
 _spare: list[bytearray] = []
 _layouts = LayoutCache()
+_cycles = blocks.CycleCache()
 
 
 def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None = None, *, verify: bool = False) -> FileColumns:
@@ -65,6 +67,7 @@ class _Reading(Records):
         self.patience = _WALK
         self.usual = _DENSE + 1  # mean length of the frames last walked
         self.next_read = self.room
+        self.tries = _TRIES if _cycles else 0  # frames left at which a cycle of another file may begin
         self.cycle: blocks.Cycle | None = None
         self.walker = Walker()
 
@@ -80,7 +83,15 @@ class _Reading(Records):
             if self.cycle is not None:
                 self._continue_block(self.cycle)
                 continue
-            why = self._walk()
+            if self.tries:
+                self.tries -= 1
+                if self._take_known():
+                    continue
+                self.pos, why = self.walker.walk(self.buffer, self.pos, self.filled, self.at, self.lengths, 1)
+                if why is Stop.ENOUGH:
+                    continue
+            else:
+                why = self._walk()
             if why is Stop.ENOUGH:
                 self._try_block()
             elif why is Stop.BAD:
@@ -262,7 +273,25 @@ class _Reading(Records):
             start += (cycles + 1) * cycle.size
             cycles = self._count(start, cycle)
         self.patience = _WALK
-        self._take_block(start, cycle, back * period, cycles)
+        if self._take_block(start, cycle, back * period, cycles):
+            _cycles.add(cycle)
+
+    def _take_known(self) -> bool:
+        """Read on as a block where the next frame begins a cycle that this file or another one had; whether it did."""
+        begin = self.pos + HEADER
+        if begin > self.filled:
+            return False
+        length = frame_length(self.buffer, self.pos)
+        if length > blocks.MAX_RECORD_BYTES or begin + length + FOOTER > self.filled:
+            return False
+        layout = _layouts.recall(bytes(self.buffer[begin : begin + length]))
+        if layout is None:
+            return False
+        for cycle in _cycles.find(layout):
+            cycles = self._count(self.pos, cycle)
+            if cycles * cycle.period >= blocks.MIN_RECORDS:
+                return self._take_block(self.pos, cycle, 0, cycles)
+        return False
 
     def _continue_block(self, cycle: blocks.Cycle) -> None:
         """Get more bytes, and go on with the cycle that ended with those at hand."""
@@ -295,6 +324,8 @@ class _Reading(Records):
             self.at, self.lengths = later
         self._look_ahead(self._offset(start + cycles * cycle.size))
         taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, shift)
+        # After a wrong checksum the same bytes would be compared again at every frame: walk instead.
+        self.tries = _TRIES if taken == cycles else 0
         if taken * cycle.period < walked or not taken:
             return False
         if walked:

@@ -61,6 +61,10 @@ class Records(Arena):
         self.out.reserve.ahead = max(1.0, (self.size - self.start) / max(done - self.start, 1))
 
     def _decode(self, at: Int64, lengths: Int64) -> None:
+        if at.size < min(groups.MIN_ROWS, _MIN_HISTOS):
+            for begin, length in zip(at.tolist(), lengths.tolist(), strict=True):
+                self._decode_one(begin, length)
+            return
         rest = self._decode_histos(at, lengths)
         short = np.minimum(lengths[rest], 0xFFFF).astype(np.uint16)
         order = np.argsort(short, kind="stable")

@@ -7,16 +7,17 @@ import random
 import struct
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from tbdiag import logs
 from tbdiag.errors import LogdirError
-from tbdiag.events import records
+from tbdiag.events import blocks, reader, records
 from tbdiag.events.reader import read_events
 from tbdiag.events.source import BytesSource, LocalSource
-from tests.reader.reference import frame, masked
+from tests.reader.reference import as_points, frame, masked
 from tests.reader.writers import NAME, image_event, opening, regular_events, write_run
 
 
@@ -242,3 +243,30 @@ def test_memory_is_bounded_by_the_columns_however_large_the_blobs(tmp_path):
     points, kilobytes = map(int, done.stdout.split())
     assert points == 600
     assert kilobytes < 8_000
+
+
+@pytest.mark.parametrize("tag", ["loss", "a-longer-tag"])
+@pytest.mark.parametrize("k", [None, 1, 3, 600, 1197])
+def test_a_file_like_the_one_before_is_read_as_if_it_came_first(tmp_path, tag, k):
+    """A cycle that is known from another file is a short cut, never another result."""
+    first = [opening(), *regular_events(400, tags=(tag, "b", "c"))]
+    for i, begin in enumerate((0, 1, 2)):  # the same records, begun elsewhere in their cycle
+        events = [opening(), *first[1 + begin :]]
+        data = bytearray(b"".join(frame(e.SerializeToString()) for e in events))
+        if k is not None:
+            start = sum(len(frame(e.SerializeToString())) for e in events[:k])
+            data[start + 16] ^= 1
+        path = tmp_path / f"{i}.tfevents"
+        path.write_bytes(data)
+        again = [read_events(BytesSource(bytes(data))) for _ in range(2)]
+        with mock.patch.object(reader, "_cycles", blocks.CycleCache()):
+            alone = read_events(BytesSource(bytes(data)))
+        for columns in again:
+            assert as_points(columns) == as_points(alone)
+            assert columns.damage == alone.damage
+            assert (columns.records, columns.first_wall_time, columns.last_wall_time) == (
+                alone.records,
+                alone.first_wall_time,
+                alone.last_wall_time,
+            )
+        assert sum(len(p) for p in alone.scalars.values()) == 1200 - begin - (k is not None)
