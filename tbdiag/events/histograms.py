@@ -67,7 +67,7 @@ class Located:
     count: Int64
     size: Int64
 
-    def take(self, index: Int64 | slice) -> Located:
+    def take(self, index: Int64) -> Located:
         """Those at `index`."""
         return Located(*(getattr(self, column.name)[index] for column in fields(self)))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tbdiag.events import groups, wire
 from tbdiag.events.arena import Arena
-from tbdiag.events.checksum import crc_of_array, mask_int
+from tbdiag.events.checksum import crc_of_array, mask, mask_int
 from tbdiag.events.columns import Damage, Int64
 from tbdiag.events.decode import Contents, add_event, histogram_sink
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, frame_length
@@ -93,27 +95,33 @@ class Records(Arena):
             return np.arange(at.size)
         found = locate_histos(self.arena, at[long], lengths[long])
         record = long[found.record]
-        ends = at[record] + lengths[record]
-        right = np.array(
-            [self._is_right(begin, end) for begin, end in zip(at[record].tolist(), ends.tolist(), strict=True)], dtype=np.bool_
-        )
+        right = self._are_right(at[record], lengths[record])
         others = np.ones(at.size, dtype=np.bool_)
         others[record[right]] = False
-        found, record = found.take(np.flatnonzero(right)), record[right]
-        self.out.records += record.size
-        self.out.note_walls(self._positions(at[record]), found.wall_time)
         by_tag: dict[bytes, list[int]] = {}
-        for i, (a, size) in enumerate(zip(found.tag_at.tolist(), found.tag_size.tolist(), strict=True)):
-            by_tag.setdefault(bytes(self.buffer[a : a + size]), []).append(i)
-        order = np.array([i for members in by_tag.values() for i in members], dtype=np.int64)
-        found = found.take(order)
+        buffer, good = self.buffer, np.flatnonzero(right)
+        for i, a, size in zip(good.tolist(), found.tag_at[good].tolist(), found.tag_size[good].tolist(), strict=True):
+            by_tag.setdefault(bytes(buffer[a : a + size]), []).append(i)
+        found = found.take(np.array([i for members in by_tag.values() for i in members], dtype=np.int64))
+        self.out.records += good.size
         position = self._positions(found.start)
+        self.out.note_walls(position, found.wall_time)
         begin = 0
-        for tag, members in by_tag.items():
-            part = slice(begin, begin + len(members))
-            histogram_sink(self.out, tag, tensor=False).extend_protos(self.arena, position[part], found.take(part))
-            begin = part.stop
+        with memoryview(buffer) as source:
+            for tag, members in by_tag.items():
+                part = slice(begin, begin + len(members))
+                histogram_sink(self.out, tag, tensor=False).extend_protos(source, position[part], found, part)
+                begin = part.stop
         return np.flatnonzero(others)
+
+    def _are_right(self, at: Int64, lengths: Int64) -> npt.NDArray[np.bool_]:
+        """Whether the stored checksums of payloads in the arena fit, bool ``[n]``."""
+        arena = self.arena
+        ends = at + lengths
+        crc = [crc_of_array(arena[begin:end]) for begin, end in zip(at.tolist(), ends.tolist(), strict=True)]
+        stored: Any = np.ndarray((arena.size - 3,), dtype="<u4", buffer=arena, strides=(1,))
+        right: npt.NDArray[np.bool_] = mask(np.array(crc, dtype=np.uint32)) == stored[ends]
+        return right
 
     def _is_right(self, begin: int, end: int) -> bool:
         """Whether the stored checksum of the payload at ``[begin, end)`` of the arena fits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -109,64 +108,76 @@ def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
 class HistogramSink:
     """Collects histograms of one tag and encoding; edges and counts go straight into one growing column each."""
 
-    __slots__ = ("_count", "_left", "_moments", "_position", "_right", "_size", "_step", "_wall_time", "tensor")
+    __slots__ = ("_chunks", "_count", "_left", "_moments", "_right", "tensor")
 
     def __init__(self, tensor: bool, reserve: Reserve) -> None:
         self.tensor = tensor
-        self._position, self._step, self._size = array("q"), array("q"), array("q")
-        self._wall_time, self._moments = array("d"), array("d")
+        self._chunks: list[tuple[Places, Int64, Float64, Int64]] = []
+        self._moments: list[Float64] = []
         self._left, self._right, self._count = Doubles(reserve), Doubles(reserve), Doubles(reserve)
 
     def append(self, position: int, step: int, wall_time: float, moments: list[float], right: UInt8, count: UInt8) -> None:
         """Add one proto: five numbers, and the bytes of k edges and k counts."""
-        self._note(np.array([position]), np.array([step]), np.array([wall_time]), np.array(moments), np.array([right.size // 8]))
-        self._right.room(right.size // 8).view(np.uint8)[:] = right
-        self._count.room(right.size // 8).view(np.uint8)[:] = count
+        size = right.size // 8
+        self._right.room(size).view(np.uint8)[:] = right
+        self._count.room(size).view(np.uint8)[:] = count
+        self._chunks.append((np.array([position]), np.array([step]), np.array([wall_time]), np.array([size])))
+        self._moments.append(np.array([moments]))
 
-    def extend_protos(self, arena: UInt8, position: Int64, found: Located) -> None:
-        """Add many protos that were located in the arena."""
-        self._note(position, found.step, found.wall_time, found.moments, found.size // 8)
-        total = int(found.size.sum()) // 8
+    def extend_protos(self, source: memoryview, places: Int64, found: Located, part: slice) -> None:
+        """Add the many protos `part` of those `found` in the bytes of `source`; `places` are the file offsets of these few."""
+        size = found.size[part]
+        sizes = size.tolist()
+        total = sum(sizes) // 8
         for column, starts in ((self._right, found.right), (self._count, found.count)):
-            room = column.room(total).view(np.uint8)
+            # Memoryviews, because slices of arrays cost twice as much as the copy.
+            room = column.room(total).view(np.uint8).data
             done = 0
-            for start, size in zip(starts.tolist(), found.size.tolist(), strict=True):
-                room[done : done + size] = arena[start : start + size]
-                done += size
+            for start, length in zip(starts[part].tolist(), sizes, strict=True):
+                room[done : done + length] = source[start : start + length]
+                done += length
+        self._chunks.append((places, found.step[part], found.wall_time[part], size >> 3))
+        self._moments.append(found.moments[part])
 
     def extend(self, places: Places, step: Int64, wall_time: Float64, table: npt.NDArray[Any]) -> None:
-        """Add many histogram tensors of one shape, ``table[m, k, 3]``; sums are NaN, they are not written."""
+        """Add many histogram tensors of one shape, ``table[m, k, 3]``."""
         m, k = table.shape[:2]
-        left, right, count = (column.room(m * k).reshape(m, k) for column in (self._left, self._right, self._count))
-        left[:], right[:], count[:] = table[:, :, 0], table[:, :, 1], table[:, :, 2]
-        moments = np.full((m, 5), np.nan)
-        moments[:, 2] = count.sum(axis=1)
-        if k:
-            moments[:, 0], moments[:, 1] = left[:, 0], right[:, -1]
-        self._note(np.asarray(places, dtype=np.int64), step, wall_time, moments, np.full(m, k))
-
-    def _note(self, position: Int64, step: Int64, wall_time: Float64, moments: Float64, size: Int64) -> None:
-        self._position.frombytes(position.astype(np.int64, copy=False).tobytes())
-        self._step.frombytes(step.astype(np.int64, copy=False).tobytes())
-        self._wall_time.frombytes(wall_time.astype(np.float64, copy=False).tobytes())
-        self._moments.frombytes(moments.tobytes())
-        self._size.frombytes(size.astype(np.int64, copy=False).tobytes())
+        for part, column in enumerate((self._left, self._right, self._count)):
+            column.room(m * k).reshape(m, k)[:] = table[:, :, part]
+        self._chunks.append((places, step, wall_time, np.full(m, k)))
 
     def finish(self) -> Histograms:
         """All histograms in file order."""
-        position, step, sizes = (np.frombuffer(column, dtype=np.int64) for column in (self._position, self._step, self._size))
+        places, *columns = zip(*self._chunks, strict=True)
+        step, wall_time, sizes = (np.concatenate(column) for column in columns)
+        position = join_places(places)
         offset = np.zeros(sizes.size + 1, dtype=np.int64)
         np.cumsum(sizes, out=offset[1:])
+        left, right, count = (column.finish() for column in (self._left, self._right, self._count))
         found = Histograms(
             position=position,
             step=step,
-            wall_time=np.frombuffer(self._wall_time, dtype=np.float64),
-            moments=np.frombuffer(self._moments, dtype=np.float64).reshape(-1, 5),
+            wall_time=wall_time,
+            moments=_tensor_moments(offset, left, right, count) if self.tensor else np.concatenate(self._moments),
             offset=offset,
-            right=self._right.finish(),
-            count=self._count.finish(),
-            left=self._left.finish() if self.tensor else None,
+            right=right,
+            count=count,
+            left=left if self.tensor else None,
         )
+        self._chunks, self._moments = [], []
         if position.size > 1 and bool(np.any(position[1:] < position[:-1])):
             return found.take(np.argsort(position, kind="stable"))
         return found
+
+
+def _tensor_moments(offset: Int64, left: Float64, right: Float64, count: Float64) -> Float64:
+    """What the buckets tell of min, max and num, ``[n, 5]``; sums are NaN: histogram tensors do not carry them."""
+    moments = np.full((offset.size - 1, 5), np.nan)
+    moments[:, 2] = 0.0
+    filled = np.flatnonzero(offset[1:] > offset[:-1])
+    if filled.size:
+        first = offset[filled]
+        moments[filled, 0] = left[first]
+        moments[filled, 1] = right[offset[filled + 1] - 1]
+        moments[filled, 2] = np.add.reduceat(count, first)
+    return moments
