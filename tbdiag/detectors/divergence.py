@@ -22,7 +22,9 @@ First check
 
 First action
     Restart from the last checkpoint before the onset with a third of the learning rate; where it diverged in the first tenth of the
-    run, nothing before it is worth keeping: rerun with a tenth.
+    run, nothing before it is worth keeping: rerun with a tenth, or with a hundredth where it diverged within 40 steps. Where the loss
+    jumped between two logged points, came down from there, and validation rose less than half as much at the next evaluation, the
+    training data changed: find out how, and mend it.
 
 Success rule
     The next run passes the step of the onset and ends within 4 noise standard deviations of its best.
@@ -58,7 +60,8 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, say, scale_lr, short, unit
+from tbdiag.detectors._data_change import DataChange, find_data_change
+from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
@@ -124,6 +127,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         Cause("Overflow in half precision"),
         Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
     ]
+    plan = read_schedule(lr) if (lr := view.curve("lr")) is not None and lr.n >= 2 else None
+    steady = plan is not None and not plan.jumps and not plan.cyclic
+    change = find_data_change(curve, view.curve("val_loss"), onset, steady=steady) if jump is None and not reward else None
+    if change is not None:
+        text = "The training loss jumped from {before:.4g} between two logged points, at step {step:,}; when it was {behind:.4g}, validation was {val:.4g}."
+        evidence.append(say(text, (curve, "val_loss"), (), **change._asdict()))
+        causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
     if jump is not None:
         causes.insert(
             0,
@@ -131,7 +141,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 "The learning rate was raised during training", f"it jumped from {short(jump['before'])} to {short(jump['after'])} there"
             ),
         )
-    factor = 0.1 if early else 1 / 3
     allowed = 0.0 if curve.rise > 8 * curve.sigma else 0.25 * curve.rise  # its own noise would hide the rise of so few points
     return Finding(
         id="divergence",
@@ -147,9 +156,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence=tuple(evidence),
         causes=tuple(causes),
         first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
-        first_action=f"{scale_lr(view, factor)} and "
-        + ("rerun." if early else f"restart from the last checkpoint before {unit(curve)} {onset.first_step:,}."),
+        first_action=_action(view, curve, onset, early, change),
         fixes=(
+            *(() if change is None else ("Lower the learning rate to a third from the last checkpoint before the onset",)),
             "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
             "Lengthen the warm-up",
             "Verify normalisation of the inputs around the onset",
@@ -167,6 +176,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _action(view: View, curve: CurveFacts, onset: Interval, early: bool, change: DataChange | None) -> str:
+    """Look at the data where they changed; else lower the rate, the more the earlier the run broke."""
+    if change is not None:
+        return (
+            f"Find what changed in the training data at {unit(curve)} {change.step:,} (dump inputs and labels before and after), undo it, and restart "
+            "from the last checkpoint before that step."
+        )
+    if not early:
+        return f"{scale_lr(view, 1 / 3)} and restart from the last checkpoint before {unit(curve)} {onset.first_step:,}."
+    # A run that broke within its first updates has never trained at this rate: nothing tells how far it is above what it bears.
+    return f"{scale_lr(view, 0.01 if breaks_soon(view, curve, onset.last_step) else 0.1)} and rerun."
 
 
 def _rise(view: View, curve: CurveFacts) -> float:

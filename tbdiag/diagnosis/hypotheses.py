@@ -111,12 +111,12 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "divergence": (
         Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 5.0,
-              {"gradients-grew": 2.0, "rate-huge": 2.0}, "Learning rate too high"),
+              {"gradients-grew": 2.0, "rate-huge": 2.0}, "Learning rate too high", ("learning rate",)),
         Rival("batch", "a bad batch without gradient clipping", "clip the gradient norm and look at the samples of that step", 2.0, {}, "bad batch"),
         Rival("precision", "overflow in half precision", "train in bfloat16, or scale the loss", 1.0,
               {"half-precision": 4.0, "full-precision": 0.1}, "half precision"),
         Rival("objective", "data, loss or objective that changed at that step", "compare code, data and settings before and after that step", 1.5,
-              {"restarted": 4.0}, "changed at that step"),
+              {"restarted": 4.0}, "changed at that step", ("changed in the training data",)),
     ),
     "exploding-gradients": (
         Rival("rate", "a learning rate that is too high, or a warm-up that is too short", "lower the learning rate 10 times", 4.0, {"from-start": 0.25},
