@@ -10,7 +10,8 @@ How it is told
     The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants
     brings that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and
     the learning rate has not been annealed below a tenth of its peak. Or every loss fell by more than 15 % of its level in the last
-    quarter, at 70 % or more of the pace of the quarter before, however little that is of a high start. With fewer than ten points training and validation must
+    quarter, at 70 % or more of the pace of the quarter before (or, in logarithms, as steadily in its second half as in its first), however
+    little that is of a high start. With fewer than ten points training and validation must
     both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the
     last quarter brought less than 5 % of the level (a fine-tuning that had little to gain). Without any
     loss the metrics are read, with 15 % for 10 % and for 5 %.
@@ -224,9 +225,14 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     step = (trace.step - trace.step[0]) / max(float(trace.step[-1] - trace.step[0]), 1.0)
     half, quarter, end = (_near(step, trace.cost, at) for at in (0.5, 0.75, 1.0))
     late, before = quarter - end, half - quarter
-    # Of fewer than ten points the noise is not known: they must fall in every interval instead.
-    noise = trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16)) if trace.n >= 10 else 0.0
-    return bool(late > view["pace"] * before > 0 and late > view["of_level"] * quarter and late > 4 * noise and _falls_on(trace.cost))
+    # Of few points the noise is hardly known; six in a row that fall in every interval are no luck (one in 720).
+    sure = trace.n < 10 or bool(np.all(np.diff(trace.cost[trace.n // 2 :]) < 0))
+    noise = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16))
+    eighth = _near(step, trace.cost, 0.875)
+    steady = late > view["pace"] * before > 0 or (
+        trace.n >= 10 and quarter > eighth > end and np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
+    )
+    return bool(steady and late > view["of_level"] * quarter and late > 4 * noise and _falls_on(trace.cost))
 
 
 def _near(step: Float64, cost: Float64, at: float) -> float:
