@@ -10,7 +10,8 @@ How it is told
     The last quarter of the run's steps brought more than a tenth of the whole gain (an exponential decay of two time constants
     brings that much; a straight line a quarter), the trend there is significant, validation has not risen since its best, and
     the learning rate has not been annealed below a tenth of its peak. Or every loss fell by more than 15 % of its level in the last
-    quarter, at 70 % or more of the pace of the quarter before (or, in logarithms, as steadily in its second half as in its first), however
+    quarter, at 70 % or more of the pace of the quarter before (or, above 15 % of its start, as steadily in
+    logarithms in that quarter's second half as in its first), however
     little that is of a high start. With fewer than ten points training and validation must
     both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the
     last quarter brought less than 5 % of the level (a fine-tuning that had little to gain). Without any
@@ -230,7 +231,7 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     noise = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16))
     eighth = _near(step, trace.cost, 0.875)
     steady = late > view["pace"] * before > 0 or (
-        trace.n >= 10 and quarter > eighth > end and np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
+        trace.n >= 10 and end > 0.15 * float(trace.cost[0]) and quarter > eighth > end and np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
     )
     return bool(steady and late > view["of_level"] * quarter and late > 4 * noise and _falls_on(trace.cost))
 
