@@ -68,7 +68,9 @@ def lower_broken_rate(view: View, curve: CurveFacts, first: int) -> str:
 
 
 def unit(curve: CurveFacts) -> str:
-    """Word for one step of a curve's axis: ``step``, ``epoch``, ``sample``."""
+    """Word for one step of a curve's axis: ``step``, ``epoch``, ``sample``; ``step`` where it was put on the steps of another curve."""
+    if curve.signal.logged is not None:
+        return "step"
     return {"env_step": "environment step"}.get(curve.signal.axis.value, curve.signal.axis.value)
 
 

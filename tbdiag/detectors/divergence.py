@@ -12,7 +12,7 @@ How it is told
     began), over at least three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard
     deviations above the best. With five to nine points also where both losses step above their start, to twice their best, for the
     last three. Or validation ends half as high again as it began while a noisy training loss rises in every
-    block. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise
+    block, or twice as high, rising throughout, while training gains nothing. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise
     that ends in non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times
     its start and twice its best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the
     last fifth of the run. A training loss below half of its start is no divergence while validation is at its best.
@@ -66,7 +66,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.features.schedule import read_schedule
-from tbdiag.model import Domain, Mark, Role, Run
+from tbdiag.model import Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
 from tbdiag.stats.rise import measure_rise
@@ -81,6 +81,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     else:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
+        val = view.curve("val_loss")
+        if strength < 1 and curve is not None and val is not None and _runs_away(curve, val) >= 1:
+            curve, strength = val, _runs_away(curve, val)
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
@@ -89,7 +92,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     reward = curve.signal.role is Role.REWARD
     onset = rise_onset(curve, logarithmic=curve.log_scale)
-    val = None if reward else view.curve("val_loss" if curve.signal.role is Role.LOSS else "val_metric")
+    held_out = curve.signal.split in (Split.VAL, Split.TEST)
+    val = None if reward or held_out else view.curve("val_loss" if curve.signal.role is Role.LOSS else "val_metric")
     follows = val is not None and val.n >= 3 and val.end_cost > val.best_cost + 4 * val.sigma and val.rise > 0.3 * max(val.gain, 1e-12)
     if val is not None and not follows and val.n >= 5 and curve.end_cost < 0.5 * curve.start_cost:
         return None  # validation is at its best, and most of what training had gained is still there
@@ -255,6 +259,18 @@ def _both_rise(view: View, train: CurveFacts) -> float:
     if rise.sigmas < view["sigmas"]:
         return 0.0
     return float(rise.end / (1.5 * val.first_cost))
+
+
+def _runs_away(train: CurveFacts, val: CurveFacts) -> float:
+    """A validation loss that climbs through the whole run to twice its start while training gains nothing: nobody's overfitting."""
+    if train.n < 10 or val.n < 6 or val.first_cost <= 0:
+        return 0.0
+    if train.start_cost - train.end_cost > max(2 * train.sigma, 0.1 * abs(train.start_cost)):
+        return 0.0
+    trend = find_trend(val.trace.cost, 6)
+    if trend.tau < 0.7 or val.best_index > 0.2 * val.n or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
+        return 0.0
+    return float(val.end_cost / (2 * val.first_cost))
 
 
 def _worse_than_guessing(view: View, curve: CurveFacts) -> float:

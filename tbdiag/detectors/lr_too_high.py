@@ -95,7 +95,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence.insert(0, say("The learning rate is {rate:.3g}" + (" throughout." if kept else " at its peak."), ("lr",), rate=rate))
     named = f" ({short(rate)})" if rate is not None else ""
     # A run that learned and then broke shows that better than any limit on the rate: divergence and nan-inf lead there.
-    broke = train.bad_step.size > 0 or (train.gain > 0.2 * abs(train.first_cost) and train.rise > 0.5 * train.gain)
+    broke = train.bad_step.size > 0 or (train.gain > max(0.2 * abs(train.first_cost), 2 * train.sigma) and train.rise > 0.5 * train.gain)
     return Finding(
         id="lr-too-high",
         severity=Severity.NOTE if broke else Severity.WARNING,

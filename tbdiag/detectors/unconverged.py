@@ -15,7 +15,7 @@ How it is told
     little that is of a high start. With fewer than ten points training and validation must
     both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the
     last quarter brought less than 5 % of the level (a fine-tuning that had little to gain). Without any
-    loss the metrics are read, with 15 % for 10 % and for 5 %.
+    loss the metrics are read, with 15 % for 10 % and for 5 %. Of a perplexity the logarithm is read.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?
@@ -39,6 +39,8 @@ Sources
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 
@@ -68,6 +70,7 @@ from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
 
 LONGER = ((1.5, "half as many steps"), (2.0, "as many steps"), (3.0, "twice as many steps"), (4.0, "three times as many steps"))
+_PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)([^a-z]|$)")
 STRAIGHT = 0.2
 """Share of the gain in the last quarter; a straight line makes 0.25, an exponential decay of one time constant 0.17."""
 
@@ -231,7 +234,10 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     noise = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16))
     eighth = _near(step, trace.cost, 0.875)
     steady = late > view["pace"] * before > 0 or (
-        trace.n >= 10 and end > 0.15 * float(trace.cost[0]) and quarter > eighth > end and np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
+        trace.n >= 10
+        and end > 0.15 * float(trace.cost[0])
+        and quarter > eighth > end
+        and np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
     )
     return bool(steady and late > view["of_level"] * quarter and late > 4 * noise and _falls_on(trace.cost))
 
@@ -276,6 +282,9 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
     if gain <= 0 or late <= 0:
         return 0.0, False
     share = late / gain
+    if stop > 0 and _PERPLEXITY.search(curve.signal.name.lower()):
+        # The exponential of a loss: what was gained is told by its logarithm.
+        share = float(np.log(start / stop) / np.log1p(gain / stop))
     sigma = trace.noise.sigma
     tail = trace.cost[trace.within(0.6, 1.0)]
     if trace.n < 10:
