@@ -117,10 +117,7 @@ def _add_value(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.V
         out.hparams.update(decode_session_start(data, *value.content))
     kind = value.payload
     if kind == wire.SIMPLE:
-        sink = out.scalars.get(tag)
-        if sink is None:
-            sink = out.scalars[tag] = ScalarSink()
-        sink.append(position, event.step, event.wall_time, _float(bytes(data[value.start : value.end]))[0], _FLOAT32)
+        scalar_sink(out, tag).append(position, event.step, event.wall_time, _float(bytes(data[value.start : value.end]))[0], _FLOAT32)
     elif kind == wire.TENSOR:
         if plugin != "hparams":
             _add_tensor(out, data, event, value, position, plugin)
@@ -184,15 +181,22 @@ def _add_tensor(out: Contents, data: wire.Bytes, event: wire.Event, value: wire.
         return
     array = tensors.decode_tensor(data, view)
     if array.ndim == 0 or (plugin == "scalars" and array.size == 1):
-        sink = out.scalars.setdefault(tag, ScalarSink())
         flat = array.reshape(1)
-        sink.append(position, event.step, event.wall_time, flat[0], flat.dtype)
+        scalar_sink(out, tag).append(position, event.step, event.wall_time, flat[0], flat.dtype)
     elif plugin in ("histograms", "distributions") and array.ndim == 2 and array.shape[1] == 3:
         histogram_sink(out, tag, tensor=True).extend(np.array([position]), np.array([event.step]), np.array([event.wall_time]), array[None])
     elif plugin in ("scalars", "histograms", "distributions"):
         raise wire.WireError(f"{plugin} tensor of shape {list(array.shape)}")
     else:
         out.tensors.setdefault(tag, Items()).append(position, event.step, event.wall_time, array)
+
+
+def scalar_sink(out: Contents, tag: bytes) -> ScalarSink:
+    """The sink of a tag, made if it is new."""
+    sink = out.scalars.get(tag)
+    if sink is None:
+        sink = out.scalars[tag] = ScalarSink(out.reserve)
+    return sink
 
 
 def histogram_sink(out: Contents, tag: bytes, *, tensor: bool) -> HistogramSink:

@@ -10,12 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.events.columns import Float64, Int64, Places
-from tbdiag.events.decode import Contents, histogram_sink
+from tbdiag.events.decode import Contents, histogram_sink, scalar_sink
 from tbdiag.events.layouts import Layout, Slot
-from tbdiag.events.sinks import ScalarSink
-
-_SHORT = 1024
-"""Columns of so many points may share memory, which is given back with the last of them."""
 
 
 def strided(buffer: Any, offset: int, stride: int, count: int, dtype: str) -> npt.NDArray[Any]:
@@ -49,9 +45,9 @@ def read_steps(buffer: Any, start: int, stride: int, count: int, layout: Layout)
 
 
 def read_alike_steps(buffer: Any, starts: Sequence[int], stride: int, count: int, layouts: Sequence[Layout]) -> Sequence[Int64]:
-    """`read_steps` of several columns of `count` records, one a start; short ones of one size together, which costs a call instead of many."""
+    """`read_steps` of several columns of `count` records, one a start; those of one size together, which costs a call instead of many."""
     size = layouts[0].step_size
-    if count > _SHORT or not 2 <= size <= 4 or any(layout.step_size != size for layout in layouts):
+    if not 2 <= size <= 4 or any(layout.step_size != size for layout in layouts):
         return [read_steps(buffer, start, stride, count, layout) for start, layout in zip(starts, layouts, strict=True)]
     dtype = "<u2" if size == 2 else "<u4"
     words = [strided(buffer, start + layout.step_at, stride, count, dtype) for start, layout in zip(starts, layouts, strict=True)]
@@ -86,7 +82,4 @@ def add_column(out: Contents, tag: bytes, slot: Slot, places: Places, step: Int6
     if slot.shape:
         histogram_sink(out, tag, tensor=True).extend(places, step, wall_time, value)
         return
-    sink = out.scalars.get(tag)
-    if sink is None:
-        sink = out.scalars[tag] = ScalarSink()
-    sink.extend(places, step, wall_time, value)
+    scalar_sink(out, tag).extend(places, step, wall_time, value)

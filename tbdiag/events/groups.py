@@ -126,7 +126,5 @@ def _decode_class(out: Contents, words: Words, position: Int64, starts: Int64, l
         places = position + slot.value_at
         for a, b in pairwise(edges):
             tag = words[a].tobytes()[slot.tag_at : slot.tag_at + len(slot.tag)]
-            # Copies, because views would keep what all tags of the class share until the last of them is put together.
-            one = value[a:b] if slot.shape else value[a:b].copy()
-            extract.add_column(out, tag, slot, places[a:b].copy(), step[a:b].copy(), wall_time[a:b].copy(), one)
+            extract.add_column(out, tag, slot, places[a:b], step[a:b], wall_time[a:b], value[a:b])
     out.records += m

@@ -315,9 +315,9 @@ class _Reading(Records):
         shift = self.segments[-1][1]
         if start < self.segments[-1][0]:
             return False
-        if any(slot.shape for layout in cycle.layouts for slot in layout.slots):
-            # Histograms that came before would have to be put in order later, and they are large.
-            edge = len(self.at) - walked
+        edge = len(self.at) - walked
+        if edge:
+            # What came before would have to be put in order later, which costs time, and memory where it is much.
             later = self.at[edge:], self.lengths[edge:]
             del self.at[edge:], self.lengths[edge:]
             self._decode_walked()

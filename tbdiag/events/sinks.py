@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from tbdiag.events.columns import Float64, Histograms, Int64, Places, Points, join_places
 from tbdiag.events.histograms import Located
-from tbdiag.events.reserve import Doubles, Reserve
+from tbdiag.events.reserve import Buckets, Reserve
 
 UInt8 = npt.NDArray[np.uint8]
+
+_NO_STEPS: Int64 = np.empty(0, dtype=np.int64)
+_NO_TIMES: Float64 = np.empty(0)
 
 
 @dataclass(slots=True, eq=False)
@@ -35,17 +38,21 @@ class _Chunk:
 
 
 class ScalarSink:
-    """Collects points of one tag: single ones in lists, many at once as arrays."""
+    """Collects points of one tag: single ones in lists, many at once in columns that grow."""
 
-    __slots__ = ("_chunks", "_dtype", "_position", "_step", "_value", "_wall_time")
+    __slots__ = ("_before", "_dtype", "_places", "_position", "_reserve", "_single", "_size", "_step", "_value", "_wall_time")
 
-    def __init__(self) -> None:
-        self._chunks: list[_Chunk] = []
+    def __init__(self, reserve: Reserve) -> None:
+        self._reserve = reserve
+        self._size = 0
+        self._places: list[Places] = []
+        self._step: Int64 = _NO_STEPS
+        self._wall_time: Float64 = _NO_TIMES
+        self._value: npt.NDArray[Any] = _NO_TIMES
+        self._before: list[npt.NDArray[Any]] = []  # values up to the last change of dtype
         self._position: list[int] = []
-        self._step: list[int] = []
-        self._wall_time: list[float] = []
-        self._value: list[Any] = []
-        self._dtype: np.dtype[Any] | None = None
+        self._single: list[tuple[int, float, Any]] = []
+        self._dtype: np.dtype[Any] = _NO_TIMES.dtype
 
     def append(self, position: int, step: int, wall_time: float, value: Any, dtype: np.dtype[Any]) -> None:
         """Add one point."""
@@ -53,45 +60,75 @@ class ScalarSink:
             self._seal()
             self._dtype = dtype
         self._position.append(position)
-        self._step.append(step)
-        self._wall_time.append(wall_time)
-        self._value.append(value)
+        self._single.append((step, wall_time, value))
 
     def extend(self, places: Places, step: Int64, wall_time: Float64, value: npt.NDArray[Any]) -> None:
-        """Add many points, ``[n]`` each, with ascending places."""
-        self._chunks.append(_Chunk(places, step, wall_time, value))
+        """Add many points, ``[n]`` each, with ascending places; they are copied."""
+        if self._single:
+            self._seal()
+        self._copy(places, step, wall_time, value, value.dtype)
+
+    def _copy(self, places: Places, step: Any, wall_time: Any, value: Any, dtype: np.dtype[Any]) -> None:
+        a, b = self._size, self._size + len(places)
+        if b > self._step.size:
+            room = max(self._reserve.expect(b), 5 * a // 4)
+            self._step, self._wall_time = _grow(self._step, a, room), _grow(self._wall_time, a, room)
+            if a:
+                self._value = _grow(self._value, a, room)
+        if not a or self._value.dtype != dtype:
+            if a:
+                self._before.append(self._value[sum(map(len, self._before)) : a])
+            self._value = np.empty(self._step.size, dtype)
+        self._places.append(places)
+        self._step[a:b], self._wall_time[a:b], self._value[a:b] = step, wall_time, value
+        self._size = b
 
     def _seal(self) -> None:
-        if self._step:
-            self._chunks.append(
-                _Chunk(
-                    np.array(self._position, dtype=np.int64),
-                    np.array(self._step, dtype=np.int64),
-                    np.array(self._wall_time, dtype=np.float64),
-                    np.array(self._value, dtype=self._dtype),
-                )
-            )
-            self._position, self._step, self._wall_time, self._value = [], [], [], []
+        """Put the single points into the columns."""
+        if self._single:
+            step, wall_time, value = zip(*self._single, strict=True)
+            first = self._position[0]
+            places = np.array(self._position, dtype=np.int64) if len(step) > 1 else range(first, first + 1)
+            self._position, self._single = [], []
+            self._copy(places, step, wall_time, value, self._dtype)
 
     def finish(self) -> Points:
         """All points in file order; where dtypes differ, the one that holds them all."""
         self._seal()
-        chunks, self._chunks = self._chunks, []
-        if len(chunks) > 1:
-            chunks = _in_order(chunks)
-        if len(chunks) == 1:
-            only = chunks[0]
-            # A view would keep the arrays of all tags that were decoded together.
-            return Points((only.places,), only.step, only.wall_time, only.value)
-        step, wall_time = np.concatenate([c.step for c in chunks]), np.concatenate([c.wall_time for c in chunks])
-        value = np.concatenate([c.value for c in chunks])
-        places = tuple(c.places for c in chunks)
-        if any(a[-1] > b[0] for a, b in pairwise(places)):
-            joined = join_places(places)
-            order = np.argsort(joined, kind="stable")
-            places = (joined[order],)
-            step, wall_time, value = step[order], wall_time[order], value[order]
-        return Points(places, step, wall_time, value)
+        size, places = self._size, tuple(self._places)
+        step, wall_time, value = self._step[:size], self._wall_time[:size], self._value[:size]
+        if self._before:
+            value = np.concatenate([*self._before, value[sum(map(len, self._before)) :]])
+        # Given up here: what is put in another order must not be held beside it until all tags are.
+        self._step, self._wall_time, self._value, self._before = _NO_STEPS, _NO_TIMES, _NO_TIMES, []
+        if all(a[-1] <= b[0] for a, b in pairwise(places)):
+            return Points(places, step, wall_time, value)
+        return _put_in_order(places, step, wall_time, value)
+
+
+def _grow(column: npt.NDArray[Any], size: int, room: int) -> npt.NDArray[Any]:
+    grown = np.empty(room, column.dtype)
+    grown[:size] = column[:size]
+    return grown
+
+
+def _put_in_order(places: tuple[Places, ...], step: Int64, wall_time: Float64, value: npt.NDArray[Any]) -> Points:
+    """Points whose pieces do not follow each other in the file."""
+    chunks = []
+    begin = 0
+    for part in places:
+        end = begin + len(part)
+        chunks.append(_Chunk(part, step[begin:end], wall_time[begin:end], value[begin:end]))
+        begin = end
+    chunks = _in_order(chunks)
+    places = tuple(c.places for c in chunks)
+    step, wall_time = np.concatenate([c.step for c in chunks]), np.concatenate([c.wall_time for c in chunks])
+    value = np.concatenate([c.value for c in chunks])
+    if any(a[-1] > b[0] for a, b in pairwise(places)):
+        joined = join_places(places)
+        order = np.argsort(joined, kind="stable")
+        return Points((joined[order],), step[order], wall_time[order], value[order])
+    return Points(places, step, wall_time, value)
 
 
 def _in_order(chunks: list[_Chunk]) -> list[_Chunk]:
@@ -114,7 +151,7 @@ class HistogramSink:
         self.tensor = tensor
         self._chunks: list[tuple[Places, Int64, Float64, Int64]] = []
         self._moments: list[Float64] = []
-        self._left, self._right, self._count = Doubles(reserve), Doubles(reserve), Doubles(reserve)
+        self._left, self._right, self._count = Buckets(reserve), Buckets(reserve), Buckets(reserve)
 
     def append(self, position: int, step: int, wall_time: float, moments: list[float], right: UInt8, count: UInt8) -> None:
         """Add one proto: five numbers, and the bytes of k edges and k counts."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
 
 from tbdiag import logs
 from tbdiag.events import blocks, groups, reader
@@ -239,6 +239,57 @@ def test_every_dtype_and_encoding(tmp_path):
                 events.append(event_pb2.Event(step=step, wall_time=1.0, summary=summary_pb2.Summary(value=[value])))
     columns = assert_same(write_events(tmp_path / NAME, events))
     assert len(columns.scalars) == 2 * len(DTYPES)
+
+
+_TABLES = {
+    types_pb2.DT_FLOAT: "<f4",
+    types_pb2.DT_DOUBLE: "<f8",
+    types_pb2.DT_HALF: "<f2",
+    types_pb2.DT_BFLOAT16: "",
+    types_pb2.DT_INT32: "<i4",
+}
+
+
+@pytest.mark.parametrize("dtype", _TABLES, ids=types_pb2.DataType.Name)
+@pytest.mark.parametrize("packed", [True, False], ids=["content", "typed"])
+@pytest.mark.parametrize("steps", [3, 40, 400])
+def test_histogram_tensors_of_every_dtype(tmp_path, dtype, packed, steps):
+    """One by one, in groups and in blocks; bfloat16 is the upper half of a float32."""
+    rng = np.random.default_rng(steps)
+    events, expected = [opening()], {"a": [], "b": []}
+    for step in range(steps):
+        for tag in ("a", "b") if steps > 40 else rng.permutation(["a", "b"]).tolist():
+            wide = rng.integers(-99, 99, (4, 3)).astype("<f4")
+            raw = (wide.astype(_TABLES[dtype]) if _TABLES[dtype] else (wide.view("<u4") >> 16).astype("<u2")).tobytes()
+            value = summary_pb2.Summary.Value(tag=tag, tensor=tensor_proto(dtype, raw, packed, (4, 3)), metadata=metadata("histograms"))
+            events.append(event_pb2.Event(step=step, wall_time=1.7e9 + step, summary=summary_pb2.Summary(value=[value])))
+            expected[tag].append(wide.astype(float))
+    columns = read_file(write_events(tmp_path / NAME, events))
+    for tag, tables in expected.items():
+        found, table = columns.histogram_tensors[tag.encode()], np.concatenate(tables)
+        assert found.step.tolist() == list(range(steps))
+        for column, wanted in zip((found.left, found.right, found.count), table.T, strict=True):
+            assert column.tolist() == wanted.tolist()
+        wanted = [(t[0, 0], t[-1, 1], t[:, 2].sum()) for t in tables]
+        assert [tuple(row) for row in found.moments[:, :3]] == wanted
+
+
+@pytest.mark.parametrize("each", [1, 5, 90, 400])
+def test_a_tag_that_changes_its_dtype_keeps_every_point(tmp_path, monkeypatch, each):
+    """Between single points and many at once, and where its columns have grown in between."""
+    monkeypatch.setattr(reader, "ARENA_BYTES", 1 << 13)
+    monkeypatch.setattr(reader, "_spare", [])
+    rng = np.random.default_rng(each)
+    events = [opening()]
+    kinds = [types_pb2.DT_DOUBLE, None, types_pb2.DT_INT16, types_pb2.DT_INT16, None, types_pb2.DT_BFLOAT16, types_pb2.DT_DOUBLE]
+    for step in range(each * len(kinds)):
+        kind = kinds[step // each]
+        for tag in ("loss", "lr"):
+            value = summary_pb2.Summary.Value(tag=tag, simple_value=rng.normal())
+            if kind is not None and tag == "loss":
+                value = summary_pb2.Summary.Value(tag=tag, tensor=tensor_proto(kind, bytes([step % 256, 63, 5, 64] * 2), True))
+            events.append(event_pb2.Event(step=step, wall_time=1.7e9 + step, summary=summary_pb2.Summary(value=[value])))
+    assert_same(write_events(tmp_path / NAME, events))
 
 
 @needs_shared
