@@ -43,6 +43,16 @@ class Convention:
     digits: int = 0
     style: str = "scalar"  # or add_scalars, tensor
     text: str = "config"
+    val_loss: str = ""  # where it is not like the training loss
+    val_score: str = ""
+    train_score: str | None = None  # "" for none
+    epoch_loss: str = ""  # mean training loss of the epoch, written at the evaluation
+    component: str = ""  # {n}: component of the loss
+    more: str = ""  # {n}: further validation score
+    turn_loss: str = ""  # "ppl" or "bits"
+    hidden: tuple = ()  # what the convention does not write: val_loss, train_loss
+    test_dir: str = ""  # a third directory with the test split's figures
+    logger: str = "torch"  # or tensorboardx, lightning, hf, accelerate: written through that package
 
 
 DEV = [

@@ -20,7 +20,7 @@ def write_part(case, trace, root, start, first, last, shift=0.0, by=0.0):
     """Write only some steps, `shift` seconds later than the clock of the whole run says."""
     t = part_of(trace, first, last, by)
     real = logs.folded
-    logs.folded = lambda v, fold, every: [(i, q) for i, q in real(v, fold, every) if first <= i < last]
+    logs.folded = lambda v, fold, every, per=0: [(i, q) for i, q in real(v, fold, every, per) if first <= i < last]
     try:
         seen = logs.write(t, case.conv, case.extras, root, start + shift, case.side)
     finally:
@@ -37,9 +37,9 @@ def write(case, trace, root, start):
     shutil.rmtree(root.parent / "whole")
     if not conv.every:
         per = trace.setup.steps_per_epoch
-        half, back = int(n * 0.6) // per * per, int(n * 0.4) // per * per
+        half, back, fourth, fifth = (int(n * q) // per * per for q in (0.6, 0.4, 0.8, 0.2))
     else:
-        half, back = int(n * 0.6), int(n * 0.4)
+        half, back, fourth, fifth = (int(n * q) for q in (0.6, 0.4, 0.8, 0.2))
     stage = root.parent / "stage"
     pieces = {
         "resume_old_steps": [(0, half, 0.0, 0.0), (back, n, 4000.0, 0.02)],
@@ -47,6 +47,9 @@ def write(case, trace, root, start):
         "restarted_from_zero": [(0, half, 0.0, 0.0), (0, n, 9000.0, 0.03)],
         "resumed_cleanly": [(0, half, 0.0, 0.0), (half, n, 600.0, 0.0)],
         "resumed_with_purge": [(0, half, 0.0, 0.0), (half, n, 900.0, 0.0)],
+        "resumed_next_day": [(0, half, 0.0, 0.0), (half, n, 72000.0, 0.0)],
+        "three_resumes": [(0, half, 0.0, 0.0), (back, fourth, 1500.0, 0.0), (half, n, 3000.0, 0.0)],
+        "crash_loop": [(0, back, 0.0, 0.0), (fifth, half, 700.0, 0.01), (back, fourth, 1500.0, 0.0), (half, n, 2400.0, 0.01)],
     }.get(case.damage, [(0, n, 0.0, 0.0)])
     for k, (first, last, shift, by) in enumerate(pieces):
         write_part(case, trace, stage, start, first, last, shift, by)
@@ -56,7 +59,7 @@ def write(case, trace, root, start):
             to.parent.mkdir(parents=True, exist_ok=True)
             p.rename(to.with_name(to.name + (f".{k}" if to.exists() else "")))
         shutil.rmtree(stage)
-    if case.damage in ("cut_tail", "flip_bits", "zero_hole", "lose_half_of_last"):
+    if hasattr(files, case.damage):
         getattr(files, case.damage)(root)
     return seen
 
@@ -71,6 +74,17 @@ TABLE = {
     "lose_half_of_last": (["truncated-log"], ["unconverged", "missing-evidence", "lr-schedule"]),
     "train_loss_only": (["missing-evidence"], ["unconverged"]),
     "loss_and_time_only": (["missing-evidence"], ["unconverged"]),
+    "three_resumes": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
+    "crash_loop": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
+    "garbage_tail": (["truncated-log"], ["unconverged"]),
+    "cut_in_a_header": (["truncated-log"], ["unconverged"]),
+    "bad_length": (["truncated-log"], ["unconverged", "stalled", "missing-evidence", "lr-schedule"]),
+    "no_validation": (["missing-evidence"], ["unconverged"]),
+    "clock_set_back": ([], ["unconverged", "stalled"]),
+    "empty_second_file": ([], ["unconverged"]),
+    "written_twice": ([], ["unconverged", "restart-overlap"]),
+    "other_rank": ([], ["unconverged"]),
+    "resumed_next_day": ([], ["unconverged", "stalled"]),
     "resumed_cleanly": ([], ["unconverged", "stalled"]),
     "resumed_with_purge": ([], ["unconverged", "stalled"]),
 }

@@ -144,7 +144,7 @@ def measure(trace, twin, seen, conv):
     f["worst_up"] = float((te[1:] - te[:-1]).max() / r)
     f["vups"] = int(((v[1:] - v[:-1]) > 0.1 * r).sum())
     xs = x[np.isfinite(x)]
-    tw = folded(twin.loss, conv.fold, conv.every) if conv.every else [(0, e["train_loss"]) for e in twin.evals]
+    tw = folded(twin.loss, conv.fold, conv.every, twin.setup.steps_per_epoch) if conv.every else [(0, e["train_loss"]) for e in twin.evals]
     tw = np.array([q for _, q in tw])
     f["step_sd"], f["twin_step_sd"] = residual_sd(xs[len(xs) // 5 :]) / r, residual_sd(tw[len(tw) // 5 :]) / max(twin_l0 - twin_train, 1e-9)
     f["spikes"], f["twin_spikes"] = count_spikes(xs, r), count_spikes(tw, r)

@@ -77,3 +77,72 @@ def lose_half_of_last(root):
         (n,) = struct.unpack_from("<Q", d, at)
         last, at = at, at + 16 + n
     p.write_bytes(d[: last + 14])
+
+
+def garbage_tail(root):
+    """A crashed file system left a block of rubbish after the last record."""
+    p = main_file(root)
+    p.write_bytes(p.read_bytes() + bytes((i * 73 + 41) % 256 for i in range(300)))
+
+
+def cut_in_a_header(root):
+    """The file ends inside the length field of a record, at 92 %."""
+    p = main_file(root)
+    d = p.read_bytes()
+    at = 0
+    while at < len(d) * 0.92:
+        (n,) = struct.unpack_from("<Q", d, at)
+        at += 16 + n
+    p.write_bytes(d[: at + 5] if at + 5 < len(d) else d[:-20])
+
+
+def bad_length(root):
+    """The length of a record in the middle is wrong."""
+    p = main_file(root)
+    d = bytearray(p.read_bytes())
+    at = 0
+    while at < len(d) * 0.55:
+        (n,) = struct.unpack_from("<Q", d, at)
+        last, at = at, at + 16 + n
+    d[last] ^= 0x11
+    p.write_bytes(bytes(d))
+
+
+def clock_set_back(root):
+    """The clock was set back by an hour at half time."""
+    p = main_file(root)
+    events = [Event.FromString(q) for q in records(p.read_bytes())]
+    for e in events[len(events) // 2 :]:
+        e.wall_time -= 3600
+    p.write_bytes(b"".join(framed(e.SerializeToString()) for e in events))
+
+
+def empty_second_file(root):
+    """A second process opened a writer and wrote nothing but the version."""
+    p = main_file(root)
+    first = next(records(p.read_bytes()))
+    p.with_name(p.name + ".7").write_bytes(framed(first))
+    p.with_name(p.name + ".8").write_bytes(b"")
+
+
+def written_twice(root):
+    """Two handlers were attached: every record after the first third appears twice."""
+    p = main_file(root)
+    every = [framed(q) for q in records(p.read_bytes())]
+    k = len(every) // 3
+    p.write_bytes(b"".join(every[:k] + [q + q for q in every[k:]]))
+
+
+def other_rank(root):
+    """A second rank writes its own tags into its own file of the same directory."""
+    p = main_file(root)
+    out = []
+    for q in records(p.read_bytes()):
+        e = Event.FromString(q)
+        if e.HasField("summary") and len(e.summary.value) and e.summary.value[0].HasField("simple_value"):
+            v = e.summary.value[0]
+            v.tag, v.simple_value = "rank1/gpu_util", 80.0 + (e.step * 37 % 11)
+            out.append(framed(e.SerializeToString()))
+        elif not e.HasField("summary"):
+            out.append(framed(q))
+    p.with_name(p.name + ".rank1").write_bytes(b"".join(out[:400]))

@@ -18,24 +18,26 @@ from pathlib import Path
 for _v in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_v, "1")
 
-from families import damage, facts, files, labels, logs, onsets, plan, special_cases
+from families import damage, facts, files, labels, logs, onsets, plan, plan3, special_cases, special_cases3
 from families.setups import Setup
 from families.training import run
 
 TWINS = {}
+LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h"}
 
 
 def build(case, tasks):
     """Train the case and its twin; returns (trace, twin)."""
-    key = (case.split, case.task, case.seed)
+    test = bool(case.conv.test_dir)
+    key = (case.split, case.task, case.seed, test)
     if key not in TWINS:
         if len(TWINS) > 24:
             TWINS.clear()
-        TWINS[key] = run(Setup(tasks[case.task](case.seed), case.seed))
+        TWINS[key] = run(Setup(tasks[case.task](case.seed), case.seed, with_test=test))
     twin = TWINS[key]
     if case.mechanism.__name__ == "default":
         return twin, twin
-    setup = Setup(tasks[case.task](case.seed), case.seed)
+    setup = Setup(tasks[case.task](case.seed), case.seed, with_test=test)
     case.mechanism(setup)
     return run(setup), twin
 
@@ -53,7 +55,7 @@ def finite_json(x):
 
 def make(case, tasks, out):
     """Write one case; returns a word on what became of it."""
-    name = f"e{case.index:04d}" if case.split == "dev" else f"f{case.index:04d}"
+    name = f"{LETTER[case.split]}{case.index:04d}"
     path = Path(out) / name
     if path.exists():
         shutil.rmtree(path)
@@ -69,7 +71,10 @@ def make(case, tasks, out):
     seen["event"] = (seen.pop("tx")(at), seen.pop("vx")(at))
     f = facts.measure(trace, twin, seen, case.conv)
     kept = types.SimpleNamespace(
-        evals=[{"val_loss": e["val_loss"]} for e in trace.evals], setup=types.SimpleNamespace(truth=trace.setup.truth)
+        evals=[{"val_loss": e["val_loss"], "val_score": e["val_score"]} for e in trace.evals],
+        rising=trace.setup.task.rising,
+        later=case.split.endswith("3"),
+        setup=types.SimpleNamespace(truth=trace.setup.truth),
     )
     memory = Path(out).parent / f"{Path(out).name}-facts"
     memory.mkdir(exist_ok=True)
@@ -117,7 +122,7 @@ def settle_label(case, path, f, trace, seen):
 
 def relabel(case, out):
     """Apply the rules again to remembered facts; the logs must be there (a dropped case stays dropped)."""
-    name = f"e{case.index:04d}" if case.split == "dev" else f"f{case.index:04d}"
+    name = f"{LETTER[case.split]}{case.index:04d}"
     path = Path(out) / name
     if not path.exists():
         return "absent", [], {}
@@ -129,7 +134,7 @@ def main():
     """Parse the arguments and write."""
     ap = argparse.ArgumentParser()
     ap.add_argument("out")
-    ap.add_argument("--split", choices=("dev", "sealed"), required=True)
+    ap.add_argument("--split", choices=tuple(LETTER), required=True)
     ap.add_argument("--first", type=int, default=1)
     ap.add_argument("--last", type=int, default=10**6)
     ap.add_argument("--only", default="")
@@ -137,11 +142,12 @@ def main():
     ap.add_argument("--special", action="store_true", help="only the reinforcement and adversarial cases")
     a = ap.parse_args()
     if a.special:
-        print("\n".join(special_cases.write_special(a.split, a.out)))
+        print("\n".join((special_cases3 if a.split.endswith("3") else special_cases).write_special(a.split, a.out)))
         return
-    tasks = plan.parts(a.split)[0]
+    chosen = plan3 if a.split.endswith("3") else plan
+    tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
-    for case in plan.cases(a.split):
+    for case in chosen.cases(a.split):
         words = f"{case.task} {case.mechanism.__name__} {case.conv.name} {case.damage}"
         if not a.first <= case.index <= a.last or (a.only and a.only not in words):
             continue

@@ -38,9 +38,25 @@ class Book:
         if len(values) and np.isfinite(values).any():
             self.writer(sub).add_histogram(tag, values, int(x), walltime=self.start + wall)
 
+    def text(self, sub, text):
+        self.writer(sub).add_text(self.conv.text, text, 0, walltime=self.start)
+
+    def hparams(self, values, best):
+        name = f"{self.start + 0.25:.2f}"
+        self.writer("").add_hparams(values, {"hparam/best_val_loss": best}, run_name=name, global_step=0)
+
     def close(self):
         for w in self.writers.values():
             w.close()
+
+
+def open_book(conv, root, start):
+    """The book that writes through the convention's logger."""
+    if conv.logger == "torch":
+        return Book(conv, root, start)
+    from families import books
+
+    return books.BOOKS[conv.logger](conv, root, start)
 
 
 def axis(kind, setup):
@@ -54,12 +70,16 @@ def axis(kind, setup):
     }[kind]
 
 
-def folded(values, fold, every):
-    """Points (index of the last step, value) every so many steps."""
+def folded(values, fold, every, per=0):
+    """Points (index of the last step, value) every so many steps; `per` steps make an epoch (for running means since its start)."""
     v, out, state = np.asarray(values, float), [], None
     for i in range(every - 1, len(v), every):
         part = v[i - every + 1 : i + 1]
-        if fold == "last":
+        if fold == "running" and per:
+            out.append((i, v[i // per * per : i + 1].mean()))
+        elif fold == "median":
+            out.append((i, np.median(part)))
+        elif fold == "last":
             out.append((i, part[-1]))
         elif fold == "ema":
             for q in part:
@@ -71,7 +91,9 @@ def folded(values, fold, every):
 
 
 def turned(conv, name, value):
-    """A score as the convention shows it."""
+    """A score or a loss as the convention shows it."""
+    if name == "loss":
+        return {"ppl": np.exp(min(value, 60.0)), "bits": value / np.log(2)}.get(conv.turn_loss, value)
     if value is None or name not in ("acc", "top1"):
         return value
     return {"percent": 100 * value, "error": 1 - value}.get(conv.turn, value)
@@ -80,7 +102,8 @@ def turned(conv, name, value):
 def write(trace, conv, extras, root, start=START, noise_tags=()):
     """Write all; returns what can be seen: train and val as (x, value), axes, roles."""
     setup, task = trace.setup, trace.setup.task
-    book = Book(conv, root, start)
+    book = open_book(conv, root, start)
+    book.setup = setup
     tx = axis(conv.x, setup)
     vx = axis(conv.xv or conv.x, setup)
     s0, s1 = conv.splits
@@ -88,12 +111,24 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
     name = conv.names.get(task.score_name, task.score_name)
     seen = {"tx": tx, "vx": vx, "roles": set()}
     tag0 = conv.loss.format(s=s0)
-    tag1 = VAL_LOSS.get(conv.name, conv.loss.format(s=s1))
+    tag1 = conv.val_loss or VAL_LOSS.get(conv.name, conv.loss.format(s=s1))
+    score0 = conv.train_score if conv.train_score is not None else TRAIN_SCORE.get(conv.name, conv.score)
+    score1 = conv.val_score or VAL_SCORE.get(conv.name, conv.score)
+    epoch_loss = conv.epoch_loss or TRAIN_LOSS_TOO.get(conv.name, "")
+    if "only_loss" in extras:
+        name = ""
     two = conv.style == "add_scalars"
-    train = folded(trace.loss, conv.fold, conv.every) if conv.every else [(e["step"] - 1, e["train_loss"]) for e in trace.evals]
+    train = (
+        folded(trace.loss, conv.fold, conv.every, setup.steps_per_epoch)
+        if conv.every
+        else [(e["step"] - 1, e["train_loss"]) for e in trace.evals]
+    )
     seen["train"] = ([tx(i + 1) for i, _ in train], [v for _, v in train])
     seen["val"] = ([vx(e["step"]) for e in trace.evals], [e["val_loss"] for e in trace.evals])
-    seen["roles"] |= {"train"} | ({"val"} if "no_val" not in extras else set())
+    hidden = set(conv.hidden) | ({"val_loss"} if "no_val_loss" in extras else set())
+    seen["roles"] |= ({"train"} - {h.replace("_loss", "") for h in hidden}) | ({"val"} if "no_val" not in extras else set())
+    seen["hidden"] = sorted(hidden)
+    epoch_parts = bool(trace.parts) and "no_parts" not in extras and bool(conv.component)
     rows = (
         [(trace.wall[i], "t", i, v) for i, v in train]
         + [(e["wall"], "v", e["step"], e) for e in trace.evals]
@@ -105,14 +140,23 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
             x = tx(at + 1)
             if two:
                 book.pair(tag0, s0, v, x, wall)
-            else:
-                book.put(tag0, v, x, wall, d0)
+            elif "train_loss" not in hidden:
+                book.put(tag0, turned(conv, "loss", v), x, wall, d0)
             width = conv.every or setup.steps_per_epoch
             if conv.every and trace.acc[at] is not None and "no_val" not in extras and not two:
-                tag = TRAIN_SCORE.get(conv.name, conv.score.format(s=s0, m=name))
+                tag = score0.format(s=s0, m=name) if name else ""
                 tag = f"{name}_batch" if tag == "acc" and task.score_name != "acc" else tag
                 if tag and conv.name not in ("batch-epoch",):
                     book.put(tag, turned(conv, task.score_name, np.mean(trace.acc[max(0, at - width + 1) : at + 1])), x, wall, d0)
+            if epoch_parts and conv.every:
+                for n in trace.parts[at]:
+                    book.put(
+                        conv.component.format(s=s0, n=n),
+                        np.mean([q[n] for q in trace.parts[max(0, at - width + 1) : at + 1]]),
+                        x,
+                        wall,
+                        d0,
+                    )
             if "lr" in extras:
                 book.put(conv.lr, trace.lr[at], x, wall, d0)
             if "gnorm" in extras:
@@ -131,7 +175,7 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
             if conv.extra_epoch:
                 book.put(
                     conv.extra_epoch,
-                    (at + 1) / setup.steps_per_epoch if "/" in conv.extra_epoch else at // setup.steps_per_epoch,
+                    (at + 1) / setup.steps_per_epoch if "/" in conv.extra_epoch or conv.logger == "hf" else at // setup.steps_per_epoch,
                     x,
                     wall,
                     d0,
@@ -146,19 +190,37 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
                     book.pair(conv.score.format(m=name), s0, v["train_score"], x, wall)
                     book.pair(conv.score.format(m=name), s1, v["val_score"], x, wall)
             else:
-                book.put(tag1, v["val_loss"], x, wall, d1)
-                if conv.name in TRAIN_LOSS_TOO:
-                    book.put(TRAIN_LOSS_TOO[conv.name], v["train_loss"], x, wall, d0)
+                if "val_loss" not in hidden:
+                    book.put(tag1, turned(conv, "loss", v["val_loss"]), x, wall, d1)
+                if epoch_loss:
+                    book.put(epoch_loss, turned(conv, "loss", v["train_loss"]), x, wall, d0)
+                if epoch_parts:
+                    for n, q in v["parts"].items():
+                        if "{s}" not in conv.component and d0 == d1:
+                            continue  # one name for both splits
+                        book.put(conv.component.format(s=s1, n=n), q, x, wall, d1)
+                        if not conv.every:
+                            book.put(conv.component.format(s=s0, n=n), v["train_parts"][n], x, wall, d0)
+                for n, q in v.get("more", {}).items() if "no_more" not in extras else ():
+                    book.put((conv.more or score1).format(s=s1, m=n, n=n), q, x, wall, d1)
+                if "test_loss" in v:
+                    book.put(tag1, turned(conv, "loss", v["test_loss"]), x, wall, conv.test_dir)
                 if name:
                     book.put(
-                        VAL_SCORE.get(conv.name, conv.score).format(s=s1, m=name),
+                        score1.format(s=s1, m=name),
                         turned(conv, task.score_name, v["val_score"]),
                         x,
                         wall,
                         d1,
                     )
-                    if not conv.every or conv.name == "batch-epoch":
-                        book.put(conv.score.format(s=s0, m=name), turned(conv, task.score_name, v["train_score"]), x, wall, d0)
+                    if (not conv.every or conv.name == "batch-epoch") and conv.train_score != "":
+                        book.put(
+                            (conv.train_score or conv.score).format(s=s0, m=name),
+                            turned(conv, task.score_name, v["train_score"]),
+                            x,
+                            wall,
+                            d0,
+                        )
             for key, tag in (("recalls", conv.recall), ("shares", conv.share)):
                 if key in extras and key in v:
                     for c, q in enumerate(v[key]):
@@ -169,7 +231,7 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
                 f = [
                     2 * p * r / (p + r) if r and p + r else 0.0 for p, r in zip(v["precision"], v["recalls"], strict=True) if r is not None
                 ]
-                book.put(VAL_SCORE.get(conv.name, conv.score).format(s=s1, m="macro_f1"), np.mean(f), x, wall, d1)
+                book.put(score1.format(s=s1, m="macro_f1"), np.mean(f), x, wall, d1)
             if "predhist" in extras and "preds" in v:
                 book.histogram(conv.preds, v["preds"], x, wall, d1)
         elif what == "d" and tx(at + 1) not in looked:
@@ -188,15 +250,10 @@ def write(trace, conv, extras, root, start=START, noise_tags=()):
             },
             indent=1,
         )
-        book.writer(d0).add_text(conv.text, text, 0, walltime=start)
+        book.text(d0, text)
     if "hparams" in extras:
         best = min((e["val_loss"] for e in trace.evals), default=0.0)
-        book.writer("").add_hparams(
-            {"lr": setup.lr, "bs": setup.batch, "opt": setup.opt},
-            {"hparam/best_val_loss": float(best)},
-            run_name=f"{start + 0.25:.2f}",
-            global_step=0,
-        )
+        book.hparams({"lr": setup.lr, "bs": setup.batch, "opt": setup.opt}, float(best))
     book.close()
     e0 = trace.evals[0] if trace.evals else {}
     seen["roles"] |= (

@@ -59,6 +59,8 @@ def best_step(f, trace, seen):
     v = np.array([e["val_loss"] for e in trace.evals])
     if "val" not in seen["roles"] or len(v) < 4 or not np.isfinite(v).any():
         return None
+    if "val_loss" in seen.get("hidden", ()):
+        return None
     v = np.where(np.isfinite(v), v, np.inf)
     b = int(np.argmin(v))
     noise = f.get("val_noise") or 0.0
@@ -66,4 +68,9 @@ def best_step(f, trace, seen):
     x = np.asarray(seen["val"][0], float)
     if np.abs(x[rivals] - x[b]).max() > max(1.0, 0.05 * abs(x[b])):
         return None
+    if getattr(trace, "later", False) and trace.evals[0]["val_score"] is not None and "score" in seen["roles"]:
+        s = np.array([e["val_score"] for e in trace.evals]) * (1 if trace.rising else -1)
+        good = np.flatnonzero(s >= np.nanmax(s) - 0.02 * max(np.ptp(s[np.isfinite(s)]), 1e-9))
+        if len(good) and np.abs(x[good] - x[b]).min() > max(1.0, 0.05 * abs(x[b])):
+            return None  # loss and score disagree on the best evaluation
     return int(x[b])

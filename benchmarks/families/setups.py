@@ -31,6 +31,8 @@ class Task:
     loss_name: str = "ce"
     rising: bool = True  # the score is better when higher
     floor_known: bool = True  # 0 is the best that the loss can be
+    components: Callable[[Any, tuple], dict] | None = None  # (out, batch) -> parts of the loss by name
+    more: Callable[[dict, Any, tuple], dict] | None = None  # (evaluation, out, batch) -> further validation scores by name
 
 
 Step = Callable[..., Any]
@@ -56,6 +58,11 @@ class Setup:
     shuffle: bool = True
     zero_grad: bool = True
     eval_train_mode: bool = False
+    eval_every: int = 0  # steps between evaluations, 0 for once an epoch
+    eval_model: Callable[[Any], Any] | None = None  # the model that is evaluated in place of the trained one
+    with_test: bool = False  # evaluate the test split as well, each time
+    optimizer: Callable[[Any, Any], Any] | None = None  # (setup, model) -> optimiser; groups may hold a `factor` on the rate
+    logged_norm: Callable[[float], float] | None = None  # what is logged as the gradient norm, if not the norm before clipping
     val_rows: int | None = None  # a new random choice of so many validation samples at each evaluation
     on_batch: list = dc.field(default_factory=list)  # (step, epoch, x, y) -> (x, y)
     on_val: list = dc.field(default_factory=list)  # (share of the run done, x, y) -> (x, y)
@@ -64,6 +71,7 @@ class Setup:
     on_penalty: list = dc.field(default_factory=list)  # (step, model) -> added to what is minimised, not logged
     on_grad: list = dc.field(default_factory=list)  # (step, model)
     after_step: list = dc.field(default_factory=list)  # (step, model)
+    after_eval: list = dc.field(default_factory=list)  # (dict of the evaluation)
     on_model: list = dc.field(default_factory=list)  # model -> model or None
     params: Callable[[Any], list] | None = None  # model -> what the optimiser gets
     order: Callable[[int, np.ndarray], np.ndarray] | None = None  # (epoch, permutation) -> order of the samples
@@ -93,6 +101,16 @@ class Setup:
         self.task = dc.replace(self.task, **parts)
 
 
+def shows(*roles, fine=False, **needs):
+    """Decorator of a mechanism: the series its symptom needs, `fine` if it needs single steps, and needs of the convention."""
+
+    def mark(f):
+        f.shows, f.fine, f.needs = set(roles), fine, needs
+        return f
+
+    return mark
+
+
 @dc.dataclass
 class Trace:
     """All that one training showed, far more than a log holds."""
@@ -105,6 +123,7 @@ class Trace:
     wnorm: list = dc.field(default_factory=list)
     scale: list = dc.field(default_factory=list)
     wall: list = dc.field(default_factory=list)  # simulated seconds since the start
+    parts: list = dc.field(default_factory=list)  # dicts of loss components, one a step, if the task has any
     evals: list = dc.field(default_factory=list)  # dicts: step, wall, train_loss, val_loss, ...
     deep: list = dc.field(default_factory=list)  # dicts: step, weights, grads, acts, dead, sat, moved
     final: dict = dc.field(default_factory=dict)  # test loss and score, clean training loss

@@ -34,6 +34,11 @@ def score_of(task, out, batch):
     return None if task.score is None else float(task.score(out, batch))
 
 
+def components_of(task, out, batch):
+    """Mean of each component of the loss."""
+    return {k: float(v.detach().float().mean()) for k, v in task.components(out, batch).items()}
+
+
 def make_optimizer(setup, params):
     """The optimiser by name."""
     if setup.opt == "sgd":
@@ -79,6 +84,10 @@ def evaluate(setup, model, split, done, rng, light=False):
         elif not light and task.kind == "reg":
             res["spread"] = float(out.float().std(0).mean() / (y.float().std(0).mean() + 1e-12))
             res["preds"] = out.float().reshape(-1)[:2000].numpy().copy()
+        if not light and task.components:
+            res["parts"] = components_of(task, out, (x, y))
+        if not light and task.more:
+            res["more"] = task.more(res, out, (x, y))
     model.train()
     return res
 
@@ -137,7 +146,7 @@ def run(setup: Setup, deep_points=12) -> Trace:
     for h in setup.on_model:
         model = h(model) or model
     params = [p for p in (setup.params(model) if setup.params else model.parameters()) if p.requires_grad]
-    optim = make_optimizer(setup, params) if params else None
+    optim = (setup.optimizer(setup, model) if setup.optimizer else make_optimizer(setup, params)) if params else None
     everything = list(model.parameters())
     x, y = task.train
     n, total, per = len(x), setup.total, setup.steps_per_epoch
@@ -151,7 +160,7 @@ def run(setup: Setup, deep_points=12) -> Trace:
         perm = setup.order(epoch, perm) if setup.order else perm
         for b in range(per):
             for g in optim.param_groups if optim else []:
-                g["lr"] = setup.lr * setup.sched(step, total)
+                g["lr"] = setup.lr * setup.sched(step, total) * g.get("factor", 1.0)
             if setup.zero_grad and optim:
                 for p in everything:
                     p.grad = None
@@ -167,6 +176,8 @@ def run(setup: Setup, deep_points=12) -> Trace:
                 for h in setup.on_loss:
                     loss = h(step, loss, model)
                 losses.append(float(loss.detach()))
+                if task.components and a == 0:
+                    trace.parts.append(components_of(task, out, (bx, by)))
                 scores.append(score_of(task, out.detach() if torch.is_tensor(out) else out, (bx, by)))
                 for h in setup.on_penalty:
                     loss = loss + h(step, model)
@@ -197,7 +208,7 @@ def run(setup: Setup, deep_points=12) -> Trace:
             trace.loss.append(float(np.mean(losses)))
             trace.acc.append(None if scores[0] is None else float(np.mean(scores)))
             trace.lr.append(optim.param_groups[0]["lr"] if optim else setup.lr)
-            trace.gnorm.append(norm)
+            trace.gnorm.append(setup.logged_norm(norm) if setup.logged_norm else norm)
             if step % 5 == 0:
                 w = float(torch.stack(torch._foreach_norm([p.detach() for p in everything])).norm())
             trace.wnorm.append(w)
@@ -208,26 +219,40 @@ def run(setup: Setup, deep_points=12) -> Trace:
             if setup.truth.get("killed_at") == step:
                 stop = True
                 break
-        if stop and len(part) < per:
-            break
-        res = evaluate(setup, model, task.val, (epoch + 1) / setup.epochs, rng)
-        seen = [trace.loss[i] for i in part]
-        res = {f"val_{k}" if k in ("loss", "score") else k: v for k, v in res.items()}
-        res["train_loss"] = float(np.mean(seen))
-        res["train_score"] = None if trace.acc[-1] is None else float(np.mean([trace.acc[i] for i in part]))
-        wall += 3 * base
-        res.update(step=step, epoch=epoch + 1, wall=wall)
-        trace.evals.append(res)
-        part = []
-        if res["val_loss"] < best - 1e-4:
-            best, since = res["val_loss"], 0
-        else:
-            since += 1
-        if setup.patience and since >= setup.patience:
+            if not (step % setup.eval_every == 0 if setup.eval_every else b == per - 1):
+                continue
+            judged = setup.eval_model(model) if setup.eval_model else model
+            res = evaluate(setup, judged, task.val, step / total, rng)
+            model.train()
+            seen = [trace.loss[i] for i in part]
+            res = {f"val_{k}" if k in ("loss", "score") else k: v for k, v in res.items()}
+            res["train_loss"] = float(np.mean(seen))
+            if setup.with_test:
+                res["test_loss"] = evaluate(setup, judged, task.test, step / total, rng, light=True)["loss"]
+                model.train()
+            res["train_score"] = None if trace.acc[-1] is None else float(np.mean([trace.acc[i] for i in part]))
+            if trace.parts:
+                res["train_parts"] = {k: float(np.mean([trace.parts[i][k] for i in part])) for k in trace.parts[-1]}
+            wall += 3 * base
+            res.update(step=step, epoch=epoch + 1, wall=wall)
+            trace.evals.append(res)
+            for h in setup.after_eval:
+                h(res)
+            part = []
+            if res["val_loss"] < best - 1e-4:
+                best, since = res["val_loss"], 0
+            else:
+                since += 1
+            if setup.patience and since >= setup.patience:
+                stop = True
+                break
+        if stop:
             break
     clean = copy.copy(setup)
     clean.on_val, clean.val_rows, clean.eval_train_mode, clean.on_out = [], None, False, setup.on_out
     take = slice(0, min(n, 600))
+    if setup.eval_model:
+        model = setup.eval_model(model)
     trace.final["test"] = evaluate(clean, model, task.test, 1.0, rng)
     trace.final["train"] = evaluate(clean, model, (x[take], y[take]), 1.0, rng, light=True)
     trace.final["seconds"] = time.process_time() - trace.started
