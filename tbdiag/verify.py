@@ -185,16 +185,29 @@ def judge_finding(
         return verdict("cannot-tell", result.reason, result)
     again = fresh.finding(finding["id"])
     if result.status is Status.PASSED:
+        left = [i for i in _consequences(finding, old) if (f := fresh.finding(i)) is not None and f["severity"] != "note"]
+        rest = f"{', '.join(left)}, which it explained, {'is' if len(left) == 1 else 'are'} found again"
         if again is None:
-            return verdict("fixed", "its rule holds and the symptom is gone", result)
+            if left:
+                return verdict("improved", f"its rule holds and the symptom is gone, but {rest}", result)
+            same = old.features.signals.config and fresh.features.signals.config and not any(c.relevant for c in changes)
+            return verdict("fixed", f"its rule holds and the symptom is gone{' (no logged setting changed)' if same else ''}", result)
         lighter = SEVERITIES.index(again["severity"]) > SEVERITIES.index(finding["severity"])
+        if lighter and left:
+            return verdict("not-fixed", f"its rule holds, but {rest}", result)
         if lighter or finding["severity"] == "note":
             return verdict("improved", f"its rule holds, and the symptom is found again as a {again['severity']}", result)
         return verdict("not-fixed", "its rule holds, but the symptom is found again", result)
-    broke = any(f["severity"] == "error" and old.finding(f["id"]) is None for f in fresh.findings)
-    if not broke and (why := _improvement(result, rule, old, again)):
+    weight = SEVERITIES.index(finding["severity"])
+    swapped = any(SEVERITIES.index(f["severity"]) <= min(weight, 1) and old.finding(f["id"]) is None for f in fresh.findings)
+    if not swapped and (why := _improvement(result, rule, old, again)):
         return verdict("improved", f"{why}; {result.reason}", result)
     return verdict("not-fixed", result.reason, result)
+
+
+def _consequences(finding: Mapping[str, Any], old: SideRun) -> list[str]:
+    """Errors and warnings of the earlier run that this finding explained."""
+    return [f["id"] for f in old.findings if f.get("caused_by") == finding["id"] and f["severity"] != "note"]
 
 
 def _improvement(result: RuleResult, rule: SuccessRule, old: SideRun, again: Mapping[str, Any] | None) -> str:

@@ -12,6 +12,8 @@ from tbdiag.compare.changes import learning_rate, same_value
 from tbdiag.compare.sides import SideRun
 from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Axis, Role
+from tbdiag.roles.choose import NEVER_A_NUMBER
+from tbdiag.stats.noise import mad
 
 SETTINGS = ("dataset", "dataset_name", "data", "task", "task_name", "env", "env_id", "num_classes", "n_classes", "classes", "num_labels")
 """Settings whose change makes it another task."""
@@ -63,7 +65,9 @@ def other_task(before: SideRun, after: SideRun, finding: Mapping[str, Any] | Non
     known = _classes(before), _classes(after)
     if None not in known and known[0] != known[1]:
         return f"another number of classes: {known[1]} instead of {known[0]}"
-    metrics = [{s.name for s in x.all if s.role is Role.METRIC and s.series is not None} for x in (a, b)]
+    metrics = [
+        {s.name for s in x.all if s.series is not None and (s.role is Role.METRIC or s.why.endswith(NEVER_A_NUMBER))} for x in (a, b)
+    ]
     if all(metrics) and not metrics[0] & metrics[1]:
         return f"another task: it is measured by {_first(metrics[1])} instead of {_first(metrics[0])}"
     if tags := _other_tags(before.features, after.features, FEWEST_KEPT):
@@ -129,6 +133,8 @@ def _other_start(before: Features, after: Features, *, moves: bool, few_samples:
             continue
         # A run that broke is noisy itself; where the start hardly varies, the calmer run tells how much.
         noise = math.sqrt(2) * min(a.sigma, b.sigma) if single else math.hypot(a.sigma, b.sigma)
+        if not single:  # before it has learnt, a loss scatters as it does over its first points: in proportion to its level
+            noise = max(noise, math.hypot(*(level * _early_scatter(c) for level, c in ((x, a), (y, b)))))
         apart, sigmas = abs(math.log(x / y)), abs(x - y) / max(noise, 1e-300)
         if apart <= NEAR or sigmas <= 1:
             if fresh:
@@ -151,6 +157,14 @@ def _start(curve: CurveFacts, fresh: bool, single: bool) -> float:
     touched the second.
     """
     return float(np.median(curve.value[: 3 if fresh and curve.n >= 100 and not single else 1]))
+
+
+def _early_scatter(curve: CurveFacts) -> float:
+    """Relative noise of the first ten points, trends apart; 0 where there are few points or one is not positive."""
+    early = curve.value[:10]
+    if curve.n < 100 or float(early.min()) <= 0:
+        return 0.0
+    return mad(np.diff(np.log(early))) / math.sqrt(2)
 
 
 def _classifies(features: Features) -> bool:

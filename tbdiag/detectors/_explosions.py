@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.detectors._base import Evidence, Interval, Severity, View
+from tbdiag.detectors._base import Evidence, Interval, Severity, SuccessRule, View, predicate
 from tbdiag.detectors._tails import leaves_level, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words
@@ -33,6 +33,45 @@ class Explosion:
     """Norms before the rise, from which the clipping limit is taken."""
     born: bool = False
     """Whether the norms were out of range before training could have made them so."""
+
+
+def rule_against_explosion(view: View, found: Explosion, loss: CurveFacts | None) -> SuccessRule:
+    """What the next run must show: norms without outliers that neither grow nor stay above their level of before, and a loss that falls."""
+    calm = median(found.calm) if found.calm.size >= 3 and not found.born else 0.0
+    start = 0.1 * loss.start_cost if loss is not None and found.born else 0.0
+    late, times = (0.2, 1.0), view["rise"]
+    norms = [
+        predicate(
+            "grad_norm",
+            "quantile",
+            "<=",
+            0.0,
+            argument=0.99,
+            minus="median",
+            minus_times=times,
+            window=late,
+            source="the next run's median",
+        ),
+        # Where most of the window exploded its median did, too.
+        predicate("grad_norm", "growth", "<=", view["burst"], window=late, source="healthy norms grow twentyfold where minima sharpen"),
+        predicate("grad_norm", "nonfinite", "==", 0.0),
+    ]
+    said = f"After the first fifth the 99th percentile of the gradient norm is at most {view['rise']:g} times its median, it grows at most "
+    said += f"{view['burst']:g}-fold"
+    if calm > 0:
+        norms.append(predicate("grad_norm", "median", "<=", view["burst"] * calm, source="times the median before the rise"))
+        said += f" and its median stays below {view['burst'] * calm:.3g}"
+    said += ", no norm is NaN or infinite"
+    if loss is not None and not found.born and loss.n and float(loss.value[0]) > 0:
+        norms.append(predicate(loss.signal.key, "max", "<=", 10 * float(loss.value[0]), source="ten times where this run's log begins"))
+        said += f", the loss never exceeds {10 * float(loss.value[0]):.3g}"
+    if loss is not None and start > 0:
+        norms.append(predicate(loss.signal.key, "max", "<", start, source="a tenth of where this run started"))
+        said += ", the loss stays below a tenth of this run's start"
+    if loss is not None:
+        norms.append(predicate(loss.signal.key, "drop", ">", 0.0, sd_times=2.0, source="it learns"))
+        said += ", and the loss falls"
+    return SuccessRule(all=tuple(norms), sentence=f"{said}.")
 
 
 def parts(view: View, norm: CurveFacts) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import Schedule, read_schedule
@@ -65,6 +67,41 @@ def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:
 def lower_broken_rate(view: View, curve: CurveFacts, first: int) -> str:
     """Action against a rate that broke `curve` at step `first`: a tenth of it, a hundredth where it broke soon."""
     return f"{scale_lr(view, 0.01 if breaks_soon(view, curve, first) else 0.1)} and rerun otherwise unchanged."
+
+
+def stop_early(val: CurveFacts, told: int, rise: float) -> str:
+    """Early stopping with a patience that the noise of a few evaluations does not use up (Prechelt: the fifth of strips, three at least).
+
+    Where so many evaluations worsen it by more than the share `rise` of its best and 4 noise standard deviations, only as many as do not, or one.
+    """
+    patience = max(3, -(-val.n // 20)) if val.n >= 10 else 1
+    best = int(val.cost.argmin())
+    allowed = max(rise * abs(float(val.cost[best])), 4 * val.sigma)
+    over = np.flatnonzero(val.cost[best + 1 : best + 1 + patience] - val.cost[best] > allowed)
+    patience = max(int(over[0]), 1) if over.size else patience
+    times = "one evaluation" if patience == 1 else f"{patience} evaluations"
+    return (
+        f"Rerun with early stopping: end the run after {times} without a better {label(val)}, and keep the best checkpoint "
+        f"(in this run {unit(val)} {told:,})."
+    )
+
+
+BEARABLE = {"adam": 0.01, "sgd": 1.0}
+"""Rates from which on an optimiser of this name throws most models about (see lr-too-high)."""
+
+
+def unbearable_limit(view: View) -> float | None:
+    """Limit of a known optimiser that the run's learning rate exceeds; None where either is unknown or the rate is within."""
+    rate, optimizer = learning_rate(view), str(view.signals.config.get("optimizer", "")).lower()
+    limit = next((limit for name, limit in BEARABLE.items() if name in optimizer), None)
+    return limit if rate is not None and limit is not None and rate > limit else None
+
+
+def lower_unbearable_rate(view: View, limit: float | None) -> str:
+    """Action against a rate beyond a limit: a tenth of the lower of both, since a rate that is still beyond it would be thrown about again."""
+    rate = learning_rate(view)
+    factor = 0.1 if rate is None or limit is None else 0.1 * min(1.0, limit / rate)
+    return f"{scale_lr(view, factor)} and rerun otherwise unchanged."
 
 
 def unit(curve: CurveFacts) -> str:

@@ -28,7 +28,7 @@ First action
 
 Success rule
     After the first fifth the 99th percentile of the gradient norm stays below ten times its median (what counts as a rise here; norms of
-    healthy runs reach four times), no norm is ever non-finite, and the loss falls.
+    healthy runs reach four times), it grows at most thirtyfold there and its median is within thirty times that of before the rise, no norm is ever non-finite, and the loss falls.
 
 Not to be confused with
     spikes (single jumps that recover), divergence (the loss tells it), large norms at the start of training, norms that rise slowly
@@ -57,12 +57,10 @@ from tbdiag.detectors._base import (
     Interval,
     NotApplicable,
     Severity,
-    SuccessRule,
     Threshold,
     View,
-    predicate,
 )
-from tbdiag.detectors._explosions import Explosion, lasting_rise, parts, starts_beyond_guessing
+from tbdiag.detectors._explosions import Explosion, lasting_rise, parts, rule_against_explosion, starts_beyond_guessing
 from tbdiag.detectors._tails import first_broken_loss, name_some, say, tail
 from tbdiag.detectors._words import lower_broken_rate
 from tbdiag.features import CurveFacts
@@ -119,32 +117,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Check initialisation and layer scaling",
             "With mixed precision: check dynamic loss scaling, or try full precision",
         ),
-        success_rule=SuccessRule(
-            all=(
-                predicate(
-                    "grad_norm",
-                    "quantile",
-                    "<=",
-                    0.0,
-                    argument=0.99,
-                    minus="median",
-                    minus_times=view["rise"],
-                    window=(0.2, 1.0),
-                    source="ten times the next run's median, the start apart",
-                ),
-                predicate("grad_norm", "nonfinite", "==", 0.0),
-                *(
-                    (predicate(loss.signal.key, "max", "<", 0.1 * loss.start_cost, source="a tenth of where this run started"),)
-                    if loss is not None and found.born
-                    else ()
-                ),
-                *(() if loss is None else (predicate(loss.signal.key, "drop", ">", 0.0, sd_times=2.0, source="it learns"),)),
-            ),
-            sentence=f"After the first fifth the 99th percentile of the gradient norm is at most {view['rise']:g} times its median, no norm is NaN "
-            "or infinite"
-            + (", the loss stays below a tenth of this run's start" if loss is not None and found.born else "")
-            + (", and the loss falls." if loss is not None else "."),
-        ),
+        success_rule=rule_against_explosion(view, found, loss),
         phase=GRADIENTS,
         roles=("grad_norm", "train_loss"),
     )

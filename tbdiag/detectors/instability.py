@@ -21,7 +21,8 @@ First action
     Lower the learning rate to a third.
 
 Success rule
-    The noise around the running median is at most half of this run's, and the end is no worse.
+    The scatter of validation, where that showed it, else the noise around the running median of the training loss is at most half of this
+    run's, and the end is no worse.
 
 Not to be confused with
     noisy-validation (only validation is restless), spikes (isolated jumps), divergence (it does not come back), cyclic
@@ -97,7 +98,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
     trace = train.trace
     onset = Interval(int(trace.last_step[max(begin - 1, 0)]), int(trace.last_step[min(begin + max(1, trace.n // 20), trace.n - 1)]))
     name = label(train)
-    residual = mad(train.value - running_median(train.value[:20000], 21)) if train.n <= 20000 else train.sigma
     return Finding(
         id="instability",
         severity=Severity.WARNING,
@@ -120,24 +120,30 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Verify normalisation of the inputs",
             "Lengthen the warm-up",
         ),
-        success_rule=SuccessRule(
-            all=(
-                predicate(train.signal.key, "residual_sd", "<=", 0.5 * residual, window=(0.5, 1.0), source="half of this run's"),
-                predicate(
-                    train.signal.key,
-                    "end",
-                    "<=" if train.sign > 0 else ">=",
-                    train.end,
-                    sd_times=train.sign,
-                    source=f"end({train.signal.key})",
-                ),
-            )
-            if residual > 0
-            else (predicate(train.signal.key, "rise", "<=", 0.0, sd_times=4.0),),
-            sentence=f"The {name} scatters at most half as much over its second half and ends no worse than {train.end:.4g}.",
-        ),
+        success_rule=_rule(train, val if signs[0][1].series and val is not None and val.name in signs[0][1].series else None),
         phase=CURVES,
         roles=(train.signal.key,),
+    )
+
+
+def _rule(train: CurveFacts, val: CurveFacts | None) -> SuccessRule:
+    """Half of the restlessness where it was seen: of validation, which has no minibatch noise, else of the training loss; and an end no worse."""
+    name = label(train)
+    end = predicate(
+        train.signal.key, "end", "<=" if train.sign > 0 else ">=", train.end, sd_times=train.sign, source=f"end({train.signal.key})"
+    )
+    if val is not None and val.n >= 8 and val.sigma > 0:
+        calm = predicate(val.signal.key, "sd", "<=", 0.5 * val.sigma, source="half of this run's")
+        said = f"The {label(val)} scatters by at most {0.5 * val.sigma:.3g} from one evaluation to the next"
+        return SuccessRule(all=(calm, end), sentence=f"{said}, and the {name} ends no worse than {train.end:.4g}.")
+    residual = mad(train.value - running_median(train.value, 21)) if train.n <= 20_000 else train.sigma
+    if residual <= 0:
+        return SuccessRule(
+            all=(predicate(train.signal.key, "rise", "<=", 0.0, sd_times=4.0),), sentence=f"The {name} ends within 4 sd of its best."
+        )
+    calm = predicate(train.signal.key, "residual_sd", "<=", 0.5 * residual, window=(0.5, 1.0), source="half of this run's")
+    return SuccessRule(
+        all=(calm, end), sentence=f"The {name} scatters at most half as much over its second half and ends no worse than {train.end:.4g}."
     )
 
 

@@ -20,10 +20,10 @@ First check
     Is the rate the one that was meant; does a run with a tenth of it learn?
 
 First action
-    Lower the learning rate to a tenth.
+    Lower the learning rate to a tenth, of the limit where it is above that.
 
 Success rule
-    The next run ends lower than this one by more than 2 noise standard deviations.
+    The next run ends lower than this one by more than a tenth and two standard errors of its end.
 
 Not to be confused with
     divergence and instability, which show what happens whatever the rate; loss-mismatch.
@@ -56,7 +56,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short
+from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, schedule, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
 from tbdiag.model import Role, Run
@@ -94,6 +94,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if rate is not None:
         evidence.insert(0, say("The learning rate is {rate:.3g}" + (" throughout." if kept else " at its peak."), ("lr",), rate=rate))
     named = f" ({short(rate)})" if rate is not None else ""
+    # The noise of an end is that of a median of many points; a tenth is more than another seed makes of it.
+    margin = max(0.1 * abs(train.end), 2 * 1.25 * train.sigma / np.sqrt(train.tail_points))
     # A run that learned and then broke shows that better than any limit on the rate: divergence and nan-inf lead there.
     broke = train.bad_step.size > 0 or (train.gain > max(0.2 * abs(train.first_cost), 2 * train.sigma) and train.rise > 0.5 * train.gain)
     return Finding(
@@ -110,11 +112,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
             Cause("Inputs are not normalised, so that gradients are large"),
         ),
         first_check="Is the rate the one that was meant; does a run with a tenth of it learn?",
-        first_action=f"{scale_lr(view, 0.1)} and rerun otherwise unchanged.",
+        first_action=lower_unbearable_rate(view, limit),
         fixes=("Run a learning-rate range test", "Add a warm-up of 1 to 5 % of the steps", "Clip gradients at 1.0", "Normalise the inputs"),
         success_rule=SuccessRule(
-            all=(predicate("train_loss", "end", "<", train.end, sd_times=-2.0, source="end(train_loss) of this run"),),
-            sentence=f"The {label(train)} ends below {train.end:.4g} by more than 2 sd of its noise.",
+            all=(
+                predicate("train_loss", "end", "<", train.end - margin, source="a tenth and 2 standard errors below the end of this run"),
+            ),
+            sentence=f"The {label(train)} ends below {train.end - margin:.4g}, clearly below the {train.end:.4g} of this run.",
         ),
         phase=HYPERPARAMETERS,
         roles=("lr", "train_loss"),

@@ -18,7 +18,8 @@ First check
     How many samples does one evaluation use, and are they the same each time?
 
 First action
-    Evaluate on the full (or a four times larger, fixed) validation set.
+    Evaluate on the full (or a four times larger, fixed) validation set. Where the log tells a learning rate beyond what its optimiser bears
+    (above 0.01 for Adam, above 1 for SGD), the weights themselves jump about: lower it to a tenth of that.
 
 Success rule
     The noise of validation is at most 0.6 of this run's (four times the data give half).
@@ -53,7 +54,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, say
+from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import measure_restlessness, pair_up
@@ -123,6 +124,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         ),
         say("{count} of {n} evaluations are within two such deviations of the best.", (val,), count=better, n=val.trace.n),
     ]
+    limit = unbearable_limit(view)
     return Finding(
         id="noisy-validation",
         severity=Severity.WARNING,
@@ -131,15 +133,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         onset=None,
         extent=Interval(int(val.step[0]), int(val.step[-1])),
         evidence=tuple(evidence),
-        causes=(
-            Cause("The validation set is too small, or only a batch of it is evaluated"),
-            Cause("Each evaluation draws other samples"),
-            Cause("Batch-norm statistics or a stochastic evaluation"),
-            Cause("The learning rate is too high at the end, without averaging of weights"),
-        ),
+        causes=_causes(learning_rate(view) if limit is not None else None),
         first_check="How many samples does one evaluation use, and are they the same each time?",
-        first_action="Evaluate on the full (or a four times larger, fixed) validation set.",
+        first_action="Evaluate on the full (or a four times larger, fixed) validation set."
+        if limit is None
+        else lower_unbearable_rate(view, limit),
         fixes=(
+            *(() if limit is None else ("Evaluate on the full (or a four times larger, fixed) validation set",)),
             "Fix the validation samples and their order",
             "Average weights (EMA) for evaluation",
             "Decay the learning rate towards the end",
@@ -151,6 +151,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(val.signal.key,),
     )
+
+
+def _causes(rate: float | None) -> tuple[Cause, ...]:
+    """Too few samples first, unless weights that jump about with a rate beyond what the optimiser bears explain it."""
+    causes = (
+        Cause("The validation set is too small, or only a batch of it is evaluated"),
+        Cause("Each evaluation draws other samples"),
+        Cause("Batch-norm statistics or a stochastic evaluation"),
+        Cause(
+            "The learning rate is too high at the end, without averaging of weights", "" if rate is None else f"the rate is {short(rate)}"
+        ),
+    )
+    return causes if rate is None else (causes[-1], *causes[:-1])
 
 
 def _relative(values: Float64) -> float:
@@ -204,7 +217,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("val_loss", "val_metric"),),
-    wants=("train_loss",),
+    wants=("train_loss", "lr"),
     domains=DIRECTED,
     thresholds={
         "of_level": Threshold(0.15, "evaluations on a fixed set normally scatter by 1 to 3 %"),

@@ -21,7 +21,8 @@ First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
 
 First action
-    Rerun with early stopping, its patience a twentieth of the evaluations (at least three). It is the one change that is sure to end the
+    Rerun with early stopping, its patience a twentieth of the evaluations (at least three), less where validation rises by more than 5 % and
+    4 noise standard deviations within these. It is the one change that is sure to end the
     damage, and costs less than this run did. Whether regularisation lowers the best itself is the next question, and the next rung.
 
 Success rule
@@ -64,7 +65,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._several import other_sets
-from tbdiag.detectors._words import label, say, short, unit
+from tbdiag.detectors._words import label, say, short, stop_early, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import loss_left, stays_at_guessing
 from tbdiag.features.onsets import rise_onset
@@ -163,7 +164,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         first_check="Evaluate the training set with the validation code (no augmentation, evaluation mode): do both splits get the same treatment?"
         if from_start
         else "Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.",
-        first_action=_stop_early(val, told),
+        first_action=stop_early(val, told, view["relative_rise"]),
         fixes=(
             "Verify split integrity: no near-duplicates, split by group or time",
             "Align preprocessing: normalisation, tokenisation and resizing identical in both splits",
@@ -272,16 +273,6 @@ def _from_start(view: View, val: CurveFacts, rise: Rise) -> bool:
     left = loss_left(val, view.features, val.best) if val.signal.role is Role.LOSS else None
     gained = float(val.cost[0]) - rise.best
     return not ((left is not None and left < 0.9) or gained > max(4 * val.sigma, rise.amount))
-
-
-def _stop_early(val: CurveFacts, told: int) -> str:
-    """Early stopping with a patience that the noise of a few evaluations does not use up (Prechelt: the fifth of strips, three at least)."""
-    patience = max(3, -(-val.n // 20)) if val.n >= 10 else 1
-    times = "one evaluation" if patience == 1 else f"{patience} evaluations"
-    return (
-        f"Rerun with early stopping: end the run after {times} without a better {label(val)}, and keep the best checkpoint "
-        f"(in this run {unit(val)} {told:,})."
-    )
 
 
 def _regularise(view: View) -> str:

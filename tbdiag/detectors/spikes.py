@@ -23,7 +23,7 @@ First action
     logged); where it is clipped as low already, lower the learning rate to a third.
 
 Success rule
-    The next run has at most a quarter as many spikes and ends no worse.
+    The next run has at most a quarter as many spikes of half the height of this run's lowest, and ends no worse.
 
 Not to be confused with
     instability (swings without calm in between), divergence and sudden-shift (no recovery), the heavy tail of small batches.
@@ -150,7 +150,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         ),
         success_rule=SuccessRule(
             all=(
-                predicate(train.signal.key, "spikes", "<=", float(len(spikes) // 4), source="a quarter of this run's"),
+                predicate(
+                    train.signal.key,
+                    "excursions",
+                    "<=",
+                    float(len(spikes) // 4),
+                    argument=float(f"{0.5 * min(abs(h) for h in heights):.3g}"),
+                    source="a quarter of this run's, half as high as the lowest of them",
+                ),
                 predicate(train.signal.key, "end", "<=", train.end, sd_times=1.0, source=f"end({train.signal.key}) of this run"),
             ),
             sentence=f"{_at_most(len(spikes) // 4)}, and the {label(train)} ends no higher than {train.end:.4g}.",

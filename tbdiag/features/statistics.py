@@ -15,7 +15,7 @@ import numpy as np
 from tbdiag.features.curves import CurveFacts
 from tbdiag.features.evidence import ARTEFACTS, is_present
 from tbdiag.features.restarts import find_seams
-from tbdiag.stats.noise import mad, running_median
+from tbdiag.stats.noise import mad, running_median, sliding
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
@@ -41,6 +41,23 @@ def _spikes(c: CurveFacts, a: float | None) -> float:
     residual = c.sign * _residual(c)
     scale = mad(residual)
     return float(np.sum(residual > (SPIKE_SIGMAS if a is None else a) * scale)) if scale > 0 else 0.0
+
+
+def _excursions(c: CurveFacts, a: float | None) -> float:
+    above = c.sign * _residual(c) > (0.0 if a is None else a)
+    return float(np.count_nonzero(above[1:] & ~above[:-1]) + bool(above.size and above[0]))
+
+
+def _growth(c: CurveFacts, _: float | None) -> float:
+    """Of a trace's levels (medians of three blocks), each against the median of all before it; 1 where there are too few to tell."""
+    y = c.sign * c.trace.cost
+    if y.size < 8 or float(y.min()) < 0:
+        return float("nan") if y.size and float(y.min()) < 0 else 1.0
+    ahead = np.median(sliding(y, 3), axis=1)
+    first = max(5, y.size // 10)
+    before = np.array([np.median(y[:i]) for i in range(first, ahead.size)])
+    known = before > 0
+    return float(np.max(ahead[first:][known] / before[known], initial=1.0))
 
 
 def _dip(c: CurveFacts, _: float | None) -> float:
@@ -105,6 +122,8 @@ STATISTICS: dict[str, Statistic] = {
     "share_below": lambda c, a: float(np.mean(c.value < (0.0 if a is None else a))),
     "distinct": lambda c, _: float(np.unique(c.value).size),
     "spikes": _spikes,
+    "excursions": _excursions,
+    "growth": _growth,
     "jumps_up": _jumps_up,
     "gap": lambda c, _: _longest_gap(c),
     "gap_ratio": _gap_ratio,
@@ -185,6 +204,8 @@ MEANINGS: dict[str, str] = {
     "share_below": "share of points below the argument",
     "distinct": "number of distinct values",
     "spikes": "points worse than the running median by more than 8 (or the argument) residual deviations",
+    "excursions": "stretches that are worse than the 21-point running median by more than the argument, in the unit of the series",
+    "growth": "how many times its level before (the median of all of it) the curve, thinned to 200 blocks, reaches for three of them",
     "jumps_up": "points more than twice (or the argument times) their predecessor",
     "gap": "longest wall-clock time between two points, in seconds",
     "gap_ratio": "longest over typical wall-clock time between two points",

@@ -85,6 +85,10 @@ STAND_INS = ("mse", "mae", "rmse", "perplexity", "bits")
 """Error metrics that stand for the loss where no series is called loss."""
 
 
+NEVER_A_NUMBER = "never a number, although the loss is"
+"""Why a metric is set aside whose every value is NaN or infinite; its name still tells what was measured."""
+
+
 def settle_unusable(drafts: list[Draft], run: Run, forced: Collection[str] = ()) -> None:
     """Set aside what no curve can be read from: a metric that was never a number, the single point that ``add_hparams`` repeats."""
     curves = [d for d in drafts if d.role in {Role.LOSS, Role.METRIC} and d.name in run.series and len(run.series[d.name]) > 1]
@@ -94,7 +98,7 @@ def settle_unusable(drafts: list[Draft], run: Run, forced: Collection[str] = ())
         if d.role not in {Role.METRIC, Role.LOSS} or d.name in forced or not curves or series is None or not len(series):
             continue
         if d.role is Role.METRIC and lives and len(series) > 1 and not np.isfinite(series.value).any():
-            d.role, d.why = Role.IGNORED, f"{d.why}; never a number, although the loss is"
+            d.role, d.why = Role.IGNORED, f"{d.why}; {NEVER_A_NUMBER}"
         elif len(series) == 1 and (_STUB.search(d.subrun) or d.tag.startswith("hparam/")):
             d.role, d.why = Role.IGNORED, f"{d.why}; the single point that add_hparams repeats"
 

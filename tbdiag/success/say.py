@@ -43,6 +43,7 @@ _STATISTICS = {
     "nonfinite": "the number of non-finite points of the {}",
     "distinct": "the number of distinct values of the {}",
     "spikes": "the number of spikes of the {}",
+    "growth": "the growth of the {} over its level before",
     "jumps_up": "the number of upward jumps of the {}",
     "gap": "the longest gap of the {} in seconds",
     "gap_ratio": "the longest gap of the {} over its typical one",
@@ -51,6 +52,7 @@ _WITH_ARGUMENT = {
     "quantile": "the {a} quantile of the {}",
     "share_above": "the share of the {} above {a}",
     "share_below": "the share of the {} below {a}",
+    "excursions": "the number of times that the {} leaves its running median by {a}",
     "reach_step": "the step at which the {} reaches {a}",
 }
 
