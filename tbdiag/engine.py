@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from tbdiag.config import Config
 from tbdiag.detectors import load_detectors
 from tbdiag.detectors._base import Detector, NotApplicable, View
-from tbdiag.features import Features
+from tbdiag.features import DERIVED, Features
 from tbdiag.model import Domain, Outcome, OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One detector as it stands to a kind of run.
+
+    Attributes:
+        known: its outcome, where the run's roles alone decide that; needs: what remains to be looked for among the derived series.
+    """
+
+    detector: Detector
+    known: Outcome | None
+    needs: tuple[str | tuple[str, ...], ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
 
 
 def run_detectors(features: Features, config: Config | None = None, detectors: Iterable[Detector] | None = None) -> tuple[Outcome, ...]:
     """Outcome of every selected detector, in order of id."""
     config = config or Config()
-    return tuple(run_detector(d, features, config) for d in (load_detectors() if detectors is None else detectors))
+    logged = _find_logged(features)
+    if detectors is None:
+        checks = _recall_checks(config, features.signals.domain, logged)
+    else:
+        checks = tuple(_plan_check(d, config, features.signals.domain, logged) for d in detectors)
+    return tuple([check.known or _run(check, features) for check in checks])
 
 
 def run_detector(detector: Detector, features: Features, config: Config) -> Outcome:
     """Outcome of one detector: narrowed to the roles that it declares, its exceptions caught."""
-    if (config.select and detector.id not in config.select) or detector.id in config.ignore:
-        return Outcome(detector.id, OutcomeKind.SUPPRESSED, "left out by the configuration")
-    domain = features.signals.domain
-    if domain not in detector.domains:
-        return _not_meaningful(detector.id, domain)
-    absent = tuple([need for need in detector.needs if not _present(need, features)])
-    if absent:
-        return _not_logged(detector.id, absent)
-    thresholds, declared = _declaration(id(detector), detector)
-    if detector.id in config.thresholds:
-        thresholds = {**thresholds, **config.thresholds[detector.id]}
+    check = _plan_check(detector, config, features.signals.domain, _find_logged(features))
+    return check.known or _run(check, features)
+
+
+def _run(check: _Check, features: Features) -> Outcome:
+    detector = check.detector
+    if check.needs:
+        absent = tuple([need for need in check.needs if not _present(need, features)])
+        if absent:
+            return _not_logged(detector.id, absent)
     try:
-        result = detector.detect(View(features, thresholds, declared))
+        result = detector.detect(View(features, check.thresholds, check.declared))
     except Exception as error:  # noqa: BLE001 - one broken detector must not lose the report
         return Outcome(detector.id, OutcomeKind.CRASHED, f"{type(error).__name__}: {error}")
     if result is None:
@@ -42,15 +62,37 @@ def run_detector(detector: Detector, features: Features, config: Config) -> Outc
     return Outcome(detector.id, OutcomeKind.FOUND, result.title, finding=result)
 
 
-_declarations: dict[int, tuple[Detector, dict[str, float], frozenset[str]]] = {}
+def _find_logged(features: Features) -> frozenset[str]:
+    """Role keys that have a main series and plain values of all roles that any signal has; ``log`` is always there."""
+    mains = [key for key, signal in features.signals.mains.items() if signal.series is not None]
+    return features.role_names.union(mains, ("log",))
 
 
-def _declaration(key: int, detector: Detector) -> tuple[dict[str, float], frozenset[str]]:
-    """Default thresholds and declared roles of a detector, worked out once: a night asks for them half a million times."""
-    known = _declarations.get(key)
-    if known is None or known[0] is not detector:
-        known = _declarations[key] = (detector, {name: t.value for name, t in detector.thresholds.items()}, detector.declared)
-    return known[1], known[2]
+_known: dict[tuple[int, Domain, frozenset[str]], tuple[Config, tuple[_Check, ...]]] = {}
+_MAX_KNOWN = 256
+
+
+def _recall_checks(config: Config, domain: Domain, logged: frozenset[str]) -> tuple[_Check, ...]:
+    """How every detector stands to runs of a domain that log these roles: the same for most runs of a night."""
+    key = (id(config), domain, logged)
+    found = _known.get(key)
+    if found is None or found[0] is not config:
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        found = _known[key] = (config, tuple(_plan_check(d, config, domain, logged) for d in load_detectors()))
+    return found[1]
+
+
+def _plan_check(detector: Detector, config: Config, domain: Domain, logged: frozenset[str]) -> _Check:
+    if (config.select and detector.id not in config.select) or detector.id in config.ignore:
+        return _Check(detector, Outcome(detector.id, OutcomeKind.SUPPRESSED, "left out by the configuration"))
+    if domain not in detector.domains:
+        return _Check(detector, _not_meaningful(detector.id, domain))
+    absent = tuple([need for need in detector.needs if logged.isdisjoint((need,) if isinstance(need, str) else need)])
+    if absent and all(DERIVED.keys().isdisjoint((need,) if isinstance(need, str) else need) for need in absent):
+        return _Check(detector, _not_logged(detector.id, absent))
+    thresholds = {name: t.value for name, t in detector.thresholds.items()} | dict(config.thresholds.get(detector.id, {}))
+    return _Check(detector, None, absent, thresholds, detector.declared)
 
 
 # A night asks for these outcomes hundreds of thousands of times, a few hundred of them different.
@@ -74,14 +116,5 @@ def _not_logged(detector: str, absent: tuple[str | tuple[str, ...], ...]) -> Out
 
 
 def _present(need: str | tuple[str, ...], features: Features) -> bool:
-    if isinstance(need, str):
-        return _logged(need, features)
-    for key in need:  # noqa: SIM110 - a generator here costs as much as many a detector
-        if _logged(key, features):
-            return True
-    return False
-
-
-def _logged(key: str, features: Features) -> bool:
-    """A role key, a derived series, or the plain value of a role that has any signal; ``log`` is always there."""
-    return key == "log" or features.curve(key) is not None or key in features.role_names
+    """Whether a role key or derived series, or any one of several, is there."""
+    return any(features.curve(key) is not None for key in ((need,) if isinstance(need, str) else need))
