@@ -7,20 +7,24 @@ Long series are looked at through eight contiguous windows, so the cost is bound
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass
-from functools import lru_cache
 from math import inf, sqrt
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 MAD_TO_SD = 1.482602218505602
 """1 / Phi^-1(3/4): turns a median absolute deviation into a standard deviation of Gaussian noise."""
 
 SHORT = 2048
 """Up to so many points sorting whole arrays is as fast as looking for one order statistic (measured with numpy 2)."""
+
+_WIDE = 16
 
 WINDOWS, WINDOW_POINTS = 8, 256
 """Series longer than the product are sampled in so many contiguous windows of so many points."""
@@ -91,8 +95,8 @@ def mad(values: Float64) -> float:
     return median(np.abs(values - median(values))) * MAD_TO_SD
 
 
-def sliding(values: Float64, width: int) -> Float64:
-    """All windows of `width` points, float64 ``[n - width + 1, width]``: `sliding_window_view` at a tenth of its cost."""
+def sliding(values: npt.NDArray[Number], width: int) -> npt.NDArray[Number]:
+    """All windows of `width` points, ``[n - width + 1, width]``: `sliding_window_view` at a tenth of its cost."""
     flat = np.ascontiguousarray(values)
     return np.ndarray((flat.size - width + 1, width), flat.dtype, flat.data, 0, (flat.itemsize, flat.itemsize))
 
@@ -107,30 +111,31 @@ def running_median(values: Float64, width: int) -> Float64:
     out = np.empty(n)
     if width == 5:  # a sorting network is several times faster than partitioning every window
         out[2 : n - 2] = _median_of_five(values[:-4], values[1:-3], values[2:-2], values[3:-1], values[4:])
-    else:
+    elif width < _WIDE:
         windows = sliding(values, width).copy()
         windows.partition(half, axis=1)
         out[half : n - half] = windows[:, half]
-    shrinking = _shrinking_windows(half)
-    ends = np.empty((2, width + 2))
-    ends[0, :width], ends[1, :width] = values[:width], values[: -width - 1 : -1]
-    ends[:, width:] = np.inf, -np.inf
-    both = ends.take(shrinking, axis=1)
-    both.partition(half, axis=2)
-    out[:half] = both[0, :, half]
-    out[: n - half - 1 : -1] = both[1, :, half]
+    else:  # ranks are put in order twice as fast as the values themselves
+        order = values.argsort()
+        ranks = np.empty(n, dtype=np.int32)
+        ranks[order] = np.arange(n, dtype=np.int32)
+        places = sliding(ranks, width).copy()
+        places.partition(half, axis=1)
+        out[half : n - half] = values[order[places[:, half]]]
+    out[:half] = _growing_medians(values[: width - 2].tolist())
+    out[: n - half - 1 : -1] = _growing_medians(values[: -width + 1 : -1].tolist())
     return out
 
 
-@lru_cache(maxsize=64)
-def _shrinking_windows(half: int) -> npt.NDArray[np.intp]:
-    """Indices of the windows at an end, int ``[half, 2 half + 1]``: row i holds the first 2 i + 1 points.
-
-    It is filled up with as many plus as minus infinities (the last two indices), which leaves its median where it was.
-    """
-    width = 2 * half + 1
-    rows = [[*range(2 * i + 1), *([width] * (half - i)), *([width + 1] * (half - i))] for i in range(half)]
-    return np.array(rows, dtype=np.intp).reshape(half, width)
+def _growing_medians(values: list[float]) -> list[float]:
+    """Medians of the first one, three, five ... of an odd number of values."""
+    seen = values[:1]
+    out = [values[0]]
+    for i in range(1, len(values), 2):
+        insort(seen, values[i])
+        insort(seen, values[i + 1])
+        out.append(seen[len(seen) // 2])
+    return out
 
 
 def _median_of_five(a: Float64, b: Float64, c: Float64, d: Float64, e: Float64) -> Float64:
