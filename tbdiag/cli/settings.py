@@ -17,8 +17,10 @@ def load_settings(start: Path, explicit: Path | None, overrides: Mapping[str, Se
         ConfigError: the file or an option is wrong; the message names file, line and near match.
     """
     from tbdiag.config import check_detectors, load_config
-    from tbdiag.detectors import load_detectors
 
     settings = load_config(start, explicit, overrides)
-    check_detectors(settings, {d.id: d.thresholds for d in load_detectors()})
+    if settings.select or settings.ignore or settings.thresholds or settings.suppressions:
+        from tbdiag.detectors import load_detectors  # a third of a second, for nothing where none is named
+
+        check_detectors(settings, {d.id: d.thresholds for d in load_detectors()})
     return settings
