@@ -9,6 +9,7 @@ import numpy as np
 
 from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Finding, Role
+from tbdiag.stats.noise import median
 
 USUAL_RATES = (1e-5, 1e-2)
 """Learning rates that most recipes lie between (Adam 1e-4 to 1e-3, fine-tuning 1e-5 to 5e-5, SGD up to 0.1 apart)."""
@@ -65,7 +66,7 @@ class Case:
 
 def _grew(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
     """Whether the last values are more than ten times the usual one."""
-    return values.size >= 5 and float(np.median(np.abs(values))) > 0 and float(values[-3:].max()) > 10 * float(np.median(np.abs(values)))
+    return values.size >= 5 and median(np.abs(values)) > 0 and float(values[-3:].max()) > 10 * median(np.abs(values))
 
 
 def _gradients(case: Case) -> CurveFacts | None:
@@ -75,12 +76,12 @@ def _gradients(case: Case) -> CurveFacts | None:
 
 def _zero_gradients(case: Case) -> bool:
     curve = _gradients(case)
-    return curve is not None and float(np.median(curve.value)) < 1e-7
+    return curve is not None and median(curve.value) < 1e-7
 
 
 def _live_gradients(case: Case) -> bool:
     curve = _gradients(case)
-    return curve is not None and float(np.median(curve.value)) > 1e-5
+    return curve is not None and median(curve.value) > 1e-5
 
 
 def _moving_weights(case: Case) -> bool:
@@ -126,7 +127,7 @@ def _training_jump(case: Case) -> float | None:
     left, right = curve.value[curve.step < case.onset][-10:], curve.value[curve.step >= case.onset][:10]
     if left.size < 3 or right.size < 3:
         return None
-    return abs(float(np.median(right) - np.median(left))) / max(curve.sigma, 1e-12)
+    return abs(median(right) - median(left)) / max(curve.sigma, 1e-12)
 
 
 def _training_still(case: Case) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from tbdiag.nightly.tasks import FoundRow, Judgement, Setup, Task
 
 if TYPE_CHECKING:
     from tbdiag.diagnosis import Judged
-    from tbdiag.model import Curve, Finding, Report, Run
+    from tbdiag.model import Finding, Report, Run
 
 SPARK_POINTS = 28
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -74,7 +73,7 @@ def _judge_unreadable(run: Run, head: bytes, task: Task, setup: Setup) -> Judgem
         spark="",
         head=head,
         names=_names(run.hparams, {}),
-        report=_pack(build_report([report])) if setup.reports == "all" else None,
+        report=_write(build_report([report])) if setup.reports == "all" else None,
     )
 
 
@@ -113,7 +112,7 @@ def draw_spark(judged: Judged) -> str:
 
     Steps are spread evenly over the width; each character is the last value at or before its place, so a late NaN shows as a gap, ``-``.
     """
-    from tbdiag.diagnosis.views import make_curve
+    from tbdiag.diagnosis.views import thin_points
 
     if not any(f.severity.rank <= 1 for f in judged.findings):
         return ""
@@ -123,18 +122,20 @@ def draw_spark(judged: Judged) -> str:
     if not candidates:
         return ""
     signal = min(candidates, key=lambda s: (wanted.index(s.key), not s.main, s.name))
-    return _draw(make_curve(signal, judged.features))
+    assert signal.series is not None
+    points, values = thin_points(signal.series)
+    return _draw(points, values, log_scale=judged.features.of(signal).log_scale)
 
 
-def _draw(curve: Curve) -> str:
-    steps = np.asarray(curve.steps, dtype=np.float64)
-    value = np.array([math.nan if v is None else v for v in curve.values], dtype=np.float64)
+def _draw(points: Sequence[int], values: Sequence[float | None], *, log_scale: bool) -> str:
+    steps = np.asarray(points, dtype=np.float64)
+    value = np.array([math.nan if v is None else v for v in values], dtype=np.float64)
     finite = np.isfinite(value)
     if not finite.any():
         return "-" * SPARK_POINTS
     place = np.searchsorted(steps, np.linspace(steps[0], steps[-1], SPARK_POINTS), side="right") - 1
     shown = value[place]
-    if curve.log_scale:
+    if log_scale:
         shown = np.log(np.where(shown > 0, shown, np.nan))
     good = np.isfinite(shown)
     if not good.any():
@@ -209,10 +210,10 @@ def _render(judged: Judged, setup: Setup) -> bytes | None:
         return None
     from tbdiag.diagnosis import build_report, write_run_report
 
-    return _pack(build_report([write_run_report(judged)]))
+    return _write(build_report([write_run_report(judged)]))
 
 
-def _pack(report: Report) -> bytes:
+def _write(report: Report) -> bytes:
     from tbdiag.render import render
 
-    return zlib.compress(render(report, "html").encode("utf-8", "replace"), 1)
+    return render(report, "html").encode("utf-8", "replace")

@@ -27,7 +27,7 @@ from tbdiag.nightly.tasks import Answer, Setup, Task
 BATCH = 8
 """Runs sent at once: enough to hide the pipe's latency, few enough to share the last ones evenly."""
 ATTEMPTS = 2
-QUEUE = 256
+QUEUE = 64
 """Answers that may wait for the state; bounds memory however many runs there are."""
 
 

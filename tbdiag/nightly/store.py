@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -156,9 +155,9 @@ class Store:
             name = name_report(source.path_key(listing), show_name(listing.name))
             db.execute("INSERT OR REPLACE INTO reports(name, run, until_night) VALUES(?, ?, NULL)", (name, run))
 
-    def _write_report(self, listing: RunListing, packed: bytes) -> None:
+    def _write_report(self, listing: RunListing, page: bytes) -> None:
         """Through a new file, never in place: older sites hold hard links to the one before."""
         target = self.state.reports / name_report(source.path_key(listing), show_name(listing.name))
         aside = target.with_suffix(".part")
-        aside.write_bytes(zlib.decompress(packed))
+        aside.write_bytes(page)
         aside.replace(target)

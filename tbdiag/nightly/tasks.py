@@ -81,7 +81,7 @@ class Judgement:
             curve ends without a finite value), ``short`` (before its planned length), or ``""``.
         spark: main curve as 28 base-36 characters (``-`` for a gap).
         names: owner and experiment names found in the run's configuration.
-        report: the full report, compressed, or None.
+        report: the page of the full report, or None.
     """
 
     verdict: str

@@ -113,13 +113,17 @@ def with_points(report: dict[str, Any], limit: int) -> dict[str, Any]:
 
 
 def _reduced(curve: dict[str, Any], limit: int) -> dict[str, Any]:
-    values = curve["values"]
-    kept = keep_extremes(values, limit)
-    return {
-        **curve,
-        "steps": [curve["steps"][i] for i in kept],
-        "values": [None if values[i] is None else float(f"{values[i]:.7g}") for i in kept],
-    }
+    steps, values = curve["steps"], curve["values"]
+    if len(values) > limit:
+        kept = keep_extremes(values, limit)
+        steps, values = [steps[i] for i in kept], [values[i] for i in kept]
+    return {**curve, "steps": list(steps), "values": _seven_digits(values)}
+
+
+def _seven_digits(values: list[float | None]) -> list[float | None]:
+    if None in values:
+        return [None if v is None else float(f"{v:.7g}") for v in values]
+    return list(map(float, ("%.7g " * len(values) % tuple(values)).split()))  # one format for all takes half as long as one each
 
 
 __all__ = ["POINTS", "plain", "prepare", "with_points"]

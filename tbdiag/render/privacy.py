@@ -64,10 +64,15 @@ def scrub(value: Any, key: str = "") -> Any:
     if key in _NUMERIC:
         return value
     if isinstance(value, dict):
-        return {scrub_text(k): _identity(v) if _IDENTITY_KEYS.search(k) else scrub(v, k) for k, v in value.items()}
+        return {scrub_text(k): _identity(v) if _is_identity(k) else scrub(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [scrub(v, key) for v in value]
     return value
+
+
+@lru_cache(maxsize=8192)
+def _is_identity(key: str) -> bool:
+    return _IDENTITY_KEYS.search(key) is not None
 
 
 def _identity(value: Any) -> Any:
