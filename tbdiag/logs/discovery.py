@@ -5,10 +5,12 @@ Symbolic links are followed, each directory once; files are ordered by name, whi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from tbdiag.errors import LogdirError
 from tbdiag.logs.files import is_remote
@@ -59,10 +61,14 @@ class RunListing:
 
 @dataclass(slots=True)
 class Tree:
-    """Event files below one root: directory (relative, ``""`` for the root) -> files in name order."""
+    """Event files below one root: directory (relative, ``""`` for the root) -> files in name order.
+
+    `linked`: whether there are links to directories among them.
+    """
 
     directories: dict[str, list[ListedFile]] = field(default_factory=dict)
     issues: list[tuple[str, ReadIssue]] = field(default_factory=list)
+    linked: bool = False
 
 
 def as_paths(paths: Paths) -> list[str]:
@@ -91,7 +97,10 @@ def list_runs(paths: Paths) -> list[RunListing]:
     seen: set[str] = set()
     parents: dict[str, str] = {}
     for root, label in zip(roots, labels, strict=True):
-        for listing in _list_root(root, label):
+        found, linked = _list_root(root, label)
+        if len(roots) == 1 and not linked:
+            return _rename_twins(found)  # there is one way to each of them
+        for listing in found:
             key = listing.path if is_remote(root) else _real_path(listing.path, parents)
             if key not in seen:
                 seen.add(key)
@@ -121,12 +130,13 @@ def _rename_twins(listings: list[RunListing]) -> list[RunListing]:
     return out
 
 
-def _list_root(root: str, label: str) -> Iterable[RunListing]:
+def _list_root(root: str, label: str) -> tuple[list[RunListing], bool]:
+    """Runs below a root, and whether links to directories lead there."""
     if os.path.isfile(root):
         status = os.stat(root)
         file = ListedFile(root, "", status.st_size, status.st_mtime_ns)
         name = printable(os.path.basename(root))
-        return [RunListing(label or name, root, root, (file,))]
+        return [RunListing(label or name, root, root, (file,))], False
     if is_remote(root):
         from tbdiag.logs.remote import list_tree
 
@@ -140,7 +150,7 @@ def _list_root(root: str, label: str) -> Iterable[RunListing]:
             f"no event file below {printable(root)!r}{detail}: pass the directory that your training script writes to; "
             "event files have 'tfevents' in their name"
         )
-    return _runs_of_tree(root, label, tree)
+    return _runs_of_tree(root, label, tree), tree.linked
 
 
 def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
@@ -150,13 +160,16 @@ def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
     for base in sorted(groups, key=printable):
         members = groups[base]
         files = [
-            ListedFile(file.path, printable(os.path.relpath(directory, base or ".")) if directory != base else "", file.size, file.mtime_ns)
+            file
+            if directory == base
+            else ListedFile(file.path, printable(os.path.relpath(directory, base or ".")), file.size, file.mtime_ns)
             for directory in sorted(members, key=lambda d: (d != base, d))
             for file in tree.directories[directory]
         ]
         path = os.path.join(root, base) if base else root
         issues = [issue for where, issue in pending if any(where == d or where.startswith(f"{d}{os.sep}") or not d for d in members)]
-        pending = [pair for pair in pending if pair[1] not in issues]
+        if issues:
+            pending = [pair for pair in pending if pair[1] not in issues]
         inner = printable(base)
         name = "/".join(part for part in (label, inner) if part) or "."
         runs.append(RunListing(name, path, root, tuple(files), tuple(issues)))
@@ -174,7 +187,6 @@ def walk_tree(root: str) -> Tree:
     """
     tree = Tree()
     try:
-        seen = {_identity(os.stat(root))}
         os.scandir(root).close()
     except FileNotFoundError:
         raise LogdirError(f"no such file or directory: {printable(root)!r}") from None
@@ -183,10 +195,22 @@ def walk_tree(root: str) -> Tree:
     # Links wait until all real directories were seen, so that a directory keeps its real name where both exist.
     plain: list[str] = [""]
     links: list[str] = []
+    listed: list[str] = []
+    seen: set[tuple[int, int]] | None = None  # which directory is which is asked only where there are links
     while plain or links:
-        relative = plain.pop() if plain else links.pop(0)
         try:
-            _list_directory(root, relative, tree, seen, plain, links)
+            if plain:
+                relative = plain.pop()
+                if seen is None:
+                    listed.append(relative)
+                else:
+                    seen.add(_identity(os.stat(os.path.join(root, relative))))
+            else:
+                relative = links.pop(0)
+                seen = seen if seen is not None else _identities(root, listed)
+                if not _is_first(root, relative, tree, seen):
+                    continue
+            _list_directory(root, relative, tree, plain, links)
         except OSError as error:
             issue = ReadIssue(
                 "unreadable-file", printable(relative), f"the directory cannot be listed: {error.strerror or error}", damage=False
@@ -199,33 +223,47 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _list_directory(root: str, relative: str, tree: Tree, seen: set[tuple[int, int]], plain: list[str], links: list[str]) -> None:
-    top = os.path.join(root, relative) if relative else root
+def _identities(root: str, directories: Iterable[str]) -> set[tuple[int, int]]:
+    found = set()
+    for relative in directories:
+        with contextlib.suppress(OSError):
+            found.add(_identity(os.stat(os.path.join(root, relative))))
+    return found
+
+
+def _is_first(root: str, relative: str, tree: Tree, seen: set[tuple[int, int]]) -> bool:
+    """Whether a link leads to a directory that was not read yet."""
+    tree.linked = True
+    identity = _identity(os.stat(os.path.join(root, relative)))
+    if identity in seen:
+        message = "a symbolic link leads to a directory that was read already"
+        tree.issues.append((relative, ReadIssue("symlink-loop", printable(relative), message, damage=False)))
+        return False
+    seen.add(identity)
+    return True
+
+
+def _list_directory(root: str, relative: str, tree: Tree, plain: list[str], links: list[str]) -> None:
     if relative.count(os.sep) >= _MAX_DEPTH:
         message = f"directories more than {_MAX_DEPTH} levels deep were not searched"
         tree.issues.append((relative, ReadIssue("limit", printable(relative), message, damage=False)))
         return
-    if relative and os.path.islink(top):
-        identity = _identity(os.stat(top))
-        if identity in seen:
-            message = "a symbolic link leads to a directory that was read already"
-            tree.issues.append((relative, ReadIssue("symlink-loop", printable(relative), message, damage=False)))
-            return
-        seen.add(identity)
     files: list[ListedFile] = []
-    with os.scandir(top) as entries:
+    before = f"{relative}{os.sep}" if relative else ""
+    with os.scandir(os.path.join(root, relative) if relative else root) as entries:
         for entry in entries:
-            child = os.path.join(relative, entry.name) if relative else entry.name
             if entry.is_dir(follow_symlinks=False):
-                seen.add(_identity(entry.stat(follow_symlinks=False)))
-                plain.append(child)
+                plain.append(before + entry.name)
             elif entry.is_symlink() and _is_directory(entry):
-                links.append(child)
+                links.append(before + entry.name)
             elif is_event_file(entry.name):
-                _list_file(entry, child, tree, files)
+                _list_file(entry, before + entry.name, tree, files)
     links.sort()
     if files:
-        tree.directories[relative] = sorted(files, key=lambda file: file.path)
+        tree.directories[relative] = sorted(files, key=_path_of) if len(files) > 1 else files
+
+
+_path_of = attrgetter("path")
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

@@ -21,6 +21,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ _EVALUATION_WITH_SUFFIX = re.compile(r"(valid\d+|val\d+|(val|valid|validation|ev
 _EVALUATION_PARENT = re.compile(r"(training_eval|inference_eval|infer_eval|eval)", re.IGNORECASE)
 _RANK = re.compile(r"rank[_\-]?\d+", re.IGNORECASE)
 _FLOAT_TIME = re.compile(r"\d{9,10}\.\d+")
+_SPECIAL = re.compile(
+    "|".join(f"(?:{p.pattern})" for p in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX, _RANK, _FLOAT_TIME)), re.IGNORECASE
+)
+"""Every name by which a directory may belong to another one."""
 _STUB_BYTES = 1 << 16
 _PEEK_BYTES = 1 << 13
 
@@ -49,7 +54,11 @@ def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[s
     holders: dict[str, str | None] = {}
     splits = _split_parents(directories)
     for directory in sorted(directories, key=lambda d: (_depth(d), d)):
-        owner[directory] = _find_owner(directory, directories, owner, splits, holders)
+        parent, name = os.path.split(directory)
+        if _SPECIAL.fullmatch(name) or _nearest_holder(parent, directories, holders) is not None or _judges(parent):
+            owner[directory] = _find_owner(directory, directories, owner, splits, holders)
+        else:
+            owner[directory] = directory
     groups: dict[str, list[str]] = defaultdict(list)
     for directory, base in owner.items():
         groups[base].append(directory)
@@ -73,18 +82,18 @@ def _split_parents(directories: Mapping[str, Sequence[ListedFile]]) -> set[str]:
             below[ancestor] += count
     for directory in directories:
         parent, name = os.path.split(directory)
-        if not directory:
+        if not directory or not (_SPECIAL.fullmatch(name) or _judges(parent)):
             continue
         if _TRAIN.fullmatch(name):
             train.add(parent)
         elif _EVALUATION.fullmatch(name) or _EVALUATION_WITH_SUFFIX.fullmatch(name):
             evaluation.add(parent)
-        elif parent and _EVALUATION_PARENT.fullmatch(os.path.basename(parent)):
+        elif _judges(parent):
             evaluation.add(os.path.dirname(parent))
     alone = {
-        os.path.dirname(d)
-        for d in directories
-        if d and below[os.path.dirname(d)] == 1 and (_TRAIN.fullmatch(os.path.basename(d)) or _EVALUATION.fullmatch(os.path.basename(d)))
+        parent
+        for parent, name in map(os.path.split, directories)
+        if name and below[parent] == 1 and (_TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name))
     }
     return (train & evaluation) | alone
 
@@ -113,7 +122,7 @@ def _find_owner(
             return owner[parent]
     elif (is_split and parent in splits) or _RANK.fullmatch(name):
         return parent
-    elif parent and _EVALUATION_PARENT.fullmatch(os.path.basename(parent)):
+    elif _judges(parent):
         grand = os.path.dirname(parent)
         if grand in directories:
             return owner[grand]
@@ -122,6 +131,12 @@ def _find_owner(
     if holder is not None and _is_child_writer(os.path.relpath(directory, holder or "."), directories[directory], directories[holder]):
         return owner[holder]
     return directory
+
+
+@lru_cache(maxsize=1024)
+def _judges(parent: str) -> bool:
+    """Whether a directory is named like one whose children are evaluations."""
+    return _EVALUATION_PARENT.fullmatch(os.path.basename(parent)) is not None
 
 
 def _nearest_holder(parent: str, directories: Mapping[str, Sequence[ListedFile]], known: dict[str, str | None]) -> str | None:

@@ -26,6 +26,7 @@ WORDS = {
     "healthy": "Healthy",
 }
 TAGS = {"pending": "first seen", "new": "new", "ongoing": "", "fixed": "fixed", "regressed": "back", "muted": "muted"}
+_AT_ONCE = 500
 _ICONS = {"failed": "unreadable"}
 _DIGITS = {c: i for i, c in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")}
 
@@ -193,6 +194,7 @@ class RowData:
         self._owners: dict[str, int] = {}
         self._findings: dict[str, int] = {}
         self._rows: list[str] = []
+        self._waiting: list[list[object]] = []
 
     def add(self, row: Row) -> None:
         """Add a row; those without findings take six short fields."""
@@ -208,10 +210,18 @@ class RowData:
             found = [[self._findings.setdefault(f.id, len(self._findings)), (*STATES, "muted").index(f.state)] for f in row.findings[:9]]
             first = row.findings[0] if row.findings else None
             data += [row.page, row.spark, found, first.title if first else "", first.action if first else "", row.why[:300]]
-        self._rows.append(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
+        self._waiting.append(data)
+        if len(self._waiting) >= _AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            self._rows.append(json.dumps(self._waiting, separators=(",", ":"), ensure_ascii=False)[1:-1])
+            self._waiting = []
 
     def text(self) -> str:
         """``{"owners", "findings", "kinds", "statuses", "states", "rows"}`` as JSON."""
+        self._write()
         names = {
             "owners": list(self._owners),
             "findings": list(self._findings),
