@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tbdiag.events.columns import Damage, FileColumns, Int64, in_file_order
+from tbdiag.events.columns import Damage, FileColumns, Int64, Places, in_file_order
 from tbdiag.events.decode import Contents
 
 SLACK = 64
@@ -61,6 +63,13 @@ class Arena:
         starts, shifts = (np.array(column, dtype=np.int64) for column in zip(*self.segments, strict=True))
         positions: Int64 = index + shifts[np.maximum(np.searchsorted(starts, index, side="right") - 1, 0)]
         return positions
+
+    def _place_rows(self, begins: Sequence[int], stride: int, count: int) -> list[Places]:
+        """`_position` of `count` bytes, `stride` apart, from each of `begins` (ascending) on."""
+        if begins[0] >= self.segments[-1][0]:
+            shift = self.segments[-1][1]
+            return [range(begin + shift, begin + shift + count * stride, stride) for begin in begins]
+        return list(self._positions(np.array(begins)[:, None] + np.arange(0, count * stride, stride)))
 
 
 def close_columns(out: Contents, size: int, end: int, damage: list[Damage]) -> FileColumns:

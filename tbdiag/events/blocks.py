@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tbdiag.events import extract
 from tbdiag.events.checksum import check_rows, masked_crc, unmask
+from tbdiag.events.columns import Places
 from tbdiag.events.decode import Contents
 from tbdiag.events.layouts import Layout, LayoutCache
 
@@ -170,11 +171,11 @@ def count_cycles(arena: UInt8, start: int, filled: int, cycle: Cycle, scratch: U
     return total
 
 
-def decode_cycles(out: Contents, arena: UInt8, start: int, cycles: int, cycle: Cycle, shift: int) -> int:
+def decode_cycles(out: Contents, arena: UInt8, start: int, cycles: int, cycle: Cycle, places: Sequence[Places]) -> int:
     """Check and decode `cycles` cycles at `start`; the number of leading cycles whose checksums are right and that were taken.
 
     Args:
-        shift: file offset less arena offset.
+        places: for each record of the cycle the file offsets of its payloads, ``[cycles]``.
     """
     size = cycle.size
     data: Any = arena
@@ -192,15 +193,16 @@ def decode_cycles(out: Contents, arena: UInt8, start: int, cycles: int, cycle: C
         cycles = int(np.flatnonzero(~right)[0])
         if not cycles:
             return 0
+        places = [place[:cycles] for place in places]
     begins = [start + at for at in cycle.starts]
-    places = [range(begin + shift, begin + shift + cycles * size, size) for begin in begins]
     walls = [extract.read_walls(data, begin, size, cycles, layout) for begin, layout in zip(begins, cycle.layouts, strict=True)]
     steps = extract.read_alike_steps(data, begins, size, cycles, cycle.layouts)
     out.note_wall_rows(places, walls)
     for begin, place, layout, wall_time, step in zip(begins, places, cycle.layouts, walls, steps, strict=True):
         for slot in layout.slots:
             value = extract.read_values(data, begin, size, cycles, slot)
-            at = place.start + slot.value_at
-            extract.add_column(out, slot.tag, slot, range(at, at + cycles * size, size), step, wall_time, value)
+            at = slot.value_at
+            shifted = range(place.start + at, place.stop + at, place.step) if isinstance(place, range) else place + at
+            extract.add_column(out, slot.tag, slot, shifted, step, wall_time, value)
     out.records += cycles * cycle.period
     return cycles

@@ -57,12 +57,12 @@ class Contents:
         if self.last_wall is None or position > self.last_wall[0]:
             self.last_wall = (position, wall_time)
 
-    def note_wall_rows(self, places: Sequence[range], wall_times: Sequence[Float64]) -> None:
+    def note_wall_rows(self, places: Sequence[Places], wall_times: Sequence[Float64]) -> None:
         """`note_wall` of a block: each record of its cycle at places of its own, the records of a cycle in the order of the file."""
         # A sum of squares is not a number exactly where one of them is not.
         if not math.isnan(sum(float(np.dot(row, row)) for row in wall_times)):
-            self.note_wall(places[0][0], float(wall_times[0][0]))
-            self.note_wall(places[-1][-1], float(wall_times[-1][-1]))
+            self.note_wall(int(places[0][0]), float(wall_times[0][0]))
+            self.note_wall(int(places[-1][-1]), float(wall_times[-1][-1]))
             return
         for place, row in zip(places, wall_times, strict=True):
             self.note_walls(place, row)

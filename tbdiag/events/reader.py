@@ -19,15 +19,15 @@ from tbdiag.events.blobs import LazyBytes, checksum_is_right, media_outline
 from tbdiag.events.columns import Damage, FileColumns
 from tbdiag.events.decode import add_media, is_media
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, find_frames, frame_length
-from tbdiag.events.layouts import LayoutCache
-from tbdiag.events.records import WRONG, Records
+from tbdiag.events.records import WRONG, Records, layouts
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
 
 ARENA_BYTES = 1 << 21
 BLOB_BYTES = 1 << 16
 MAX_RECORD_BYTES = 1 << 28
-_FIRST_READ_AFTER_BLOB = 1 << 14
+_MIN_READ, _MAX_READ = 1 << 12, 1 << 14  # after a blob
+_HEAD = 256  # of a blob, enough for its outline
 _WALK = 128
 _DENSE = 256
 _MAX_PATIENCE = 1 << 15
@@ -35,7 +35,6 @@ _MANY_BYTES = 1 << 15
 _TRIES = 16
 
 _spare: list[bytearray] = []
-_layouts = LayoutCache()
 _cycles = blocks.CycleCache()
 
 
@@ -63,10 +62,10 @@ class _Reading(Records):
     def __init__(self, source: Source, start: int, plugins: dict[bytes, str], arena: bytearray, verify: bool) -> None:
         super().__init__(source, start, plugins, arena)
         self.verify = verify
-        self.scratch = np.empty(0, dtype=np.uint8)
         self.patience = _WALK
         self.usual = _DENSE + 1  # mean length of the frames last walked
         self.next_read = self.room
+        self.resumed = start  # behind the last blob
         self.tries = _TRIES if _cycles else 0  # frames left at which a cycle of another file may begin
         self.cycle: blocks.Cycle | None = None
         self.walker = Walker()
@@ -106,7 +105,7 @@ class _Reading(Records):
     def _walk(self) -> Stop:
         """Walk some frames: one by one, or all at once where they are many and short."""
         count = self.patience
-        if len(self.lengths) >= _WALK:
+        if count > _WALK and len(self.lengths) >= _WALK:
             self.usual = sum(self.lengths[-_WALK:]) // _WALK
         if count > _WALK and self.usual <= _DENSE:
             stop = min(self.filled, self.pos + count * (self.usual + OVERHEAD))
@@ -124,7 +123,7 @@ class _Reading(Records):
 
     def _fetch(self) -> bool:
         """Get more bytes behind those at hand, or skip a blob; whether there is anything new."""
-        if self._skip_large():
+        if self._skip_large() and self.filled > self.pos:
             return True
         available = self.size - self._offset(self.filled)
         if available <= 0:
@@ -153,13 +152,12 @@ class _Reading(Records):
         if length <= BLOB_BYTES or end > self.size:
             return False
         start = self.pos + HEADER
-        head = bytes(self.buffer[start : min(start + 256, self.filled)])
+        head = bytes(self.buffer[start : min(start + _HEAD, self.filled)])
         known = media_outline(head, length, self.out.plugins) if not self.verify else None
         if known is not None:
             add_media(self.out, known, begin)
-            self._jump(end)
-            self.last = (begin - HEADER, length)
-            self.next_read = _FIRST_READ_AFTER_BLOB
+            self.walker.learn(self.buffer, self.at, self.lengths)
+            self._pass_blob(begin, length)
             return True
         lazy = LazyBytes(self.source, begin, length, head)
         try:
@@ -183,10 +181,16 @@ class _Reading(Records):
             add_media(self.out, event, begin)
         else:
             self._add_record(self.source.read(begin, length), begin)
-        self._jump(end)
-        self.last = (begin - HEADER, length)
-        self.next_read = _FIRST_READ_AFTER_BLOB
+        self._pass_blob(begin, length)
         return True
+
+    def _pass_blob(self, begin: int, length: int) -> None:
+        """Go on behind a blob. Often as much as before it lies between it and the next one, of which only the beginning is wanted."""
+        before = begin - HEADER - self.resumed
+        self.resumed = begin + length + FOOTER
+        self._jump(self.resumed)
+        self.last = (begin - HEADER, length)
+        self.next_read = min(max(before + _HEAD, _MIN_READ), _MAX_READ)
 
     def _drop_large(self, begin: int, end: int) -> bool:
         following = find_frame(self.source.read, begin, self.size, self.budget) or end
@@ -257,8 +261,8 @@ class _Reading(Records):
     def _try_block(self) -> None:
         """See whether the frames just walked are periodic, and if so read on as a block."""
         at, lengths = self.at[self.fresh :], self.lengths[self.fresh :]
-        period = blocks.find_period(self.arena, at, lengths, _layouts)
-        cycle = blocks.make_cycle(self.arena, at[-period:], lengths[-period:], _layouts) if period else None
+        period = blocks.find_period(self.arena, at, lengths, layouts)
+        cycle = blocks.make_cycle(self.arena, at[-period:], lengths[-period:], layouts) if period else None
         if cycle is None:
             self.patience = min(self.patience * 2, _MAX_PATIENCE)
             return
@@ -284,7 +288,7 @@ class _Reading(Records):
         length = frame_length(self.buffer, self.pos)
         if length > blocks.MAX_RECORD_BYTES or begin + length + FOOTER > self.filled:
             return False
-        layout = _layouts.recall(bytes(self.buffer[begin : begin + length]))
+        layout = layouts.recall(bytes(self.buffer[begin : begin + length]))
         if layout is None:
             return False
         for cycle in _cycles.find(layout):
@@ -301,19 +305,11 @@ class _Reading(Records):
         if self._fetch():
             self._take_block(self.pos, cycle, 0, self._count(self.pos, cycle))
 
-    def _count(self, start: int, cycle: blocks.Cycle) -> int:
-        if self.scratch.size < 1 << 18:
-            self.scratch = np.empty(1 << 18, dtype=np.uint8)
-        return blocks.count_cycles(self.arena, start, self.filled, cycle, self.scratch)
-
     def _take_block(self, start: int, cycle: blocks.Cycle, walked: int, cycles: int) -> bool:
         """Decode the cycles at `start`, of which `walked` records were walked already; whether any were taken."""
         self.cycle = None
         if cycles * cycle.period < max(blocks.MIN_RECORDS, walked):
             self.patience = min(self.patience * 2, _MAX_PATIENCE)
-            return False
-        shift = self.segments[-1][1]
-        if start < self.segments[-1][0]:
             return False
         edge = len(self.at) - walked
         if edge:
@@ -323,7 +319,8 @@ class _Reading(Records):
             self._decode_walked()
             self.at, self.lengths = later
         self._look_ahead(self._offset(start + cycles * cycle.size))
-        taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, shift)
+        places = self._place_rows([start + at for at in cycle.starts], cycle.size, cycles)
+        taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, places)
         # After a wrong checksum the same bytes would be compared again at every frame: walk instead.
         self.tries = _TRIES if taken == cycles else 0
         if taken * cycle.period < walked or not taken:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.events import groups, wire
+from tbdiag.events import blocks, groups, wire
 from tbdiag.events.arena import Arena
 from tbdiag.events.checksum import crc_of_array, mask, mask_int
 from tbdiag.events.columns import Damage, Int64
 from tbdiag.events.decode import Contents, add_event, histogram_sink
 from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, frame_length
 from tbdiag.events.histograms import locate_histos
+from tbdiag.events.layouts import LayoutCache
 from tbdiag.events.reserve import Reserve
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
@@ -23,6 +24,9 @@ WRONG = "the checksum of a record is wrong"
 _SEARCH_BUDGET = 64 << 20
 _MIN_HISTO = 256
 _MIN_HISTOS = 8
+
+layouts = LayoutCache()
+"""Layouts of this process' files."""
 
 
 class Records(Arena):
@@ -43,6 +47,7 @@ class Records(Arena):
         self.budget = [_SEARCH_BUDGET + 4 * self.size]
         self.at, self.lengths = array("I"), array("I")
         self.fresh = 0
+        self.scratch = np.empty(0, dtype=np.uint8)
         self.last: tuple[int, int] | None = None
 
     def _last_frame(self) -> tuple[int, int] | None:
@@ -55,12 +60,46 @@ class Records(Arena):
         if self.at:
             self.last = self._last_frame()
             self._look_ahead(self._offset(self.pos))
-            self._decode(np.array(self.at, dtype=np.int64), np.array(self.lengths, dtype=np.int64))
+            at, lengths = np.array(self.at, dtype=np.int64), np.array(self.lengths, dtype=np.int64)
+            edge = self._decode_periodic(at, lengths)
+            self._decode(at[edge:], lengths[edge:])
         self.at, self.lengths, self.fresh = array("I"), array("I"), 0
 
     def _look_ahead(self, done: int) -> None:
         """Tell the columns how much more comes behind byte `done`."""
         self.out.reserve.ahead = max(1.0, (self.size - self.start) / max(done - self.start, 1))
+
+    def _decode_periodic(self, at: Int64, lengths: Int64) -> int:
+        """Decode what was walked as a block, and what comes before it, if it ends in one: as between the images of a log, which end each
+        stretch of records before it is long enough to be read as a block. How many records were decoded.
+        """
+        period = blocks.find_period(self.arena, self.at, self.lengths, layouts) if at.size >= blocks.MIN_RECORDS else 0
+        if not period:
+            return 0
+        apart = np.flatnonzero(at[1:] != at[:-1] + lengths[:-1] + OVERHEAD)
+        other = np.flatnonzero(lengths[period:] != lengths[:-period])
+        begin = max(int(apart[-1]) + 1 if apart.size else 0, int(other[-1]) + 1 if other.size else 0)
+        cycles = (at.size - begin) // period
+        cycle = blocks.make_cycle(self.arena, self.at[-period:], self.lengths[-period:], layouts) if cycles > 1 else None
+        if cycle is None:
+            return 0
+        edge = at.size - cycles * period
+        while (alike := self._count(int(at[edge]) - HEADER, cycle, cycles)) < cycles:
+            edge += (alike + 1) * period
+            cycles -= alike + 1
+        if cycles * period < blocks.MIN_RECORDS:
+            return 0
+        self._decode(at[:edge], lengths[:edge])
+        start = int(at[edge]) - HEADER
+        places = self._place_rows(at[edge : edge + period].tolist(), cycle.size, cycles)
+        return edge + period * blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, places)
+
+    def _count(self, start: int, cycle: blocks.Cycle, most: int | None = None) -> int:
+        """How many cycles from `start` on, of `most` or of all bytes at hand, agree with `cycle`."""
+        if self.scratch.size < 1 << 18:
+            self.scratch = np.empty(1 << 18, dtype=np.uint8)
+        end = self.filled if most is None else start + most * cycle.size
+        return blocks.count_cycles(self.arena, start, end, cycle, self.scratch)
 
     def _decode(self, at: Int64, lengths: Int64) -> None:
         if at.size < min(groups.MIN_ROWS, _MIN_HISTOS):

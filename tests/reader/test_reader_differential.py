@@ -17,7 +17,7 @@ from tbdiag import logs
 from tbdiag.events import blocks, groups, reader
 from tbdiag.events.framing import Walker, find_frames
 from tests.conftest import needs_shared
-from tests.reader.reference import as_points, assert_same, frame, load_events, read_file, reference
+from tests.reader.reference import as_points, assert_same, frame, load_events, read_file, reference, scalar_event
 from tests.reader.writers import DTYPES, NAME, image_event, metadata, opening, tensor_proto, write_events
 
 _TAGS = st.sampled_from(["loss", "train/loss", "lr", "a", "b", "é/ü 漢", 'x"<script>', "line\nbreak", "", "layer.0.weight" * 8])
@@ -151,6 +151,39 @@ def test_records_around_blobs_keep_their_order_and_places(tmp_path):
         assert np.all(np.diff(points.position) > 0)
         for position, value in zip(points.position[:50], points.value[:50], strict=True):
             assert data[position : position + 4] == value.tobytes(), tag
+
+
+@pytest.mark.parametrize("phase", [0, 3])
+@pytest.mark.parametrize(("hurt", "at"), [(None, 0), (350, -5), (250, 30)], ids=["whole", "value", "tag"])
+def test_a_loop_that_images_interrupt_is_read_as_blocks(tmp_path, phase, hurt, at):
+    """Between two images no stretch is long enough for a block, all together are; a damaged record costs itself alone."""
+    rng = np.random.default_rng(phase)
+    tags = ("loss", "lr", "val/accuracy", "norm", "seconds")
+    events = [opening()]
+    for step in range(400):
+        for k, tag in enumerate(tags):
+            if step % 7 == 2 and k == phase:
+                events.append(image_event(step, 66_000 + step % 3))
+            events.append(scalar_event(step, 1.7e9 + step, tag, float(rng.normal())))
+    data = [frame(e.SerializeToString()) for e in events]
+    if hurt:
+        place = next(i for i, e in enumerate(events) if e.step == hurt and e.summary.value[0].tag == tags[2])
+        record = bytearray(data[place])
+        record[at] ^= 1
+        data[place] = bytes(record)
+        del events[place]
+    path = tmp_path / NAME
+    path.write_bytes(b"".join(data))
+    taken = []
+    whole = blocks.decode_cycles
+    with mock.patch.object(blocks, "decode_cycles", lambda *a: taken.append(whole(*a)) or taken[-1]):
+        columns = assert_same(path, events)
+    assert sum(taken) * 5 > 600
+    assert len(columns.damage) == bool(hurt)
+    assert columns.media[b"samples"].step == [e.step for e in events if e.summary.value and e.summary.value[0].tag == "samples"]
+    raw = path.read_bytes()
+    for points in columns.scalars.values():
+        assert [raw[at : at + 4] for at in points.position] == [value.tobytes() for value in points.value]
 
 
 def _histo(tag: str, buckets: int, moments: list[float], rng) -> summary_pb2.Summary.Value:
