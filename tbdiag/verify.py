@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tbdiag.compare.changes import Change, find_changes, learning_rate, say_changes
 from tbdiag.compare.experiment import read_experiment
 from tbdiag.compare.ladder import next_rung
-from tbdiag.compare.sides import Side, SideRun, load_side, match_runs
+from tbdiag.compare.sides import Side, SideRun, load_sides, match_runs
 from tbdiag.compare.task import BREAKS, other_task
 from tbdiag.model import SuccessRule
 from tbdiag.model.report import to_plain
@@ -42,6 +42,8 @@ class Verified:
     result: RuleResult | None
     rung: str | None = None
     rate_between: float | None = None
+    same_settings: bool = False
+    """Whether both runs tell their settings and none that can change the result did."""
 
     @property
     def failed(self) -> bool:
@@ -112,7 +114,8 @@ def verify(
     Raises:
         LogdirError, ReportError, UsageError: a side cannot be read, or a pair names no run.
     """
-    return verify_sides(load_side(previous, config), load_side(logdir, config), match=match, tried=tried)
+    before, after = load_sides([previous, logdir], config)
+    return verify_sides(before, after, match=match, tried=tried)
 
 
 def verify_sides(before: Side, after: Side, *, match: Sequence[str] = (), tried: Mapping[str, Sequence[str]] | None = None) -> Verification:
@@ -157,6 +160,8 @@ def judge_finding(
 ) -> Verified:
     """One finding of a run judged on the next run."""
     rule = rule_from_dict(finding["success_rule"])
+    told = fresh is not None and old.features.signals.config and fresh.features.signals.config
+    same = bool(told) and not any(c.relevant for c in changes)
 
     def verdict(word: str, why: str, result: RuleResult | None = None, rate: float | None = None) -> Verified:
         rung = (
@@ -165,7 +170,7 @@ def judge_finding(
             else None
         )
         name = fresh.name if fresh is not None else None
-        return Verified(finding, word, why, name, old.name, rule, result, rung, rate)
+        return Verified(finding, word, why, name, old.name, rule, result, rung, rate, same)
 
     if fresh is None:
         return verdict("cannot-tell", f"no run of the next side was matched with {old.name}; name one with --match {old.name}=NEW")
@@ -190,7 +195,6 @@ def judge_finding(
         if again is None:
             if left:
                 return verdict("improved", f"its rule holds and the symptom is gone, but {rest}", result)
-            same = old.features.signals.config and fresh.features.signals.config and not any(c.relevant for c in changes)
             return verdict("fixed", f"its rule holds and the symptom is gone{' (no logged setting changed)' if same else ''}", result)
         lighter = SEVERITIES.index(again["severity"]) > SEVERITIES.index(finding["severity"])
         if lighter and left:
@@ -287,6 +291,7 @@ def _finding_dict(v: Verified) -> dict[str, Any]:
         "first_action": f["first_action"],
         "next_rung": v.rung,
         "rate_between": v.rate_between,
+        "same_settings": v.same_settings,
     }
 
 

@@ -122,7 +122,7 @@ def _block_html(block: str | tuple[str, ...] | Table | Figure | Heading) -> str:
     if isinstance(block, Heading):
         return f"<h{block.level}>{html.escape(clean(block.text))}</h{block.level}>"
     if isinstance(block, Figure):
-        return f"<figure>{block.svg}<figcaption>{html.escape(clean(block.caption))}</figcaption></figure>"
+        return f'<figure class="pair">{block.svg}<figcaption>{html.escape(clean(block.caption))}</figcaption></figure>'
     if isinstance(block, Table):
         head = _cells(block.head, "th")
         rows = "\n".join(f"<tr>{_cells(row, 'td', block.head)}</tr>" for row in block.rows)

@@ -11,10 +11,10 @@ import numpy as np
 
 from tbdiag.compare.changes import Change, find_changes, say_changes
 from tbdiag.compare.groups import Group, make_groups
-from tbdiag.compare.inference import Estimate, compare_one_to_seeds, compare_seeds, compare_singles
-from tbdiag.compare.sides import Side, SideRun, load_side
+from tbdiag.compare.inference import ALPHA, SINGLE_SIGMAS, Estimate, compare_one_to_seeds, compare_seeds, compare_singles
+from tbdiag.compare.sides import Side, SideRun, load_sides
 from tbdiag.features import CurveFacts
-from tbdiag.model import Direction
+from tbdiag.model import Direction, Role, Split
 from tbdiag.model.report import to_plain
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ RISE_ALLOWANCE = 0.15
 improvement, of a metric between 0 and 1, and of an end relative to its rise over the best. Calibrated on real seed pairs of five small tasks (``docs/compare.md``)."""
 
 
+TIMES = 2.0
+"""Factor between two losses from which on their noise is taken in proportion to their levels."""
+CHANCES = 1.7
+"""A further metric must differ by so many half widths of its 95 % interval (3.3 standard deviations: 0.001 each, 8 of them stay below 1 %)."""
+MORE_METRICS = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One role compared; values are means over the runs of a side, `verdict` follows the role's direction."""
@@ -47,6 +54,12 @@ class Difference:
     head: float
     estimate: Estimate
     verdict: str
+    main: bool = True
+
+    @property
+    def name(self) -> str:
+        """What a table calls it: the role of a main series, the tag of a further one."""
+        return self.role if self.main else self.tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,7 @@ class GroupResult:
     reach: Reach | None
     findings: Mapping[str, tuple[Mapping[str, Any], ...]]
     changes: tuple[Change, ...]
+    deciding: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +126,8 @@ def compare(
     Raises:
         LogdirError, ReportError, UsageError: a side cannot be read, or a pair names no run.
     """
-    first = load_side(base, config)
-    return [compare_sides(first, load_side(head, config), match=match, seeds=seeds) for head in heads]
+    first, *rest = load_sides([base, *heads], config)
+    return [compare_sides(first, head, match=match, seeds=seeds) for head in rest]
 
 
 def compare_sides(base: Side, head: Side, *, match: Sequence[str] = (), seeds: bool = False) -> Comparison:
@@ -127,7 +141,9 @@ def compare_group(group: Group) -> GroupResult:
     compared = [d for role in ROLES if (d := compare_role(role, group)) is not None]
     headline = next((d for role in HEADLINES for d in compared if d.role == role), None)
     ending = compare_role(headline.role, group, "end") if headline is not None and headline.statistic == "best" else None
-    differences = tuple(d for c in compared for d in ((c, ending) if c is headline and ending is not None else (c,)))
+    more = _more_metrics(group)
+    differences = (*(d for c in compared for d in ((c, ending) if c is headline and ending is not None else (c,))), *more)
+    deciding: Difference | None = headline
     broken_base, broken_head = (_broken(side) for side in (group.base, group.head))
     if broken_head and not broken_base:
         verdict, why = WORSE, broken_head
@@ -136,13 +152,57 @@ def compare_group(group: Group) -> GroupResult:
     elif headline is None:
         verdict, why = NONE, "no loss, metric or reward was logged under the same tag on both sides"
     else:
-        # A run whose best is as good but which ends worse (it overfitted, or fell apart late) is worse all the same.
-        # So is one whose accuracy is as good but whose held-out loss is not: fewer of its answers are sure.
-        others = [ending, *(d for d in compared if d.role in HELD_OUT and d is not headline)]
-        deciding = headline if headline.verdict != NONE else next((d for d in others if d is not None and d.verdict != NONE), headline)
-        verdict, why = deciding.verdict, _why(deciding)
+        others = tuple(d for d in compared if d.role in HELD_OUT and d is not headline)
+        deciding = _decide(headline, ending, (*others, *more))
+        verdict, why = deciding.verdict, _why_all(deciding, [headline, ending, *others, *more])
     changes = tuple(find_changes(group.base[0], group.head[0]))
-    return GroupResult(group, verdict, why, headline, differences, _reach(headline, group), compare_findings(group), changes)
+    return GroupResult(group, verdict, why, headline, differences, _reach(headline, group), compare_findings(group), changes, deciding)
+
+
+def _decide(headline: Difference, ending: Difference | None, others: Sequence[Difference]) -> Difference:
+    """What decides: the headline's best, unless it ends worse; where neither differs, what else was held out.
+
+    A run that has a better best and ends worse (it overfitted, or fell apart late) is worse: going on as it was set up leads there. Where the
+    headline shows nothing, one measure that is worse outweighs others that are better: fewer answers of as accurate a run are sure.
+    """
+    if headline.verdict == WORSE:
+        return headline
+    if ending is not None and ending.verdict == WORSE:
+        return ending
+    if headline.verdict == BETTER:
+        return headline
+    told = [d for d in (ending, *others) if d is not None and d.verdict in (BETTER, WORSE)]
+    return next((d for d in told if d.verdict == WORSE), told[0] if told else headline)
+
+
+def _why_all(deciding: Difference, told: Sequence[Difference | None]) -> str:
+    """Why, and what speaks against it."""
+    against = [f"{d.statistic} {d.name}" for d in told if d is not None and d.verdict == _OTHER.get(deciding.verdict)]
+    but = f"; but {', '.join(against)} {'is' if len(against) == 1 else 'are'} {_OTHER[deciding.verdict]}" if against else ""
+    return _why(deciding) + but
+
+
+_OTHER = {BETTER: WORSE, WORSE: BETTER}
+
+
+def _more_metrics(group: Group) -> tuple[Difference, ...]:
+    """Further validation metrics that all runs logged, by tag; with so many chances of a difference each needs a plainer one."""
+    tags = [
+        {
+            s.name: s
+            for s in run.features.signals.all
+            if s.role is Role.METRIC and s.split is Split.VAL and s.series is not None and not s.main and s.direction is not Direction.NONE
+        }
+        for run in (*group.base, *group.head)
+    ]
+    shared = sorted(set(tags[0]).intersection(*tags[1:]))[:MORE_METRICS]
+    found = []
+    for name in shared:
+        curves = [run.features.of(known[name]) for run, known in zip((*group.base, *group.head), tags, strict=True)]
+        base, head = ([c for c in side if c.n] for side in (curves[: len(group.base)], curves[len(group.base) :]))
+        if base and head:
+            found.append(_difference("val_metric", base, head, "best", chances=len(shared)))
+    return tuple(found)
 
 
 def compare_role(role: str, group: Group, statistic: str | None = None) -> Difference | None:
@@ -153,6 +213,11 @@ def compare_role(role: str, group: Group, statistic: str | None = None) -> Diffe
     base, head = _curves(role, group.base), _curves(role, group.head)
     if not base or not head or base[0].name != head[0].name:
         return None
+    return _difference(role, base, head, statistic)
+
+
+def _difference(role: str, base: Sequence[CurveFacts], head: Sequence[CurveFacts], statistic: str | None, chances: int = 1) -> Difference:
+    """Curves of one measure compared; with several `chances` a single run must differ by more (`CHANCES`), seeds at a level divided by them."""
     directed = base[0].signal.direction is not Direction.NONE
     statistic = statistic or ("best" if directed else "end")
     x, y = (np.array([getattr(c, statistic) for c in side]) for side in (base, head))
@@ -166,12 +231,34 @@ def compare_role(role: str, group: Group, statistic: str | None = None) -> Diffe
     else:
         both = math.hypot(*noise_of)
         estimate = compare_singles(float(x[0]), float(y[0]), both, max(seed_allowance(c, statistic) for c in (base[0], head[0])))
+    if len(base) == len(head) == 1 and not estimate.different:
+        estimate = _in_proportion(base[0], head[0], float(x[0]), float(y[0]), noise_of) or estimate
+    different = estimate.different
+    if chances > 1 and different:
+        plain = abs(estimate.difference) > CHANCES * (estimate.high - estimate.low) / 2
+        different = plain if estimate.p is None else estimate.p < ALPHA / chances
     verdict = NONE
-    if estimate.different and directed:
+    if different and directed:
         verdict = BETTER if base[0].sign * estimate.difference < 0 else WORSE
-    elif estimate.different:
+    elif different:
         verdict = "higher" if estimate.difference > 0 else "lower"
-    return Difference(role, base[0].name, statistic, float(x.mean()), float(y.mean()), estimate, verdict)
+    return Difference(role, base[0].name, statistic, float(x.mean()), float(y.mean()), estimate, verdict, main=base[0].signal.main)
+
+
+def _in_proportion(base: CurveFacts, head: CurveFacts, x: float, y: float, noise: Sequence[float]) -> Estimate | None:
+    """Two positive losses that lie apart by a factor which neither noise nor seed explains; None where they do not.
+
+    The noise of a run that was thrown about is as large as its level, so that in absolute numbers it would hide a tenfold loss; relative to its
+    level it does not. The difference must still be more than a seed's share of what either run learned: near zero a factor is nothing.
+    """
+    if base.sign < 0 or min(float(base.value.min()), float(head.value.min()), x, y) <= 0 or max(x, y) < TIMES * min(x, y):
+        return None
+    ratio, error = math.log(y / x), math.sqrt((noise[0] / x) ** 2 + (noise[1] / y) ** 2 + 2 * LOSS_ALLOWANCE**2)
+    learned = min(abs(c.first_cost - c.best_cost) for c in (base, head))
+    if abs(ratio) <= SINGLE_SIGMAS * error or abs(y - x) <= SINGLE_SIGMAS * math.sqrt(2) * RANGE_ALLOWANCE * learned:
+        return None
+    low, high = (x * math.exp(ratio + side * 1.96 * error) - x for side in (-1, 1))
+    return Estimate(y - x, low, high, None, "noise within the runs in proportion to their levels, with an allowance for the seed", True)
 
 
 def seed_allowance(curve: CurveFacts, statistic: str = "best") -> float:
@@ -216,7 +303,7 @@ def _broken(runs: Sequence[SideRun]) -> str:
 
 def _why(d: Difference) -> str:
     e = d.estimate
-    return f"{d.statistic} {d.role} {d.base:.4g} -> {d.head:.4g} ({e.difference:+.3g}, 95 % interval {e.low:+.3g} to {e.high:+.3g}; {e.method})"
+    return f"{d.statistic} {d.name} {d.base:.4g} -> {d.head:.4g} ({e.difference:+.3g}, 95 % interval {e.low:+.3g} to {e.high:+.3g}; {e.method})"
 
 
 def _reach(headline: Difference | None, group: Group) -> Reach | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tbdiag.config import Config
 
 REPORT_SUFFIXES = (".json", ".html", ".htm")
+MOST_PARTS = 4
+"""Parts of a path that a label holds at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +66,16 @@ def load_side(path: str, config: Config | None = None) -> Side:
     if "://" not in path and not place.exists():
         raise LogdirError(f"{path} does not exist: give a logdir, an event file, or an earlier report (.json or .html)")
     return _load_logdir(path, config)
+
+
+def load_sides(paths: Sequence[str], config: Config | None = None) -> list[Side]:
+    """`load_side` of several paths, with labels that tell them apart: ``a/version_0`` and ``b/version_0``."""
+    sides = [load_side(path, config) for path in paths]
+    for parts in range(1, MOST_PARTS + 1):
+        labels = ["/".join(Path(path).parts[-parts:]) or path for path in paths]
+        if len(set(labels)) == len({str(Path(path)) for path in paths}):
+            return sides if parts == 1 else [replace(side, label=label) for side, label in zip(sides, labels, strict=True)]
+    return sides
 
 
 def _load_report(place: Path) -> Side:

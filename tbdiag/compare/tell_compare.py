@@ -53,7 +53,7 @@ def _tell_group(document: Document, comparison: Comparison, result: GroupResult)
     document.add(Heading(f"{clean(group.name)}: {result.verdict}", 3), f"{result.why}. Compared: {runs}.")
     rows = tuple(
         (
-            d.role,
+            d.name,
             d.statistic,
             number(d.base),
             number(d.head),
@@ -79,7 +79,8 @@ def _tell_group(document: Document, comparison: Comparison, result: GroupResult)
         curves = [[c for run in side if (c := run.features.curve(role)) is not None] for side in (group.base, group.head)]
         svg = draw_curves(curves[0], curves[1], f"{role} of {comparison.base.label} and {comparison.head.label}")
         if svg and all(curves):
-            document.add(Figure(svg, f"{role} over steps: {comparison.base.label} dashed, {comparison.head.label} solid."))
+            scale = ", logarithmic" if all(c.log_scale for side in curves for c in side if c.n > 1) else ""
+            document.add(Figure(svg, f"{role} over steps{scale}: {comparison.base.label} dashed, {comparison.head.label} solid."))
 
 
 def tell_reach(reach: Reach) -> str:

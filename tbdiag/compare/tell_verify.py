@@ -89,6 +89,10 @@ def _tell_finding(document: Document, f: dict[str, Any]) -> None:
     document.add(Table(("", "condition", "earlier run", "this run", "limit"), rows))
     begins_with_a_word = "(" not in f["reason"].split(" ", 1)[0]
     document.add((f["reason"][:1].upper() if begins_with_a_word else f["reason"][:1]) + f["reason"][1:] + ".")
+    if f["verdict"] == "not-fixed" and f["same_settings"] and f["severity"] != "note":
+        document.add(
+            f"No logged setting changed between the runs. If it was not done yet, this comes first: {f['first_action'].rstrip('.')}."
+        )
     if f["rate_between"] is not None:
         document.add(f"Next: the same change with a learning rate of {f['rate_between']:.2g}.")
     elif f["next_rung"]:

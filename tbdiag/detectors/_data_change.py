@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._words import say, schedule
 from tbdiag.features import CurveFacts
 from tbdiag.model import Interval, Role
 from tbdiag.stats.noise import Float64, mad, median, sliding
@@ -35,16 +37,22 @@ class DataChange(NamedTuple):
     val: float
 
 
-def find_data_change(train: CurveFacts, val: CurveFacts | None, onset: Interval, *, steady: bool) -> DataChange | None:
+def tell_data_change(change: DataChange, train: CurveFacts, val: str) -> Evidence:
+    """The sentence with the numbers of a change."""
+    text = "The training loss jumped from {before:.4g} between two logged points, at step {step:,}; when it was {behind:.4g}, validation was {val:.4g}."
+    return say(text, (train, val), (), **change._asdict())
+
+
+def find_data_change(view: View, train: CurveFacts, val: CurveFacts, onset: Interval) -> DataChange | None:
     """The jump of a finite training loss at `onset` that validation follows only in part, or None.
 
     Args:
+        view: tells whether the learning rate was logged and never jumped.
         train: the training loss; judged where at least four points before and five behind the onset were logged.
         val: the validation loss on the same axis.
         onset: where the training loss began to rise.
-        steady: whether the learning rate was logged and never jumped.
     """
-    if val is None or train.signal.role is not Role.LOSS or val.signal.role is not Role.LOSS or train.signal.axis is not val.signal.axis:
+    if train.signal.role is not Role.LOSS or val.signal.role is not Role.LOSS or train.signal.axis is not val.signal.axis:
         return None
     cost, step = train.cost, train.step
     begin = int(np.searchsorted(step, onset.first_step, side="right"))
@@ -70,7 +78,8 @@ def find_data_change(train: CurveFacts, val: CurveFacts | None, onset: Interval,
     if beside - before < 0.5 * (beside - level) or beside <= level:
         return None  # validation was as bad before
     share = (float(val.cost[first]) - before) / (beside - before)
-    calm = steady and _comes_down(cost[jump:], high - level)
+    plan = schedule(view)
+    calm = plan is not None and not plan.jumps and not plan.cyclic and _comes_down(cost[jump:], high - level)
     if share > (LAGS_CALMLY if calm else LAGS):
         return None
     return DataChange(int(step[jump]), train.sign * level, train.sign * beside, float(val.value[first]))

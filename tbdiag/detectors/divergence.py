@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._data_change import DataChange, find_data_change
+from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
@@ -131,12 +131,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         Cause("Overflow in half precision"),
         Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
     ]
-    plan = read_schedule(lr) if (lr := view.curve("lr")) is not None and lr.n >= 2 else None
-    steady = plan is not None and not plan.jumps and not plan.cyclic
-    change = find_data_change(curve, view.curve("val_loss"), onset, steady=steady) if jump is None and not reward else None
+    change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
     if change is not None:
-        text = "The training loss jumped from {before:.4g} between two logged points, at step {step:,}; when it was {behind:.4g}, validation was {val:.4g}."
-        evidence.append(say(text, (curve, "val_loss"), (), **change._asdict()))
+        evidence.append(tell_data_change(change, curve, "val_loss"))
         causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
     if jump is not None:
         causes.insert(

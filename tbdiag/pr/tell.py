@@ -66,7 +66,7 @@ def verdict_line(result: Review) -> str:
 
 
 def _measure(group: GroupResult) -> str:
-    return group.headline.role if group.headline is not None else "the run"
+    return group.deciding.name if group.deciding is not None else "the run"
 
 
 def _counts(result: Review) -> str:
@@ -132,7 +132,7 @@ def _measures(group: GroupResult, result: Review) -> list[str]:
     for d in group.differences:
         e = d.estimate
         cells = (
-            f"{d.statistic} {d.role}",
+            f"{d.statistic} {d.name}",
             number(d.base),
             number(d.head),
             f"{e.difference:+.3g} ({e.low:+.3g} to {e.high:+.3g})",

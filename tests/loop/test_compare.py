@@ -195,3 +195,40 @@ def test_as_accurate_but_less_sure_of_it_is_worse_and_names_the_loss() -> None:
     assert result.verdict == "worse"
     assert "val_loss" in result.why
     assert compare_sides(side(run(curves(0.3))), side(run(curves(0.3)))).groups[0].verdict == "no evidence of a difference"
+
+
+def validated(**curves: np.ndarray) -> object:
+    rng = np.random.default_rng(12)
+    return side(run({f"val/{name}": curve + rng.normal(0, 0.002, curve.size) for name, curve in curves.items()}))
+
+
+def test_a_better_best_of_a_run_that_falls_apart_is_worse_and_says_so() -> None:
+    steady = 0.8 - 0.6 * np.exp(-np.arange(60) / 6)
+    apart = np.where(np.arange(60) < 30, 0.9 - 0.6 * np.exp(-np.arange(60) / 6), 0.45)
+    [group] = compare_sides(validated(accuracy=steady), validated(accuracy=apart)).groups
+    assert group.verdict == WORSE
+    assert group.why.startswith("end val_metric 0.8")
+    assert "but best val_metric is better" in group.why
+
+
+def test_another_metric_counts_where_the_headline_shows_nothing() -> None:
+    accuracy, f1 = (top - 0.6 * np.exp(-np.arange(60) / 6) for top in (0.9, 0.8))
+    base = validated(accuracy=accuracy, f1=f1)
+    [group] = compare_sides(base, validated(accuracy=accuracy, f1=f1 - 0.15)).groups
+    assert group.verdict == WORSE
+    assert "val/f1 0.8" in group.why
+    [group] = compare_sides(base, validated(accuracy=accuracy, f1=f1 - 0.01)).groups
+    assert group.verdict == NONE
+    [group] = compare_sides(base, validated(accuracy=accuracy + 0.08, f1=f1 - 0.15)).groups
+    assert group.verdict == BETTER
+    assert "but best val/f1 is worse" in group.why
+
+
+def test_a_tenfold_loss_is_worse_though_it_swings_by_as_much() -> None:
+    rng = np.random.default_rng(13)
+    calm = _synth.decay(12, 1.1, 0.3) + rng.normal(0, 0.005, 12)
+    wild = 5.0 * np.exp(rng.normal(0, 0.35, 12))
+    [group] = compare_sides(side(run({"val/loss": calm})), side(run({"val/loss": wild}))).groups
+    assert group.verdict == WORSE
+    assert group.headline is not None
+    assert group.headline.estimate.low > 0

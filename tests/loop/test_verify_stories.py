@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tbdiag.compare.tell_verify import render_verify
 from tbdiag.detectors import _synth
 from tbdiag.features import Features
-from tbdiag.success import Status, check
+from tbdiag.success import Status, check, compile_rule
 from tbdiag.success.store import rule_from_dict
-from tbdiag.verify import verify_sides
+from tbdiag.verify import verify, verify_sides
 
-from .making import run, side
+from .making import run, side, write_log
 
 
 def broken(metric: str) -> dict[str, object]:
@@ -99,8 +101,20 @@ def test_fixed_without_a_changed_setting_says_so() -> None:
 def test_growth_is_measured_against_the_level_before() -> None:
     features = side(run({"train/grad_norm": np.concatenate((np.full(100, 2.0), np.full(100, 50.0)))})).runs[0].features
     assert isinstance(features, Features)
-    from tbdiag.success import compile_rule
-
     rule = compile_rule("growth(grad_norm) <= 24")
     assert check(rule, features).status is Status.FAILED
     assert check(compile_rule("growth(grad_norm) <= 26"), features).status is Status.PASSED
+
+
+def test_sides_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_log(tmp_path / name / "version_0", learning("mae"))  # type: ignore[arg-type]
+    result = verify(str(tmp_path / "first" / "version_0"), str(tmp_path / "second" / "version_0"))
+    assert (result.previous.label, result.next.label) == ("first/version_0", "second/version_0")
+
+
+def test_a_rerun_without_a_changed_setting_is_reminded_of_the_first_action() -> None:
+    before = side(run(broken("mae"), learning_rate=1.0))
+    again = run({k: v * 1.01 for k, v in broken("mae").items()}, learning_rate=1.0)  # type: ignore[operator]
+    text = render_verify(verify_sides(before, side(again)).to_dict(), "text")
+    assert "No logged setting changed between the runs. If it was not done yet, this comes first: " in " ".join(text.split())
