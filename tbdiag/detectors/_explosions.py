@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tbdiag.detectors._base import Evidence, Interval, Severity, SuccessRule, View, predicate
 from tbdiag.detectors._tails import leaves_level, say, tail
+from tbdiag.detectors._words import SOON
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words
 from tbdiag.model import Mark
@@ -62,7 +63,8 @@ def rule_against_explosion(view: View, found: Explosion, loss: CurveFacts | None
         norms.append(predicate("grad_norm", "median", "<=", view["burst"] * calm, source="times the median before the rise"))
         said += f" and its median stays below {view['burst'] * calm:.3g}"
     said += ", no norm is NaN or infinite"
-    if loss is not None and not found.born and loss.n and float(loss.value[0]) > 0:
+    soon = found.onset.first_step - view.features.steps[0] <= SOON
+    if loss is not None and soon and not found.born and loss.n and float(loss.value[0]) > 0:
         norms.append(predicate(loss.signal.key, "max", "<=", 10 * float(loss.value[0]), source="ten times where this run's log begins"))
         said += f", the loss never exceeds {10 * float(loss.value[0]):.3g}"
     if loss is not None and start > 0:
