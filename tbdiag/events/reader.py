@@ -24,6 +24,7 @@ from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
 
 ARENA_BYTES = 1 << 21
+_SMALL_FILE = 1 << 23
 BLOB_BYTES = 1 << 16
 MAX_RECORD_BYTES = 1 << 28
 _MIN_READ, _MAX_READ = 1 << 12, 1 << 14  # after a blob
@@ -45,10 +46,13 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
         plugins: plugin names by tag that the part before `start` declared.
         verify: also check the payload checksums of blobs, whose bytes are otherwise skipped.
     """
-    wanted = max(min(ARENA_BYTES, source.size - start), 0) + SLACK
+    size = max(source.size - start, 0)
+    # Half of it for a file of a few windows, where the window is most of the memory that reading takes.
+    window = ARENA_BYTES if size > _SMALL_FILE else ARENA_BYTES // 2
+    wanted = min(window, size) + SLACK
     arena = _spare.pop() if _spare else bytearray()
     if len(arena) < wanted:
-        arena = bytearray(ARENA_BYTES + SLACK if wanted > ARENA_BYTES // 2 else wanted)
+        arena = bytearray(window + SLACK if wanted > window // 2 else wanted)
     try:
         return _Reading(source, start, dict(plugins or {}), arena, verify).run()
     finally:
