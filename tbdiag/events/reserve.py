@@ -10,7 +10,7 @@ _LARGE_FILE = 1 << 23
 _MAX_PIECE = 1 << 26
 _MAX_AHEAD = 1 << 22  # elements of one column
 _MAX_AHEAD_ALL = 1 << 28  # of all columns of a file
-_MARGIN = 7 / 6
+_MARGIN = 17 / 16
 
 
 class Reserve:
@@ -67,7 +67,7 @@ class Buckets:
         """`count` more elements, to be filled at once."""
         size = self._size + count
         if size > self._array.size:
-            grown = self._reserve.take(max(self._reserve.expect(size), 5 * self._array.size // 4))
+            grown = self._reserve.take(max(self._reserve.expect(size), 9 * self._array.size // 8))
             grown[: self._size] = self._array[: self._size]
             self._array = grown
         room = self._array[self._size : size]

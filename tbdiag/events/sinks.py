@@ -71,7 +71,7 @@ class ScalarSink:
     def _copy(self, places: Places, step: Any, wall_time: Any, value: Any, dtype: np.dtype[Any]) -> None:
         a, b = self._size, self._size + len(places)
         if b > self._step.size:
-            room = max(self._reserve.expect(b), 5 * a // 4)
+            room = max(self._reserve.expect(b), 9 * a // 8)
             self._step, self._wall_time = _grow(self._step, a, room), _grow(self._wall_time, a, room)
             if a:
                 self._value = _grow(self._value, a, room)
