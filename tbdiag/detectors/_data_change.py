@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tbdiag.detectors._base import Evidence, View
-from tbdiag.detectors._words import say, schedule
+from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.model import Interval, Role
 from tbdiag.stats.noise import Float64, mad, median, sliding
@@ -37,9 +37,10 @@ class DataChange(NamedTuple):
     val: float
 
 
-def tell_data_change(change: DataChange, train: CurveFacts, val: str) -> Evidence:
+def tell_data_change(change: DataChange, train: CurveFacts, val: CurveFacts) -> Evidence:
     """The sentence with the numbers of a change."""
-    text = "The training loss jumped from {before:.4g} between two logged points, at step {step:,}; when it was {behind:.4g}, validation was {val:.4g}."
+    text = f"The {label(train)} jumped from {{before:.4g}} between two logged points, at {unit(train)} {{step:,}}; "
+    text += "when it was {behind:.4g}, validation was {val:.4g}."
     return say(text, (train, val), (), **change._asdict())
 
 

@@ -132,8 +132,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
     ]
     change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
-    if change is not None:
-        evidence.append(tell_data_change(change, curve, "val_loss"))
+    if change is not None and val is not None:
+        evidence.append(tell_data_change(change, curve, val))
         causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
     if jump is not None:
         causes.insert(
