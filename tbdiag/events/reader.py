@@ -24,7 +24,7 @@ from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
 
 ARENA_BYTES = 1 << 21
-_SMALL_FILE = 1 << 23
+_SMALL_FILE, _SMALL_ARENA = 1 << 23, 1 << 20
 BLOB_BYTES = 1 << 16
 MAX_RECORD_BYTES = 1 << 28
 _MIN_READ, _MAX_READ = 1 << 12, 1 << 14  # after a blob
@@ -47,8 +47,8 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
         verify: also check the payload checksums of blobs, whose bytes are otherwise skipped.
     """
     size = max(source.size - start, 0)
-    # Half of it for a file of a few windows, where the window is most of the memory that reading takes.
-    window = ARENA_BYTES if size > _SMALL_FILE else ARENA_BYTES // 2
+    # Less for a file of a few windows, where the window is most of the memory that reading takes.
+    window = ARENA_BYTES if size > _SMALL_FILE else min(ARENA_BYTES, _SMALL_ARENA)
     wanted = min(window, size) + SLACK
     arena = _spare.pop() if _spare else bytearray()
     if len(arena) < wanted:
