@@ -181,8 +181,8 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
         if steps[at] <= 0 or at < 2 or n - 1 - at < lasting:
             continue
         # Nothing before it moved like that: the cheap half of what makes a step, first. Rises are noise, falls may be learning.
-        earlier = steps[max(at - 3, 0) : at]
-        if not steps[at] > max(3 * earlier.max(), -earlier.min()):
+        earlier = steps[max(at - 3, 0) : at].tolist()
+        if not steps[at] > max(3 * max(earlier), -min(earlier)):
             continue
         before = y[max(0, at - max(3, n // 10)) : at + 1]
         behind = y[at + 1 :]

@@ -46,6 +46,7 @@ class Judged:
 
     Attributes:
         outcomes: one a detector, by id; findings: in the order in which they are told.
+        live_until: see the function of that name; None where no time was given to judge it by.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class Judged:
     live: bool
     outcomes: tuple[Outcome, ...]
     findings: tuple[Finding, ...]
+    live_until: float | None = None
 
     @property
     def status(self) -> str:
@@ -76,7 +78,8 @@ def judge_run(run: Run, config: Config | None = None, *, now: float | None = Non
     from tbdiag.roles import resolve
 
     config = config or Config()
-    live = now is not None and is_live(run, now)
+    until = live_until(run) if now is not None else None
+    live = now is not None and until is not None and now <= until
     features = Features(resolve(run, config))
     outcomes = run_detectors(features, config)
     if live:
@@ -87,7 +90,7 @@ def judge_run(run: Run, config: Config | None = None, *, now: float | None = Non
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
     findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
     findings = tuple(say_own_unit(f, features) for f in findings)
-    return Judged(run, config, features, live, outcomes, findings)
+    return Judged(run, config, features, live, outcomes, findings, until)
 
 
 def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None) -> RunReport:
@@ -159,7 +162,7 @@ def live_until(run: Run) -> float | None:
     longest = max(run.series.values(), key=len, default=None)
     gap = 0.0
     if longest is not None and len(longest) > 2:
-        gaps = np.diff(longest.wall_time)
+        gaps = longest.wall_time[1:] - longest.wall_time[:-1]
         gap = float(np.partition(gaps, gaps.size // 2)[gaps.size // 2])
     return last + max(LIVE_SECONDS, LIVE_GAPS * gap if math.isfinite(gap) else 0.0)
 

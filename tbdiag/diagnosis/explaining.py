@@ -143,6 +143,8 @@ nothing, whatever grew before does."""
 
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
     """Set `caused_by` of every finding that another one explains, and the chain of every head. `span` is the length of the run in steps."""
+    if len(findings) < 2:
+        return findings
     by_id = {f.id: f for f in findings}
     produces = {d.id: d.explains for d in load_detectors() if d.id not in PRODUCES} | PRODUCES
     order = [i for i in PRODUCES if i in by_id] + [i for i in by_id if i not in PRODUCES]

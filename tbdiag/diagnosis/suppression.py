@@ -16,6 +16,8 @@ ACCEPTED = "accepted: "
 
 def suppress(outcomes: tuple[Outcome, ...], run_name: str, config: Config, now: float | None = None) -> tuple[Outcome, ...]:
     """The outcomes of a run, accepted findings turned into ``suppressed``; an expired suppression does not count."""
+    if not config.suppressions:
+        return outcomes
     today = find_today(now)
     valid = [s for s in config.suppressions if fnmatchcase(run_name, s.run) and not _expired(s, today)]
     return tuple(_silence(o, valid) for o in outcomes) if valid else outcomes

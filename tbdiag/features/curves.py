@@ -53,10 +53,12 @@ class Trace:
 
     def beyond_noise(self, amount: float, sigmas: float) -> bool:
         """Whether ``amount > sigmas * noise.sigma``; the noise is worked out only where its bounds do not decide that."""
-        low, high = self.noise_bounds
-        if "noise" in self.__dict__ or sigmas * low < amount <= sigmas * high:
+        if amount <= 0:
+            return False
+        if "noise" in self.__dict__:
             return amount > sigmas * self.noise.sigma
-        return amount > sigmas * high
+        low, high = self.noise_bounds
+        return amount > sigmas * (self.noise.sigma if sigmas * low < amount <= sigmas * high else high)
 
     @cached_property
     def shape_noise(self) -> Noise:
@@ -115,14 +117,19 @@ class CurveFacts:
         return self.sign * self.value
 
     @cached_property
+    def lowest(self) -> float:
+        """Smallest value."""
+        return float(self.value.min())
+
+    @cached_property
     def log_scale(self) -> bool:
         """Whether the values live on a logarithmic scale: all positive and spanning more than a factor of three."""
-        return self.n >= 3 and bool(self.value.min() > 0) and float(self.value.max() / self.value.min()) > 3
+        return self.n >= 3 and self.lowest > 0 and float(self.value.max()) / self.lowest > 3
 
     @cached_property
     def signed(self) -> bool:
         """Whether values go below zero (log likelihoods, Dice, ELBO, SI-SDR): levels and ratios mean nothing then, only differences."""
-        return self.n > 0 and bool(self.value.min() < 0)
+        return self.n > 0 and self.lowest < 0
 
     @cached_property
     def noise(self) -> Noise:
@@ -141,10 +148,12 @@ class CurveFacts:
 
     def beyond_noise(self, amount: float, sigmas: float) -> bool:
         """Whether ``amount > sigmas * sigma``; the noise is worked out only where its bounds do not decide that."""
-        low, high = self.noise_bounds
-        if "noise" in self.__dict__ or sigmas * low < amount <= sigmas * high:
+        if amount <= 0:
+            return False
+        if "noise" in self.__dict__:
             return amount > sigmas * self.sigma
-        return amount > sigmas * high
+        low, high = self.noise_bounds
+        return amount > sigmas * (self.sigma if sigmas * low < amount <= sigmas * high else high)
 
     @cached_property
     def trace(self) -> Trace:

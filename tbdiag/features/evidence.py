@@ -107,11 +107,9 @@ def list_artefacts(features: Features) -> tuple[Artefact, ...]:
 def is_present(artefact: str, features: Features) -> bool:
     """Whether an artefact of `ARTEFACTS` was logged (by role, configuration, text or media tag)."""
     signals = features.signals
-    config = {str(k).lower() for k in signals.config}
-    texts = " ".join(features.run.texts).lower()
 
     def any_role(*roles: Role) -> bool:
-        return any(s.role in roles for s in signals.all)
+        return not signals.by_role.keys().isdisjoint(roles)
 
     if artefact == "val-curve":
         quality = (Role.LOSS, Role.METRIC, Role.REWARD)
@@ -123,9 +121,11 @@ def is_present(artefact: str, features: Features) -> bool:
         return any_role(Role.LR)
     if artefact == "gradient-statistics":
         return any_role(Role.GRAD_NORM, Role.LAYER_GRAD_NORM, Role.GRADIENT_HISTOGRAM)
+    texts = " ".join(features.run.texts).lower()
     if artefact == "prediction-samples":
         logged = any_role(Role.PREDICTION_SHARE, Role.PREDICTION_HISTOGRAM, Role.PREDICTION_STAT, Role.CONFIDENCE, Role.CLASS_METRIC)
         return logged or any(m.plugin in ("images", "audio") for m in features.run.media.values()) or "predict" in texts
+    config = {str(k).lower() for k in signals.config}
     if artefact == "config":
         return len(config - {"seed"}) > 0
     if artefact == "seed":

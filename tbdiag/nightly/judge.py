@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tbdiag.nightly.tasks import FoundRow, Judgement, Setup, Task
 
 if TYPE_CHECKING:
     from tbdiag.diagnosis import Judged
-    from tbdiag.model import Finding, Report, Run
+    from tbdiag.model import Finding, Report, Run, SuccessRule
 
 SPARK_POINTS = 28
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -27,7 +28,6 @@ _SPARK_ROLES = ("val_loss", "train_loss", "val_metric", "reward", "train_reward"
 def judge_run(task: Task, setup: Setup) -> Judgement:
     """Read and judge one run; what a report would say is written down only where a report is wanted."""
     from tbdiag.diagnosis import judge_run as judge
-    from tbdiag.diagnosis import live_until
     from tbdiag.nightly.source import read_listed
 
     run, head = read_listed(task.listing, setup.columns, setup.now)
@@ -41,7 +41,7 @@ def judge_run(task: Task, setup: Setup) -> Judgement:
         findings=tuple(_reduce(f, judged.findings) for f in judged.findings),
         first_write=min(writes, default=None),
         last_write=max(writes, default=None),
-        live_until=live_until(run),
+        live_until=judged.live_until,
         was_live=judged.live,
         last_step=judged.features.steps[1],
         ending=how_it_ends(judged),
@@ -159,8 +159,14 @@ def _reduce(finding: Finding, findings: tuple[Finding, ...]) -> FoundRow:
         onset=(int(onset.first_step), int(onset.last_step)) if onset else None,
         caused_by=finding.caused_by,
         fingerprint=finding.fingerprint,
-        rule=json.dumps(to_plain(finding.success_rule), separators=(",", ":"), ensure_ascii=False),
+        rule=_write_rule(finding.success_rule),
     )
+
+
+@lru_cache(maxsize=256)
+def _write_rule(rule: SuccessRule) -> str:
+    """A rule as JSON; most runs of a night share the one of what was not logged."""
+    return json.dumps(to_plain(rule), separators=(",", ":"), ensure_ascii=False)
 
 
 def how_it_ends(judged: Judged) -> str:

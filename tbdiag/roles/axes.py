@@ -61,7 +61,9 @@ def _other_axis(coarse: Series, fine: Series) -> bool:
     if len(coarse) < 2 or len(fine) < 3:
         return False
     low, high = int(coarse.step[-1]), int(fine.step[-1])
-    if low <= 0 or low > COARSE_LIMIT or np.any(np.diff(coarse.step) <= 0):
+    if low <= 0 or low > COARSE_LIMIT or (high <= RATIO * low and high / low < LEAST_RATIO):
+        return False  # most pairs end here, before anything is computed
+    if np.any(np.diff(coarse.step) <= 0):
         return False
     if high <= RATIO * low and not _counts_epochs(coarse, fine):
         return False
