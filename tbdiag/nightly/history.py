@@ -272,6 +272,11 @@ def forget(state: State, night: int, before: float) -> None:
         db.execute("CREATE TEMP TABLE IF NOT EXISTS dropped(id INTEGER PRIMARY KEY)")
         db.execute("DELETE FROM dropped")
         db.execute("INSERT INTO dropped SELECT id FROM runs WHERE gone_night <= ?", (last,))
+        # Their reports are outdated since they went: the next site drops them, and a later run that gets the same id has no part in them.
+        db.execute(
+            "UPDATE reports SET until_night = (SELECT gone_night FROM runs WHERE runs.id = reports.run) "
+            "WHERE until_night IS NULL AND run IN (SELECT id FROM dropped)"
+        )
         for table, column in (("findings", "run"), ("history", "run"), ("successors", "run"), ("successors", "successor"), ("runs", "id")):
             db.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM dropped)")  # noqa: S608 - names from the line above
         db.execute("DELETE FROM history WHERE state = 'fixed' AND fixed_by IS NULL AND since_night <= ?", (last,))

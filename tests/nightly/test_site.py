@@ -168,6 +168,24 @@ def test_a_report_that_is_no_longer_listed_stays_for_a_while(tmp_path: Path) -> 
     assert [p.name[0] for p in (nights.site / "runs").iterdir()] == ["b"]
 
 
+def test_the_report_of_a_run_that_is_gone_goes_with_it(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, site=tmp_path / "site", keep_days=3)
+    write(nights.logs / "a", "nan")
+    gone = write(nights.logs / "b", "nan", seed=3)
+    nights.run(LATER)
+    gone.unlink()
+    nights.run(LATER + DAY)
+    assert {p.name[0] for p in (nights.site / "runs").iterdir()} == {"a", "b"}
+    write(nights.logs / "c", "healthy", seed=4)
+    nights.run(LATER + 6 * DAY)
+    write(nights.logs / "d", "healthy", seed=5)
+    nights.run(LATER + 7 * DAY)
+    assert [p.name[0] for p in (nights.site / "runs").iterdir()] == ["a"]
+    assert [p.name[0] for p in (nights.options.state / "reports").iterdir()] == ["a"]
+    rows = (nights.site / "index.html").read_text().split('id="rows"')[1]
+    assert re.findall(r'href="runs/(.)-', rows) == ["a"]
+
+
 def test_all_reports_on_demand(tmp_path: Path) -> None:
     nights = Nights(tmp_path, site=tmp_path / "site")
     write(nights.logs / "a", "healthy")
