@@ -30,6 +30,8 @@ def tail_mean(x, share=0.1):
 def chance_loss(trace):
     """Loss of the best constant prediction for plain cross-entropy, else the mean of the first three steps."""
     task = trace.setup.task
+    if task.chance is not None and "start_factor" not in trace.setup.truth:
+        return task.chance
     if task.loss_name in ("ce", "bce") and "start_factor" not in trace.setup.truth:
         y = task.train[1].reshape(-1).numpy()
         p = np.bincount(y.astype(int)) / len(y)
@@ -215,7 +217,7 @@ def internals(f, trace, twin):
     late = lr[int(0.12 * n) :]
     f["lr_jumps"] = int(((late[1:] + 1e-30) / (late[:-1] + 1e-30) > 5).sum()) if lr.max() > 0 else 0
     if trace.setup.clip:
-        f["clipped"] = float((g > trace.setup.clip).mean())
+        f["clipped"] = float((g >= trace.setup.clip).mean())  # a norm logged after clipping sits on the threshold
     if trace.scale:
         s = np.asarray(trace.scale)[int(0.05 * n) :]
         f["halvings"], f["scale_fall"] = int((s[1:] < s[:-1]).sum()), float(s.max() / s[-1])

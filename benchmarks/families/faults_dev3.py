@@ -69,7 +69,7 @@ def running_statistics_of_one_batch(s):
 
 def few_fresh_noises(s):
     """Evaluation draws ten samples and new noise levels each time, for a loss that depends on them."""
-    s.val_rows = 10
+    s.truth["val_few"], s.val_rows = True, 10
 
     def free(model):
         model.same = False
@@ -79,7 +79,7 @@ def few_fresh_noises(s):
 
 def nine_nodes_validated(s):
     """Every evaluation draws nine other samples."""
-    s.val_rows = 9
+    s.truth["val_few"], s.val_rows = True, 9
 
 
 def average_too_slow(s):

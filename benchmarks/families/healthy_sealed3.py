@@ -206,7 +206,7 @@ HEALTHY = {
     scaler_probes: ("flow_rings", "survival"),
     metrics_without_loss: ("grid_det", "clicks", "voices_am"),
     single_tag: ("visits", "dialog_lm", "flow_rings"),
-    batches_of_four: ("survival", "depth_pix"),
+    batches_of_four: ("visits", "depth_pix"),
     short_and_steep: ("lora_ft", "survival", "grid_det"),
     long_and_decayed: ("depth_pix", "flow_rings", "visits"),
 }

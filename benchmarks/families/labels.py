@@ -8,14 +8,11 @@
 5. `alt`: near synonyms of the primary id that the numbers support as well (`NEAR`).
 A healthy case is one whose test loss is within 0.06 R of its twin's, with no strict symptom but those its design explains (`tolerated`, which
    does not make them allowed) and no doubtful rise of the validation loss.
-   In the later splits (`dev3`, `sealed3`) a jump of the rate that ends in divergence goes before dead units; exploding gradients, dead or
-   saturated units under a rate over five times the twin's may be called `lr-too-high`; recurring spikes go before what they do to the
-   mean of an epoch; a loss with a floor of its own shows no lack of learning where the accuracy is over 0.7; and there is no best step
-   where the validation loss and the score disagree on it.
+   `families.later` has what was added for the later splits.
 6. What was done (`truth`) enters only where a curve cannot say it: leakage, label noise, a learning rate far from the twin's, the kind of loss.
 """
 
-from families.later import later_rules
+from families.later import later_near, later_rules
 
 VISIBLE = {
     "lr-zero": {"lr"},
@@ -363,16 +360,11 @@ def decide(f, trace, seen, healthy):
     p = shown[0]
     primary = [p] + [j for j in ALSO.get(p, ()) if j in shown]
     near = [j for j in NEAR.get(p, ()) if j in (st | lo)] + ALWAYS_NEAR.get(p, [])
+    near += later_near(p, f, truth, seen, st, lo) if later and finite else []
     if p in ("instability", "divergence", "no-learning", "plateau", "underfitting", "spikes") and "lr-too-high" in lo:
-        near.append("lr-too-high")
-    if later and p in ("exploding-gradients", "dead-units", "saturated-activations") and (f.get("lr_ratio") or 1) > 5:
         near.append("lr-too-high")
     if p in ("no-learning", "unconverged", "underfitting") and 0 < (f.get("lr_ratio") or 1) < 0.1:
         near.append("lr-too-low")
-    if later and p == "generalization-gap" and f["late_val_gain"] > 0.03:
-        near.append("unconverged")
-    if later and p == "spikes" and "instability" in st:
-        near.append("instability")
     if truth.get("noise") and p in ("overfitting", "plateau", "underfitting", "generalization-gap"):
         near.append("label-noise")
     if p in ("frozen-weights", "vanishing-gradients") and "no-learning" in st:

@@ -69,8 +69,8 @@ def fits(conv, mechanism, task, damage):
         if any(conv.dirs) or conv.logger != "torch" or conv.turn_loss or conv.hidden:
             return False
         return bool(conv.every) or damage != "no_validation"
-    if getattr(mechanism, "fine", False):
-        return 0 < conv.every <= 6 and conv.fold in ("mean", "last")
+    if getattr(mechanism, "fine", False) and not (0 < conv.every <= 6 and conv.fold in ("mean", "last")):
+        return False
     if conv.turn_loss and task not in ("grammar_lm", "reverse_s2s", "dialog_lm", "masked_sites"):
         return False
     if conv.hidden and (not mechanism.__module__.endswith(("healthy_dev3", "healthy_sealed3")) or task in ("forecast", "superres")):

@@ -31,6 +31,7 @@ class Task:
     loss_name: str = "ce"
     rising: bool = True  # the score is better when higher
     floor_known: bool = True  # 0 is the best that the loss can be
+    chance: float | None = None  # loss that needs no learning, where the first steps do not tell it
     components: Callable[[Any, tuple], dict] | None = None  # (out, batch) -> parts of the loss by name
     more: Callable[[dict, Any, tuple], dict] | None = None  # (evaluation, out, batch) -> further validation scores by name
 

@@ -3,7 +3,7 @@
 Returns are judged between those of a random policy (0) and of the healthy twin at its best (1), over windows of a tenth of the run:
 healthy if the last window is over 0.7 and within 0.15 of the best one; no learning if no window passes 0.2; fallen (reported as divergence)
 if the last window lost more than 0.4 after a best one over 0.5.  An adversarial run is healthy if the samples' first two moments end within
-0.4 of the data's.
+0.3 of the data's.
 """
 
 import copy
@@ -163,7 +163,7 @@ def train_gauss(seed, lr=4e-3, entropy=0.003, rounds=70, baseline=True, sparse=F
     return rows
 
 
-def train_gan(seed, kind="hinge", steps=900, lr=1.5e-3):
+def train_gan(seed, kind="hinge", steps=1500, lr=1.5e-3):
     """Two-dimensional data (a grid of nine points for hinge, two moons for least squares); returns rows and the distance of moments."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)

@@ -73,7 +73,7 @@ def write_special(split, out):
             verdict = judge(rows, twin, name, random_return(seed, kind == "gauss"))
         else:
             rows, off = train_gan(seed, kind)
-            verdict = ({"moments_off": off}, True, [], {}, [], {}) if off < 0.4 else None
+            verdict = ({"moments_off": off}, True, [], {}, [], {}) if off < 0.3 else None
         if verdict is None:
             said.append(f"{case} dropped {kind} {name}")
             continue

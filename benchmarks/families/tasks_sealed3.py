@@ -75,10 +75,11 @@ def cox(out, batch):
 
 
 def c_index(out, batch):
-    """Share of comparable pairs whose order of risk is right."""
+    """Share of comparable pairs whose order of risk is right; a tie counts half."""
     h, t, e = out[:400], batch[1][:400, 0], batch[1][:400, 1]
     pair = (t.unsqueeze(1) < t.unsqueeze(0)) & (e.unsqueeze(1) > 0)
-    return float((h.unsqueeze(1) > h.unsqueeze(0))[pair].float().mean()) if pair.any() else 0.5
+    d = h.unsqueeze(1) - h.unsqueeze(0)
+    return float(((d > 0).float() + 0.5 * (d == 0).float())[pair].mean()) if pair.any() else 0.5
 
 
 def survival(seed):
@@ -119,6 +120,7 @@ def flow_rings(seed):
         loss=lambda out, batch: (0.5 * (out[0] ** 2).sum(-1) + 3 * np.log(2 * np.pi) - out[1]) / 6,
         score_name="",
         loss_name="nll",
+        chance=float(0.5 * np.log(2 * np.pi * np.e * x.var(0)).mean()),  # independent Gaussians
         lr=4e-3,
         epochs=18,
         floor_known=False,
