@@ -82,7 +82,7 @@ class Digest:
 def show_time(seconds: float) -> str:
     """A time as ``2026-11-22 03:00`` in UTC."""
     try:
-        return dt.datetime.fromtimestamp(seconds, dt.timezone.utc).strftime("%Y-%m-%d %H:%M")
+        return dt.datetime.fromtimestamp(seconds, dt.timezone.utc).isoformat(" ", "minutes")[:16]
     except (OverflowError, OSError, ValueError):
         return "unknown"
 
