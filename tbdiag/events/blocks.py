@@ -25,7 +25,7 @@ MIN_RECORDS = 256
 _HEADER = 12
 _COMPARE_BYTES = 1 << 17
 _MAX_CYCLE_BYTES = 1 << 16
-_MAX_REMEMBERED, MAX_RECORD_BYTES = 64, 1 << 12
+_MAX_REMEMBERED, _MAX_TURNED, MAX_RECORD_BYTES = 64, 256, 1 << 12
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -95,6 +95,8 @@ class CycleCache:
         for cycle, first in reversed(self._places.get(layout, ())):
             turned = self._turned.get((cycle, first))
             if turned is None:
+                if len(self._turned) >= _MAX_TURNED:
+                    self._turned.clear()
                 turned = self._turned[cycle, first] = cycle.turn(first)
             yield turned
 
