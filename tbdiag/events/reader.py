@@ -327,10 +327,14 @@ class _Reading(Records):
         taken = blocks.decode_cycles(self.out, self.arena, start, cycles, cycle, places)
         # After a wrong checksum the same bytes would be compared again at every frame: walk instead.
         self.tries = _TRIES if taken == cycles else 0
-        if taken * cycle.period < walked or not taken:
+        if not taken:
             return False
-        if walked:
-            del self.at[-walked:], self.lengths[-walked:]
+        done = min(taken * cycle.period, walked)
+        del self.at[:done], self.lengths[:done]
+        if done < walked:
+            # A damaged record among those that were walked: what follows it is decoded as others are.
+            self.fresh = len(self.at)
+            return True
         self.pos = start + taken * cycle.size
         self.fresh = len(self.at)
         self.last = None

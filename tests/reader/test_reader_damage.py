@@ -17,7 +17,7 @@ from tbdiag.errors import LogdirError
 from tbdiag.events import blocks, reader, records
 from tbdiag.events.reader import read_events
 from tbdiag.events.source import BytesSource, LocalSource
-from tests.reader.reference import as_points, frame, masked
+from tests.reader.reference import as_points, frame, masked, scalar_event
 from tests.reader.writers import NAME, image_event, opening, regular_events, write_run
 
 
@@ -45,6 +45,21 @@ def test_one_flipped_byte_costs_one_record(frames, where):
     points, damage = _steps(bytes(data))
     assert points == 1199
     assert [(d.kind, d.start, d.end) for d in damage] == [("corrupt", start, start + len(frames[k]))]
+
+
+@pytest.mark.parametrize("hurt", [1, 5, 50, 120, 127, 128, 129, 300, 1999])
+def test_a_flipped_value_in_a_regular_log_costs_one_record(hurt):
+    """Also where a block begins: what was walked before it and read with it must not count twice."""
+    tags = ("loss", "lr", "val/loss", "accuracy")
+    records = [frame(scalar_event(200 + s, 1.7e9 + s, tag, s / 7).SerializeToString()) for s in range(500) for tag in tags]
+    damaged = [frame(b"\x1a\x0dbrain.Event:2"), *records]
+    damaged[hurt] = damaged[hurt][:-6] + bytes([damaged[hurt][-6] ^ 1]) + damaged[hurt][-5:]
+    columns = read_events(BytesSource(b"".join(damaged)))
+    assert columns.records == 2000
+    assert len(columns.damage) == 1
+    for k, tag in enumerate(tags):
+        expected = [200 + s for s in range(500) if 1 + 4 * s + k != hurt]
+        assert columns.scalars[tag.encode()].step.tolist() == expected
 
 
 @pytest.mark.parametrize("hole", [40, 100, 4096])
