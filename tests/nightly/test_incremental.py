@@ -37,7 +37,8 @@ def test_unchanged_runs_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (night.unchanged, night.closing.failed, night.closing.errors) == (3, 0, 1)
 
 
-def test_a_grown_run_costs_only_its_new_bytes(tmp_path: Path) -> None:
+def test_a_grown_run_costs_only_its_new_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "KEPT_BYTES", 0)
     nights = Nights(tmp_path)
     file = write(nights.logs / "a", "healthy", n=200)
     nights.run(START + 200 * 60)
@@ -55,7 +56,21 @@ def test_a_grown_run_costs_only_its_new_bytes(tmp_path: Path) -> None:
     assert "truncated-log" in fresh.findings("a")
 
 
-def test_points_of_runs_that_ended_are_not_kept(tmp_path: Path) -> None:
+def test_a_small_run_that_grows_is_read_whole(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    file = write(nights.logs / "a", "healthy", n=200)
+    nights.run(START + 200 * 60)
+    assert list((tmp_path / "state" / "columns").iterdir()) == []
+    with file.open("r+b") as data:
+        data.seek(4400)
+        data.write(b"\xff" * 300)
+    append(file, "healthy", 200, 210, n=210)
+    assert nights.run(LATER).reasons == {"grown": 1}
+    assert "truncated-log" in nights.findings("a")
+
+
+def test_points_of_runs_that_ended_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "KEPT_BYTES", 0)
     nights = three(tmp_path)
     nights.run(START + 2 * 3600)
     kept = tmp_path / "state" / "columns"
@@ -66,7 +81,8 @@ def test_points_of_runs_that_ended_are_not_kept(tmp_path: Path) -> None:
     assert list(kept.iterdir()) == []
 
 
-def test_a_damaged_copy_of_the_points_costs_a_full_read_only(tmp_path: Path) -> None:
+def test_a_damaged_copy_of_the_points_costs_a_full_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "KEPT_BYTES", 0)
     nights = three(tmp_path)
     nights.run(START + 2 * 3600)
     for file in (tmp_path / "state" / "columns").iterdir():
