@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tbdiag.config import Config
@@ -51,3 +53,33 @@ def diverging(steps: int) -> Run:
 def test_the_sooner_a_run_diverged_the_lower_the_rate_that_is_tried():
     assert find(diverging(8), "divergence").first_action == "Lower the learning rate from 0.5 to 5e-3 and rerun."
     assert find(diverging(50), "divergence").first_action == "Lower the learning rate from 0.5 to 0.05 and rerun."
+
+
+def noisy(**hparams: float | str) -> Run:
+    """A validation loss that scatters by half of its level beside a calm training loss."""
+    rng = np.random.default_rng(3)
+    series = {
+        "train/loss": _synth.decay(32, 1.0, 0.18, 5.0) * np.exp(rng.normal(0, 0.03, 32)),
+        "val/loss": _synth.decay(32, 0.9, 0.2, 5.0) * np.exp(rng.normal(0, 0.8, 32)),
+    }
+    return replace(_synth.make_run(series), hparams=hparams)
+
+
+def test_noisy_validation_asks_for_more_samples_unless_the_rate_is_beyond_what_the_optimiser_bears():
+    assert find(noisy(optimizer="adam", learning_rate=1e-3), "noisy-validation").first_action.startswith("Evaluate on the full")
+    wild = find(noisy(optimizer="adam", learning_rate=0.12), "noisy-validation")
+    assert wild.first_action == "Lower the learning rate from 0.12 to 1e-3 and rerun otherwise unchanged."
+    assert wild.causes[0].why == "the rate is 0.12"
+    assert wild.fixes[0].startswith("Evaluate on the full")
+
+
+def rising(slope: float) -> Run:
+    rng = np.random.default_rng(4)
+    n = 40
+    val = _synth.decay(n, 2.0, 0.5, 30.0) + slope * np.clip(np.arange(n) - 8, 0, None) + rng.normal(0, 0.002, n)
+    return _synth.make_run({"train/loss": _synth.decay(n, 2.0, 0.02, 6.0), "val/loss": val})
+
+
+def test_early_stopping_waits_as_long_as_the_rise_allows():
+    assert "after 3 evaluations" in find(rising(0.006), "overfitting").first_action
+    assert "after one evaluation" in find(rising(0.04), "overfitting").first_action

@@ -140,9 +140,14 @@ def compare_group(group: Group) -> GroupResult:
     """Compare the runs of one group."""
     compared = [d for role in ROLES if (d := compare_role(role, group)) is not None]
     headline = next((d for role in HEADLINES for d in compared if d.role == role), None)
-    ending = compare_role(headline.role, group, "end") if headline is not None and headline.statistic == "best" else None
+    ends = {
+        d.role: end
+        for d in compared
+        if (d is headline or d.role in HELD_OUT) and d.statistic == "best" and (end := compare_role(d.role, group, "end")) is not None
+    }
+    ending = ends.get(headline.role) if headline is not None else None
     more = _more_metrics(group)
-    differences = (*(d for c in compared for d in ((c, ending) if c is headline and ending is not None else (c,))), *more)
+    differences = (*(d for c in compared for d in ((c, ends[c.role]) if c.role in ends else (c,))), *more)
     deciding: Difference | None = headline
     broken_base, broken_head = (_broken(side) for side in (group.base, group.head))
     if broken_head and not broken_base:
@@ -152,7 +157,8 @@ def compare_group(group: Group) -> GroupResult:
     elif headline is None:
         verdict, why = NONE, "no loss, metric or reward was logged under the same tag on both sides"
     else:
-        others = tuple(d for d in compared if d.role in HELD_OUT and d is not headline)
+        held_out = [d for d in compared if d.role in HELD_OUT and d is not headline]
+        others = (*held_out, *(ends[d.role] for d in held_out if d.role in ends))
         deciding = _decide(headline, ending, (*others, *more))
         verdict, why = deciding.verdict, _why_all(deciding, [headline, ending, *others, *more])
     changes = tuple(find_changes(group.base[0], group.head[0]))

@@ -232,3 +232,12 @@ def test_a_tenfold_loss_is_worse_though_it_swings_by_as_much() -> None:
     assert group.verdict == WORSE
     assert group.headline is not None
     assert group.headline.estimate.low > 0
+
+
+def test_a_validation_loss_that_only_ends_worse_counts_where_the_metric_shows_nothing() -> None:
+    accuracy = 0.9 - 0.6 * np.exp(-np.arange(60) / 6)
+    steady = _synth.decay(60, 2.3, 0.4, 12.0)
+    rising = steady + 1.2 * np.clip(np.linspace(0, 1, 60) - 0.4, 0, None)
+    [group] = compare_sides(validated(accuracy=accuracy, loss=steady), validated(accuracy=accuracy, loss=rising)).groups
+    assert group.verdict == WORSE
+    assert group.why.startswith("end val_loss 0.4")
