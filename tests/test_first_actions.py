@@ -83,3 +83,21 @@ def rising(slope: float) -> Run:
 def test_early_stopping_waits_as_long_as_the_rise_allows():
     assert "after 3 evaluations" in find(rising(0.006), "overfitting").first_action
     assert "after one evaluation" in find(rising(0.04), "overfitting").first_action
+
+
+def thrown(end: float) -> Run:
+    """SGD at a rate of 1: the loss is thrown up at once and stands, jumping, at `end`; guessing costs 1.4."""
+    rng = np.random.default_rng(5)
+    loss = np.concatenate(([1.4, 3.0], np.full(98, end) * np.exp(rng.normal(0, 0.05, 98))))
+    val = _synth.make_series("val/loss", end * np.exp(rng.normal(0, 0.3, 12)), np.arange(1, 13) * 8)
+    series = {
+        "train/loss": loss,
+        "val/loss": val,
+        "val/accuracy": _synth.make_series("val/accuracy", np.full(12, 0.25), np.arange(1, 13) * 8),
+    }
+    return replace(_synth.make_run(series), hparams={"optimizer": "sgd", "learning_rate": 1.0, "num_classes": 4})
+
+
+def test_a_rate_at_which_nothing_was_ever_learned_goes_to_a_hundredth():
+    assert find(thrown(5.0), "lr-too-high").first_action == "Lower the learning rate from 1 to 0.01 and rerun otherwise unchanged."
+    assert find(thrown(1.6), "lr-too-high").first_action == "Lower the learning rate from 1 to 0.1 and rerun otherwise unchanged."

@@ -27,6 +27,7 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("nan from a rate too high", "sgd-rate-blows-up", "teacher"),
     ("instability", "restless", "autoencoder"),
     ("instability of a clipped recurrent network", "restless-clipped", "motifs"),
+    ("instability as the rate cycles", "cycling-rate", "teacher"),
     ("leaping rate", "rate-far-too-high", "teacher"),
     ("no learning, all frozen", "all-frozen", "blobs"),
     ("body frozen", "body-frozen", "blobs"),
@@ -68,6 +69,14 @@ def _creeping(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     return Plan(task, s, Hooks(rate=lambda step, lr: lr * 100.0 ** (step / total)), log=UNSEEN)
 
 
+def _cycling(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
+    """Five cycles of a rate, not logged, whose peak is beyond what the model bears; clipped, so that it comes back."""
+    fast = replace(s, optimizer="sgd", lr=0.15, batch=16, clip=1.0)
+    total = steps_of(task, fast)
+    cycles = Hooks(rate=lambda step, lr: lr * (0.02 + 0.49 * (1 - np.cos(10 * np.pi * step / total))))
+    return Plan(task, fast, cycles, log=UNSEEN)
+
+
 def _rare(task: Task, s: Setting, rng: np.random.Generator) -> Plan:
     """A class of two per cent that overlaps the frequent one, in both splits alike."""
     keep, keep_val = ((y == 0) | (rng.random(len(y)) < 0.15) for y in (task.y, task.y_val))
@@ -89,6 +98,7 @@ LOCAL: dict[str, Maker] = {
     "restless-clipped": lambda task, s, rng: Plan(task, replace(s, optimizer="sgd", lr=0.5, clip=1.0), log=UNSEEN),
     "plateaus-high": lambda task, s, rng: Plan(task, replace(s, lr=0.02, depth=6), log=UNSEEN),
     "rate-creeps-up": _creeping,
+    "cycling-rate": _cycling,
     "rare-class": _rare,
     "rate-collapses-unseen": _unseen_collapse,
 }

@@ -97,10 +97,13 @@ def unbearable_limit(view: View) -> float | None:
     return limit if rate is not None and limit is not None and rate > limit else None
 
 
-def lower_unbearable_rate(view: View, limit: float | None) -> str:
-    """Action against a rate beyond a limit: a tenth of the lower of both, since a rate that is still beyond it would be thrown about again."""
+def lower_unbearable_rate(view: View, limit: float | None, *, lost: bool = False) -> str:
+    """Action against a rate beyond a limit: a tenth of the lower of both, since a rate that is still beyond it would be thrown about again.
+
+    A hundredth where the run was `lost` at once: what never trained tells nothing of the rate it bears.
+    """
     rate = learning_rate(view)
-    factor = 0.1 if rate is None or limit is None else 0.1 * min(1.0, limit / rate)
+    factor = (0.01 if lost else 0.1) * (1.0 if rate is None or limit is None else min(1.0, limit / rate))
     return f"{scale_lr(view, factor)} and rerun otherwise unchanged."
 
 

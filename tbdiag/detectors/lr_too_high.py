@@ -20,7 +20,7 @@ First check
     Is the rate the one that was meant; does a run with a tenth of it learn?
 
 First action
-    Lower the learning rate to a tenth, of the limit where it is above that.
+    Lower the learning rate to a tenth, of the limit where it is above that; to a hundredth where the run ends half as high again as it began.
 
 Success rule
     The next run ends lower than this one by more than a tenth and two standard errors of its end.
@@ -112,7 +112,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
             Cause("Inputs are not normalised, so that gradients are large"),
         ),
         first_check="Is the rate the one that was meant; does a run with a tenth of it learn?",
-        first_action=lower_unbearable_rate(view, limit),
+        # Half as high again as it began, as in divergence.
+        first_action=lower_unbearable_rate(view, limit, lost=0 < 1.5 * float(train.cost[0]) < train.end_cost),
         fixes=("Run a learning-rate range test", "Add a warm-up of 1 to 5 % of the steps", "Clip gradients at 1.0", "Normalise the inputs"),
         success_rule=SuccessRule(
             all=(
