@@ -60,8 +60,12 @@ def scale_lr(view: View, factor: float, what: str = "learning rate") -> str:
 
 
 def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:
-    """Whether a curve breaks within `SOON` steps of the run's beginning."""
-    return curve.signal.axis is Axis.STEP and first - view.features.steps[0] <= SOON
+    """Whether a curve breaks within `SOON` steps of the run's beginning, which lies one interval before its first point."""
+    if curve.signal.axis is not Axis.STEP:
+        return False
+    every = sorted({*curve.step[:2].tolist(), *curve.bad_step[:2].tolist()})
+    interval = every[1] - every[0] if len(every) > 1 else every[0]
+    return bool(first - max(min(every[0] - interval, view.features.steps[0]), 0) <= SOON)
 
 
 def lower_broken_rate(view: View, curve: CurveFacts, first: int) -> str:

@@ -21,7 +21,8 @@ First action
     Where the gradient norm or the loss grew tenfold before it broke, or it broke within 40 steps: lower the learning rate by a factor
     of 10, within 40 steps of 100 (to overflow float32 so soon every step must multiply by ten or more). Where the run is known to use float16: rerun
     in bfloat16. Out of the blue: skip every update whose loss or gradient is not finite, leave it out of the log and note its batch; a
-    single bad batch then costs one update, and if updates go on failing it is the computation and not the batch. Anomaly
+    single bad batch then costs one update, and if updates go on failing it is the computation and not the batch. Where no point ever was
+    finite: look for NaN in the data. Anomaly
     detection finds the operation; it is a check, and mends nothing.
 
 Success rule
@@ -70,6 +71,7 @@ from tbdiag.stats.confidence import confidence
 
 LOSSES = (Role.LOSS, Role.LOSS_COMPONENT, Role.POLICY_LOSS, Role.VALUE_LOSS, Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS)
 SKIP = "Skip every update whose loss or gradient is not finite (leave it out of the log, note its batch) and rerun otherwise unchanged."
+INPUTS = "Look through all inputs and targets for NaN and infinity, leave out or fill what holds one, and rerun otherwise unchanged."
 PRECISION = "Rerun in bfloat16 (or float32) otherwise unchanged: float16 ends at 65,504."
 HALF = frozenset({"fp16", "float16", "16", "16.0", "16-mixed", "16-true", "half"})
 FLAGS = (Role.HAS_NAN_GRAD, Role.GRADIENT_HISTOGRAM)
@@ -185,9 +187,10 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     numbers = {"first_step": float(first), "before": float(before), "count": float(count), "total": float(first_curve.total)}
     if others:
         numbers["others"] = len(series) - 1.0
+    never = zeros is None and not first_curve.n
+    when = f"from the first point, step {first:,}, on" if never else f"first at step {first:,}, last good value at step {before:,}"
     evidence = Evidence(
-        f"{first_curve.name}{others} {what}: first at step {first:,}, last good value at step {before:,}; "
-        f"{count:,} points in all" + (", and it stays so to the end." if forever else "; it recovers in between."),
+        f"{first_curve.name}{others} {what}: {when}; {count:,} points in all" + (", and it stays so to the end." if forever else "; it recovers in between."),
         numbers,
         series,
         (Mark("event", "first non-finite", first),),
@@ -217,12 +220,14 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     grew = len(found) > 1 or _grew(first_curve, first) or (severity is Severity.ERROR and breaks_soon(view, first_curve, first))
     lower = lower_broken_rate(view, first_curve, first)
     half = str(view.signals.config.get("precision", "")).lower() in HALF
-    action, rest = (lower, SKIP) if grew else (PRECISION, SKIP) if half else (SKIP, lower)
+    action, rest = (lower, SKIP) if grew else (PRECISION, SKIP) if half else (INPUTS if never else SKIP, lower)
     return Finding(
         id="nan-inf",
         severity=severity,
         confidence=confidence(supports=int(forever), doubts=0 if severity is Severity.ERROR else 1) if not replaced else confidence(4.0),
-        title=f"{first_curve.name} {what} at step {first:,}" + (" and stays so" if forever else ""),
+        title=f"{first_curve.name} is NaN or infinite from its first point, step {first:,}"
+        if never
+        else f"{first_curve.name} {what} at step {first:,}" + (" and stays so" if forever else ""),
         onset=Interval(min(before + 1, first), first),
         extent=Interval(first, int(max(int(c.bad_step[-1]) for c in curves)) if zeros is None else int(first_curve.step[-1])),
         evidence=tuple(found),

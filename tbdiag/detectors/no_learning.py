@@ -206,6 +206,13 @@ def _moves(curve: CurveFacts) -> bool:
     return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and curve.trace.beyond_noise(-trend.change, 2)
 
 
+def _late(curve: CurveFacts) -> bool:
+    """Whether the curve still falls in its second half."""
+    tail = curve.trace.cost[curve.trace.within(0.5, 1.0)]
+    trend = find_trend(tail)
+    return trend.falling and -trend.change > 0.02 * abs(median(tail))
+
+
 def _signs(
     view: View,
     train: CurveFacts,
@@ -224,7 +231,9 @@ def _signs(
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
-    if left is not None and left > view["chance"] and (quality is None or quality < 0.25 or constant):
+    # A loss that came down from above must have stopped at guessing.
+    stopped = gain < 0.1 or (left is not None and left < 1.1 and not _late(train))
+    if left is not None and left > view["chance"] and stopped and (quality is None or quality < 0.25 or constant):
         signs.append("chance")
         margins.append(max(1.0, 2 * (left - view["chance"]) / (1 - view["chance"])))
         evidence.append(

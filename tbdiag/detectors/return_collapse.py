@@ -10,7 +10,8 @@ Why it matters
 How it is told
     The return had gained more than six noise standard deviations; from its smoothed best it loses more than four of them and more than a
     third of the gain, and is still there at the end, over at least the last fifth of the run. A warning where seven tenths of the gain
-    are gone at the end, a note below.
+    are gone at the end, a note below, and with self-play (an Elo rating is logged) or a curriculum (lessons, levels), where the opponent or the
+    task gets harder.
 
 First check
     Look at KL divergence, entropy and the value loss at the step at which the return turns.
@@ -32,6 +33,8 @@ Sources
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 
@@ -55,6 +58,9 @@ from tbdiag.detectors._tails import say
 from tbdiag.model import Domain, Mark
 from tbdiag.stats.confidence import confidence
 
+_MOVING = re.compile(r"self[-_ ]?play|(^|[^a-z])elo([^a-z]|$)|lesson|curriculum|(^|[^a-z])(terrain|level)([^a-z]|$)")
+"""Names that tell that the task or the opponent changes during the run."""
+
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """The return's end against its best."""
@@ -69,7 +75,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     turned = np.flatnonzero(curve.smooth[curve.best_index :] > curve.best_cost + 0.3 * known.gain)
     until = int(curve.step[curve.best_index + int(turned[0])]) if turned.size else last
     text = "The return was best at step {step:,.0f} with {best:.4g} and ended at {end:.4g}; it had started at {first:.4g}."
-    lost = known.loss >= view["lost"] * known.gain
+    moving = any(_MOVING.search(x.name.lower()) for x in view.signals.all)
+    lost = known.loss >= view["lost"] * known.gain and not moving
     evidence = say(
         text,
         (curve,),

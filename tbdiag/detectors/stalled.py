@@ -78,7 +78,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         severity=Severity.WARNING,
         confidence=confidence(margin, supports=1),
         title=(
-            f"Stalled: {evidence.numbers['seconds'] / 3600:.1f} hours without a step after step {onset.first_step:,}"
+            f"Stalled: {evidence.numbers['seconds'] / 3600:.1f} hours without a logged point after step {onset.first_step:,}"
             if gap
             else f"Slower: steps take {evidence.numbers['times']:.1f} times as long from step {onset.last_step:,} on"
         ),
@@ -113,6 +113,10 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
     longest = int(np.argmax(wait))
     usual = median(wait[wait > 0]) if (wait > 0).any() else 0.0
     gap = float(wait[longest])
+    # Steps that were made and not logged took their time as well.
+    apart = np.diff(curve.step)
+    missed = float(apart[longest]) / max(median(apart.astype(np.float64)), 1.0) - 1
+    gap -= max(missed, 0.0) * usual
     if gap < max(view["gap_seconds"], view["gap_times"] * usual):
         return None
     # Several equal waits are evaluations or checkpoints.
@@ -123,8 +127,9 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
     if any(abs(r.wall_time - (when + gap)) < 0.1 * gap for r in restarts if np.isfinite(r.wall_time)):
         return None
     first, last = int(curve.step[longest]), int(curve.step[longest + 1])
+    steps = ", the time of the steps that are not in the log taken off" if missed >= 1 else ""
     evidence = say(
-        f"Between {unit(curve)} {{first:,}} and {{last:,}} {{seconds:,.0f}} seconds passed; usually it is {{usual:.3g}}.",
+        f"Between {unit(curve)} {{first:,}} and {{last:,}} {{seconds:,.0f}} seconds passed{steps}; usually it is {{usual:.3g}}.",
         (curve,),
         (Mark("event", "gap", last),),
         first=first,

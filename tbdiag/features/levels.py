@@ -65,13 +65,23 @@ def find_guess(features: Features) -> Guess:
         accuracy = float(metric.value[0]) / unit
         first = float(loss.value[0])
         # An untrained classifier's loss is ln K and its accuracy 1 / K; where the two agree, the first point was untrained.
-        if 0.6 < first < 9 and 0.5 < accuracy * exp(first) < 2 and not _below_guessing(features, exp(-first)):
-            classes = max(round(exp(first)), 2)
+        classes = max(round(exp(min(first, 9.0))), 2)
+        near = 0.6 < first < 9 and 0.5 < accuracy * exp(first) < 2 and first < 1.2 * log(classes)
+        if near and not _below_guessing(features, exp(-first)) and not (split == "val" and _learned_before(features, first)):
             return Guess(classes, log(classes), f"the first point's loss and accuracy are those of guessing among about {classes} classes")
         among = _stands_at_guessing(loss, metric, unit)
         if among:
             return Guess(among, log(among), f"loss and accuracy stand where guessing among {among} classes puts them")
     return Guess(None, None, "")
+
+
+def _learned_before(features: Features, first: float) -> bool:
+    """Whether training had begun clearly above the first validation loss: validation came when something had been learned.
+
+    A loss four times as high was thrown up by the first updates; coming down from there is not learning yet.
+    """
+    train = features.curve("train_loss")
+    return train is not None and train.n > 0 and 1.25 * first < float(train.value[0]) < 4 * first
 
 
 def _below_guessing(features: Features, chance: float) -> bool:
