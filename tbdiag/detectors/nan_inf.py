@@ -190,7 +190,8 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     never = zeros is None and not first_curve.n
     when = f"from the first point, step {first:,}, on" if never else f"first at step {first:,}, last good value at step {before:,}"
     evidence = Evidence(
-        f"{first_curve.name}{others} {what}: {when}; {count:,} points in all" + (", and it stays so to the end." if forever else "; it recovers in between."),
+        f"{first_curve.name}{others} {what}: {when}; {count:,} points in all"
+        + (", and it stays so to the end." if forever else "; it recovers in between."),
         numbers,
         series,
         (Mark("event", "first non-finite", first),),

@@ -168,7 +168,7 @@ def _in_total(view: View) -> tuple[Evidence, str, Predicate, float, str] | None:
     if late < view["fall"] * early:
         text = "The gradient norm falls from {early:.3g} to {late:.2e} while the loss ends at {loss:.4g}."
         title = f"Vanishing gradients: the gradient norm falls from {early:.3g} to {late:.1e} while nothing is learned"
-    elif late < view["of_loss"] * size and early < 10 * view["of_loss"] * size:
+    elif abs(loss.end) < 2 * abs(loss.first) and late < view["of_loss"] * size and early < 10 * view["of_loss"] * size:
         text = "The gradient norm is {late:.2e} over the second half of the run ({early:.2e} at first) while the loss ends at {loss:.4g}."
         title = f"Vanishing gradients: the gradient norm is only {late:.1e} while nothing is learned"
     else:
