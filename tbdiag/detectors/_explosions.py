@@ -18,6 +18,7 @@ from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.rises import find_rise
+from tbdiag.stats.trend import find_trend
 
 Float64 = npt.NDArray[np.float64]
 
@@ -266,3 +267,20 @@ def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence,
         )
         return statement, loss, nats / view["nats"], loss.end > view["nats"]
     return None
+
+
+def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
+    """A norm that grows from the first points on, to thirty times what it began with, while the loss rises to several times its start."""
+    if loss is None or norm.n < 20 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < 3 * loss.start_cost:
+        return None
+    first, late = median(norm.value[:3]), median(tail(norm, 0.5))
+    trend = find_trend(norm.trace.cost)
+    if first <= 0 or late < 3 * view["rise"] * first or trend.tau < 0.5:
+        return None
+    text = "The gradient norm grows from {first:.3g} at first to {late:.3g} over the second half of the run, and the loss from {start:.4g} to {end:.4g}."
+    evidence = say(text, (norm, loss), first=first, late=late, start=loss.first, end=loss.end)
+    index = int(np.argmax(norm.value > view["rise"] * first))
+    onset = Interval(int(norm.step[0]), int(norm.step[max(index, 1)]))
+    title = f"Exploding gradients: the gradient norm grows {late / first:,.0f}-fold from the start"
+    sure = confidence(late / first / (3 * view["rise"]), supports=1)
+    return Explosion(onset, Interval(onset.first_step, int(norm.step[-1])), (evidence,), Severity.WARNING, sure, title, np.empty(0))

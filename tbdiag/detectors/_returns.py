@@ -61,7 +61,8 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     trend = find_trend(trace.cost)
     first = median(trace.cost[: max(3, trace.n // 10)])
     gain = first - float(trace.smooth.min())
-    if trend.falling or gain > 4 * trace.noise.sigma or float(np.ptp(trace.cost)) == 0:
+    nothing = float(np.ptp(reward.value)) == 0 and reward.end == 0
+    if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing):
         return None
     # Costs rise: the policy ends worse than the one it began with, and was never better.
     worse = trend.tau > 0.4 and trend.change > 0 and trace.beyond_noise(float(trace.smooth[-1]) - first, 6)
@@ -70,14 +71,14 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     entropy = view.curve("entropy")
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
-    course = "which is worse: it was never clearly above its start" if worse else "without a trend"
+    course = f"0 at all {reward.n:,} points" if nothing else "which is worse: it was never clearly above its start" if worse else "without a trend"
     evidence = [say(f"The reward began at {{first:.4g}} and ended at {{end:.4g}}, {course}.", (reward,), **numbers)]
     if still and entropy is not None:
         evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
     return Finding(
         id="no-learning",
-        severity=Severity.WARNING if still or worse else Severity.NOTE,
-        confidence=confidence(1.5, supports=int(still)) if still or worse else 0.55,
+        severity=Severity.WARNING if still or worse or nothing else Severity.NOTE,
+        confidence=confidence(1.5, supports=int(still)) if still or worse or nothing else 0.55,
         title=f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
         if worse
         else f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),

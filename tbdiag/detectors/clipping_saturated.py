@@ -75,6 +75,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if loss is not None and float(loss.value.min()) < 0:
         known = view["some"] if loss.drop > 0 else 0.0  # a signed loss has no share: whether it settled must do
     learned = known is not None and (known >= view["learned"] or (known >= view["some"] and settled))
+    # Adam does not mind the scale of its gradients; plain SGD makes steps of the limit's length and no other.
+    sgd = "sgd" in str(view.signals.config.get("optimizer", "")).lower()
+    learned = learned and not (sgd and (known or 0.0) < 0.9)
     more = [evidence]
     if loss is not None:
         more.append(say("The loss goes from {first:.4g} to {end:.4g}.", (loss,), first=loss.first, end=loss.end))

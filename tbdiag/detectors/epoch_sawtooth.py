@@ -90,7 +90,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         points >= 8 and pattern and (abrupt or (fold.strength > 2 * view["strength"] and fold.explained > 0.5)) and not _slow(fold, gain)
     )
     memory = (
-        fold.jump < -4 * error
+        fold.jump < -4 * (1 + 4 / (fold.jumps.size - 1)) * error  # the spread of few jumps is itself uncertain (Student's t)
         and fold.share >= view["share"]
         and -float(fold.jumps.sum()) > 0.6 * gain
         and fold.inner > 0.25 * fold.jump

@@ -60,7 +60,14 @@ from tbdiag.detectors._base import (
     Threshold,
     View,
 )
-from tbdiag.detectors._explosions import Explosion, lasting_rise, parts, rule_against_explosion, starts_beyond_guessing
+from tbdiag.detectors._explosions import (
+    Explosion,
+    grows_with_loss,
+    lasting_rise,
+    parts,
+    rule_against_explosion,
+    starts_beyond_guessing,
+)
 from tbdiag.detectors._tails import first_broken_loss, name_some, say, tail
 from tbdiag.detectors._words import lower_broken_rate
 from tbdiag.features import CurveFacts
@@ -87,6 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             or _at_the_start(view, norm, loss)
             or starts_beyond_guessing(view, norm, loss)
             or _again_and_again(view, norm, loss)
+            or grows_with_loss(view, norm, loss)
             or _across_depth(view)
         )
     if found is None:

@@ -35,7 +35,6 @@ Sources
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,14 +57,10 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._tails import name_some, say
+from tbdiag.detectors._unreached import ON_PURPOSE, TABLE, find_unreached
 from tbdiag.features import CurveFacts, LayerFacts
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
-
-_ON_PURPOSE = re.compile(
-    r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher"
-)
-_TABLE = re.compile(r"(^|[._/])(\w*emb(ed(ding)?s?)?\w*|wte|glove|word2vec|vocab\w*)([._/]|$)")
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             return found
         if len(layers) > 1:
             return None
-    return _by_gradient(view, bool(layers)) or _by_total(view, bool(layers), lr)
+    return _by_gradient(view, bool(layers)) or _by_part(view) or _by_total(view, bool(layers), lr)
 
 
 def _points(layer: LayerFacts) -> int:
@@ -126,8 +121,8 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
     words = " ".join([*names, *(x.layer for x in layers), *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
     # A table of pretrained vectors that is kept as it is, adapters, a backbone: frozen by choice, and worth no alarm.
     # Where nothing but an output layer moves on top of the table, no choice of vectors explains it: nothing makes features.
-    table = all(_TABLE.search(name.lower()) for name in names) and len(layers) - len(still) >= 2
-    purpose = not whole and (bool(_ON_PURPOSE.search(words)) or table)
+    table = all(TABLE.search(name.lower()) for name in names) and len(layers) - len(still) >= 2
+    purpose = not whole and (bool(ON_PURPOSE.search(words)) or table)
     severity = Severity.ERROR if whole else Severity.NOTE if purpose else Severity.WARNING
     title = (
         "Frozen weights: no weight matrix changes"
@@ -221,6 +216,23 @@ def _by_gradient(view: View, weights_move: bool) -> Finding | None:
         evidence=(evidence,),
         whole=True,
         target="the model",
+    )
+
+
+def _by_part(view: View) -> Finding | None:
+    found = find_unreached(view)
+    if found is None:
+        return None
+    return _finding(
+        view,
+        severity=Severity.NOTE if found.purpose else Severity.WARNING,
+        sure=confidence(found.points / view["points"], doubts=3 * int(found.purpose)),
+        title=f"Frozen weights: no gradient ever reaches {len(found.names)} of {found.layers} weight matrices",
+        onset=Interval(found.extent.first_step, found.extent.first_step),
+        extent=found.extent,
+        evidence=(found.evidence,),
+        whole=False,
+        target=found.names[0] if len(found.names) == 1 else "these layers",
     )
 
 

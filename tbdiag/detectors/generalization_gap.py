@@ -10,7 +10,9 @@ Why it matters
 How it is told
     Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing), validation does not rise, and
     over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
-    deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without the gap closing. Where losses go below
+    deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without the gap closing, and,
+    where losses alone tell and validation is less than four times as high, without validation still improving (5 % of its level in the
+    second half). Where losses go below
     zero, by more than 40 % of all that training gained, in a gap that opened meanwhile. Where a bounded metric tells validation
     from training, their difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the
     same bounded metric must be nearly perfect in training and a fifth of its scale behind in validation.
@@ -56,6 +58,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._words import label, say
+from tbdiag.features import CurveFacts
 from tbdiag.features.levels import loss_left, metric_level, stays_at_guessing
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
@@ -80,6 +83,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # A rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
     random = by_loss and stays_at_guessing(val, view.features)
     if gap <= 0 or (val.rise > 0.05 * abs(val.best) and val.beyond_noise(val.rise, 4) and not random):
+        return None
+    both = view.curve("val_metric") is not None and view.curve("train_metric") is not None
+    if by_loss and not random and not both and _still_generalises(val) and pair.tail_val() < 4 * pair.tail_train():
         return None
     margins = _signed_margins(view, pair, gap) if signed else _margins(view, pair, gap) if by_loss else _metric_margins(view, pair, gap)
     if min(margins) < 1:
@@ -191,6 +197,14 @@ def _margins(view: View, pair: Pair, gap: float) -> list[float]:
     ratio = pair.val.trace.cost / np.maximum(pair.train_at, 1e-12)
     grew = median(ratio[ratio.size // 2 :]) > float(ratio[: 3 if ratio.size >= 10 else 1].min()) / 0.7
     return [gap / (view["ratio"] * level), gap / (view["of_first"] * max(val.first_cost, train.first_cost)), 16.0 if grew else 0.0]
+
+
+def _still_generalises(val: CurveFacts) -> bool:
+    """Whether validation is at its best at the end and its second half brought 5 % of its level, beyond its noise."""
+    cost = val.trace.cost
+    half, end = median(cost[val.trace.within(0.45, 0.55)] if val.trace.n >= 10 else cost[val.trace.n // 2 :][:1]), val.end_cost
+    late = val.best_index >= 0.85 * (val.n - 1)
+    return bool(late and half - end > 0.05 * abs(end) and val.trace.beyond_noise(half - end, 4))
 
 
 def _signed_margins(view: View, pair: Pair, gap: float) -> list[float]:

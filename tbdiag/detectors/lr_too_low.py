@@ -53,6 +53,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import loss_left, metric_level
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -79,14 +80,27 @@ def detect(view: View) -> Finding | NotApplicable | None:
     steady = plan is None or plan.constant
     fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
     # A fixed validation set shows a crawl that the noise of minibatches hides.
-    crawling = next((c for c in (fixed, curve) if c is not None and c.n >= 8 and not _flat(c) and _crawls(c)), None) if steady else None
+    crawls = next((c for c in (fixed, curve) if c is not None and c.n >= 8 and not _flat(c) and _crawls(c)), None)
+    crawling = crawls if steady or (crawls is not None and plan is not None and not plan.annealed and _untrained(view, crawls)) else None
     if tiny and flat:
         return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
     if tiny and crawling is not None and view.signals.domain in (Domain.SUPERVISED, Domain.LANGUAGE_MODEL):
         return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["tiny"] / rate)
+    if crawling is not None and not flat and _untrained(view, crawling):
+        return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["slow"] / rate)
     if crawling is not None and not flat:
         return _finding(view, crawling, rate, severity=Severity.NOTE, margin=1.0)
     return None
+
+
+def _untrained(view: View, loss: CurveFacts) -> bool:
+    """Whether the end is still that of a model that knows nothing: nine tenths of the loss of guessing, or a metric near its bottom."""
+    left = loss_left(loss, view.features, loss.end)
+    if left is not None:
+        return left > 0.9
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.features) if metric is not None else None
+    return level is not None and metric is not None and level.quality(metric.end) < 0.15
 
 
 def _flat(curve: CurveFacts) -> bool:

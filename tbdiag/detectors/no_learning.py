@@ -63,6 +63,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._returns import no_return
+from tbdiag.detectors._stillness import never_changes, settled, still_falls
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, loss_left, metric_level, validates_below
@@ -206,13 +207,6 @@ def _moves(curve: CurveFacts) -> bool:
     return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and curve.trace.beyond_noise(-trend.change, 2)
 
 
-def _late(curve: CurveFacts) -> bool:
-    """Whether the curve still falls in its second half."""
-    tail = curve.trace.cost[curve.trace.within(0.5, 1.0)]
-    trend = find_trend(tail)
-    return trend.falling and -trend.change > 0.02 * abs(median(tail))
-
-
 def _signs(
     view: View,
     train: CurveFacts,
@@ -232,7 +226,7 @@ def _signs(
     quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
     # A loss that came down from above must have stopped at guessing.
-    stopped = gain < 0.1 or (left is not None and left < 1.1 and not _late(train))
+    stopped = gain < 0.1 or (left is not None and left < 1.1 and not still_falls(train))
     if left is not None and left > view["chance"] and stopped and (quality is None or quality < 0.25 or constant):
         signs.append("chance")
         margins.append(max(1.0, 2 * (left - view["chance"]) / (1 - view["chance"])))
@@ -268,16 +262,16 @@ def _signs(
                 value=float(val.value[0]),
             )
         )
-    same = metric is not None and quality is not None and quality < 0.9 and _never_changes(metric) and gain < 0.15 and _settled(train)
+    same = metric is not None and quality is not None and quality < 0.9 and never_changes(metric) and gain < 0.15 and settled(train)
     if same and not signs and metric is not None and (left > 0.75 if left is not None else metric.n >= 10):
         signs.append("same answer")
         margins.append(metric.n / 5)
         evidence.append(
             say(
-                f"All {{n}} evaluations gave the same {label(metric)}, {{value:.4g}}: the model gives one answer to everything.",
+                f"{{n}} evaluations in a row gave the same {label(metric)}, {{value:.4g}}: the model gives one answer to everything.",
                 (metric,),
-                n=metric.n,
-                value=float(metric.value[0]),
+                n=metric.n - metric.n // 10,
+                value=float(metric.value[-1]),
             )
         )
     still = train.n >= 8 and float(np.ptp(train.value)) <= 2e-4 * abs(median(train.value))
@@ -314,16 +308,6 @@ def _signs(
 def _digits(text: str) -> dict[str, float]:
     """Numbers that a sentence from elsewhere mentions, so that evidence carries them."""
     return {f"said_{i}": float(x) for i, x in enumerate(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))}
-
-
-def _never_changes(metric: CurveFacts) -> bool:
-    return metric.n >= 6 and float(np.ptp(metric.value)) <= 2e-6 * float(np.abs(metric.value).max())
-
-
-def _settled(curve: CurveFacts) -> bool:
-    """Whether nothing was gained after the first tenth of the run."""
-    late = curve.trace.cost[curve.trace.within(0.1, 1.0)]
-    return late.size >= 5 and not find_trend(late).falling
 
 
 def _steady(curve: CurveFacts) -> bool:

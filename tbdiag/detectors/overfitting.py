@@ -75,6 +75,7 @@ from tbdiag.stats.confidence import confidence
 from tbdiag.stats.monotone import find_turn
 from tbdiag.stats.noise import estimate_noise, median
 from tbdiag.stats.rise import Rise, measure_rise
+from tbdiag.stats.spikes import largest_climb
 from tbdiag.stats.trend import find_trend
 
 
@@ -193,8 +194,9 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
     relative = rise.amount / abs(rise.best) if rise.best else float("inf")
     positive = by_loss and float(val.value.min()) > 0
     if val.n < 10:
-        if rise.streak < 2:
-            return 0.0
+        before = val.trace.cost[: rise.best_index + 1]
+        if rise.streak < 2 or (before.size > 2 and rise.amount < 2 * largest_climb(before, before.size)):
+            return 0.0  # what came back before may come back again
         if not positive:
             return rise.amount / max(0.25 * span, 1e-12)
         # Noise of a few per cent can rise twice in a row; it does not lose a seventh of what was gained, nor a third of the level.

@@ -7,7 +7,8 @@ Why it matters
     Machines are paid for nothing, and a deadline is missed for a reason that is not the model.
 
 How it is told
-    From the wall times of the training series: a gap of more than half an hour and more than 20 times the usual interval, that
+    From the wall times of the training series: a gap of more than half an hour and more than 20 times the usual interval (or of more than
+    five minutes, a hundred intervals and all the rest of the run), that
     is not one of several equal ones (evaluations, checkpoints) and not a restart; or the time per step over the last fifth is
     more than three times that of the first half, with every later quarter slower; or the logged throughput has halved twice, or
     the step time has grown threefold.
@@ -117,13 +118,18 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
     apart = np.diff(curve.step)
     missed = float(apart[longest]) / max(median(apart.astype(np.float64)), 1.0) - 1
     gap -= max(missed, 0.0) * usual
-    if gap < max(view["gap_seconds"], view["gap_times"] * usual):
+    rest = float(curve.wall_time[-1] - curve.wall_time[0]) - float(wait[longest])
+    short = gap < max(view["gap_seconds"], view["gap_times"] * usual)
+    if short and gap < max(view["short_gap_seconds"], 5 * view["gap_times"] * usual, rest):
         return None
     # Several equal waits are evaluations or checkpoints.
     if int(np.sum(wait > 0.5 * gap)) > 3:
         return None
     when = curve.wall_time[longest]
     restarts = view.features.run.restarts
+    opened = [f.first_wall_time for f in view.features.run.files if f.first_wall_time is not None]
+    if short and any(when < t <= when + wait[longest] + 1 for t in opened):
+        return None  # it was stopped and resumed into a new file
     if any(abs(r.wall_time - (when + gap)) < 0.1 * gap for r in restarts if np.isfinite(r.wall_time)):
         return None
     first, last = int(curve.step[longest]), int(curve.step[longest + 1])
@@ -137,7 +143,7 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
         seconds=round(gap),
         usual=usual,
     )
-    return evidence, Interval(first, last), gap / max(view["gap_seconds"], view["gap_times"] * usual), "gap"
+    return evidence, Interval(first, last), max(gap / max(view["gap_seconds"], view["gap_times"] * usual), 1.0), "gap"
 
 
 def _slower(view: View, curve: CurveFacts) -> Found | None:
@@ -256,6 +262,7 @@ DETECTOR = Detector(
     domains=EVERY,
     thresholds={
         "gap_seconds": Threshold(1800.0, "SageMaker's limit of half an hour"),
+        "short_gap_seconds": Threshold(300.0, "where it also is a hundred intervals and longer than all the rest of the run"),
         "gap_times": Threshold(20.0, "evaluations and checkpoints take a few intervals"),
         "slower": Threshold(3.0, "jitter and growing sequences stay below a factor of two"),
         "slow_seconds": Threshold(1.0, "intervals below a second are buffering"),

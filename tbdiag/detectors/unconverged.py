@@ -40,8 +40,6 @@ Sources
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -63,7 +61,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.curves import Trace
-from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, is_perplexity, metric_level, rest_of_loss
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.extrapolation import fit_power_law
@@ -72,7 +70,6 @@ from tbdiag.stats.spikes import largest_climb
 from tbdiag.stats.trend import find_trend
 
 LONGER = ((1.5, "half as many steps"), (2.0, "as many steps"), (3.0, "twice as many steps"), (4.0, "three times as many steps"))
-_PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)([^a-z]|$)")
 STRAIGHT = 0.2
 """Share of the gain in the last quarter; a straight line makes 0.25, an exponential decay of one time constant 0.17."""
 
@@ -264,7 +261,7 @@ def _swings(curve: CurveFacts) -> bool:
     """Whether the curve had climbed further before than the last quarter brought: cycles of the learning rate, not a descent."""
     if curve.trace.n < 10:
         return False
-    before = curve.trace.cost[: _at_three_quarters(curve.trace)]
+    before = curve.trace.cost[curve.trace.n // 5 : _at_three_quarters(curve.trace)]
     gained = max(float(before.min()) - curve.sign * _quarter(curve)[1], 0.0)
     return largest_climb(before, 17) > gained + 2 * curve.trace.noise_bounds[0]
 
@@ -310,7 +307,7 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
             return 0.0, False
         start = stop + curve.sign * late
     share = late / gain
-    if stop > 0 and _PERPLEXITY.search(curve.signal.name.lower()):
+    if stop > 0 and is_perplexity(curve):
         # The exponential of a loss: what was gained is told by its logarithm.
         share = float(np.log(start / stop) / np.log1p(gain / stop))
     sigma = trace.noise.sigma

@@ -106,7 +106,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         text = f"{{grown:.0f}} of {{layers:.0f}} weight matrices grow like this ({name_some([x.layer for x, _ in grown])})."
         evidence.append(say(text, names, grown=float(len(grown)), layers=float(len(layers))))
     loss = view.curve("val_loss") or view.curve("train_loss")
-    worse = loss is not None and loss.n >= 4 and loss.rise > 4 * loss.sigma and loss.rise > 0.05 * abs(loss.best_cost)
+    late_best = loss is not None and loss.best_index >= 0.9 * (loss.n - 1)
+    worse = loss is not None and loss.n >= 4 and not late_best and loss.rise > 4 * loss.sigma and loss.rise > 0.05 * abs(loss.best_cost)
+    # Weights that grow while the loss comes down by half are learning: a late start from small values looks like this.
+    late_start = total.step[_begun(total)[0]] - total.step[0] > 0.25 * (total.step[-1] - total.step[0])
+    learns = late_start and loss is not None and loss.n >= 8 and late_best and loss.sign * (_at(loss, 0.5) - _at(loss, 1.0)) > 0.3 * abs(_at(loss, 0.5))
     if worse and loss is not None:
         evidence.append(say("The loss ends at {end:.4g} after {best:.4g} at its best.", (loss,), end=loss.end, best=loss.best))
     decay = view.signals.config.get("weight_decay")
@@ -119,7 +123,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     step, begun = total.step, _begun(total)
     return Finding(
         id="weight-growth",
-        severity=Severity.ERROR if worse else Severity.WARNING,
+        severity=Severity.ERROR if worse else Severity.NOTE if learns else Severity.WARNING,
         confidence=confidence(second / view["second_half"], whole / view["whole"], supports=int(worse)),
         title=f"Weight growth: the weight norm grows {whole:.3g}-fold{_manner(total, growth, begun)}",
         onset=Interval(int(step[begun[0]]), int(step[begun[1]])),

@@ -19,6 +19,7 @@ _ZERO = re.compile(
 )
 _ACCURACY = re.compile(r"acc|top_?\d|hits?_?(at|@)|correct")
 _AUC = re.compile(r"auc|auroc|roc")
+_PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)([^a-z]|$)")
 _ERROR = re.compile(r"error|(^|[^a-z])(wer|cer|err)([^a-z]|$)")
 
 
@@ -130,12 +131,21 @@ def metric_level(curve: CurveFacts, features: Features) -> Level | None:
     return None
 
 
+def is_perplexity(curve: CurveFacts) -> bool:
+    """Whether the values are exponentials of a loss in nats, by name."""
+    return bool(_PERPLEXITY.search(curve.signal.name.lower()))
+
+
+def _nats(curve: CurveFacts, value: float) -> float:
+    return max(log(value), 0.0) if value > 0 and is_perplexity(curve) else value
+
+
 def loss_left(curve: CurveFacts, features: Features, value: float) -> float | None:
     """Share of the loss of guessing that is left at `value`; None where that loss is not known or the loss can be negative."""
     chance = guessing(features).chance
     if chance is None or chance <= 0 or float(curve.value.min()) < 0:
         return None
-    return value / chance
+    return _nats(curve, value) / chance
 
 
 def validates_below(val: CurveFacts, train: CurveFacts, features: Features) -> bool:
@@ -154,8 +164,8 @@ def rest_of_loss(curve: CurveFacts, features: Features, value: float) -> float |
     if left is not None or value <= 0 or float(curve.value.min()) < 0:
         return left
     train = features.curve("train_loss")
-    starts = [float(c.value[: max(1, c.n // 50)].max()) for c in (curve, train) if c is not None and c.n]
-    return value / max(starts)
+    starts = [_nats(c, float(c.value[: max(1, c.n // 50)].max())) for c in (curve, train) if c is not None and c.n]
+    return _nats(curve, value) / max(starts) if max(starts) > 0 else None
 
 
 def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
@@ -175,5 +185,6 @@ def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
         return False
     quality = level.quality(metric.best)
     if level.chance:
-        return quality < 0.05
+        # The best of many evaluations on a small set lies above guessing by luck.
+        return quality < 0.05 or (quality < 0.15 and metric.n >= 10 and level.quality(median(metric.value)) < 0.05)
     return quality < 0.25 and quality - level.quality(metric.first) < 0.05
