@@ -71,7 +71,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     entropy = view.curve("entropy")
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
-    course = f"0 at all {reward.n:,} points" if nothing else "which is worse: it was never clearly above its start" if worse else "without a trend"
+    course = "at every point" if nothing else "which is worse: it was never clearly above its start" if worse else "without a trend"
     evidence = [say(f"The reward began at {{first:.4g}} and ended at {{end:.4g}}, {course}.", (reward,), **numbers)]
     if still and entropy is not None:
         evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))

@@ -11,8 +11,11 @@ from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
-from tbdiag.model import Mark
+from tbdiag.model import Mark, Role
 from tbdiag.stats.noise import median
+
+MANY = 1000
+"""Number of classes that is assumed where none is known: few problems have more, and what a loss may be grows with its logarithm."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,19 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
 
     An untrained classifier of K classes loses ln K. A trained one with a share e of errors that means what it says loses at most
     h(e) + e ln(K - 1), h the entropy of e. Where begin, middle and end all exceed that by one factor of four or more (equal to a
-    factor of two, or to a third where the accuracy stays below one half), the loss is another unit, not worse.
+    factor of two, or to a third where the accuracy stays below one half), the loss is another unit, not worse. Where K is not known, all
+    that holds for a thousand classes, and no other term of the loss is logged that could explain it.
     """
     guess = guessing(view.features)
     accuracy = view.curve(f"{split}_accuracy")
-    k = guess.classes
-    if not k or k < 2 or accuracy is None or accuracy.n < 6 or loss.n < 6 or float(loss.value.min()) <= 0:
+    known_k = bool(guess.classes and guess.classes >= 2)
+    if not known_k and (any(x.role is Role.LOSS_COMPONENT for x in view.signals.all) or guess.classes):
+        return None
+    k = guess.classes if known_k and guess.classes else MANY
+    if accuracy is None or accuracy.n < 6 or loss.n < 6 or float(loss.value.min()) <= 0:
         return None
     chance = log(k)
-    first = float(loss.value[0]) / chance
+    first = float(loss.value[0]) / (chance if known_k else min(chance, _honest(1.0 - float(accuracy.value[0]), k)))
     if first < view["summed"] or loss.sigma > 0.1 * loss.end:
         return None
     ratios = [first]
@@ -51,24 +58,30 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
     times = float(np.median(ratios))
     # What is hard to predict costs nearly as much as guessing: there one factor must hold all the more closely.
     apart = 2.0 if accuracy.end >= max(0.5, 2 / k) else 1.33
+    if not known_k and accuracy.end < 0.5:
+        return None
     if (k * accuracy.end - 1) / (k - 1) < 0.2 or min(ratios) < view["summed"] or max(ratios) > apart * min(ratios):
         return None
     batch = view.signals.config.get("batch_size")
     size = float(batch) if isinstance(batch, (int, float)) and not isinstance(batch, bool) else None
     known = size is not None and 0.67 < first / size < 1.5
+    among = "{classes:.0f} classes" if known_k else "even {classes:,.0f} classes"
+    costs = f"the {{chance:.4g}} of guessing among {among}" if known_k else f"what its accuracy costs at most among {among}"
     text = (
-        f"The {label(loss)} begins at {{begin:.4g}}, {{first:.3g}} times the {{chance:.4g}} of guessing among {{classes:.0f}} classes, and ends at {{end:.4g}} with an "
+        f"The {label(loss)} begins at {{begin:.4g}}, {{first:.3g}} times {costs}, and ends at {{end:.4g}} with an "
         "accuracy of {accuracy:.3g}, {last:.3g} times what that costs at most."
     )
     numbers = {
         "begin": float(loss.value[0]),
         "first": first,
-        "chance": chance,
         "classes": float(k),
         "end": loss.end,
         "accuracy": accuracy.end,
     }
-    evidence = [say(text, (loss, accuracy.signal.why), (Mark("level", "ln K", None, chance),), **numbers, last=ratios[-1])]
+    if known_k:
+        numbers["chance"] = chance
+    marks = (Mark("level", "ln K", None, chance),) if known_k else ()
+    evidence = [say(text, (loss, accuracy.signal.why), marks, **numbers, last=ratios[-1])]
     if known and size is not None:
         evidence.append(say("The batch size in the configuration is {size:g}.", (), (), size=size))
     return Summed(loss, chance, first if known else times, known, tuple(evidence))

@@ -61,6 +61,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
+from tbdiag.detectors._jumps import grad_jump, lr_jump
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
@@ -97,8 +98,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     follows = val is not None and val.n >= 3 and val.end_cost > val.best_cost + 4 * val.sigma and val.rise > 0.3 * max(val.gain, 1e-12)
     if val is not None and not follows and val.n >= 5 and curve.end_cost < 0.5 * curve.start_cost:
         return None  # validation is at its best, and most of what training had gained is still there
-    jump = _lr_jump(view, curve, onset)
-    grad = _grad_jump(view, curve, onset)
+    jump = lr_jump(view, curve, onset)
+    grad = grad_jump(view, curve, onset)
     start, span = int(curve.step[0]), max(int(curve.step[-1] - curve.step[0]), 1)
     early = onset.middle < start + 0.1 * span
     name, what = label(curve), "falls" if curve.sign < 0 else "rises"
@@ -309,32 +310,6 @@ def _collapse(view: View, curve: CurveFacts) -> float:
     return float(
         min(fall / (0.6 * gain), fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"), gain / (4 * sigma) if sigma > 0 else 2.0)
     )
-
-
-def _lr_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float] | None:
-    """A rise of the learning rate by half or more shortly before or at the onset."""
-    lr = view.curve("lr")
-    if lr is None or lr.n < 2 or lr.signal.axis is not curve.signal.axis:
-        return None
-    span = max(float(curve.step[-1] - curve.step[0]), 1.0)
-    for i in read_schedule(lr).jumps:
-        at = int(lr.step[i + 1])
-        if onset.first_step - 0.1 * span <= at <= onset.last_step + 0.02 * span:
-            return {"before": float(lr.value[i]), "after": float(lr.value[i + 1]), "step": float(at)}
-    return None
-
-
-def _grad_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float] | None:
-    grad = view.curve("grad_norm")
-    if grad is None or grad.n < 10 or grad.signal.axis is not curve.signal.axis:
-        return None
-    before = grad.value[grad.step <= onset.first_step]
-    span = max(float(curve.step[-1] - curve.step[0]), 1.0)
-    near = grad.value[(grad.step > onset.first_step - 0.02 * span) & (grad.step <= onset.last_step + 0.05 * span)]
-    if before.size < 5 or not near.size:
-        return None
-    usual, peak = median(before), float(near.max())
-    return {"usual": usual, "peak": peak} if peak > 5 * usual > 0 else None
 
 
 def _diverged() -> Run:

@@ -90,7 +90,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         points >= 8 and pattern and (abrupt or (fold.strength > 2 * view["strength"] and fold.explained > 0.5)) and not _slow(fold, gain)
     )
     memory = (
-        fold.jump < -4 * (1 + 4 / (fold.jumps.size - 1)) * error  # the spread of few jumps is itself uncertain (Student's t)
+        fold.jump < -4 * error
+        and (fold.explained > 0.3 or fold.jumps.size >= 16)  # the spread of few jumps is itself uncertain
         and fold.share >= view["share"]
         and -float(fold.jumps.sum()) > 0.6 * gain
         and fold.inner > 0.25 * fold.jump
@@ -114,7 +115,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margin = min(fold.explained / view["explained"], fold.strength / view["strength"]) if order else -fold.jump / (4 * error)
     return Finding(
         id="epoch-sawtooth",
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if memory or abs(fold.jump) > 0.03 * abs(train.end_cost) else Severity.NOTE,
         confidence=confidence(margin, supports=int(order and fold.jumps.size >= 6)),
         title=f"Epoch sawtooth: the {label(train)} steps by {fold.jump:.2g} at the epoch boundaries and does not fall in between",
         onset=Interval(int(train.step[0]), int(ends[0])),

@@ -35,8 +35,6 @@ Sources
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -56,6 +54,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._still import points, share, stands, steps
 from tbdiag.detectors._tails import name_some, say
 from tbdiag.detectors._unreached import ON_PURPOSE, TABLE, find_unreached
 from tbdiag.features import CurveFacts, LayerFacts
@@ -63,21 +62,12 @@ from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
 
 
-@dataclass(frozen=True)
-class _Still:
-    """A parameter that stands still from a point on."""
-
-    layer: LayerFacts
-    index: int
-    points: int
-
-
 def detect(view: View) -> Finding | NotApplicable | None:
     """Weights by layer first, then the total norm, gradients and update ratios."""
     lr = view.curve("lr")
     if lr is not None and float(np.max(np.abs(lr.value))) == 0:
         return None  # a learning rate of zero freezes everything and has its own name
-    layers = [x for x in view.layers("weight") if x.matrix and not x.buffer and _points(x) >= view["points"]]
+    layers = [x for x in view.layers("weight") if x.matrix and not x.buffer and points(x) >= view["points"]]
     if layers:
         found = _by_layers(view, layers, lr)
         if found is not None:
@@ -87,18 +77,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return _by_gradient(view, bool(layers)) or _by_part(view) or _by_total(view, bool(layers), lr)
 
 
-def _points(layer: LayerFacts) -> int:
-    return layer.histogram.n if layer.histogram is not None else layer.curve.n
-
-
 def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> Finding | None:
-    still = [s for s in (_stands(x) for x in layers) if s is not None and s.points >= view["points"]]
-    still = [s for s in still if _share(s) >= view["share"] and _lr_alive(lr, _steps(s.layer)[s.index])]
+    still = [s for s in (stands(x) for x in layers) if s is not None and s.points >= view["points"]]
+    still = [s for s in still if share(s) >= view["share"] and _lr_alive(lr, steps(s.layer)[s.index])]
     if not still:
         return None
     whole = len(still) == len(layers)
     first = min(still, key=lambda s: s.index)
-    step = _steps(first.layer)
+    step = steps(first.layer)
     from_start = first.index == 0
     names = [s.layer.layer for s in still]
     statement = (
@@ -145,33 +131,6 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
         whole=whole,
         target=target,
     )
-
-
-def _steps(layer: LayerFacts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return layer.histogram.step if layer.histogram is not None else layer.curve.step
-
-
-def _stands(layer: LayerFacts) -> _Still | None:
-    """The run of identical points at the end, by the histogram where there is one (it sees more than a norm)."""
-    if layer.histogram is not None:
-        same = layer.histogram.unchanged
-    else:
-        value = layer.curve.value
-        if value.size < 2 or layer.curve.bad_step.size:
-            return None
-        same = np.concatenate(([False], np.diff(value) == 0.0))
-        if value[-1] == 0.0:
-            return None  # zeros are a placeholder or an untouched output layer, not a trained matrix
-    moved = np.flatnonzero(~same)
-    index = int(moved[-1])
-    points = int(same.size - index)
-    return _Still(layer, index, points) if points >= 2 else None
-
-
-def _share(still: _Still) -> float:
-    step = _steps(still.layer)
-    span = float(step[-1] - step[0])
-    return float(step[-1] - step[still.index]) / span if span > 0 else 0.0
 
 
 def _lr_alive(lr: CurveFacts | None, since_step: float) -> bool:

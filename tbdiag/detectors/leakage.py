@@ -53,7 +53,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, metric_level
+from tbdiag.features.levels import guessing, metric_level, nats
 from tbdiag.model import Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -72,15 +72,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
     quality = (metric.value - level.chance) / (level.best - level.chance)
     early = max(1, round(view["early"] * metric.n))
     reached = np.flatnonzero(quality >= view["perfect"])
+    if metric.n >= 8 and quality[0] > 0.97:
+        early = max(early, 2)
     if not reached.size or int(reached[0]) >= early or median(quality) < view["perfect"]:
         return None
     chance = guessing(view.features).chance
-    start = max(chance or 0.0, train.start_cost)
+    start = max(chance or 0.0, nats(train, train.start_cost))
     # It must have begun untrained: a fine-tuned or resumed model is good from the start.
     untrained = train.start_cost > (0.5 * chance if chance else 0.3)
     train_metric = view.curve("train_metric")
     behind = train_metric is None or level.quality(float(train_metric.value[0])) < 0.95
-    vanishing = val is not None and val.end_cost < view["vanishing"] * start
+    vanishing = val is not None and nats(val, val.end_cost) < view["vanishing"] * start
     test = _test_gap(view, metric)
     if not untrained or not behind or not (vanishing or test is not None):
         return None

@@ -213,7 +213,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
-    wants=("lr",),
+    wants=("lr", "val_loss", "val_metric", "train_metric", "val_accuracy", "train_accuracy"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "tiny": Threshold(2e-6, "below any rate that trains from scratch; fine-tuning at 1e-6 moves its loss"),

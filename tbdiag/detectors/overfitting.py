@@ -254,7 +254,7 @@ def _metric_change(metric: CurveFacts | None) -> tuple[bool, bool]:
     gain = metric.first_cost - rise.best
     if gain <= 0:
         return metric.n >= 10 and rise.sigmas > 4, False
-    worse = rise.amount > 0.05 * gain and (rise.sigmas > 3 or metric.n < 10)
+    worse = rise.amount > 0.05 * gain and (rise.sigmas > 3 or metric.n < 10) and rise.best_index < metric.trace.n - 2
     return worse, not worse and rise.best_index >= 0.85 * (metric.trace.n - 1) and metric.n >= 6
 
 

@@ -128,7 +128,7 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
     when = curve.wall_time[longest]
     restarts = view.features.run.restarts
     opened = [f.first_wall_time for f in view.features.run.files if f.first_wall_time is not None]
-    if short and any(when < t <= when + wait[longest] + 1 for t in opened):
+    if any(when < t <= when + wait[longest] + 1 for t in opened):
         return None  # it was stopped and resumed into a new file
     if any(abs(r.wall_time - (when + gap)) < 0.1 * gap for r in restarts if np.isfinite(r.wall_time)):
         return None

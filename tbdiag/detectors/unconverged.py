@@ -300,7 +300,7 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
         return 0.0, False
     # The trend test minds autocorrelation; here a smooth descent must not be taken for it.
     plain = trace.noise.sigma * np.sqrt(1 - trace.noise.r1)
-    if trace.n >= 10:
+    if trace.n >= 10 and late_best >= 0.9:
         # What a cycle threw up and brought down again is no gain: the last quarter must get below all that was before.
         late = min(late, float(trace.smooth[: _at_three_quarters(trace)].min()) + 0.5 * trace.noise.sigma - curve.sign * stop)
         if late <= 0:

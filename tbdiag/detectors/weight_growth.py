@@ -110,7 +110,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     worse = loss is not None and loss.n >= 4 and not late_best and loss.rise > 4 * loss.sigma and loss.rise > 0.05 * abs(loss.best_cost)
     # Weights that grow while the loss comes down by half are learning: a late start from small values looks like this.
     late_start = total.step[_begun(total)[0]] - total.step[0] > 0.25 * (total.step[-1] - total.step[0])
-    learns = late_start and loss is not None and loss.n >= 8 and late_best and loss.sign * (_at(loss, 0.5) - _at(loss, 1.0)) > 0.3 * abs(_at(loss, 0.5))
+    learns = (
+        late_start
+        and loss is not None
+        and loss.n >= 8
+        and late_best
+        and loss.sign * (_at(loss, 0.5) - _at(loss, 1.0)) > 0.3 * abs(_at(loss, 0.5))
+    )
     if worse and loss is not None:
         evidence.append(say("The loss ends at {end:.4g} after {best:.4g} at its best.", (loss,), end=loss.end, best=loss.best))
     decay = view.signals.config.get("weight_decay")

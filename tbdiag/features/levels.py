@@ -136,7 +136,8 @@ def is_perplexity(curve: CurveFacts) -> bool:
     return bool(_PERPLEXITY.search(curve.signal.name.lower()))
 
 
-def _nats(curve: CurveFacts, value: float) -> float:
+def nats(curve: CurveFacts, value: float) -> float:
+    """The value of a loss, or the logarithm of that of a perplexity."""
     return max(log(value), 0.0) if value > 0 and is_perplexity(curve) else value
 
 
@@ -145,7 +146,7 @@ def loss_left(curve: CurveFacts, features: Features, value: float) -> float | No
     chance = guessing(features).chance
     if chance is None or chance <= 0 or float(curve.value.min()) < 0:
         return None
-    return _nats(curve, value) / chance
+    return nats(curve, value) / chance
 
 
 def validates_below(val: CurveFacts, train: CurveFacts, features: Features) -> bool:
@@ -164,8 +165,8 @@ def rest_of_loss(curve: CurveFacts, features: Features, value: float) -> float |
     if left is not None or value <= 0 or float(curve.value.min()) < 0:
         return left
     train = features.curve("train_loss")
-    starts = [_nats(c, float(c.value[: max(1, c.n // 50)].max())) for c in (curve, train) if c is not None and c.n]
-    return _nats(curve, value) / max(starts) if max(starts) > 0 else None
+    starts = [nats(c, float(c.value[: max(1, c.n // 50)].max())) for c in (curve, train) if c is not None and c.n]
+    return nats(curve, value) / max(starts) if max(starts) > 0 else None
 
 
 def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
