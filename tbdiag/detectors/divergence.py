@@ -66,7 +66,6 @@ from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, un
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
-from tbdiag.features.schedule import read_schedule
 from tbdiag.model import Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
