@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,16 @@ from tbdiag.detectors._base import Evidence, Interval, View
 from tbdiag.detectors._tails import name_some, say
 
 ON_PURPOSE = re.compile(
-    r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher"
+    r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher|(^|[._/])base(_layer|_model)?[._/]"
 )
+
 TABLE = re.compile(r"(^|[._/])(\w*emb(ed(ding)?s?)?\w*|wte|glove|word2vec|vocab\w*)([._/]|$)")
+
+
+def is_wrapped(frozen: str, moving: Iterable[str]) -> bool:
+    """Whether trained parameters belong to the very module that wraps the frozen one: an adapter around kept weights."""
+    around = frozen.rsplit(".", 2)[0] if frozen.count(".") >= 2 else ""
+    return bool(around) and any(name.rsplit(".", 1)[0] == around for name in moving)
 
 
 @dataclass(frozen=True)
@@ -46,4 +54,6 @@ def find_unreached(view: View) -> Unreached | None:
     )
     step = zero[0].curve.step
     extent = Interval(int(step[0]), int(step[-1]))
-    return Unreached(names, len(layers), zero[0].curve.n, extent, evidence, bool(ON_PURPOSE.search(words)) or table)
+    moving = [x.layer for x in layers if x.layer not in names]
+    purpose = bool(ON_PURPOSE.search(words)) or table or all(is_wrapped(n, moving) for n in names)
+    return Unreached(names, len(layers), zero[0].curve.n, extent, evidence, purpose)

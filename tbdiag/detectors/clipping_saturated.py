@@ -149,6 +149,11 @@ def _against_limit(view: View, norm: CurveFacts | None) -> Sign | None:
         return None
     last = tail(norm, 0.8)
     middle = median(last)
+    at_limit = (last > 0.99 * float(limit)) & (last < 1.001 * float(limit))
+    if float(np.mean(at_limit)) >= view["share"]:
+        text = "The logged gradient norm is the clipping limit of {limit:g} in the configuration at {share:.0%} of the points: all are clipped."
+        evidence = say(text, (norm,), limit=float(limit), share=float(np.mean(at_limit)))
+        return evidence, begins(norm.step, 0), lasts(norm.step, 0), 1.5, True
     if middle < view["over_limit"] * float(limit) or float(np.mean(last > limit)) < view["share"]:
         return None
     text = "The median gradient norm is {norm:.3g}, {ratio:.3g} times the clipping limit of {limit:g} in the configuration."

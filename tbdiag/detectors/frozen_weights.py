@@ -56,7 +56,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._still import points, share, stands, steps
 from tbdiag.detectors._tails import name_some, say
-from tbdiag.detectors._unreached import ON_PURPOSE, TABLE, find_unreached
+from tbdiag.detectors._unreached import ON_PURPOSE, TABLE, find_unreached, is_wrapped
 from tbdiag.features import CurveFacts, LayerFacts
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
@@ -108,7 +108,8 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
     # A table of pretrained vectors that is kept as it is, adapters, a backbone: frozen by choice, and worth no alarm.
     # Where nothing but an output layer moves on top of the table, no choice of vectors explains it: nothing makes features.
     table = all(TABLE.search(name.lower()) for name in names) and len(layers) - len(still) >= 2
-    purpose = not whole and (bool(ON_PURPOSE.search(words)) or table)
+    moving = [x.layer for x in layers if x.layer not in names]
+    purpose = not whole and (bool(ON_PURPOSE.search(words)) or table or all(is_wrapped(n, moving) for n in names))
     severity = Severity.ERROR if whole else Severity.NOTE if purpose else Severity.WARNING
     title = (
         "Frozen weights: no weight matrix changes"

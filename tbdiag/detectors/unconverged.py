@@ -58,14 +58,14 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._descent import at_three_quarters, falls_on, near
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.curves import Trace
 from tbdiag.features.levels import counts_words, is_perplexity, metric_level, rest_of_loss
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.extrapolation import fit_power_law
-from tbdiag.stats.noise import Float64, median
+from tbdiag.stats.noise import median
 from tbdiag.stats.spikes import largest_climb
 from tbdiag.stats.trend import find_trend
 
@@ -119,8 +119,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
             return None
         share, limit, others = _late_share(curve)[0], 0.0, []
     else:
-        others = [] if reinforcement or curve is metric else [_late_share(c) for c in curves[1:]]
-        if any(s < (0.5 * limit if curve.n >= 10 else limit) for s, _ in others):
+        rest_of_curves = [] if reinforcement or curve is metric else curves[1:]
+        # A validation loss that fell from each evaluation to the next says enough beside a training loss that drowns in its noise.
+        if curve.n >= 6 and bool(np.all(np.diff(curve.trace.cost) < 0)):
+            rest_of_curves = [c for c in rest_of_curves if not _drowns(c)]
+        others = [_late_share(c) for c in rest_of_curves]
+        few = view["share"] if len(rest_of_curves) == 1 and rest_of_curves[0].n >= 20 else limit
+        if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in others):
             return None
     if quality is not None and quality > (0.85 if by_metric else 0.95):
         return None
@@ -230,51 +235,33 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     if curve.signed or curve.signal.role is not Role.LOSS or trace.n < 6 or float(trace.cost[-1]) <= 0:
         return False
     step = (trace.step - trace.step[0]) / max(float(trace.step[-1] - trace.step[0]), 1.0)
-    half, quarter, end = (_near(step, trace.cost, at) for at in (0.5, 0.75, 1.0))
+    half, quarter, end = (near(step, trace.cost, at) for at in (0.5, 0.75, 1.0))
     late, before = quarter - end, half - quarter
     # Of few points the noise is hardly known; six in a row that fall in every interval are no luck (one in 720).
     sure = trace.n < 10 or bool(np.all(np.diff(trace.cost[trace.n // 2 :]) < 0))
     noise = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16))
-    eighth = _near(step, trace.cost, 0.875)
+    eighth = near(step, trace.cost, 0.875)
     steady = late > view["pace"] * before > 0 or (
         trace.n >= 10
         and end > 0.15 * float(trace.cost[0])
         and quarter > eighth > end
         and 1.5 * np.log(quarter / eighth) > np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
     )
-    return bool(steady and late > view["of_level"] * quarter and late > 4 * noise and _falls_on(trace.cost))
+    return bool(steady and late > view["of_level"] * quarter and late > 4 * noise and falls_on(trace.cost))
 
 
-def _near(step: Float64, cost: Float64, at: float) -> float:
-    """Cost at a share of the run: interpolated, or the median of the blocks around it where there are many."""
-    k = step.size // 16
-    i = int(np.searchsorted(step, at))
-    return median(cost[max(i - k, 0) : i + k + 1]) if k else float(np.interp(at, step, cost))
-
-
-def _at_three_quarters(trace: Trace) -> int:
-    """Index of the block at which the last quarter of the steps begins; 1 at least."""
-    return max(int(trace.step.searchsorted(float(trace.step[0] + 0.75 * (trace.step[-1] - trace.step[0])))), 1)
+def _drowns(curve: CurveFacts) -> bool:
+    """Whether all that the curve gained is below four standard deviations of its points."""
+    return curve.start_cost - curve.end_cost < 4 * curve.sigma
 
 
 def _swings(curve: CurveFacts) -> bool:
     """Whether the curve had climbed further before than the last quarter brought: cycles of the learning rate, not a descent."""
     if curve.trace.n < 10:
         return False
-    before = curve.trace.cost[curve.trace.n // 5 : _at_three_quarters(curve.trace)]
+    before = curve.trace.cost[curve.trace.n // 5 : at_three_quarters(curve.trace)]
     gained = max(float(before.min()) - curve.sign * _quarter(curve)[1], 0.0)
     return largest_climb(before, 17) > gained + 2 * curve.trace.noise_bounds[0]
-
-
-def _falls_on(cost: Float64) -> bool:
-    """Whether the second half falls throughout, and its very end as well: a stair of learning-rate decays stands still there."""
-    tail = cost[cost.size // 2 :]
-    if tail.size < 6:
-        return bool(np.all(np.diff(tail) < 0))
-    k = max(tail.size // 4, 1)
-    return find_trend(tail, 6).tau < -0.8 and median(tail[-2 * k : -k]) - median(tail[-k:]) > 0.25 * (
-        median(tail[-3 * k : -2 * k]) - median(tail[-k:])
-    )
 
 
 def _go_on(curve: CurveFacts) -> float | None:
@@ -302,7 +289,7 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
     plain = trace.noise.sigma * np.sqrt(1 - trace.noise.r1)
     if trace.n >= 10 and late_best >= 0.9:
         # What a cycle threw up and brought down again is no gain: the last quarter must get below all that was before.
-        late = min(late, float(trace.smooth[: _at_three_quarters(trace)].min()) + 0.5 * trace.noise.sigma - curve.sign * stop)
+        late = min(late, float(trace.smooth[: at_three_quarters(trace)].min()) + 0.5 * trace.noise.sigma - curve.sign * stop)
         if late <= 0:
             return 0.0, False
         start = stop + curve.sign * late

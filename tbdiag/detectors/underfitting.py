@@ -67,7 +67,7 @@ from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
 
-_R2 = re.compile(r"(^|[^a-z])(r2|r_?squared|r2_?score)([^a-z]|$)")
+_R2 = re.compile(r"(^|[^a-z])(d2|r2|r_?squared|r2_?score)([^a-z]|$)")
 
 
 def detect(view: View) -> Finding | NotApplicable | None:

@@ -15,10 +15,10 @@ from tbdiag.model import Direction, Domain, Scale
 from tbdiag.stats.noise import median
 
 _ZERO = re.compile(
-    r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|kappa|mcc|matthews|r2|r_squared|exact_match|em$)"
+    r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|kappa|mcc|matthews|r2|r_squared|d2|delta_?1|exact_match|em$)"
 )
 _ACCURACY = re.compile(r"acc|top_?\d|hits?_?(at|@)|correct")
-_AUC = re.compile(r"auc|auroc|roc")
+_AUC = re.compile(r"auc|auroc|roc|c_?index|concordance")
 _PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)([^a-z]|$)")
 _ERROR = re.compile(r"error|(^|[^a-z])(wer|cer|err)([^a-z]|$)")
 
@@ -105,7 +105,7 @@ def _stands_at_guessing(loss: CurveFacts, metric: CurveFacts, unit: float) -> in
     if not 0.6 < level < 9 or accuracy <= 0:
         return None
     classes = round(exp(level))
-    near = abs(accuracy * classes - 1) < 0.1 and abs(level - log(classes)) < 0.03
+    near = abs(accuracy * classes - 1) < 0.1 and abs(level - log(classes)) < max(0.03, 0.5 * loss.trace.noise_bounds[0])
     return classes if near and float(metric.value.max()) / unit < 1.25 * accuracy else None
 
 
@@ -156,7 +156,9 @@ def validates_below(val: CurveFacts, train: CurveFacts, features: Features) -> b
 
 def counts_words(features: Features) -> bool:
     """Whether the targets are tokens (or as many classes), whose entropy is high and unknown, so that a low accuracy is normal."""
-    return features.signals.domain in (Domain.LANGUAGE_MODEL, Domain.PREFERENCE, Domain.DIFFUSION) or (guessing(features).classes or 0) > 25
+    if features.signals.domain in (Domain.LANGUAGE_MODEL, Domain.PREFERENCE, Domain.DIFFUSION):
+        return True
+    return (guessing(features).classes or 0) > 25 or any(x.stem == "bits" for x in features.signals.all)
 
 
 def rest_of_loss(curve: CurveFacts, features: Features, value: float) -> float | None:

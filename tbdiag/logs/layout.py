@@ -27,8 +27,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tbdiag.logs.discovery import ListedFile
 
-_TRAIN = re.compile(r"(train|training|trn|train_inner|fit)", re.IGNORECASE)
-_EVALUATION = re.compile(r"(val|valid|validation|eval|evaluation|test|testing|dev|holdout|training_eval|inference_eval)", re.IGNORECASE)
+_TRAIN = re.compile(r"(train|training|trn|train_inner|train_log|fit)", re.IGNORECASE)
+_EVALUATION = re.compile(
+    r"(val|valid|validation|eval|evaluation|test|testing|dev|holdout|training_eval|inference_eval|(valid|infer)_log)", re.IGNORECASE
+)
 _EVALUATION_WITH_SUFFIX = re.compile(r"(valid\d+|val\d+|(val|valid|validation|evaluation)[_\-.].+|eval.+)", re.IGNORECASE)
 _EVALUATION_PARENT = re.compile(r"(training_eval|inference_eval|infer_eval|eval)", re.IGNORECASE)
 _RANK = re.compile(r"rank[_\-]?\d+", re.IGNORECASE)

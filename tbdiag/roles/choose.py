@@ -212,8 +212,10 @@ def _promote(d: Draft, why: str) -> None:
 
 
 def _promote_metrics(drafts: list[Draft]) -> None:
-    for stem in STAND_INS:
-        group = [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram]
+    groups = {stem: [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram] for stem in STAND_INS}
+    # An error that both splits log before one that a single split does.
+    for stem in sorted(STAND_INS, key=lambda s: -len({d.split for d in groups[s]} & {Split.TRAIN, Split.VAL})):
+        group = groups[stem]
         if group:
             for d in group:
                 _promote(d, "no series is called loss, this error stands for it")
@@ -317,13 +319,17 @@ def settle_counters(drafts: list[Draft], run: Run) -> None:
 def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: frozenset[str]) -> None:
     """Mark one draft of each key as main."""
     groups: dict[tuple[Role, Split], list[Draft]] = {}
+    spare: dict[tuple[Role, Split], list[Draft]] = {}
     for d in drafts:
-        if d.histogram or d.role in GROUPS or d.preferred < 0 or d.name not in series or not len(series[d.name]):
-            continue
-        if d.layer is not None:
+        if d.histogram or d.role in GROUPS or d.name not in series or not len(series[d.name]) or d.layer is not None:
             continue
         split = d.split if d.role in _BY_SPLIT else Split.NONE
-        groups.setdefault((d.role, split), []).append(d)
+        (groups if d.preferred >= 0 else spare).setdefault((d.role, split), []).append(d)
+    for key, rest in spare.items():
+        # What is second choice beside others is all there is; a mean over the epoch rather than one that is still running.
+        if key[0] is Role.LOSS and key not in groups:
+            steady = [d for d in rest if not d.writer.running_mean]
+            groups[key] = steady or rest
     val = groups.get((Role.METRIC, Split.VAL), [])
     stem = max(val, key=lambda d: _metric_rank(d, series)).stem if val else None
     for (role, split), found in groups.items():

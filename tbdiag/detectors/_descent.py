@@ -1,0 +1,32 @@
+"""How a curve comes down in the last part of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.features.curves import Trace
+from tbdiag.stats.noise import Float64, median
+from tbdiag.stats.trend import find_trend
+
+
+def near(step: Float64, cost: Float64, at: float) -> float:
+    """Cost at a share of the run: interpolated, or the median of the blocks around it where there are many."""
+    k = step.size // 16
+    i = int(np.searchsorted(step, at))
+    return median(cost[max(i - k, 0) : i + k + 1]) if k else float(np.interp(at, step, cost))
+
+
+def falls_on(cost: Float64) -> bool:
+    """Whether the second half falls throughout, and its very end as well: a stair of learning-rate decays stands still there."""
+    tail = cost[cost.size // 2 :]
+    if tail.size < 6:
+        return bool(np.all(np.diff(tail) < 0))
+    k = max(tail.size // 4, 1)
+    return find_trend(tail, 6).tau < -0.8 and median(tail[-2 * k : -k]) - median(tail[-k:]) > 0.25 * (
+        median(tail[-3 * k : -2 * k]) - median(tail[-k:])
+    )
+
+
+def at_three_quarters(trace: Trace) -> int:
+    """Index of the block at which the last quarter of the steps begins; 1 at least."""
+    return max(int(trace.step.searchsorted(float(trace.step[0] + 0.75 * (trace.step[-1] - trace.step[0])))), 1)
