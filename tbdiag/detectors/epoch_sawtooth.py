@@ -115,7 +115,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margin = min(fold.explained / view["explained"], fold.strength / view["strength"]) if order else -fold.jump / (4 * error)
     return Finding(
         id="epoch-sawtooth",
-        severity=Severity.WARNING if memory or abs(fold.jump) > 0.03 * abs(train.end_cost) else Severity.NOTE,
+        severity=Severity.WARNING,
         confidence=confidence(margin, supports=int(order and fold.jumps.size >= 6)),
         title=f"Epoch sawtooth: the {label(train)} steps by {fold.jump:.2g} at the epoch boundaries and does not fall in between",
         onset=Interval(int(train.step[0]), int(ends[0])),

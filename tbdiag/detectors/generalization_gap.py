@@ -9,7 +9,7 @@ Why it matters
 
 How it is told
     Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing, or below half of validation's start while
-    validation keeps three quarters of that), validation does not rise, and
+    validation keeps three quarters of that, or below 65 % while it keeps 90 %), validation does not rise, and
     over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
     deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without the gap closing, and,
     where losses alone tell and validation is less than four times as high, without validation still improving (5 % of its level in the
@@ -193,7 +193,8 @@ def _margins(view: View, pair: Pair, gap: float) -> list[float]:
     left = loss_left(train, view.features, level)
     rest = min(level / train.first if train.first > 0 else 1.0, left if left is not None else 1.0)
     # Validation that hardly left its start while training more than halved it is apart whatever training still has to learn.
-    stuck = val.end_cost > 0.75 * val.first_cost and level < 0.5 * val.first_cost
+    kept, trained = val.end_cost / max(val.first_cost, 1e-12), level / max(val.first_cost, 1e-12)
+    stuck = (kept > 0.75 and trained < 0.5) or (kept > 0.9 and trained < 0.65)
     if (rest >= view["good"] and not stuck) or level <= 0:
         return [0.0]
     # A constant factor from the first evaluation on is another reduction of the loss, not a gap.

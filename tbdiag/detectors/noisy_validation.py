@@ -93,7 +93,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if spread <= 0 or level <= 0:
         return None
     if by_loss:
-        margins = [spread / (view["of_level"] * level), spread / (view["of_gain"] * max(gain, 0.3 * level))]
+        of_gain = spread / (view["of_gain"] * max(gain, 0.3 * level))
+        if not signed and train is not None and spread > 0.3 * train.start_cost:
+            # Beside two fifths of the level it does not matter from how high a first evaluation it came.
+            of_gain = max(of_gain, spread / (0.4 * level))
+        margins = [spread / (view["of_level"] * level), of_gain]
     else:
         bounds = metric_level(val, view.features)
         size = abs(bounds.best - bounds.chance) if bounds is not None else level
