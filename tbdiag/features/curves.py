@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tbdiag.model import Direction, Signal
 from tbdiag.stats.blocks import block_edges, block_means, block_medians
-from tbdiag.stats.noise import Noise, bound_noise, estimate_noise, median, running_median
+from tbdiag.stats.noise import SHORT, Noise, Steps, bound_noise, estimate_noise, measure_steps, median, running_median
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -42,14 +42,18 @@ class Trace:
         return int(self.cost.size)
 
     @cached_property
+    def _steps(self) -> Steps | None:
+        return measure_steps(self.cost) if self.n >= 8 else None
+
+    @cached_property
     def noise(self) -> Noise:
         """Noise of the costs of the blocks."""
-        return estimate_noise(self.cost)
+        return estimate_noise(self.cost, self._steps)
 
     @cached_property
     def noise_bounds(self) -> tuple[float, float]:
         """Bounds of the standard deviation of `noise`."""
-        return bound_noise(self.cost)
+        return bound_noise(self.cost, self._steps)
 
     def beyond_noise(self, amount: float, sigmas: float) -> bool:
         """Whether ``amount > sigmas * noise.sigma``; the noise is worked out only where its bounds do not decide that."""
@@ -134,7 +138,11 @@ class CurveFacts:
     @cached_property
     def noise(self) -> Noise:
         """Noise of the values in their own unit."""
-        return estimate_noise(self.value)
+        return estimate_noise(self.value, self._steps)
+
+    @cached_property
+    def _steps(self) -> Steps | None:
+        return measure_steps(self.value) if 8 <= self.n <= SHORT else None
 
     @property
     def sigma(self) -> float:
@@ -144,7 +152,7 @@ class CurveFacts:
     @cached_property
     def noise_bounds(self) -> tuple[float, float]:
         """Bounds of `sigma`."""
-        return bound_noise(self.value)
+        return bound_noise(self.value, self._steps)
 
     def beyond_noise(self, amount: float, sigmas: float) -> bool:
         """Whether ``amount > sigmas * sigma``; the noise is worked out only where its bounds do not decide that."""

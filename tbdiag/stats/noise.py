@@ -168,8 +168,25 @@ def find_quantum(values: Float64) -> float:
     return 0.0
 
 
-def estimate_noise(values: Float64) -> Noise:
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Differences of a series float64 ``[n]``, ``[n - 1]``, and the `mad` of first and second differences."""
+
+    first: Float64
+    spread: float
+    bend: float
+
+
+def measure_steps(values: Float64) -> Steps:
+    """Differences of a series of three points or more, which both `bound_noise` and `estimate_noise` start from."""
+    first = values[1:] - values[:-1]
+    return Steps(first, mad(first), mad(first[1:] - first[:-1]))
+
+
+def estimate_noise(values: Float64, steps: Steps | None = None) -> Noise:
     """Noise of a finite series float64 ``[n]`` in order of its steps; sigma 0 for fewer than three points.
+
+    `steps`: `measure_steps` of the values, where it was worked out before (2,048 points at most).
 
     The relative standard deviation of the estimate is about 55 % at six points, 30 % at twenty, 10 % at two hundred (simulated).
     """
@@ -182,12 +199,12 @@ def estimate_noise(values: Float64) -> Noise:
         parts = [_scale(values[a : a + WINDOW_POINTS]) for a in starts]
         sigma, r1 = median(np.array([p[0] for p in parts])), median(np.array([p[1] for p in parts]))
     else:
-        sigma, r1 = _scale(values)
+        sigma, r1 = _scale(values, steps)
     sigma = max(float(sigma), quantum / sqrt(12.0))
     return Noise(sigma, r1, quantum, n * (1 - r1) / (1 + r1))
 
 
-def bound_noise(values: Float64) -> tuple[float, float]:
+def bound_noise(values: Float64, steps: Steps | None = None) -> tuple[float, float]:
     """Bounds of what `estimate_noise` gives for sigma, at a tenth of its cost; (0, inf) where nothing can be said.
 
     The autocorrelation lies within [0, 0.95], and the steps of a rounded series that moves at all are no smaller than its quantum.
@@ -195,27 +212,26 @@ def bound_noise(values: Float64) -> tuple[float, float]:
     n = values.size
     if not 8 <= n <= 512:
         return 0.0, inf
-    first = values[1:] - values[:-1]
-    largest = float(np.abs(first).max())
+    steps = steps or measure_steps(values)
+    largest = float(np.abs(steps.first).max())
     if largest == 0:
         return 0.0, inf
-    spread, bend = mad(first), mad(first[1:] - first[:-1])
+    spread, bend = steps.spread, steps.bend
     low = min(spread / sqrt(2.0), 1.25 * bend / sqrt(6.0)) if bend > 0 else spread / sqrt(2.0)
     return low * (1 - 1e-9), max(spread / sqrt(0.1), largest / sqrt(12.0)) * (1 + 1e-9)
 
 
-def _scale(values: Float64) -> tuple[float, float]:
+def _scale(values: Float64, steps: Steps | None = None) -> tuple[float, float]:
     """Standard deviation and lag-1 autocorrelation of the noise of a short series."""
     n = values.size
-    first = values[1:] - values[:-1]
-    second = first[1:] - first[:-1]
     if n < 8:
-        return median(np.abs(second)) * MAD_TO_SD / sqrt(6.0), 0.0
+        first = values[1:] - values[:-1]
+        return median(np.abs(first[1:] - first[:-1])) * MAD_TO_SD / sqrt(6.0), 0.0
+    steps = steps or measure_steps(values)
     detrended = values - running_median(values, max(5, min(n // 5, 51)))
-    spread = mad(first)
-    r1 = max(_lag1(detrended), _lag1_of_steps(first, spread))
-    by_first = spread / sqrt(2 * (1 - r1))
-    by_second = mad(second) / sqrt(2 * (1 - r1) * (3 - r1))
+    r1 = max(_lag1(detrended), _lag1_of_steps(steps.first, steps.spread))
+    by_first = steps.spread / sqrt(2 * (1 - r1))
+    by_second = steps.bend / sqrt(2 * (1 - r1) * (3 - r1))
     # A steep trend inflates first differences only; second differences see a straight line as nothing.
     return (min(by_first, by_second * 1.25) if by_second > 0 else by_first), r1
 
