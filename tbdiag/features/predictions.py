@@ -209,6 +209,10 @@ def confidence_and_accuracy(features: Features) -> tuple[CurveFacts, CurveFacts]
         named = split in (Split.VAL, Split.TEST) or (split is Split.TRAIN and "train" in tag)
         wanted = (split,) if named else (Split.VAL, Split.TRAIN, Split.NONE)
         known = [a for a in (named_metric(features, "accuracy", w) for w in wanted) if a is not None]
+        if not known and split is Split.TRAIN:
+            # Trainers that put every extra value under train/ log what was measured in an evaluation at its steps.
+            other = named_metric(features, "accuracy", Split.VAL)
+            known = [other] if other is not None and np.array_equal(other.step, confidence.step) else []
         if known:
             end = confidence.end * as_fraction(confidence)
             return confidence, min(known, key=lambda a: abs(a.end * as_fraction(a) - end))
