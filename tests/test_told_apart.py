@@ -1,0 +1,179 @@
+"""What a run is said to suffer from, on logs that look alike: the fault, and its harmless neighbour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tbdiag.detectors import _synth
+from tbdiag.diagnosis import diagnose_run
+from tbdiag.model import Run, Severity
+
+RNG = np.random.default_rng
+
+
+def said(run: Run) -> set[str]:
+    """Ids of the errors and warnings."""
+    return {f.id for f in diagnose_run(run).findings if f.severity is not Severity.NOTE}
+
+
+def spikes_at_every_tenth_point() -> Run:
+    loss = _synth.decay(92, 1.0, 0.05) * np.exp(RNG(1).normal(0, 0.08, 92))
+    loss[10::11] += 0.35
+    return _synth.make_run({"train/loss": loss})
+
+
+def worse_than_the_mean() -> Run:
+    x = _synth.decay(26, 50.0, 1.4, 8.0)
+    return _synth.make_run({"train/loss": 0.9 * x, "val/loss": x, "train/r2": 1 - 0.9 * x, "val/r2": 1 - x})
+
+
+def explains_a_third() -> Run:
+    x = _synth.decay(26, 1.0, 0.66, 8.0) + RNG(2).normal(0, 0.004, 26)
+    return _synth.make_run({"train/loss": x, "val/loss": x + 0.005, "train/r2": 1 - x, "val/r2": 0.995 - x})
+
+
+def only_begins_to_learn() -> Run:
+    fall = 0.08 * np.linspace(0, 1, 14) ** 3
+    series = {f"val/recall/{c}": np.full(14, 0.05) for c in range(20)}
+    noise = RNG(3).normal(0, 1e-4, (2, 14))
+    return _synth.make_run({"train/loss": 2.9957 - fall + noise[0], "val/loss": 2.9957 - fall + noise[1], **series})
+
+
+def return_that_only_falls() -> Run:
+    reward = 0.08 * np.exp(-np.linspace(0, 6, 45)) + RNG(4).normal(0, 0.004, 45)
+    return _synth.make_run({"charts/episodic_return": reward, "losses/approx_kl": np.full(45, 0.01)}, every=576)
+
+
+def return_of_nothing() -> Run:
+    return _synth.make_run({"charts/episodic_return": np.zeros(45), "losses/approx_kl": np.full(45, 0.01)}, every=576)
+
+
+def perplexity_cut_short() -> Run:
+    nats = 3.2 - 1.5 * np.linspace(0, 1, 40) + RNG(5).normal(0, 0.004, 40)
+    return _synth.make_run({"train/ppl": np.exp(nats), "dev/ppl": np.exp(nats + 0.02)}, every=8)
+
+
+def perplexity_of_many_words() -> Run:
+    nats = _synth.decay(40, 3.1, 1.3, 8.0) + RNG(6).normal(0, 0.004, 40)
+    words = {f"dev/recall/{c}": np.full(40, 0.3) for c in range(24)}
+    return _synth.make_run({"train/ppl": np.exp(nats), "dev/ppl": np.exp(nats + 0.02), **words}, every=8)
+
+
+def validation_runs_away() -> Run:
+    train = 33 + RNG(7).normal(0, 12, 56)
+    return _synth.make_run(
+        {"train/loss": train, "val/loss": _synth.make_series("val/loss", 40.0 * 1.15 ** np.arange(16), np.arange(1, 17) * 3)}
+    )
+
+
+def layer_without_gradient(names: tuple[str, ...], still: int) -> Run:
+    rng = RNG(8)
+    series = {f"grad_norm/{n}": np.zeros(14) if i == still else 0.2 * np.exp(rng.normal(0, 0.2, 14)) for i, n in enumerate(names)}
+    return _synth.make_run({"train/loss": _synth.decay(14, 1.2, 0.9) + rng.normal(0, 0.01, 14), **series})
+
+
+def loss_in_another_unit() -> Run:
+    error = 0.5 * np.exp(-np.linspace(0, 3, 26)) + 0.03
+    cost = -error * np.log(error) - (1 - error) * np.log(1 - error) + error * 6.9
+    return _synth.make_run({"val/loss": 9 * cost, "train/loss": 9 * cost, "val/accuracy": 1 - error, "train/accuracy": 1 - error})
+
+
+def loss_of_its_accuracy() -> Run:
+    error = 0.5 * np.exp(-np.linspace(0, 3, 26)) + 0.03
+    cost = -error * np.log(error) - (1 - error) * np.log(1 - error) + error
+    return _synth.make_run({"val/loss": cost, "train/loss": cost, "val/accuracy": 1 - error, "train/accuracy": 1 - error})
+
+
+def knows_the_next_token() -> Run:
+    nats = 2.6 * np.exp(-np.linspace(0, 14, 42)) + 2e-4
+    at = np.arange(3, 42, 3)
+    right = np.append(0.985, np.ones(at.size - 1))
+    dev = {"dev/ppl": np.exp(nats[at]), "dev/token-acc": right}
+    return _synth.make_run(
+        {
+            "train/ppl": np.exp(nats),
+            "train/token-acc": 1 - 0.66 * np.exp(-np.arange(42.0)),
+            **{k: _synth.make_series(k, v, at * 8) for k, v in dev.items()},
+        },
+        every=8,
+    )
+
+
+def stands_still(seconds: float, *, resumed: bool) -> Run:
+    run = _synth.make_run({"train/loss": _synth.decay(90, 1.0, 0.3) + RNG(9).normal(0, 0.01, 90)})
+    series = run.series["train/loss"]
+    series.wall_time[45:] += seconds
+    if resumed:
+        files = tuple(replace(run.files[0], path=f"events.{i}", first_wall_time=float(series.wall_time[i * 45])) for i in range(2))
+        run = replace(run, files=files)
+    return run
+
+
+def gradient_grows_with_the_loss() -> Run:
+    rng = RNG(10)
+    t = np.linspace(0, 1, 112)
+    return _synth.make_run(
+        {"train/loss": 1.9 + 110 * t**1.2 + rng.normal(0, 0.5, 112), "train/grad_norm": 0.7 + 150 * t * np.exp(rng.normal(0, 0.4, 112))}
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (spikes_at_every_tenth_point, "spikes"),
+        (worse_than_the_mean, "underfitting"),
+        (only_begins_to_learn, "underfitting"),
+        (return_that_only_falls, "no-learning"),
+        (return_of_nothing, "no-learning"),
+        (perplexity_cut_short, "unconverged"),
+        (validation_runs_away, "divergence"),
+        (lambda: layer_without_gradient(("net.0.weight", "net.2.weight", "net.4.weight"), 0), "frozen-weights"),
+        (loss_in_another_unit, "loss-mismatch"),
+        (knows_the_next_token, "leakage"),
+        (lambda: stands_still(700.0, resumed=False), "stalled"),
+        (gradient_grows_with_the_loss, "exploding-gradients"),
+    ],
+)
+def test_the_fault_is_named(make, expected):
+    assert expected in said(make())
+
+
+@pytest.mark.parametrize(
+    ("make", "never"),
+    [
+        (explains_a_third, "underfitting"),
+        (perplexity_of_many_words, "underfitting"),
+        (perplexity_of_many_words, "plateau"),
+        (lambda: layer_without_gradient(("body.0.base.weight", "body.0.a_weight", "body.0.b_weight", "head.weight"), 0), "frozen-weights"),
+        (
+            lambda: layer_without_gradient(("blocks.0.attn.weight", "blocks.0.a_weight", "blocks.0.b_weight", "head.weight"), 0),
+            "frozen-weights",
+        ),
+        (loss_of_its_accuracy, "loss-mismatch"),
+        (lambda: stands_still(200.0, resumed=False), "stalled"),
+        (lambda: stands_still(40_000.0, resumed=True), "stalled"),
+    ],
+)
+def test_its_harmless_neighbour_is_not(make, never):
+    assert never not in said(make())
+
+
+def test_nan_from_the_first_point_leads_to_the_data():
+    series = _synth.make_series("Loss", np.full(5, np.nan), np.arange(1, 6) * 1662)
+    run = _synth.make_run({"Loss": series})
+    (found,) = [f for f in diagnose_run(run).findings if f.id == "nan-inf"]
+    assert "from its first point" in found.title
+    assert found.first_action.startswith("Look through all inputs")
+    assert "last good value" not in found.evidence[0].statement
+
+
+def test_weights_that_jump_are_told_where():
+    norm = np.concatenate((np.linspace(24, 28, 21), np.linspace(75, 160, 15)))
+    loss = np.concatenate((_synth.decay(21, 2.3, 1.9), np.linspace(2.2, 2.0, 15)))
+    (found,) = [f for f in diagnose_run(_synth.make_run({"train/loss": loss, "weight_norm": norm})).findings if f.id == "weight-growth"]
+    assert "nearly all of it after step 20" in found.title
+    assert found.onset is not None
+    assert found.onset.first_step >= 20
