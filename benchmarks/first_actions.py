@@ -1,11 +1,12 @@
 """How often the first action removes the finding: real trainings, faulty, and again after exactly the action that tbdiag named.
 
-    python benchmarks/first_actions.py OUT [--only WORD] [--markdown docs/success-rate.md]
+    python benchmarks/first_actions.py OUT [--only WORD] [--markdown docs/success-rate.md] [--reuse]
 
 For every case and each of the `SEEDS` (fixed before the first run; no attempt is left out): train with the fault, let tbdiag judge the log, take
 the first action of the finding that its next experiment is about word by word (`actions.take`), train again with the same seed, and let `tbdiag verify` judge that run. Besides:
 the faulty training again with another seed must be "not fixed", and a training of another task, with other tags, or with another number of
-classes must be "cannot tell". Logs stay under OUT. The same arguments give the same bytes.
+classes must be "cannot tell". Logs stay under OUT. The same arguments give the same bytes; ``--reuse`` judges the logs of a
+finished run under OUT again, and trains only where a first action has changed since, which gives the same table as training all of it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ OTHER_SEED = 1000
 
 
 def write_run(plan: Plan, seed: int, folder: Path, layout_name: str = "slashes", train_eval: bool = False) -> Trace:
-    """Train and write the log, with the settings as hparams."""
+    """Train and write the log, with the settings as hparams; `folder` is written anew."""
     trace = train(plan.task, plan.setting, seed, plan.hooks)
     layout = next(q for q in layouts.COMMON if q.name == layout_name)
     if "no-lr" in plan.log:
@@ -92,12 +93,17 @@ class Attempt:
     others: tuple[str, ...]
 
 
-def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
-    """Train, judge, act, train again, verify."""
-    case, mechanism, task_name, seed, out = job
+def attempt(job: tuple[str, str, str, int, Path, str | None]) -> Attempt:
+    """Train, judge, act, train again, verify; the last of `job` is the first action that the logs under OUT were written for, if they are."""
+    case, mechanism, task_name, seed, out, known = job
+
+    def train_once(plan: Plan, seed: int, folder: Path, *, reuse: bool = known is not None, train_eval: bool = False) -> None:
+        if not (reuse and folder.is_dir()):
+            write_run(plan, seed, folder, train_eval=train_eval)
+
     folder = out / case.replace(" ", "-").replace(",", "") / str(seed)
     plan = plan_of(mechanism, task_name, seed)
-    write_run(plan, seed, folder / "faulty")
+    train_once(plan, seed, folder / "faulty")
     before = load_side(str(folder / "faulty"))
     experiment = before.runs[0].data["next_experiment"]
     finding = before.runs[0].finding(experiment["finding"]) if experiment else None
@@ -109,11 +115,11 @@ def attempt(job: tuple[str, str, str, int, Path]) -> Attempt:
     step: Step = take(action, finding, fresh, mechanism, seed)
     verdict, reason = "no training", step.how
     if step.plan is not None:
-        write_run(step.plan, seed, folder / "after", train_eval=step.train_eval)
+        train_once(step.plan, seed, folder / "after", reuse=action == known, train_eval=step.train_eval)
         verdict, reason = _verdict(verify_sides(before, load_side(str(folder / "after"))), finding["id"])
-    write_run(plan_of(mechanism, task_name, seed), seed + OTHER_SEED, folder / "again")
+    train_once(plan_of(mechanism, task_name, seed), seed + OTHER_SEED, folder / "again")
     again = _verdict(verify_sides(before, load_side(str(folder / "again"))), finding["id"])[0]
-    write_run(cured_plan(task_name, seed, plan), seed, folder / "cured")
+    train_once(cured_plan(task_name, seed, plan), seed, folder / "cured")
     cured = _verdict(verify_sides(before, load_side(str(folder / "cured"))), finding["id"])[0]
     others = tuple(_verdict(verify_sides(before, side), finding["id"])[0] for side in _others(task_name, seed, out / "others"))
     return Attempt(case, seed, finding["id"], finding["severity"], action, step.how, verdict, reason, again, cured, others)
@@ -238,8 +244,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only cases that contain this")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--reuse", action="store_true", help="judge the logs of a finished run under OUT again")
     options = parser.parse_args()
-    todo = [(n, m, t, seed, options.out) for n, m, t in CASES for seed in SEEDS if options.only in f"{n} {m} {t}"]
+    known: dict[tuple[str, int], str] = {}
+    if options.reuse:
+        known = {(a["case"], a["seed"]): a["action"] for a in json.loads((options.out / "attempts.json").read_text(encoding="utf-8"))}
+    todo = [(n, m, t, seed, options.out, known.get((n, seed))) for n, m, t in CASES for seed in SEEDS if options.only in f"{n} {m} {t}"]
     with Pool(options.jobs) as pool:
         attempts = pool.map(attempt, todo, chunksize=1)
     text = tell(attempts)
