@@ -115,7 +115,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if of_metric > max(limit, view["few_points_share"]) and certain and metric.n >= 4:
             curve, share, sure = metric, of_metric, certain
     if share < limit or not sure:
-        if reinforcement or curve is not view.curve("val_loss") or not all(_keeps_pace(view, c) for c in curves):
+        if reinforcement or scheduled or curve is not view.curve("val_loss") or not all(_keeps_pace(view, c) for c in curves):
             return None
         share, limit, others = _late_share(curve)[0], 0.0, []
     else:
@@ -238,7 +238,7 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     half, quarter, end = (near(step, trace.cost, at) for at in (0.5, 0.75, 1.0))
     late, before = quarter - end, half - quarter
     # Of few points the noise is hardly known; six in a row that fall in every interval are no luck (one in 720).
-    sure = trace.n < 10 or bool(np.all(np.diff(trace.cost[trace.n // 2 :]) < 0))
+    sure = trace.n < 10 or (trace.n >= 12 and bool(np.all(np.diff(trace.cost[trace.n // 2 :]) < 0)))
     noise = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16))
     eighth = near(step, trace.cost, 0.875)
     steady = late > view["pace"] * before > 0 or (
