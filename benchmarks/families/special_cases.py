@@ -58,6 +58,38 @@ def judge_policy(rows, name):
     return None
 
 
+def keep(path, *, kind, name, split, seed, task, rows, tags, start, pace, verdict):
+    """Write a case's log and label; the line on what became of it."""
+    w, rng, wall = SummaryWriter(str(path / "logs")), np.random.default_rng(seed), 0.0
+    for q in rows:
+        wall += float(rng.lognormal(pace, 0.1))
+        for key, tag in tags.items():
+            w.add_scalar(tag, q[key], q["x"], walltime=start + wall)
+    w.close()
+    files.settle(path / "logs", start, seed)
+    facts, healthy, primary, alt, allowed, onset = verdict
+    label = {
+        "case": path.name,
+        "task": task,
+        "fault": primary[0] if primary else "none",
+        "mechanism": name,
+        "logger": f"{kind}-{split}",
+        "healthy": healthy,
+        "primary": primary,
+        "alt": alt,
+        "allowed": sorted(set(allowed) - set(primary)),
+        "onset": onset,
+        "best_step": None,
+        "why": f"{kind} {name}: {facts}",
+        "split": split,
+        "seed": seed,
+        "extras": [],
+        "oracle": facts,
+    }
+    (path / "label.json").write_text(json.dumps(label, indent=1) + "\n")
+    return f"{path.name} kept {kind} {name} {primary} {facts}"
+
+
 def write_special(split, out):
     """Train, write and label; returns lines on what became of each."""
     said = []
@@ -80,34 +112,10 @@ def write_special(split, out):
         if verdict is None:
             said.append(f"{case} dropped {kind} {name}")
             continue
-        w = SummaryWriter(str(path / "logs"))
-        rng = np.random.default_rng(seed)
-        wall = 0.0
-        for q in rows:
-            wall += float(rng.lognormal(0.5, 0.1))
-            for key, tag in tags.items():
-                w.add_scalar(tag, q[key], q["x"], walltime=start + wall)
-        w.close()
-        files.settle(path / "logs", start, seed)
-        facts, healthy, primary, alt, allowed, onset = verdict
-        label = {
-            "case": case,
-            "task": ("grid_ppo" if split == "dev" else "catch_ppo") if kind == "rl" else ("gan_four" if split == "dev" else "gan_spiral"),
-            "fault": primary[0] if primary else "none",
-            "mechanism": name,
-            "logger": f"{kind}-{split}",
-            "healthy": healthy,
-            "primary": primary,
-            "alt": alt,
-            "allowed": sorted(set(allowed) - set(primary)),
-            "onset": onset,
-            "best_step": None,
-            "why": f"{kind} {name}: {facts}",
-            "split": split,
-            "seed": seed,
-            "extras": [],
-            "oracle": facts,
-        }
-        (path / "label.json").write_text(json.dumps(label, indent=1) + "\n")
-        said.append(f"{case} kept {kind} {name} {primary} {facts}")
+        task = ("grid_ppo" if split == "dev" else "catch_ppo") if kind == "rl" else ("gan_four" if split == "dev" else "gan_spiral")
+        said.append(
+            keep(
+                path, kind=kind, name=name, split=split, seed=seed, task=task, rows=rows, tags=tags, start=start, pace=0.5, verdict=verdict
+            )
+        )
     return said

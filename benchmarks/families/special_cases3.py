@@ -1,14 +1,13 @@
 """Write the reinforcement and adversarial cases of `dev3` and `sealed3`."""
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
-from families import files, logs
+from families import logs
 from families.special3 import CASES, TAGS, random_return, train_gan, train_gauss, train_q
+from families.special_cases import keep
 
 AFTER = [
     "instability",
@@ -77,32 +76,7 @@ def write_special(split, out):
         if verdict is None:
             said.append(f"{case} dropped {kind} {name}")
             continue
-        w, rng, wall = SummaryWriter(str(path / "logs")), np.random.default_rng(seed), 0.0
-        for q in rows:
-            wall += float(rng.lognormal(0.3, 0.1))
-            for key, tag in TAGS[kind].items():
-                w.add_scalar(tag, q[key], q["x"], walltime=start + wall)
-        w.close()
-        files.settle(path / "logs", start, seed)
-        facts, healthy, primary, alt, allowed, onset = verdict
-        label = {
-            "case": case,
-            "task": {"q": "slope_dqn", "gauss": "slope_reinforce", "hinge": "gan_nine", "lsgan": "gan_moons"}[kind],
-            "fault": primary[0] if primary else "none",
-            "mechanism": name,
-            "logger": f"{kind}-{split}",
-            "healthy": healthy,
-            "primary": primary,
-            "alt": alt,
-            "allowed": sorted(set(allowed) - set(primary)),
-            "onset": onset,
-            "best_step": None,
-            "why": f"{kind} {name}: {facts}",
-            "split": split,
-            "seed": seed,
-            "extras": [],
-            "oracle": facts,
-        }
-        (path / "label.json").write_text(json.dumps(label, indent=1) + "\n")
-        said.append(f"{case} kept {kind} {name} {primary} {facts}")
+        task = {"q": "slope_dqn", "gauss": "slope_reinforce", "hinge": "gan_nine", "lsgan": "gan_moons"}[kind]
+        written = {"rows": rows, "tags": TAGS[kind], "start": start, "pace": 0.3, "verdict": verdict}
+        said.append(keep(path, kind=kind, name=name, split=split, seed=seed, task=task, **written))
     return said

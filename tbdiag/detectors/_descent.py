@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.features.curves import Trace
 from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
 
@@ -25,8 +24,3 @@ def falls_on(cost: Float64) -> bool:
     return find_trend(tail, 6).tau < -0.8 and median(tail[-2 * k : -k]) - median(tail[-k:]) > 0.25 * (
         median(tail[-3 * k : -2 * k]) - median(tail[-k:])
     )
-
-
-def at_three_quarters(trace: Trace) -> int:
-    """Index of the block at which the last quarter of the steps begins; 1 at least."""
-    return max(int(trace.step.searchsorted(float(trace.step[0] + 0.75 * (trace.step[-1] - trace.step[0])))), 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from math import log
 
@@ -13,7 +12,7 @@ from tbdiag.detectors._base import Evidence, Interval, Severity, SuccessRule, Vi
 from tbdiag.detectors._tails import leaves_level, say, tail
 from tbdiag.detectors._words import SOON
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words
+from tbdiag.features.levels import counts_words, is_determination
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -222,7 +221,7 @@ def starts_beyond_guessing(view: View, norm: CurveFacts, loss: CurveFacts | None
 def _worse_than_constant(view: View) -> tuple[Evidence, CurveFacts, float, bool] | None:
     for key in ("train_metric", "val_metric"):
         curve = view.curve(key)
-        if curve is None or curve.n < 8 or not re.search(r"(^|[^a-z])(r2|r_?squared)", curve.signal.stem.lower()) or curve.value.max() > 1:
+        if curve is None or curve.n < 8 or not is_determination(curve) or curve.value.max() > 1:
             continue
         start = median(curve.value[:3])
         later = curve.value[curve.between(0.15, 0.25)]

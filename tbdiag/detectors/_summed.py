@@ -39,11 +39,11 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
     """
     guess = guessing(view.features)
     accuracy = view.curve(f"{split}_accuracy")
-    known_k = bool(guess.classes and guess.classes >= 2)
-    if not known_k and (any(x.role is Role.LOSS_COMPONENT for x in view.signals.all) or guess.classes):
+    known_k = guess.classes is not None
+    if not known_k and any(x.role is Role.LOSS_COMPONENT for x in view.signals.all):
         return None
-    k = guess.classes if known_k and guess.classes else MANY
-    if accuracy is None or accuracy.n < 6 or loss.n < 6 or float(loss.value.min()) <= 0:
+    k = MANY if guess.classes is None else guess.classes
+    if k < 2 or accuracy is None or accuracy.n < 6 or loss.n < 6 or float(loss.value.min()) <= 0:
         return None
     chance = log(k)
     first = float(loss.value[0]) / (chance if known_k else min(chance, _honest(1.0 - float(accuracy.value[0]), k)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,29 @@ import numpy as np
 from tbdiag.detectors._base import Evidence, Interval, View
 from tbdiag.detectors._tails import name_some, say
 
-ON_PURPOSE = re.compile(
+_ON_PURPOSE = re.compile(
     r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher|(^|[._/])base(_layer|_model)?[._/]"
 )
 
-TABLE = re.compile(r"(^|[._/])(\w*emb(ed(ding)?s?)?\w*|wte|glove|word2vec|vocab\w*)([._/]|$)")
+_TABLE = re.compile(r"(^|[._/])(\w*emb(ed(ding)?s?)?\w*|wte|glove|word2vec|vocab\w*)([._/]|$)")
 
 
-def is_wrapped(frozen: str, moving: Iterable[str]) -> bool:
+def _is_wrapped(frozen: str, moving: Iterable[str]) -> bool:
     """Whether trained parameters belong to the very module that wraps the frozen one: an adapter around kept weights."""
     around = frozen.rsplit(".", 2)[0] if frozen.count(".") >= 2 else ""
     return bool(around) and any(name.rsplit(".", 1)[0] == around for name in moving)
+
+
+def frozen_by_choice(view: View, frozen: Sequence[str], layers: Sequence[str]) -> bool:
+    """Whether names or the configuration say that these of all `layers` are kept on purpose, which is worth no alarm.
+
+    A table of pretrained vectors, adapters, a backbone. Where nothing but an output layer moves on top of the table, no choice of
+    vectors explains it: nothing makes features.
+    """
+    words = " ".join([*layers, *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
+    moving = [name for name in layers if name not in frozen]
+    table = all(_TABLE.search(name.lower()) for name in frozen) and len(moving) >= 2
+    return bool(_ON_PURPOSE.search(words)) or table or all(_is_wrapped(name, moving) for name in frozen)
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,6 @@ def find_unreached(view: View) -> Unreached | None:
     if not zero or len(zero) == len(layers):
         return None
     names = tuple(x.layer for x in zero)
-    words = " ".join([*names, *(x.layer for x in layers), *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
-    table = all(TABLE.search(n.lower()) for n in names) and len(layers) - len(zero) >= 2
     evidence = say(
         f"The gradient of {name_some(list(names))} is exactly zero at all {{points:.0f}} logged points ({{zero:.0f}} of {{layers:.0f}} weight matrices).",
         [x.name for x in zero],
@@ -54,6 +64,5 @@ def find_unreached(view: View) -> Unreached | None:
     )
     step = zero[0].curve.step
     extent = Interval(int(step[0]), int(step[-1]))
-    moving = [x.layer for x in layers if x.layer not in names]
-    purpose = bool(ON_PURPOSE.search(words)) or table or all(is_wrapped(n, moving) for n in names)
+    purpose = frozen_by_choice(view, names, [x.layer for x in layers])
     return Unreached(names, len(layers), zero[0].curve.n, extent, evidence, purpose)

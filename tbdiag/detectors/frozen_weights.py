@@ -54,9 +54,9 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._still import points, share, stands, steps
+from tbdiag.detectors._still_weights import points, share, stands, steps
 from tbdiag.detectors._tails import name_some, say
-from tbdiag.detectors._unreached import ON_PURPOSE, TABLE, find_unreached, is_wrapped
+from tbdiag.detectors._unreached import find_unreached, frozen_by_choice
 from tbdiag.features import CurveFacts, LayerFacts
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
@@ -104,12 +104,7 @@ def _by_layers(view: View, layers: list[LayerFacts], lr: CurveFacts | None) -> F
     ]
     if lr is not None:
         evidence.append(say("The learning rate is up to {lr:.3g} meanwhile.", (lr,), lr=float(lr.value.max())))
-    words = " ".join([*names, *(x.layer for x in layers), *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
-    # A table of pretrained vectors that is kept as it is, adapters, a backbone: frozen by choice, and worth no alarm.
-    # Where nothing but an output layer moves on top of the table, no choice of vectors explains it: nothing makes features.
-    table = all(TABLE.search(name.lower()) for name in names) and len(layers) - len(still) >= 2
-    moving = [x.layer for x in layers if x.layer not in names]
-    purpose = not whole and (bool(ON_PURPOSE.search(words)) or table or all(is_wrapped(n, moving) for n in names))
+    purpose = not whole and frozen_by_choice(view, names, [x.layer for x in layers])
     severity = Severity.ERROR if whole else Severity.NOTE if purpose else Severity.WARNING
     title = (
         "Frozen weights: no weight matrix changes"

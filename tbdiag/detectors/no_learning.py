@@ -62,8 +62,8 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._flatness import never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
-from tbdiag.detectors._stillness import never_changes, settled, still_falls
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, loss_left, metric_level, validates_below

@@ -37,8 +37,6 @@ Sources
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -60,14 +58,12 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guessing, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, rest_of_loss
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
-
-_R2 = re.compile(r"(^|[^a-z])(d2|r2|r_?squared|r2_?score)([^a-z]|$)")
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -168,7 +164,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _below_the_mean(view: View) -> list[Evidence]:
     """Evidence that no evaluation explained a twentieth of the variance (R2) of either split: the mean of the targets does as well."""
     val, train = view.curve("val_metric"), view.curve("train_metric")
-    if val is None or val.n < 4 or any(c is not None and not _R2.search((c.signal.stem or c.signal.name).lower()) for c in (val, train)):
+    if val is None or val.n < 4 or any(c is not None and not is_determination(c) for c in (val, train)):
         return []
     if val.best > view["explained"] or (train is not None and train.end > view["explained_in_training"]):
         return []

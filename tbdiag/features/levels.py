@@ -19,7 +19,7 @@ _ZERO = re.compile(
 )
 _ACCURACY = re.compile(r"acc|top_?\d|hits?_?(at|@)|correct")
 _AUC = re.compile(r"auc|auroc|roc|c_?index|concordance")
-_PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)([^a-z]|$)")
+_DETERMINATION = re.compile(r"(^|[^a-z])([rd]2|r_?squared)")
 _ERROR = re.compile(r"error|(^|[^a-z])(wer|cer|err)([^a-z]|$)")
 
 
@@ -131,9 +131,14 @@ def metric_level(curve: CurveFacts, features: Features) -> Level | None:
     return None
 
 
+def is_determination(curve: CurveFacts) -> bool:
+    """Whether the values are a coefficient of determination (R2, D2), 0 for always answering with the mean, by name."""
+    return bool(_DETERMINATION.search((curve.signal.stem or curve.signal.name).lower()))
+
+
 def is_perplexity(curve: CurveFacts) -> bool:
-    """Whether the values are exponentials of a loss in nats, by name."""
-    return bool(_PERPLEXITY.search(curve.signal.name.lower()))
+    """Whether the values are exponentials of a loss in nats."""
+    return curve.signal.stem == "perplexity"
 
 
 def nats(curve: CurveFacts, value: float) -> float:
