@@ -18,7 +18,7 @@ from tbdiag.stats.monotone import find_turn
 from tbdiag.stats.multiple import adjust_p, normal_tail
 from tbdiag.stats.noise import estimate_noise, find_quantum, median, running_median
 from tbdiag.stats.oscillation import detrended, find_swings
-from tbdiag.stats.periodicity import fold_at
+from tbdiag.stats.periodicity import explain_by_phase, fold_at
 from tbdiag.stats.rise import measure_rise
 from tbdiag.stats.spikes import find_spikes
 from tbdiag.stats.trend import find_trend, kendall_p, theil_sen
@@ -185,6 +185,26 @@ def test_fold_finds_a_pattern_and_none_in_noise():
     assert found.jump < -0.2
     assert nothing.explained < 0.25
     assert nothing.strength < 5
+
+
+@given(st.integers(0, 10_000), st.integers(3, 7), st.floats(0.1, 10.0), st.integers(0, 50))
+def test_the_place_in_the_period_explains_a_pattern_whatever_its_scale_and_noise_hardly_ever(seed, points, factor, shift):
+    rng = np.random.default_rng(seed)
+    step = np.arange(1, 15 * points + 1)
+    ends = np.arange(points, 15 * points, points)
+    noise = rng.normal(0, 1, step.size)
+    pattern = np.tile(8.0 * (np.arange(points) % 2), 15)
+    found = explain_by_phase(step, noise + pattern, ends)
+    other = explain_by_phase(step + shift, factor * (noise + pattern), ends + shift)
+    nothing = explain_by_phase(step, noise, ends)
+    assert found is not None
+    assert other is not None
+    assert nothing is not None
+    assert found.explained > 0.5
+    assert found.chance < 1e-6
+    assert other.explained == pytest.approx(found.explained)
+    assert other.amplitude == pytest.approx(factor * found.amplitude)
+    assert nothing.explained < 0.75 * found.explained
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))

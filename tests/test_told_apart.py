@@ -120,9 +120,65 @@ def gradient_grows_with_the_loss() -> Run:
     )
 
 
+def one_bad_batch_in_eight() -> Run:
+    loss = _synth.decay(70, 0.12, 0.022, 9.0) * np.exp(RNG(11).normal(0, 0.05, 70))
+    loss[16::9] += 0.04
+    return _synth.make_run({"train/loss": loss})
+
+
+def files_by_day(*, shuffled: bool) -> Run:
+    """Fourteen epochs of 26 steps, every sixth of them logged: 4.3 points an epoch, at 13 different places."""
+    step = np.arange(6, 361, 6)
+    place = (step - 1) % 26
+    loss = -0.3 - 0.4 * step / 360 + RNG(12).normal(0, 0.1, 60) + (0.0 if shuffled else 1.2 * np.cos(2 * np.pi * place / 26))
+    ends = np.arange(26, 365, 26)
+    val = _synth.make_series("val/loss", 0.2 - 0.9 * (1 - np.exp(-ends / 60)), ends)
+    return _synth.make_run({"train/loss": _synth.make_series("train/loss", loss, step), "val/loss": val})
+
+
+def never_above_the_mean(best: float) -> Run:
+    train = -0.4 - 0.7 * (1 - np.exp(-np.linspace(0, 6, 60)))
+    val = 2.5 - 3.1 * (1 - np.exp(-np.linspace(0, 6, 60)))
+    return _synth.make_run(
+        {
+            "train/nll": train + RNG(13).normal(0, 0.02, 60),
+            "val/nll": val + RNG(14).normal(0, 0.02, 60),
+            "train/r2": 0.49 - 0.4 * np.exp(-np.linspace(0, 6, 60)),
+            "val/r2": best - 2.5 * np.exp(-np.linspace(0, 6, 60)),
+        }
+    )
+
+
+def reward_met_once(*, found_late: bool) -> Run:
+    reward = np.zeros(70)
+    reward[19] = 0.04
+    if found_late:
+        reward[-8:] = np.linspace(0.1, 0.8, 8)
+    return _synth.make_run({"charts/episodic_return": reward, "losses/approx_kl": np.full(70, 0.01)}, every=576)
+
+
+def evaluated_on_other_data(size: float) -> Run:
+    val = np.array([-0.57, -0.67, -0.69, -0.71, -0.72, -0.73, -0.74, -0.75, -0.51, -0.55, -0.51, -0.54, -0.52, -0.53])
+    val[8:] += size - 0.24
+    train = _synth.make_series("train/loss", -0.85 + 0.5 * np.exp(-np.linspace(0, 9, 56)) + RNG(15).normal(0, 0.05, 56), np.arange(56) * 2)
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.arange(1, 15) * 8)})
+
+
+def bits_of_a_sum() -> Run:
+    error = 0.68 + 0.27 * np.exp(-np.linspace(0, 9, 64))
+    bits = 2045 + 760 * np.exp(-np.linspace(0, 9, 64))
+    return _synth.make_run({"train/bpc": bits, "train/acc": 1 - error}, every=6)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (one_bad_batch_in_eight, "spikes"),
+        (lambda: files_by_day(shuffled=False), "epoch-sawtooth"),
+        (lambda: never_above_the_mean(-0.2), "generalization-gap"),
+        (lambda: reward_met_once(found_late=False), "no-learning"),
+        (lambda: evaluated_on_other_data(0.24), "sudden-shift"),
+        (bits_of_a_sum, "loss-mismatch"),
         (spikes_at_every_tenth_point, "spikes"),
         (worse_than_the_mean, "underfitting"),
         (only_begins_to_learn, "underfitting"),
@@ -144,6 +200,11 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (one_bad_batch_in_eight, "instability"),
+        (lambda: files_by_day(shuffled=True), "epoch-sawtooth"),
+        (lambda: never_above_the_mean(0.45), "generalization-gap"),
+        (lambda: reward_met_once(found_late=True), "no-learning"),
+        (lambda: evaluated_on_other_data(0.05), "sudden-shift"),
         (explains_a_third, "underfitting"),
         (perplexity_of_many_words, "underfitting"),
         (perplexity_of_many_words, "plateau"),

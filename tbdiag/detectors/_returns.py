@@ -61,7 +61,8 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     trend = find_trend(trace.cost)
     first = median(trace.cost[: max(3, trace.n // 10)])
     gain = first - float(trace.smooth.min())
-    nothing = float(np.ptp(reward.value)) == 0 and reward.end == 0
+    # A sparse reward that is met once by chance and never again counts as never met.
+    nothing = float(np.mean(reward.value == 0)) > 0.9 and not np.any(reward.value[-(reward.n // 4) :])
     if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing):
         return None
     # Costs rise: the policy ends worse than the one it began with, and was never better.
@@ -71,7 +72,15 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     entropy = view.curve("entropy")
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
-    course = "at every point" if nothing else "which is worse: it was never clearly above its start" if worse else "without a trend"
+    if nothing:
+        numbers["zero"] = float(np.mean(reward.value == 0))
+    course = (
+        "0 at {zero:.0%} of the points"
+        if nothing
+        else "which is worse: it was never clearly above its start"
+        if worse
+        else "without a trend"
+    )
     evidence = [say(f"The reward began at {{first:.4g}} and ended at {{end:.4g}}, {course}.", (reward,), **numbers)]
     if still and entropy is not None:
         evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))

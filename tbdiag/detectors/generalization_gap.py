@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import loss_left, metric_level, stays_at_guessing
+from tbdiag.features.levels import is_determination, loss_left, metric_level, stays_at_guessing
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -88,7 +88,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
     both = view.curve("val_metric") is not None and view.curve("train_metric") is not None
     if by_loss and not random and not both and _still_generalises(val) and pair.tail_val() < 4 * pair.tail_train():
         return None
-    margins = _signed_margins(view, pair, gap) if signed else _margins(view, pair, gap) if by_loss else _metric_margins(view, pair, gap)
+    mean = random and _only_the_mean(view)
+    margins = (
+        [2.0]
+        if mean
+        else _signed_margins(view, pair, gap)
+        if signed
+        else _margins(view, pair, gap)
+        if by_loss
+        else _metric_margins(view, pair, gap)
+    )
     if min(margins) < 1:
         return None
     # Beyond the noise, or no single evaluation of the second half gets half-way down to training.
@@ -203,6 +212,12 @@ def _margins(view: View, pair: Pair, gap: float) -> list[float]:
     ratio = pair.val.trace.cost / np.maximum(pair.train_at, 1e-12)
     grew = median(ratio[ratio.size // 2 :]) > float(ratio[: 3 if ratio.size >= 10 else 1].min()) / 0.7
     return [gap / (view["ratio"] * level), gap / (view["of_first"] * max(val.first_cost, train.first_cost)), 16.0 if grew else 0.0]
+
+
+def _only_the_mean(view: View) -> bool:
+    """Whether the validation metric is a coefficient of determination: never above 0, it says so without a scale of the loss."""
+    metric = view.curve("val_metric")
+    return metric is not None and is_determination(metric)
 
 
 def _still_generalises(val: CurveFacts) -> bool:

@@ -155,7 +155,8 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
     """Rises of the smoothed training loss at the scale of its range, at least three times."""
     y = _shape(train)
     blocks = min(40, y.size // 2) if y.size >= 40 else y.size
-    level = block_medians(y, blocks) if blocks < y.size else running_median(y, 3)
+    level = running_median(y, 3) if y.size < 3 * blocks else y  # medians of two points hold single spikes
+    level = block_medians(level, blocks) if blocks < y.size else level
     skip = max(1, level.size // 20)
     level = level[skip:]
     if level.size < 8:

@@ -8,7 +8,8 @@ Why it matters
 
 How it is told
     On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard deviations above
-    the running median of 21 points, beyond what the series' own upper tail makes likely, and higher than a tenth of the range of
+    the running median of 21 points, beyond what the series' own upper tail makes likely (or one of four peaks at least that are
+    two and a half times as high as all others), and higher than a tenth of the range of
     the whole curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of
     all that was learned, by more than 20 deviations. With ten to thirty points it must be three times as high as its neighbours. Three such spikes, or one higher than half the range and three times its level, are a warning;
     otherwise a note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less
@@ -304,6 +305,13 @@ def _near_zero() -> Run:
     return _synth.make_run({"train/loss": loss})
 
 
+def _every_eighth() -> Run:
+    rng = np.random.default_rng(68)
+    loss = _synth.decay(64, 2.1, 0.75, 6.0) * np.exp(rng.normal(0, 0.05, 64))
+    loss[15::8] += 0.65
+    return _synth.make_run({"train/loss": loss})
+
+
 def _return_breaks_down() -> Run:
     rng = np.random.default_rng(66)
     reward = 15 - 15 * np.exp(-np.linspace(0, 60, 400)) + rng.normal(0, 0.05, 400)
@@ -321,6 +329,7 @@ EXAMPLES = (
     Example("bad batches", _spiky, fires=True, onset=(95, 105)),
     Example("two in 30,000 steps", _two_in_a_long_run, fires=True, onset=(11_990, 12_010)),
     Example("losses near zero, whose logarithms scatter", _near_zero, fires=True, onset=(528, 531)),
+    Example("one bad batch in eight", _every_eighth, fires=True, onset=(14, 15)),
     Example("a return that breaks down and recovers", _return_breaks_down, fires=True),
     Example("a noisy return", _noisy_return, fires=False),
     Example("heavy-tailed noise", _heavy_tail, fires=False),

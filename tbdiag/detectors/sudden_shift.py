@@ -203,10 +203,16 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
 
 
 def _few_points_sigma(y: Float64, at: int) -> float:
-    """Noise where fewer than nine points precede the step: the rises before it, and how the curve moves behind it, whichever is more."""
+    """Noise where fewer than nine points precede the step: the rises before it, and how the curve moves behind it, whichever is more.
+
+    Behind it, half the range of five points and more bounds the noise as well (2.3 deviations are expected of five, more of more).
+    """
     rises = np.maximum(np.diff(y[: at + 1]), 0.0)
     behind = np.abs(np.diff(y[at + 1 :]))
-    return max(float(rises.max()), 1.5 * median(behind) if behind.size >= 3 else float(behind.max()))
+    moves = 1.5 * median(behind) if behind.size >= 3 else float(behind.max())
+    if behind.size >= 4:
+        moves = min(moves, 0.5 * float(np.ptp(y[at + 1 :])))
+    return max(float(rises.max()), moves)
 
 
 def _matters(curve: CurveFacts, at: int) -> bool:

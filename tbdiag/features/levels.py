@@ -181,6 +181,7 @@ def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
 
     The validation loss must be at its best at the first evaluation (or never below the loss of guessing), the validation metric
     within 5 % of guessing throughout; where guessing is not known, below a quarter, unmoved, and half the scale under training.
+    A coefficient of determination that never leaves zero says it without the loss.
     """
     metric, train = features.curve("val_metric"), features.curve("train_metric")
     if metric is None or train is None or min(metric.n, train.n) < 4 or counts_words(features):
@@ -188,6 +189,8 @@ def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
     level, reached = metric_level(metric, features), metric_level(train, features)
     if level is None or reached is None or reached.quality(train.end) < level.quality(metric.best) + 0.5:
         return False
+    if is_determination(metric) and is_determination(train):
+        return level.quality(metric.best) < 0.05
     left = loss_left(val, features, val.best)
     if val.best_index > 0 and (left is None or left < 0.95):
         return False

@@ -90,3 +90,58 @@ def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: in
     between = m * float(np.sum(table.mean(axis=0) ** 2))
     r2 = min(between / total, 1 - 1e-9)
     return float(max(0.0, 1 - (1 - r2) * m / (m - 1))), float(r2 / (1 - r2) * (m - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """How much of a series the place in the period explains.
+
+    Attributes:
+        explained: share of variance, corrected for chance; chance: of an F ratio as large or larger without a pattern (1 below a fifth explained).
+        amplitude: highest minus lowest level of a place.
+    """
+
+    explained: float
+    chance: float
+    amplitude: float
+
+
+def explain_by_phase(step: Int64, values: Float64, ends: Int64) -> Phases | None:
+    """One-way analysis of variance over the place in the period, for periods of three points or more that need not be whole numbers.
+
+    `ends` are the last steps of the periods. Points at the same distance from them make a group (bins of it, where fewer than three
+    and a half points share one). The running mean over three periods is taken off, and the first quarter of the periods, which holds
+    the descent, is left out. None with fewer than six periods behind it.
+    """
+    period = np.searchsorted(ends, step)
+    known = (period > 0) & (period < ends.size)
+    if not known.any():
+        return None
+    points = int(known.sum()) / max(np.unique(period[known]).size, 1)
+    window = np.ones(min(2 * int(1.5 * points) + 1, values.size))
+    values = values - np.convolve(values, window, "same") / np.convolve(np.ones(values.size), window, "same")
+    late = known & (period >= np.quantile(period[known], 0.25))
+    period, values = period[late], values[late]
+    away = step[late] - ends[period - 1]
+    same, group = np.unique(away, return_inverse=True)
+    if same.size > period.size / 3.5:
+        bins = int(np.clip(points, 3, 8))
+        place = away / np.maximum(ends[period] - ends[period - 1], 1)
+        same, group = np.unique(np.minimum((place * bins - 1e-9).astype(np.int64).clip(0), bins - 1), return_inverse=True)
+    size = np.bincount(group)
+    free = values.size - same.size - 1
+    if points < 3 or np.unique(period).size < 6 or same.size < 3 or size.min() < 2 or free < same.size:
+        return None
+    rest = values - values.mean()
+    level = np.bincount(group, rest) / size
+    total, between = float(rest @ rest), float(size @ level**2)
+    if total <= 0:
+        return None
+    within = max(total - between, 1e-12 * total) / free
+    explained = max(0.0, 1 - within * (rest.size - 1) / total)
+    if explained < 0.2:
+        return Phases(explained, 1.0, float(np.ptp(level)))
+    from scipy.special import fdtrc  # costs more than all the rest
+
+    chance = float(fdtrc(same.size - 1, free, between / (same.size - 1) / within))
+    return Phases(explained, chance, float(np.ptp(level)))
