@@ -19,7 +19,7 @@ from tbdiag.diagnosis.suppression import find_stale, suppress
 from tbdiag.diagnosis.units import say_own_unit
 from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, write_headline
 from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
-from tbdiag.engine import run_detectors
+from tbdiag.engine import run_detectors_together
 from tbdiag.features import Features
 from tbdiag.model import Finding, Note, Outcome, OutcomeKind, ReadIssue, Report, Role, Run, RunReport
 from tbdiag.success.fingerprint import make_fingerprint
@@ -75,13 +75,22 @@ class Judged:
 
 def judge_run(run: Run, config: Config | None = None, *, now: float | None = None) -> Judged:
     """Judge one readable run; see `diagnose_run` for the arguments."""
+    return judge_runs_together([run], config, now=now)[0]
+
+
+def judge_runs_together(runs: Sequence[Run], config: Config | None = None, *, now: float | None = None) -> list[Judged]:
+    """Judge some readable runs, all of which are in memory: the same as one after the other, and quicker (see `run_detectors_together`)."""
     from tbdiag.roles import resolve
 
     config = config or Config()
+    many = [Features(resolve(run, config)) for run in runs]
+    found = run_detectors_together(many, config)
+    return [_conclude(run, config, features, outcomes, now) for run, features, outcomes in zip(runs, many, found, strict=True)]
+
+
+def _conclude(run: Run, config: Config, features: Features, outcomes: tuple[Outcome, ...], now: float | None) -> Judged:
     until = live_until(run) if now is not None else None
     live = now is not None and until is not None and now <= until
-    features = Features(resolve(run, config))
-    outcomes = run_detectors(features, config)
     if live:
         outcomes = tuple(_silence(o, run, live) for o in outcomes)
     outcomes = _expect_memorising(outcomes, features)

@@ -27,13 +27,24 @@ _SPARK_ROLES = ("val_loss", "train_loss", "val_metric", "reward", "train_reward"
 
 def judge_run(task: Task, setup: Setup) -> Judgement:
     """Read and judge one run; what a report would say is written down only where a report is wanted."""
-    from tbdiag.diagnosis import judge_run as judge
+    return judge_together([task], setup)[0]
+
+
+def judge_together(tasks: Sequence[Task], setup: Setup) -> list[Judgement]:
+    """`judge_run` of several small runs: all are read, then all are judged, so that the code of each stage stays at hand."""
+    from tbdiag.diagnosis import judge_runs_together
     from tbdiag.nightly.source import read_listed
 
-    run, head = read_listed(task.listing, setup.columns, setup.now)
-    if not run.readable:
-        return _judge_unreadable(run, head, task, setup)
-    judged = judge(run, setup.config, now=setup.now)
+    read = [read_listed(task.listing, setup.columns, setup.now) for task in tasks]
+    judged = iter(judge_runs_together([run for run, _ in read if run.readable], setup.config, now=setup.now))
+    return [
+        _reduce_judged(next(judged), head, setup) if run.readable else _judge_unreadable(run, head, task, setup)
+        for task, (run, head) in zip(tasks, read, strict=True)
+    ]
+
+
+def _reduce_judged(judged: Judged, head: bytes, setup: Setup) -> Judgement:
+    run = judged.run
     writes = _writes(run)
     return Judgement(
         verdict=judged.verdict,

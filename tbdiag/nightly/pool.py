@@ -1,8 +1,9 @@
 """A pool of worker processes that a hostile run can kill without stopping the night.
 
 Each worker is a separate interpreter (`tbdiag.nightly.worker`) that answers over its own pipe, so a death is noticed at once and is
-the matter of one run: that run is tried once more in a fresh worker, the rest of its batch goes on elsewhere. One thread a worker
-feeds it and collects its answers; one more kills whoever exceeds the time limit.
+the matter of one run. Which one, nobody knows while several are judged together: what is left of their batch is judged again one by one,
+and a run that kills its worker then is tried once more in a fresh one. One thread a worker feeds it and collects its answers; one more
+kills whoever exceeds the time limit.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from typing import IO
 
 from tbdiag.nightly.tasks import Answer, Setup, Task
 
-BATCH = 8
-"""Runs sent at once: enough to hide the pipe's latency, few enough to share the last ones evenly."""
+BATCH = 16
+"""Runs sent at once: enough that judging them together pays (see `tbdiag.nightly.judge.judge_together`), few enough to share the last ones evenly."""
 ATTEMPTS = 2
 QUEUE = 64
 """Answers that may wait for the state; bounds memory however many runs there are."""
@@ -191,7 +192,7 @@ class Pool:
             answers.put(None)
 
     def _feed(self, worker: _Worker, batch: list[tuple[Task, int]], answers: queue.Queue[Answer | BaseException | None]) -> None:
-        """Have one batch judged; on a death the run at work is tried again or given up, the others go back."""
+        """Have one batch judged; on a death its runs go back one by one, a run that was alone is tried again or given up."""
         at = 0
         try:
             if worker.process is None:
@@ -216,6 +217,9 @@ class Pool:
             overdue, how = worker.overdue, worker.how_it_died()
             worker.stop()
             self.deaths += 1
+            if len(batch) > 1:
+                self._done(*([each] for each in batch[at:]))
+                return
             task, attempts = batch[at]
             again: list[tuple[Task, int]] = []
             if overdue:
@@ -224,7 +228,7 @@ class Pool:
                 again = [(task, attempts + 1)]
             else:
                 answers.put(Answer(task.key, failed=f"its worker died {ATTEMPTS} times ({how})"))
-            self._done(batch[at + 1 :], again)
+            self._done(again)
 
     def _set_deadline(self, worker: _Worker) -> None:
         seconds = self.setup.limits.seconds

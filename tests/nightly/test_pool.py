@@ -15,6 +15,7 @@ from tbdiag.config import Config
 from tbdiag.logs import list_runs
 from tbdiag.nightly.pool import Pool
 from tbdiag.nightly.tasks import Answer, Limits, Setup, Task
+from tbdiag.nightly.worker import answer_task, answer_tasks
 from tests.nightly.hostile import Hostile
 from tests.nightly.world import LATER, ROOT, write
 
@@ -51,7 +52,7 @@ def test_hostile_runs_cost_only_themselves(tasks: list[Task], tmp_path: Path) ->
     assert answers[102].failed == "took longer than 20 s"
     assert answers[103].failed == "needs more memory than the limit of 1024 MiB a worker"
     assert answers[104].failed == "ValueError: hostile run"
-    assert pool.deaths == 4
+    assert pool.deaths == 5  # the first among others: which run it was shows when they are judged one by one
 
 
 def test_a_worker_killed_from_outside_loses_nothing(tasks: list[Task]) -> None:
@@ -116,3 +117,13 @@ def test_workers_end_with_a_killed_parent(tasks: list[Task]) -> None:
     threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
     assert ended.wait(20)
     pool.close()
+
+
+def test_runs_judged_together_come_out_as_alone(tasks: list[Task], tmp_path: Path) -> None:
+    (tmp_path / "logs" / "run03" / "events.out.tfevents.1.host").write_bytes(b"no record")
+    strange = Task(99, "raise", Hostile("raise"))
+    mixed = [*tasks[:7], strange, *tasks[7:]]
+    together = list(answer_tasks(mixed, setup()))
+    alone = [answer_task(task, setup()) for task in mixed]
+    assert [(a.key, a.judgement, a.failed) for a in together] == [(a.key, a.judgement, a.failed) for a in alone]
+    assert [a.key for a in together if a.failed] == [99]
