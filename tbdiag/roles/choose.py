@@ -310,7 +310,7 @@ def settle_counters(drafts: list[Draft], run: Run) -> None:
     for d in drafts:
         if d.role is Role.GRAD_NORM and d.writer.nan_as == 0.0 and d.name in run.series and not np.any(run.series[d.name].value):
             d.role, d.why = Role.IGNORED, f"{d.why}; all zero: norms are measured only where gradients are clipped"
-        if d.role is Role.UNKNOWN and not d.histogram and d.name in run.series:
+        if d.role in {Role.UNKNOWN, Role.STEP_TIME} and not d.histogram and d.name in run.series:
             value = run.series[d.name].value
             if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
                 d.role, d.why = Role.COUNTER, "whole numbers that only grow"
@@ -338,7 +338,7 @@ def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: froz
             best = max(group, key=lambda d: (d.name in forced, d.stem == stem, *_metric_rank(d, series)))
         else:
             best = max(
-                group, key=lambda d: (d.name in forced, d.preferred, split is Split.NONE and d.split is Split.TRAIN, *_rank(d, series))
+                group, key=lambda d: (d.name in forced, d.preferred, _LATE.get(d.split, 0) if split is Split.NONE else 0, *_rank(d, series))
             )
         best.main = True
 
@@ -351,6 +351,8 @@ def _in_order(drafts: list[Draft]) -> list[Draft]:
     return sorted(drafts, key=lambda d: (first[_DIGITS.sub("", d.name)], natural_key(d.name)))
 
 
+_LATE = {Split.TRAIN: 1, Split.VAL: -1, Split.TEST: -1}
+"""Of a role that knows no splits (a rate, the loss of a generator) the training series stands first, an evaluation's last."""
 _DIGITS = re.compile(r"\d+")
 _BY_SPLIT = frozenset(
     {Role.LOSS, Role.METRIC, Role.CONFIDENCE, Role.CALIBRATION_ERROR, Role.REWARD, Role.PREFERENCE_ACCURACY, Role.REWARD_MARGIN}

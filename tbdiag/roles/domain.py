@@ -9,6 +9,8 @@ from tbdiag.roles.convention import Convention
 from tbdiag.roles.words import VAL_WORDS, tokenize
 
 _POLICY = frozenset({Role.POLICY_LOSS, Role.POLICY_CLIP_FRACTION, Role.EXPLAINED_VARIANCE, Role.APPROX_KL, Role.EPISODE_LENGTH})
+_OUTCOMES = frozenset({"win", "wins", "success", "solved", "elo"})
+"""Words of a metric that tells how episodes end."""
 _DIFFUSION_WORDS = frozenset({"diffusion", "ddpm", "ddim", "denoising", "denoiser", "edm"})
 _SSL_WORDS = frozenset({"simclr", "byol", "dino", "ibot", "moco", "ssl", "infonce", "contrastive", "ntxent", "barlow", "vicreg", "jepa"})
 _LM_WORDS = frozenset({"lm", "perplexity", "ppl", "bpb", "bpc"})
@@ -36,7 +38,14 @@ def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None,
     if {Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS} <= roles:
         return Domain.GAN
     words = {word for name in names for word in tokenize(name)}
-    if Role.REWARD in roles and (roles & _POLICY or (Role.METRIC not in roles and not words & VAL_WORDS)):
+    if {Role.GENERATOR_LOSS, Role.VALUE_LOSS} <= roles and not roles & {Role.REWARD, Role.POLICY_LOSS}:
+        return Domain.GAN  # the critic of a Wasserstein GAN
+    others = [(role, set(tokenize(name))) for role, name in items if role not in {Role.REWARD, Role.EPISODE_LENGTH}]
+    others = [(role, own) for role, own in others if not own & _OUTCOMES]
+    metrics, measured = any(role is Role.METRIC for role, _ in others), {word for _, own in others for word in own}
+    if Role.REWARD in roles and (roles & _POLICY or (not metrics and not measured & VAL_WORDS)):
+        return Domain.REINFORCEMENT
+    if "epsilon" in words and not words & VAL_WORDS and words & {"score", "scores", "episode", "episodes"}:
         return Domain.REINFORCEMENT
     if {Role.POLICY_LOSS, Role.VALUE_LOSS} <= roles or Role.POLICY_CLIP_FRACTION in roles:
         return Domain.REINFORCEMENT

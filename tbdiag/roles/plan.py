@@ -267,6 +267,8 @@ def _settle_samples(drafts: list[Draft]) -> None:
 def _fit_domain(draft: Draft, domain: Domain) -> None:
     """The same word means different things in different trainings."""
     if domain is Domain.REINFORCEMENT:
+        if draft.role is Role.METRIC and draft.stem == "score":
+            draft.role, draft.stem = Role.REWARD, "reward"
         if draft.role is Role.CLIP_FRACTION:
             draft.role, draft.stem = Role.POLICY_CLIP_FRACTION, "policy_clip_fraction"
         if draft.role is Role.LOSS or (draft.role is Role.LOSS_COMPONENT and draft.stem != "value_loss"):
@@ -278,6 +280,8 @@ def _fit_domain(draft: Draft, domain: Domain) -> None:
         draft.role, draft.sub_kind = Role.PREDICTION_STAT, "entropy"
     if domain is Domain.GAN and draft.role in {Role.LOSS, Role.LOSS_COMPONENT} and not draft.convention:
         draft.direction = Direction.NONE
+    if domain is Domain.GAN and draft.role is Role.VALUE_LOSS:
+        draft.role, draft.direction, draft.stem = Role.DISCRIMINATOR_LOSS, Direction.NONE, Role.DISCRIMINATOR_LOSS.value
     if domain is Domain.SUPERVISED and draft.role in {Role.POLICY_LOSS, Role.VALUE_LOSS, Role.EPISODE_LENGTH}:
         draft.role = Role.LOSS_COMPONENT if draft.role is not Role.EPISODE_LENGTH else Role.UNKNOWN
 

@@ -90,10 +90,14 @@ class _Hit:
         return self.tokens[self.start : self.start + self.size]
 
 
+_ORDER = re.compile(r"(?:^|(?<=/))\d{1,2}[_\- ]+(?=[A-Za-z])")
+"""Numbers that only sort the tags: ``1_Loss/2_Reconstruction_Loss/train``."""
+
+
 @lru_cache(maxsize=65536)
 def read_scalar(tag: str, skip: int = 0) -> Reading:
     """Reading of a scalar tag; the first `skip` tokens are a prefix that all tags of the run share."""
-    tokens = tokenize(tag)[skip:]
+    tokens = tokenize(_ORDER.sub("", tag))[skip:] if tag[:1].isdigit() and not skip else tokenize(tag)[skip:]
     if len(tokens) > 2 and tokens[-2] == "vs" and tokens[-1] in AXIS_WORDS:
         inner = _read(tokens[:-2], tag)
         return replace(inner, base=tokens[:-2], axis=AXIS_WORDS[tokens[-1]])

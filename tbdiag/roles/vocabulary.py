@@ -35,7 +35,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS, LOWER, "lm loss, reduced loss, reduced train loss, training loss, loss avg, global avg loss, lm loss validation", stem="loss", rank=2),
     **_many(Role.LOSS, LOWER, "xent, cross entropy, crossentropy, cross ent, categorical crossentropy, sparse categorical crossentropy", stem="loss", rank=-1),
     **_many(Role.LOSS, LOWER, "nll, negative log likelihood, logloss, log loss, bce, ce", stem="loss", rank=-2),
-    **_many(Role.LOSS, LOWER, "cross entropy loss, ce loss, bce loss, nll loss, mse loss, xent loss, neg elbo", stem="loss", rank=-1),
+    **_many(Role.LOSS, LOWER, "cross entropy loss, ce loss, bce loss, nll loss, mse loss, xent loss, neg elbo, contrastive loss, triplet loss, hinge loss, huber loss, focal loss, infonce loss", stem="loss", rank=-1),
     # Names of objectives that stand for the loss where nothing says "loss".
     **_many(Role.LOSS, LOWER, "xe, infonce, info nce, nt xent, ntxent, contrastive, triplet, hinge, huber, smooth l1, focal, ctc", stem="loss", rank=-4),
     # Parts of a loss.
@@ -50,6 +50,8 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl div, kl divergence, recon, reconstruction", rank=-3),
     # Quality, higher is better.
     **_many(Role.METRIC, HIGHER, "accuracy, acc, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "macc, mean acc", stem="balanced_accuracy"),
+    **_many(Role.METRIC, HIGHER, "allacc, all acc, pixel acc, pixel accuracy", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, top 1 accuracy", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "token accuracy, mean token accuracy, next token accuracy", stem="token_accuracy"),
     **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
@@ -118,7 +120,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.THROUGHPUT,
         HIGHER,
-        "throughput, fps, sps, tps, wps, ups, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
+        "throughput, fps, sps, tps, wps, ups, frames per second, frames per sec, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
         "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, ex per sec, ex per second, ex sec, examples per sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
         "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, total fps",
         rank=3,
@@ -126,7 +128,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.STEP_TIME,
         LOWER,
-        "step time, time step, secs per step, sec per step, seconds per step, s per step, sec per iter, seconds per iter, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
+        "step time, time step, step ms, ms per step, ms per iter, secs per step, sec per step, seconds per step, s per step, sec per iter, seconds per iter, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
         "backward time, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
         rank=-1,
     ),
@@ -149,15 +151,15 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.REWARD, HIGHER, "reward, rewards, return, returns", stem="reward"),
     **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length", rank=3),
-    **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, policy loss, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss", rank=2),
-    **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, loss vf, value loss, vf loss, critic loss, c loss, value function, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss value avg", rank=2),
+    **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, losses actor, losses policy, policy loss, policy losses, actor losses, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss", rank=2),
+    **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, losses critic, losses value, loss vf, value loss, value losses, critic losses, vf loss, critic loss, c loss, value function, q value loss, q value loss1, q value loss2, q1 loss, q2 loss, critic1 loss, critic2 loss, td error, loss td error, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss value avg", rank=2),
     **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),
     **_many(Role.APPROX_KL, NONE, "approx kl, approxkl, approxkl avg, old approx kl, mean kl, ppo kl, kl mean, policy kl", rank=2, stem="approx_kl"),
     **_many(Role.POLICY_CLIP_FRACTION, NONE, "pg clipfrac, pg clip fraction, ppo clip ratio, policy clipfrac avg, clipfrac avg, ratio clip fraction", rank=3, stem="policy_clip_fraction"),
     **_many(Role.EXPLAINED_VARIANCE, HIGHER, "explained variance, vf explained var, explained var", rank=3, stem="explained_variance"),
     # GAN.
-    **_many(Role.GENERATOR_LOSS, NONE, "loss g, g loss, generator loss, gen loss, loss gen, loss generator, gloss, lossg, errg, loss g total", rank=3),
-    **_many(Role.DISCRIMINATOR_LOSS, NONE, "loss d, d loss, discriminator loss, disc loss, loss disc, loss discriminator, dloss, lossd, errd, loss d total, critic wgan loss", rank=3),
+    **_many(Role.GENERATOR_LOSS, NONE, "loss g, losses g, losses generator, g loss, generator loss, gen loss, loss gen, loss generator, gloss, lossg, errg, loss g total", rank=3),
+    **_many(Role.DISCRIMINATOR_LOSS, NONE, "loss d, losses d, losses discriminator, d loss, discriminator loss, disc loss, loss disc, loss discriminator, dloss, lossd, errd, loss d total, critic wgan loss", rank=3),
     **_many(Role.DISCRIMINATOR_SCORE, NONE, "d x, d g z, d real, d fake, real score, fake score, d loss real score, score real, score fake, disc real, disc fake", rank=3),
     # Preference tuning.
     **_many(Role.CHOSEN_REWARD, HIGHER, "rewards chosen, chosen rewards, chosen reward, reward chosen", rank=3),

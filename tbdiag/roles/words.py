@@ -14,7 +14,12 @@ _GLUED = re.compile(
     r"(loss|acc|accuracy|error|norm|rate|scale|size|score|time|f1|auc|iterstats|epochstats|stats|train|val|test|mse|mae|iou)$"
 )
 
+_MISSPELT = re.compile(r"^ac+[ua]*r+[ua]*c+y$")
+"""accuarcy and the like are found in one public script in a hundred."""
+
 _CLASS = re.compile(r"^(class|cls)(\d+)$")
+
+_VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
 
 TRAIN_WORDS = frozenset({"train", "training", "trn", "tr", "trains", "trainset", "fit"})
 VAL_WORDS = frozenset(
@@ -36,7 +41,7 @@ VAL_WORDS = frozenset(
         "devset",
     }
 )
-TEST_WORDS = frozenset({"test", "testing", "tst", "testset"})
+TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
 _JOIN = {("m", "iou"): "miou", ("m", "ap"): "map", ("t", "flops"): "tflops", ("p", "flops"): "pflops"}
 
 
@@ -47,7 +52,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
         low = word.lower()
         glued = (_GLUED.match(low) or _CLASS.match(low)) if low not in _WHOLE else None
-        for part in glued.groups() if glued else (low,):
+        for part in glued.groups() if glued else ("accuracy",) if _MISSPELT.match(low) else (low,):
             joined = _JOIN.get((out[-1], part)) if out else None
             if joined:
                 out[-1] = joined
@@ -63,7 +68,12 @@ def split_word(token: str) -> Split | None:
     """Split that a token names, or None."""
     if token in TRAIN_WORDS:
         return Split.TRAIN
-    if token in VAL_WORDS or (token[:5] == "valid" and token[5:].isdigit()) or (token[:3] == "val" and token[3:].isdigit()):
+    if (
+        token in VAL_WORDS
+        or _VALIDATION.match(token)
+        or (token[:5] == "valid" and token[5:].isdigit())
+        or (token[:3] == "val" and token[3:].isdigit())
+    ):
         return Split.VAL
     if token in TEST_WORDS:
         return Split.TEST

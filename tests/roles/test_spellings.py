@@ -1,0 +1,50 @@
+"""How people really name their tags: one set of tags of a public training script a line, and what each of them is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tbdiag.config import Config
+from tbdiag.detectors import _synth
+from tbdiag.roles import resolve
+
+FALLING = _synth.decay(30, 2.3, 0.1)
+CLIMBING = 0.9 - _synth.decay(30, 0.8, 0.0)
+
+SETS = [
+    ("supervised", {"Training Loss": "train_loss", "Validataion Loss": "val_loss", "Validation accuraccy": "val_metric"}),
+    ("supervised", {"1_Loss/1_Total_Loss/Train": "train_loss", "1_Loss/1_Total_Loss/Valid": "val_loss"}),
+    ("supervised", {"Loss/train_val/Train Loss": "train_loss", "Loss/train_val/Validation Loss": "val_loss"}),
+    ("supervised", {"data/loss/trn_loss": "train_loss", "data/loss/val_loss": "val_loss", "data/miou/val_miou": "val_metric"}),
+    ("supervised", {"loss": "train_loss", "miou_eval": "", "allacc_eval": "val_metric"}),
+    ("supervised", {"tr_ce": "train_loss", "te_ce": "val_loss", "te_acc": "val_metric"}),
+    ("supervised", {"Training vs. Validation Loss/Training": "train_loss", "Training vs. Validation Loss/Validation": "val_loss"}),
+    ("supervised", {"train/loss": "train_loss", "perf/ms_per_step": "step_time"}),
+    ("supervised", {"Loss Avg/train": "train_loss", "Accuracy/val [mAP]": "val_metric"}),
+    ("supervised", {"in/trainloss": "train_loss", "in/evalloss": "val_loss"}),
+    ("self_supervised", {"Contrastive_Loss/train": "", "Loss/train": "train_loss"}),
+    ("gan", {"Losses/Critic": "discriminator_loss", "Losses/Generator": "generator_loss"}),
+    ("gan", {"G_loss_val": "", "G_loss": "generator_loss", "D_loss": "discriminator_loss"}),
+    ("reinforcement", {"Reward/episode": "train_reward", "Reward/eval": "val_reward", "Loss/train": "train_loss"}),
+    ("reinforcement", {"reward/avg": "train_reward", "loss/train": "train_loss", "rates/win_rate": "train_metric"}),
+    ("reinforcement", {"Loss/TD_Error": "value_loss", "Q_values/avg_q": "", " mean batch rewards": "train_reward"}),
+    ("reinforcement", {"mean score": "train_reward", "epsilon": "", "mean episode duration": "", "average loss": "train_loss"}),
+    ("reinforcement", {"success_rate/eval": "val_metric", "mean_reward": "train_reward", "std_reward": "reward_std", "loss": "train_loss"}),
+    ("reinforcement", {"critic_losses": "value_loss", "episode total reward": "train_reward"}),
+]
+
+
+@pytest.mark.parametrize(("domain", "tags"), SETS, ids=lambda x: x if isinstance(x, str) else next(iter(x)))
+def test_what_people_write_is_read(domain, tags):
+    series = {t: FALLING if key.endswith(("loss", "time")) or not key else CLIMBING for t, key in tags.items()}
+    signals = resolve(_synth.make_run(series), Config())
+    assert signals.domain.value == domain
+    mains = {x.name: x.key for x in signals.all if x.main}
+    assert {t: mains.get(t) for t, key in tags.items() if key} == {t: key for t, key in tags.items() if key}
+
+
+def test_a_count_of_steps_called_time_step_is_no_duration():
+    steps = np.arange(30.0) * 400 + 1
+    signals = resolve(_synth.make_run({"Average Reward": CLIMBING, "Time Step": steps}), Config())
+    assert next(x.key for x in signals.all if x.name == "Time Step") == "counter"
