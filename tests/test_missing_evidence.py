@@ -107,6 +107,8 @@ class Recorder:
     def __call__(self, *args: Any, **_: Any) -> Any:
         if args and isinstance(args[0], str):
             self._calls.append((self._name, args[0]))
+        elif args and isinstance(args[0], dict):
+            self._calls.extend((self._name, str(key)) for key in args[0])
         return Recorder(self._calls, self._name)
 
     def __getitem__(self, _: Any) -> Any:

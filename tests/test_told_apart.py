@@ -170,9 +170,18 @@ def bits_of_a_sum() -> Run:
     return _synth.make_run({"train/bpc": bits, "train/acc": 1 - error}, every=6)
 
 
+def value_loss_of_a_ppo(factor: float) -> Run:
+    x = np.linspace(0, 1, 120)
+    value = 2 * np.exp(-3 * x) + 0.2
+    value[60:] *= factor ** np.linspace(0, 1, 60)
+    reward = 200 - 180 * np.exp(-4 * x) + RNG(16).normal(0, 5, 120)
+    return _synth.make_run({"charts/episodic_return": reward, "losses/value_loss": value, "losses/policy_loss": -0.01 * x}, every=2048)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (lambda: value_loss_of_a_ppo(1e8), "divergence"),
         (one_bad_batch_in_eight, "spikes"),
         (lambda: files_by_day(shuffled=False), "epoch-sawtooth"),
         (lambda: never_above_the_mean(-0.2), "generalization-gap"),
@@ -200,6 +209,7 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (lambda: value_loss_of_a_ppo(2e4), "divergence"),
         (one_bad_batch_in_eight, "instability"),
         (lambda: files_by_day(shuffled=True), "epoch-sawtooth"),
         (lambda: never_above_the_mean(0.45), "generalization-gap"),
@@ -238,3 +248,10 @@ def test_weights_that_jump_are_told_where():
     assert "nearly all of it after step 20" in found.title
     assert found.onset is not None
     assert found.onset.first_step >= 20
+
+
+def test_an_agent_without_returns_is_asked_for_returns_not_for_a_validation_loss():
+    run = _synth.make_run({"losses/value_loss": np.linspace(2, 1, 40), "losses/policy_loss": np.zeros(40) + 0.01})
+    (found,) = [f for f in diagnose_run(run).findings if f.id == "missing-evidence"]
+    assert found.title.startswith("Not logged: return of the episodes")
+    assert "validation" not in found.title

@@ -119,6 +119,26 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def value_explodes(view: View) -> tuple[CurveFacts, float] | None:
+    """A value loss that left any size that errors of the returns can have, and its margin over that; None where there is none.
+
+    Estimates of returns are wrong by twice the largest return at most, so that a squared error beyond ten times its square is no
+    error of this task. Where no return is logged the loss must be 100,000. It must have grown a thousandfold from its lowest level of
+    the last nine tenths, and the last tenth must stay a hundred times above that.
+    """
+    value = view.curve("value_loss")
+    if value is None or value.n < 20 or float(value.value.min()) < 0:
+        return None
+    late = running_median(value.value, 5)[value.n // 10 :]
+    low, end = float(late[:-3].min()), median(late[-max(3, value.n // 20) :])
+    reward = next((c for c in map(view.curve, RETURNS) if c is not None), None)
+    largest = 10 * max(float(np.abs(reward.value).max()), 1.0) ** 2 if reward is not None else 1e5
+    if low <= 0 or float(late[-max(3, value.n // 10) :].min()) < 100 * low:
+        return None
+    margin = min(end / largest, end / (1000 * low))
+    return (value, min(margin, 16.0)) if margin >= 1 else None
+
+
 def return_dips(view: View) -> Finding | NotApplicable | None:
     """Spikes in reinforcement learning: a calm return breaks down by a third of its gain and comes back."""
     reward = next((c for c in map(view.curve, RETURNS) if c is not None and c.n >= 60), None)

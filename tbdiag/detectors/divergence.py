@@ -15,7 +15,7 @@ How it is told
     block, or twice as high, rising throughout, while training gains nothing. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise
     that ends in non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5 times
     its start and twice its best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the
-    last fifth of the run. A training loss below half of its start is no divergence while validation is at its best.
+    last fifth of the run; or a value loss must grow a thousandfold, beyond any error that the returns allow. A training loss below half of its start is no divergence while validation is at its best.
 
 First check
     Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.
@@ -62,6 +62,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
 from tbdiag.detectors._jumps import grad_jump, lr_jump
+from tbdiag.detectors._returns import value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
@@ -78,6 +79,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if view.signals.domain is Domain.REINFORCEMENT:
         curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
         strength = _collapse(view, curve) if curve is not None else 0.0
+        if strength < 1:
+            curve, strength = value_explodes(view) or (curve, strength)
     else:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
@@ -90,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable(f"only {curve.n} points")
     if strength < 1:
         return None
-    reward = curve.signal.role is Role.REWARD
+    reward = curve.signal.role in (Role.REWARD, Role.VALUE_LOSS)
     onset = rise_onset(curve, logarithmic=curve.log_scale)
     held_out = curve.signal.split in (Split.VAL, Split.TEST)
     val = None if reward or held_out else view.curve("val_loss" if curve.signal.role is Role.LOSS else "val_metric")
@@ -358,8 +361,8 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward"),),
-    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric"),
+    needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward", "value_loss"),),
+    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric", "value_loss"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),

@@ -49,6 +49,7 @@ from tbdiag.features.evidence import is_present, list_artefacts
 
 ROLE_OF = {
     "val-curve": "val_loss",
+    "return-curve": "train_reward",
     "train-curve": "train_loss",
     "learning-rate": "lr",
     "gradient-statistics": "grad_norm",

@@ -33,8 +33,8 @@ WANTED: dict[str, frozenset[str]] = {
     "best-checkpoint": frozenset({"overfitting", "divergence", "return-collapse", "sudden-shift"}),
 }
 """Artefact -> leading findings at which it is wanted: events that must be reproduced, and runs of which an earlier state is the best."""
-BASE = {"val-curve": 1.5}
-"""Worth of an artefact in any run: without a validation nothing tells whether the model is good for anything."""
+BASE = {"val-curve": 1.5, "return-curve": 1.5}
+"""Worth of an artefact in any run: without a validation (or a return) nothing tells whether the model is good for anything."""
 OPEN, PRODUCER, WISHED, OTHER = 4.0, 1.0, 0.6, 0.1
 """Worth of an open cause (times its share), of an impossible check that could have named the cause of a finding, of an artefact that a
 leading finding wants, and of any other impossible check."""

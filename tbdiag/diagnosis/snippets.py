@@ -50,6 +50,7 @@ TEXT = {
 
 SCALARS: dict[str, tuple[tuple[str, str], ...]] = {
     "val-curve": (("val/loss", "val_loss"), ("val/accuracy", "val_accuracy")),
+    "return-curve": (("charts/episodic_return", "episode_return"),),
     "train-curve": (("train/loss", "loss"),),
     "learning-rate": (("train/lr", 'optimizer.param_groups[0]["lr"]'),),
     "gradient-statistics": (("train/grad_norm", "norm"),),
@@ -75,7 +76,8 @@ OWN: dict[tuple[str, str], str] = {
     ("val-curve", "fastai"): "dls = DataLoaders(train_loader, valid_loader)\n"
     "learn = Learner(dls, model, metrics=accuracy, cbs=TensorBoardCallback(log_dir, log_preds=False))  # logs valid_loss",
     ("val-curve", "mmengine"): 'train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)\nval_cfg, val_evaluator = dict(), dict(type="Accuracy")',
-    ("val-curve", "sb3"): "model.learn(steps, callback=EvalCallback(eval_env, eval_freq=10_000))  # logs eval/mean_reward",
+    ("return-curve", "hf"): 'trainer.log({"reward": episode_return})',
+    ("return-curve", "sb3"): "model.learn(steps, callback=EvalCallback(eval_env, eval_freq=10_000))  # logs eval/mean_reward",
     ("val-curve", "flax"): 'summary_writer.scalar("eval_loss", eval_loss, step)\nsummary_writer.scalar("eval_accuracy", eval_accuracy, step)',
     ("train-curve", "lightning"): 'self.log("train_loss", loss)  # in training_step',
     ("train-curve", "hf"): "TrainingArguments(output_dir, logging_steps=50)",

@@ -33,6 +33,12 @@ ARTEFACTS: tuple[Artefact, ...] = (
         ("overfitting", "generalization-gap", "val-better", "leakage", "noisy-validation", "label-noise", "underfitting"),
     ),
     Artefact(
+        "return-curve",
+        "return of the episodes",
+        "it is the only measure of whether the agent gets better",
+        ("no-learning", "return-collapse", "divergence", "instability", "spikes", "unconverged"),
+    ),
+    Artefact(
         "train-curve",
         "training loss",
         "it is the first diagnostic surface",
@@ -91,7 +97,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
 
 
 NOT_IN_DOMAIN = {
-    Domain.REINFORCEMENT: frozenset({"prediction-samples", "split-version"}),
+    Domain.REINFORCEMENT: frozenset({"val-curve", "prediction-samples", "split-version"}),
     Domain.PREFERENCE: frozenset({"prediction-samples"}),
     Domain.GAN: frozenset({"split-version"}),
 }
@@ -101,7 +107,8 @@ NOT_IN_DOMAIN = {
 def list_artefacts(features: Features) -> tuple[Artefact, ...]:
     """The artefacts that a run of this domain should save."""
     skip = NOT_IN_DOMAIN.get(features.signals.domain, frozenset())
-    return tuple(a for a in ARTEFACTS if a.id not in skip)
+    agent = features.signals.domain is Domain.REINFORCEMENT
+    return tuple(a for a in ARTEFACTS if a.id not in skip and (agent or a.id != "return-curve"))
 
 
 def is_present(artefact: str, features: Features) -> bool:
@@ -114,6 +121,8 @@ def is_present(artefact: str, features: Features) -> bool:
     if artefact == "val-curve":
         quality = (Role.LOSS, Role.METRIC, Role.REWARD)
         return any(s.split in (Split.VAL, Split.TEST) and s.role in quality for s in signals.all) or any_role(Role.REWARD)
+    if artefact == "return-curve":
+        return any_role(Role.REWARD)
     if artefact == "train-curve":
         train = (Role.LOSS, Role.LOSS_COMPONENT, Role.POLICY_LOSS, Role.VALUE_LOSS, Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS)
         return any(s.role in train and s.split in (Split.TRAIN, Split.NONE) for s in signals.all)
