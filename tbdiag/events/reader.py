@@ -22,6 +22,7 @@ from tbdiag.events.framing import FOOTER, HEADER, OVERHEAD, Stop, Walker, find_f
 from tbdiag.events.records import WRONG, Records, layouts
 from tbdiag.events.resync import find_frame
 from tbdiag.events.source import Source
+from tbdiag.events.templates import MAX_BYTES, TemplateCache
 
 ARENA_BYTES = 1 << 21
 _SMALL_FILE, _SMALL_ARENA = 1 << 23, 1 << 20
@@ -37,6 +38,7 @@ _TRIES = 16
 
 _spare: list[bytearray] = []
 _cycles = blocks.CycleCache()
+_templates = TemplateCache()
 
 
 def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None = None, *, verify: bool = False) -> FileColumns:
@@ -54,7 +56,13 @@ def read_events(source: Source, start: int = 0, plugins: dict[bytes, str] | None
     if len(arena) < wanted:
         arena = bytearray(window + SLACK if wanted > window // 2 else wanted)
     try:
-        return _Reading(source, start, dict(plugins or {}), arena, verify).run()
+        fresh = start == 0 and not plugins and size <= MAX_BYTES
+        found = _templates.read(source, arena) if fresh else None
+        if found is None:
+            found = _Reading(source, start, dict(plugins or {}), arena, verify).run()
+            if fresh:
+                _templates.learn(source, found, layouts)
+        return found
     finally:
         if not _spare:
             _spare.append(arena)
