@@ -62,6 +62,9 @@ class Cluster:
         with _quiet(distributed), self._connect(distributed) as client:
             yield from self._stream(distributed, client, iter(tasks))
 
+    def close(self) -> None:
+        """Nothing is left running: a cluster is left when its answers end."""
+
     def _connect(self, distributed: Any) -> Any:
         try:
             if self.where == "local":

@@ -25,6 +25,8 @@ from tbdiag.nightly.tasks import Answer, Limits, Setup, Task
 
 if TYPE_CHECKING:
     from tbdiag.logs import RunListing
+    from tbdiag.nightly.cluster import Cluster
+    from tbdiag.nightly.pool import Pool
 
 STORE_RUNS = 100
 STORE_SECONDS = 1.0
@@ -138,8 +140,9 @@ def _run(options: Options, state: State, begun: float) -> Night:
         reports=_reports(options),
         columns=str(state.columns),
     )
-    deaths = _judge_all(options, setup, store, plan)
-    deaths += _judge_successors(options, setup, store, listed)
+    with contextlib.closing(_Judges(options, setup)) as judges:
+        _judge_all(options, judges, store, plan)
+        _judge_successors(options, judges, store, listed)
     closing = history.close_night(state, number, options.now, options.config.suppressions, time.monotonic() - begun)
     for line in closing.expired:
         say(line)
@@ -148,7 +151,7 @@ def _run(options: Options, state: State, begun: float) -> Night:
     if options.backup is not None:
         state.backup(options.backup)
         say(f"backed up the state to {options.backup}")
-    return Night(number, closing, plan.count(), plan.unchanged, digest, deaths)
+    return Night(number, closing, plan.count(), plan.unchanged, digest, judges.deaths)
 
 
 def _reports(options: Options) -> str:
@@ -174,29 +177,49 @@ def _say_plan(plan: Plan, total: int, say: Callable[[str], None]) -> None:
     say(f"listed {total:,} runs: {', '.join(parts) or 'nothing to do'}")
 
 
-def _answers(options: Options, setup: Setup, tasks: Iterable[Task]) -> tuple[Iterator[Answer], Callable[[], int]]:
-    """Answers to tasks by the chosen scheduler, and a function that tells how many workers died."""
-    if options.scheduler == "inline":
-        from tbdiag.nightly.worker import answer_task
+class _Judges:
+    """Whoever judges by the chosen scheduler; worker processes are started once a night."""
 
-        return (answer_task(task, setup) for task in tasks), lambda: 0
-    if options.scheduler == "processes":
-        from tbdiag.nightly.pool import Pool
+    def __init__(self, options: Options, setup: Setup) -> None:
+        self._options = options
+        self._setup = setup
+        self._team: Pool | Cluster | None = None
 
-        pool = Pool(setup, options.workers)
-        return pool.run(tasks), lambda: pool.deaths
-    from tbdiag.nightly.cluster import Cluster
+    @property
+    def deaths(self) -> int:
+        """How many workers died so far."""
+        return self._team.deaths if self._team is not None else 0
 
-    cluster = Cluster(options.scheduler, setup, options.workers)
-    return cluster.run(tasks), lambda: cluster.deaths
+    def run(self, tasks: Iterable[Task]) -> Iterator[Answer]:
+        """Answers to tasks, in any order."""
+        if self._options.scheduler == "inline":
+            from tbdiag.nightly.worker import answer_task
+
+            return (answer_task(task, self._setup) for task in tasks)
+        if self._team is None:
+            self._team = self._gather()
+        return self._team.run(tasks)
+
+    def _gather(self) -> Pool | Cluster:
+        if self._options.scheduler == "processes":
+            from tbdiag.nightly.pool import Pool
+
+            return Pool(self._setup, self._options.workers, keep=True)
+        from tbdiag.nightly.cluster import Cluster
+
+        return Cluster(self._options.scheduler, self._setup, self._options.workers)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        if self._team is not None:
+            self._team.close()
 
 
-def _judge_all(options: Options, setup: Setup, store: Store, plan: Plan) -> int:
+def _judge_all(options: Options, judges: _Judges, store: Store, plan: Plan) -> None:
     if not plan.judge:
-        return 0
+        return
     total = len(plan.judge)
-    tasks = (Task(i, listing.name, listing) for i, (listing, _, _) in enumerate(plan.judge))
-    answers, deaths = _answers(options, setup, tasks)
+    answers = judges.run(Task(i, listing.name, listing) for i, (listing, _, _) in enumerate(plan.judge))
     done, failed, begun, told = 0, 0, time.monotonic(), time.monotonic()
     with contextlib.closing(answers):  # type: ignore[type-var]
         for batch in _in_batches(answers):
@@ -210,14 +233,13 @@ def _judge_all(options: Options, setup: Setup, store: Store, plan: Plan) -> int:
                 told = time.monotonic()
                 options.say(f"judged {done:,} of {total:,} runs, {done / (told - begun):.0f} a second")
     options.say(f"judged {done:,} runs in {time.monotonic() - begun:.1f} s" + (f", {failed:,} failed" if failed else ""))
-    return deaths()
 
 
-def _judge_successors(options: Options, setup: Setup, store: Store, listed: Mapping[bytes, RunListing]) -> int:
+def _judge_successors(options: Options, judges: _Judges, store: Store, listed: Mapping[bytes, RunListing]) -> None:
     """Judge success rules of earlier runs' findings on the newest later run of their family."""
     due = history.find_successions(store.state)
     if not due:
-        return 0
+        return
     paths = dict(store.state.db.execute("SELECT id, path FROM runs WHERE gone_night IS NULL"))
     tasks = []
     for successor, pairs in itertools.groupby(due, key=lambda row: row[0]):
@@ -226,7 +248,7 @@ def _judge_successors(options: Options, setup: Setup, store: Store, listed: Mapp
         if listing is not None:
             earlier = {run: listed[paths[run]] for run, _, _ in rules if paths.get(run) in listed}
             tasks.append(Task(successor, listing.name, listing, rules, earlier))
-    answers, deaths = _answers(options, setup, tasks)
+    answers = judges.run(tasks)
     judged = 0
     with contextlib.closing(answers):  # type: ignore[type-var]
         for answer in answers:
@@ -239,7 +261,6 @@ def _judge_successors(options: Options, setup: Setup, store: Store, listed: Mapp
             store.store_verdicts(answer.key, digest[0] if digest else digest_files(listing), verdicts)
             judged += len(verdicts)
     options.say(f"judged {judged:,} success rules of earlier runs")
-    return deaths()
 
 
 def _in_batches(answers: Iterable[Answer]) -> Iterator[list[Answer]]:
