@@ -170,12 +170,22 @@ def bits_of_a_sum() -> Run:
     return _synth.make_run({"train/bpc": bits, "train/acc": 1 - error}, every=6)
 
 
+def good_start_rounded_to_two_decimals() -> Run:
+    train = 0.14 - 0.012 * np.linspace(0, 1, 14) + RNG(17).normal(0, 0.004, 14)
+    return _synth.make_run({"train/loss": np.round(train, 2), "val/loss": np.full(14, 0.17)})
+
+
 def value_loss_of_a_ppo(factor: float) -> Run:
     x = np.linspace(0, 1, 120)
     value = 2 * np.exp(-3 * x) + 0.2
     value[60:] *= factor ** np.linspace(0, 1, 60)
     reward = 200 - 180 * np.exp(-4 * x) + RNG(16).normal(0, 5, 120)
     return _synth.make_run({"charts/episodic_return": reward, "losses/value_loss": value, "losses/policy_loss": -0.01 * x}, every=2048)
+
+
+def rounded_to_two_decimals(start: float) -> Run:
+    val = np.round(_synth.decay(20, start, 0.4, 9.0), 2)
+    return _synth.make_run({"train/loss": np.round(_synth.decay(20, start, 0.35, 7.0), 2), "val/loss": val})
 
 
 @pytest.mark.parametrize(
@@ -210,6 +220,8 @@ def test_the_fault_is_named(make, expected):
     ("make", "never"),
     [
         (lambda: value_loss_of_a_ppo(2e4), "divergence"),
+        (lambda: rounded_to_two_decimals(1.5), "plateau"),
+        (good_start_rounded_to_two_decimals, "no-learning"),
         (one_bad_batch_in_eight, "instability"),
         (lambda: files_by_day(shuffled=True), "epoch-sawtooth"),
         (lambda: never_above_the_mean(0.45), "generalization-gap"),

@@ -26,3 +26,8 @@ def settled(curve: CurveFacts) -> bool:
     """Whether nothing was gained after the first tenth of the run."""
     late = curve.trace.cost[curve.trace.within(0.1, 1.0)]
     return late.size >= 5 and not find_trend(late).falling
+
+
+def is_rounded(value: float) -> bool:
+    """Whether a number has three decimals at most, as one that a script rounded before it logged it: constancy then proves little."""
+    return abs(1000 * value - round(1000 * value)) < 1e-3 * max(abs(value), 0.1)

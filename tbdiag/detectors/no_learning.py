@@ -62,7 +62,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import never_changes, settled, still_falls
+from tbdiag.detectors._flatness import is_rounded, never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
@@ -225,6 +225,7 @@ def _signs(
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
+    constant = constant and val is not None and not is_rounded(float(val.value[0]))
     # A loss that came down from above must have stopped at guessing.
     stopped = gain < 0.1 or (left is not None and left < 1.1 and not still_falls(train))
     if left is not None and left > view["chance"] and stopped and (quality is None or quality < 0.25 or constant):

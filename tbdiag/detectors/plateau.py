@@ -58,6 +58,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._flatness import is_rounded
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
@@ -89,6 +90,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None  # nothing was ever learned
     if swings_about(curve, since, learned):
         return None  # it stands nowhere
+    if curve.trace.noise.quantum > max(0.1 * abs(end), 0.02 * curve.gain):
+        return NotApplicable("the loss is rounded so coarsely that it may have gone on falling")
     if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
@@ -276,11 +279,10 @@ def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evi
     if curve is train or flat.size < 5:
         return None
     half = flat[flat.size // 3 :]
-    spread = float(np.ptp(half))
-    level = abs(float(half[-1]))
+    spread, level = float(np.ptp(half)), abs(float(half[-1]))
     # Weights that stand still give a smooth line; noise of a thousandth is the noise of an evaluation, not standing still.
     if (
-        level == 0
+        (spread == 0 and is_rounded(level))
         or spread > view["frozen"] * level
         or scatter(half) > 0.1 * view["frozen"] * level
         or max(_share(curve), _share(train)) < 0.1

@@ -7,13 +7,14 @@ Why it matters
     Each spike costs the steps of its recovery, and one of them may be the one that does not come back.
 
 How it is told
-    On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard deviations above
-    the running median of 21 points, beyond what the series' own upper tail makes likely (or one of four peaks at least that are
-    two and a half times as high as all others), and higher than a tenth of the range of
-    the whole curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of
-    all that was learned, by more than 20 deviations. With ten to thirty points it must be three times as high as its neighbours. Three such spikes, or one higher than half the range and three times its level, are a warning;
-    otherwise a note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less
-    than a tenth of the run and comes back.
+    On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard
+    deviations above the running median of 21 points, beyond what the series' own upper tail makes likely (or one of four
+    peaks at least that are two and a half times as high as all others), and higher than a tenth of the range of the whole
+    curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of all that
+    was learned, by more than 20 deviations. With ten to thirty points it must be three times as high as its neighbours.
+    Three such spikes, or one higher than three quarters of the range and three times its level, are a warning; otherwise a
+    note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less than
+    a tenth of the run and comes back.
 
 First check
     Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
@@ -92,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
     # The extremes of a heavy tail reach twice the level once in a thousand runs; one or two spikes must be plainer than that.
     plain = [
-        h > 0.5 * span and (float(train.value[s.peak]) > 3 * abs(float(train.value[s.peak]) - h) or s.sigmas > 40)
+        h > 0.75 * span and (float(train.value[s.peak]) > 3 * abs(float(train.value[s.peak]) - h) or s.sigmas > 40)
         for h, s in zip(heights, spikes, strict=True)
     ]
     tall = any(plain)

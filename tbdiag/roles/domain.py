@@ -49,6 +49,8 @@ def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None,
         return Domain.REINFORCEMENT
     if {Role.POLICY_LOSS, Role.VALUE_LOSS} <= roles or Role.POLICY_CLIP_FRACTION in roles:
         return Domain.REINFORCEMENT
+    if roles & {Role.POLICY_LOSS, Role.VALUE_LOSS} and not metrics and not measured & VAL_WORDS:
+        return Domain.REINFORCEMENT
     if words & _DIFFUSION_WORDS and not roles & {Role.METRIC, Role.REWARD}:
         return Domain.DIFFUSION
     if words & _SSL_WORDS:
