@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -181,6 +182,11 @@ class CurveFacts:
     @cached_property
     def beside(self) -> dict[str, Float64]:
         """Costs of training series at the blocks of this curve's trace, by name; kept here by `tbdiag.features.pairs`."""
+        return {}
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What other modules of `tbdiag.features` worked out about this curve alone, by their names."""
         return {}
 
     @cached_property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -34,9 +33,15 @@ class Schedule:
     cyclic: bool
 
 
-@lru_cache(maxsize=2)
 def read_schedule(lr: CurveFacts) -> Schedule:
-    """Shape of a learning-rate curve with at least one point."""
+    """Shape of a learning-rate curve with at least one point; worked out once."""
+    known: Schedule | None = lr.kept.get("schedule")
+    if known is None:
+        known = lr.kept["schedule"] = _read(lr)
+    return known
+
+
+def _read(lr: CurveFacts) -> Schedule:
     value = lr.value
     peak = float(value.max())
     end = float(value[-1])
