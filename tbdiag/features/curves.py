@@ -185,7 +185,7 @@ class CurveFacts:
         return {}
 
     @cached_property
-    def kept(self) -> dict[str, Any]:
+    def known(self) -> dict[str, Any]:
         """What other modules of `tbdiag.features` worked out about this curve alone, by their names."""
         return {}
 

@@ -35,10 +35,10 @@ class Schedule:
 
 def read_schedule(lr: CurveFacts) -> Schedule:
     """Shape of a learning-rate curve with at least one point; worked out once."""
-    known: Schedule | None = lr.kept.get("schedule")
-    if known is None:
-        known = lr.kept["schedule"] = _read(lr)
-    return known
+    found: Schedule | None = lr.known.get("schedule")
+    if found is None:
+        found = lr.known["schedule"] = _read(lr)
+    return found
 
 
 def _read(lr: CurveFacts) -> Schedule:
