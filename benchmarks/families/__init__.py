@@ -3,8 +3,9 @@
     python3 -m venv /tmp/families && /tmp/families/bin/pip install torch==2.13.0 numpy scikit-learn tensorboard
     cd benchmarks && /tmp/families/bin/python -m families.generate OUT --split dev
     cd benchmarks && /tmp/families/bin/python -m families.generate OUT --split dev --special
-    /tmp/families/bin/pip install lightning transformers accelerate tensorboardX    # for `dev3` and `sealed3`
+    /tmp/families/bin/pip install lightning transformers accelerate tensorboardX    # for the later splits
     cd benchmarks && /tmp/families/bin/python -m families.generate OUT --split dev3
+    cd benchmarks && /tmp/families/bin/python -m families.generate OUT --split dev4
 
 Each case is ``OUT/NAME/logs`` (event files, written by torch's own SummaryWriter, the clock simulated) and ``OUT/NAME/label.json`` (as
 `benchmarks/accuracy.py` reads it). Torch is no dependency of the project, so no test runs this; the same arguments give the same runs.
@@ -15,14 +16,16 @@ mechanisms (but the plain training and the fine-tuning from a good start) nor co
 A second examiner, who had read neither the detectors nor the results, added `dev3` and `sealed3`: again other tasks, mechanisms and
 conventions than all splits before, among them losses of several parts, validation by scores only, perplexities, evaluation by an average
 of the weights, and logs written by the loggers of Lightning, Transformers, Accelerate and tensorboardX themselves; `sealed3` is for scoring only.
+A third examiner added `dev4` and `sealed4`, which are meant to be representative: the mix of symptoms, the share of sound runs and the sizes
+of the logs are those of the labelled runs that the project started from (`plan4.WANTED`), with tasks and mechanisms of their own again.
 
 - `tasks_*`: the problems; `nets`: their models; `setups`: what a mechanism may change; `training`: the loop
 - `faults_*`, `healthy_*`: one function a mechanism, its docstring says what is done
 - `conventions*`: tag names and layouts; `logs`: the writing; `books`: writing through other packages; `files`, `damage`: restarts, two writers, broken files
 - `facts`: what is measured on a training and its healthy twin of the same seed; `labels`, `onsets`: the rules from facts to a label
-- `later`: rules of labels that hold for `dev3` and `sealed3` only, so that the labels of the older splits stay as they are
+- `later`, `later4`: rules of labels that hold for the later splits only, so that the labels of the older ones stay as they are
 - `special*`: reinforcement learning and adversarial nets, with rules of their own
-- `plan`, `plan3`: which training is written how; `generate`: the command line
+- `plan`, `plan3`, `plan4`: which training is written how; `generate`: the command line
 
 A label is what shows in the log: ids follow from measured facts by the rules in `labels`, not from what was injected, and a training on
 which nothing shows is left out.

@@ -50,6 +50,9 @@ def write(case, trace, root, start):
         "resumed_next_day": [(0, half, 0.0, 0.0), (half, n, 72000.0, 0.0)],
         "three_resumes": [(0, half, 0.0, 0.0), (back, fourth, 1500.0, 0.0), (half, n, 3000.0, 0.0)],
         "crash_loop": [(0, back, 0.0, 0.0), (fifth, half, 700.0, 0.01), (back, fourth, 1500.0, 0.0), (half, n, 2400.0, 0.01)],
+        "rolled_back_far": [(0, fourth, 0.0, 0.0), (fifth, n, 2500.0, 0.01)],
+        "begun_three_times": [(0, fifth, 0.0, 0.0), (0, back, 1200.0, 0.02), (0, n, 5000.0, 0.04)],
+        "writers_of_two_ranks": [(0, n, 0.0, 0.0), (0, n, 3.0, 0.05)],
     }.get(case.damage, [(0, n, 0.0, 0.0)])
     for k, (first, last, shift, by) in enumerate(pieces):
         write_part(case, trace, stage, start, first, last, shift, by)
@@ -87,6 +90,12 @@ TABLE = {
     "resumed_next_day": ([], ["unconverged", "stalled"]),
     "resumed_cleanly": ([], ["unconverged", "stalled"]),
     "resumed_with_purge": ([], ["unconverged", "stalled"]),
+    "rolled_back_far": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
+    "begun_three_times": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
+    "writers_of_two_ranks": (["restart-overlap"], ["instability", "noisy-validation", "spikes", "sudden-shift", "unconverged"]),
+    "copied_too_early": (["truncated-log"], ["unconverged", "missing-evidence", "lr-schedule"]),
+    "lost_block": (["truncated-log"], ["unconverged", "stalled", "missing-evidence", "lr-schedule"]),
+    "zeros_at_the_end": (["truncated-log"], ["unconverged"]),
 }
 
 

@@ -146,3 +146,28 @@ def other_rank(root):
         elif not e.HasField("summary"):
             out.append(framed(q))
     p.with_name(p.name + ".rank1").write_bytes(b"".join(out[:400]))
+
+
+def copied_too_early(root):
+    """The file was copied while its writer still worked: it ends inside a record at 85 %."""
+    p = main_file(root)
+    d = p.read_bytes()
+    at = 0
+    while at < len(d) * 0.85:
+        (n,) = struct.unpack_from("<Q", d, at)
+        last, at = at, at + 16 + n
+    p.write_bytes(d[: last + 12 + (at - last) // 3])
+
+
+def lost_block(root):
+    """Nine hundred bytes in the middle did not arrive."""
+    p = main_file(root)
+    d = p.read_bytes()
+    a = int(len(d) * 0.5) + 5
+    p.write_bytes(d[:a] + d[a + 900 :])
+
+
+def zeros_at_the_end(root):
+    """The file system had reserved a page that was never written: zeros follow the last record."""
+    p = main_file(root)
+    p.write_bytes(p.read_bytes() + bytes(4096))

@@ -18,12 +18,12 @@ from pathlib import Path
 for _v in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_v, "1")
 
-from families import damage, facts, files, labels, logs, onsets, plan, plan3, special_cases, special_cases3
+from families import damage, facts, files, labels, logs, onsets, plan, plan3, plan4, special_cases, special_cases3, special_cases4
 from families.setups import Setup
 from families.training import run
 
 TWINS = {}
-LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h"}
+LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h", "dev4": "i", "sealed4": "j"}
 
 
 def build(case, tasks):
@@ -73,7 +73,7 @@ def make(case, tasks, out):
     kept = types.SimpleNamespace(
         evals=[{"val_loss": e["val_loss"], "val_score": e["val_score"]} for e in trace.evals],
         rising=trace.setup.task.rising,
-        later=case.split.endswith("3"),
+        later=int(case.split[-1]) if case.split[-1].isdigit() else 0,
         setup=types.SimpleNamespace(truth=trace.setup.truth),
     )
     memory = Path(out).parent / f"{Path(out).name}-facts"
@@ -85,7 +85,11 @@ def make(case, tasks, out):
 def settle_label(case, path, f, trace, seen):
     """Decide and write the label; a case that shows nothing goes."""
     if trace.setup.truth.get("shift") and f.get("R"):
-        f["event_jump"], f["event_noise"] = facts.event_jump(seen, trace.setup.truth, f["R"])
+        truth = trace.setup.truth
+        if trace.later == 4 and "val" in seen["roles"] and f.get("n_evals", 0) >= 8:  # the side where it shows
+            jump = {side: facts.event_jump(seen, {**truth, "shift": side}, f["R"]) for side in ("train", "val")}
+            truth["shift"] = max(jump, key=lambda side: abs(jump[side][0]) * (abs(jump[side][0]) > 5 * jump[side][1]))
+        f["event_jump"], f["event_noise"] = facts.event_jump(seen, truth, f["R"])
     verdict = damage.decide(case, f, trace, seen) if case.damage else labels.decide(f, trace, seen, case.healthy)
     if verdict is None:
         shutil.rmtree(path, ignore_errors=True)
@@ -142,9 +146,10 @@ def main():
     ap.add_argument("--special", action="store_true", help="only the reinforcement and adversarial cases")
     a = ap.parse_args()
     if a.special:
-        print("\n".join((special_cases3 if a.split.endswith("3") else special_cases).write_special(a.split, a.out)))
+        writer = {"3": special_cases3, "4": special_cases4}.get(a.split[-1], special_cases)
+        print("\n".join(writer.write_special(a.split, a.out)))
         return
-    chosen = plan3 if a.split.endswith("3") else plan
+    chosen = {"3": plan3, "4": plan4}.get(a.split[-1], plan)
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -153,6 +158,9 @@ def main():
             continue
         try:
             state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
+            if state == "kept" and not a.relabel and a.split.endswith("4") and plan4.full(a.split, got, verdict):
+                shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
+                state, verdict = "surplus", verdict["primary"]
         except Exception:
             print(f"{case.index:4d} FAILED  {words}", flush=True)
             traceback.print_exc()

@@ -1,0 +1,44 @@
+"""Rules of labels that hold for the splits `dev4` and `sealed4` only."""
+
+HOT = ("instability", "plateau", "underfitting", "no-learning", "divergence", "spikes", "lr-schedule", "unconverged")
+
+
+def newest_rules(f, truth, seen, shown):
+    """The visible strict symptoms after the rule on rates: a logged rate thirty times the sound one is itself the finding.
+
+    It needs an optimiser and a schedule whose rates can be compared with the twin's, and the rate in the log from the first steps on.
+    """
+    hot = (f.get("lr_ratio") or 1) >= 30 and "lr" in seen["roles"] and not truth.get("event_step") and not f.get("lr_jumps")
+    if shown and shown[0] in HOT and hot:
+        return ["lr-too-high", *shown]
+    if shown and shown[0] == "sudden-shift" and not truth.get("shift"):
+        return shown[1:]
+    if shown and shown[0] == "noisy-validation" and f["lost"] > 0.15:
+        fell = "divergence" if f["lost"] > 0.25 and f["train_best_at"] < 0.85 else "instability"
+        return [fell, *[i for i in shown if i != fell]]  # training itself went wrong
+    return shown
+
+
+def newest_near(p, f, truth, seen, shown):
+    """Further ids that are accepted in place of the primary one."""
+    if p == "lr-too-high":
+        return [i for i in shown if i in HOT]
+    near = []
+    if p in HOT and f.get("lr_jumps") and "lr" in seen["roles"]:
+        near.append("lr-schedule")
+    if p in ("plateau", "underfitting") and f["rise"] > 0.03:
+        near.append("overfitting")
+    if p == "no-learning" and f["best_progress"] > 0.02:
+        near += ["unconverged", "lr-too-low"]
+    if p == "frozen-weights" and f["flat_change"] < 0.005 and f["best_progress"] < 0.4:  # nothing moves at all
+        near.append("no-learning")
+    if p == "exploding-gradients" and seen["train"][1][0] > 3 * f["L0"] > 0:
+        near.append("loss-mismatch")
+    if p == "sudden-shift" and f["rise"] > 0.1:
+        near += ["divergence", "overfitting"][: 1 + (truth.get("shift") == "val")]
+    return near
+
+
+def healthy_allowed(f):
+    """Ids that may be said of a sound run of these splits, beyond those of all splits: a gap that the data of that seed has."""
+    return {"generalization-gap"} if f["gap"] > 0.25 else set()
