@@ -188,9 +188,35 @@ def rounded_to_two_decimals(start: float) -> Run:
     return _synth.make_run({"train/loss": np.round(_synth.decay(20, start, 0.35, 7.0), 2), "val/loss": val})
 
 
+def other_training_data(*, validation_minds: bool) -> Run:
+    """The training loss jumps at half time, under a rate that is lowered there, and is learned anew; validation is on the old data."""
+    train = np.concatenate((_synth.decay(39, 3.8, 1.5, 4.0), _synth.decay(39, 4.0, 2.2, 4.0))) + RNG(18).normal(0, 0.07, 78)
+    worse = np.array([1.75, 2.11, 2.19, 2.26, 2.33, 2.38, 2.41]) if validation_minds else np.linspace(1.66, 1.5, 7)
+    val = np.concatenate(([2.83, 2.31, 2.0, 1.83, 1.76, 1.68], worse))
+    series = {"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.arange(1, 14) * 6), "lr": np.repeat([2e-3, 4e-4], 39)}
+    return _synth.make_run(series)
+
+
+def learns_only_at_the_end(*, begins: bool) -> Run:
+    val = 1.056 + RNG(19).normal(0, 0.003, 24)
+    if begins:
+        val[-5:] = [1.036, 0.978, 0.903, 0.743, 0.649]
+    train = np.concatenate(([102.0], np.repeat(val, 4)[1:] + RNG(20).normal(0, 0.03, 95)))
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.arange(1, 25) * 4)})
+
+
+def loss_far_above_what_its_answers_cost(factor: float) -> Run:
+    error = 0.14 + 0.14 * np.exp(-np.linspace(0, 5, 12))
+    loss = factor * (18 + 54 * np.exp(-np.linspace(0, 5, 12)))
+    return _synth.make_run({"train/loss": 0.6 * loss, "val/loss": loss, "val/accuracy": 1 - error}, every=30)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (lambda: other_training_data(validation_minds=True), "sudden-shift"),
+        (lambda: learns_only_at_the_end(begins=True), "unconverged"),
+        (lambda: loss_far_above_what_its_answers_cost(1.0), "loss-mismatch"),
         (lambda: value_loss_of_a_ppo(1e8), "divergence"),
         (one_bad_batch_in_eight, "spikes"),
         (lambda: files_by_day(shuffled=False), "epoch-sawtooth"),
@@ -219,6 +245,9 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (lambda: other_training_data(validation_minds=False), "sudden-shift"),
+        (lambda: learns_only_at_the_end(begins=False), "unconverged"),
+        (lambda: loss_far_above_what_its_answers_cost(0.05), "loss-mismatch"),
         (lambda: value_loss_of_a_ppo(2e4), "divergence"),
         (lambda: rounded_to_two_decimals(1.5), "plateau"),
         (good_start_rounded_to_two_decimals, "no-learning"),

@@ -22,12 +22,13 @@ FAR = 5
 
 @dataclass(frozen=True)
 class Summed:
-    """How many times the loss is what a mean would be; `known` where that is the batch size of the configuration."""
+    """How many times the loss is what a mean would be; `known` where that is the batch size of the configuration, `equal` where it is one factor."""
 
     loss: CurveFacts
     chance: float
     times: float
     known: bool
+    equal: bool
     evidence: tuple[Evidence, ...]
 
 
@@ -62,7 +63,11 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
     apart = 2.0 if accuracy.end >= max(0.5, 2 / k) else 1.33
     if not known_k and accuracy.end < 0.5 and min(ratios) < FAR * view["summed"]:
         return None
-    if (k * accuracy.end - 1) / (k - 1) < 0.2 or min(ratios) < view["summed"] or max(ratios) > apart * min(ratios):
+    equal = max(ratios) <= apart * min(ratios)
+    # No loss that is minimised stays so far above what its own answers cost, whatever the number of classes.
+    train = view.curve("train_loss")
+    absurd = min(ratios) >= 2 * view["summed"] and (split == "train" or (train is not None and train.end > 0.3 * loss.end))
+    if (k * accuracy.end - 1) / (k - 1) < 0.2 or min(ratios) < view["summed"] or not (equal or absurd):
         return None
     batch = view.signals.config.get("batch_size")
     size = float(batch) if isinstance(batch, (int, float)) and not isinstance(batch, bool) else None
@@ -86,7 +91,7 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
     evidence = [say(text, (loss, accuracy.signal.why), marks, **numbers, last=ratios[-1])]
     if known and size is not None:
         evidence.append(say("The batch size in the configuration is {size:g}.", (), (), size=size))
-    return Summed(loss, chance, first if known else times, known, tuple(evidence))
+    return Summed(loss, chance, first if known else times, known, equal, tuple(evidence))
 
 
 def _honest(error: float, classes: int) -> float:

@@ -15,7 +15,8 @@ How it is told
     first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
     and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at four times ln K or more and stays that multiple of
-    what its accuracy costs at most. Metric against loss: the training loss falls by more than half of its
+    what its accuracy costs at most (or at eight times and stays above that, whatever multiple it is: no loss that is minimised does).
+    Metric against loss: the training loss falls by more than half of its
     range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its
     scale.
 
@@ -65,10 +66,11 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._summed import Summed, find_summed
+from tbdiag.detectors._twice import end_accuracy, follows, implied_classes
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
-from tbdiag.model import Direction, Mark, Run, Scale
+from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
@@ -97,20 +99,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return _against(view)
 
 
-def _accuracy(view: View, split: str) -> tuple[CurveFacts, float] | None:
-    metric = view.curve(f"{split}_metric")
-    if metric is None or "acc" not in metric.signal.stem.lower() or metric.signal.direction is not Direction.HIGHER:
-        return None
-    return metric, metric.end / (100.0 if metric.signal.scale is Scale.PERCENT or metric.end > 1.5 else 1.0)
-
-
 def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
     classes = guessing(view.features).classes
-    known = _accuracy(view, split) or _accuracy(view, "val")
+    known = end_accuracy(view, split) or end_accuracy(view, "val")
     if known is None or float(loss.value.min()) <= 0:
         return None
     metric, accuracy = known
-    counts = [classes] if classes else _implied_classes(view)
+    counts = [classes] if classes else implied_classes(view)
     for k in counts:
         if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
@@ -123,7 +118,7 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
             continue
         came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
         # It must come from guessing among k classes (which says little for two), or follow the accuracy.
-        if (came and k != 2) or _follows(view, k):
+        if (came and k != 2) or follows(view, k):
             evidence = [
                 say(
                     f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
@@ -139,40 +134,6 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
             ]
             return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
     return None
-
-
-def _implied_classes(view: View) -> list[int]:
-    """Number of classes that loss plus accuracy imply were softmax applied twice; empty where the two splits disagree."""
-    sums = []
-    for split in ("train", "val"):
-        loss, known = view.curve(f"{split}_loss"), _accuracy(view, split)
-        if loss is not None and known is not None and known[0].n >= 4:
-            sums.append(loss.end + known[1])
-    if not sums or max(sums) - min(sums) > 0.03 or max(sums) > 10:
-        return []
-    classes = float(np.exp(np.mean(sums))) - e + 1
-    # One split alone can hit an integer by luck; then the first loss must say the same.
-    close = abs(classes - round(classes)) < (0.3 if len(sums) == 2 else 0.12)
-    if not close or not 1.9 <= classes <= (100 if len(sums) == 2 else 12):
-        return []
-    k = round(classes)
-    starts = [float(c.value[0]) for c in (view.curve("train_loss"), view.curve("val_loss")) if c is not None]
-    near = any(abs(s - log(k)) < 0.04 * log(k) for s in starts)
-    return [k] if len(sums) == 2 or near else []
-
-
-def _follows(view: View, k: int) -> bool:
-    """Whether loss plus accuracy is ln(e + k - 1) to a hundredth in both splits, and stays so over the last half of the run."""
-    target = log(e + k - 1)
-    for split in ("train", "val"):
-        loss, known = view.curve(f"{split}_loss"), _accuracy(view, split)
-        if loss is None or known is None or loss.n != known[0].n or loss.n < 6:
-            return False
-        unit = known[1] / known[0].end if known[0].end else 1.0
-        sums = loss.value + unit * known[0].value
-        if float(np.max(np.abs(sums[sums.size // 2 :] - target))) > 0.02 or abs(float(np.mean(sums[sums.size // 2 :])) - target) > 0.01:
-            return False
-    return True
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
@@ -259,6 +220,21 @@ def _against(view: View) -> Finding | None:
 
 def _finding_summed(found: Summed) -> Finding:
     size = "batch size" if found.known else "number of samples"
+    logits = Cause("Logits are far too large: initial weights of the wrong scale, or inputs that are not normalised")
+    if not found.equal:
+        return _build(
+            found.loss,
+            list(found.evidence),
+            sure=confidence(found.times / 8.0, doubts=1),
+            title=f"Loss mismatch: the {label(found.loss)} is about {found.times:.0f} times what its accuracy costs",
+            causes=(
+                logits,
+                Cause("The loss is summed instead of averaged, or multiplied by a scale"),
+                Cause("Other terms dominate the loss"),
+            ),
+            action="Normalise the inputs and scale the initial weights (of the head first) until the first batch's loss is ln K.",
+            floor=found.chance,
+        )
     return _build(
         found.loss,
         list(found.evidence),
@@ -267,6 +243,7 @@ def _finding_summed(found: Summed) -> Finding:
         causes=(
             Cause("The loss is summed over the samples instead of averaged", "the factor is the batch size" if found.known else ""),
             Cause("A weight or a scale multiplies the loss"),
+            logits,
         ),
         action=f"Average the loss over the samples (reduction='mean'; a sum multiplies the step by the {size}), and check that the first loss is ln K.",
         floor=found.chance,

@@ -13,7 +13,8 @@ How it is told
     (a tenth of it, three points, at least). The training loss must not have left for good itself, which is divergence (unless
     it stepped to a calm new level under a logged learning rate that did not move). Where training jumps and then falls smoothly
     but validation does not recover, the shift is in the training data. A jump of the learning rate at that step explains it
-    away.
+    away. Or the training loss jumps as far between two points and learns anew from there, not back to where it was by a tenth, while
+    validation is worse ever after, by a fifth of what it had gained.
 
 First check
     Compare 32 samples with labels from just before and just after that step.
@@ -84,12 +85,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
     if _lr_jump(view, first, last, curve) or _breaks(train, curve, first, last):
         return None
-    jumped = training in ("recovers", "stays") or on_train
+    jumped = training in ("recovers", "stays", "comes down") or on_train
     where = "training data" if jumped else "validation data or its evaluation"
     evidence = [
         say(
             f"Between {unit(curve)} {{first:,}} and {{last:,}} the {label(curve)} went from {{before:.4g}} to {{behind:.4g}}, "
-            "{sigmas:.0f} noise standard deviations, and stayed.",
+            "{sigmas:.0f} noise standard deviations, and "
+            + (f"came down slowly from there; the {label(val)} was worse ever after." if training == "comes down" else "stayed."),
             (curve,),
             (Mark("event", "shift", last),),
             first=first,
@@ -116,7 +118,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         confidence=confidence(
             size / view["sigmas"], supports=int(training in ("calm", "recovers")), doubts=int(on_train or training == "stays")
         ),
-        title=f"Sudden shift: the {label(curve)} steps from {curve.sign * before:.4g} to {curve.sign * behind:.4g} at {unit(curve)} {last:,} and stays",
+        title=f"Sudden shift: the {label(curve)} steps from {curve.sign * before:.4g} to {curve.sign * behind:.4g} at {unit(curve)} {last:,} and "
+        + ("comes down slowly, validation not at all" if training == "comes down" else "stays"),
         onset=Interval(first, last),
         extent=Interval(last, int(curve.step[-1])),
         evidence=tuple(evidence),
@@ -168,7 +171,37 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
         found = _step(view, train)
         if found is not None and _calm_behind(train, found[0]):
             return train, "stays", found
+    if train is not None and train.n >= 20 and val is not None and val.n >= 8:
+        found = _relearned(view, train, val)
+        if found is not None:
+            return train, "comes down", found
     return None
+
+
+def _relearned(view: View, train: CurveFacts, val: CurveFacts) -> Step | None:
+    """A training loss that jumps between two points and learns anew from there, while validation is worse ever after: other data."""
+    y = train.trace.shape
+    steps = np.diff(y)
+    at = int(np.argmax(steps))
+    if at < 8 or y.size - at < 9:
+        return None
+    low, high = median(y[at - 4 : at + 1]), median(y[at + 1 : at + 4])
+    jump, sigma = high - low, estimate_noise(y[: at + 1]).sigma
+    behind = y[at + 1 :]
+    ends = median(behind[-max(3, behind.size // 5) :])
+    sudden = steps[at] > 0.7 * jump and jump > max(view["sigmas"] * sigma, view["of_gain"] * (float(y[:3].max()) - low))
+    learns = low + 0.1 * jump < ends < high - 0.2 * jump and bool(np.all(np.diff(np.array_split(behind, 4)[0]) < 0.5 * jump))
+    if not (sudden and learns and median(behind[: behind.size // 4]) > low + 0.4 * jump):
+        return None
+    before = val.trace.step <= train.trace.last_step[at]
+    if int(before.sum()) < 3 or int((~before).sum()) < 3:
+        return None
+    reached, after = float(val.trace.cost[before].min()), val.trace.cost[~before]
+    worse = median(after[-3:]) - reached
+    usual = float(np.diff(val.trace.cost[before]).max())
+    lasting = float(after[1:].min()) > reached and worse > max(0.2 * (float(val.trace.cost[0]) - reached), 3 * usual)
+    cost = train.trace.cost
+    return (at, jump / max(sigma, 1e-12), median(cost[at - 2 : at + 1]), median(cost[at + 1 : at + 4])) if lasting else None
 
 
 def _step(view: View, curve: CurveFacts) -> Step | None:

@@ -12,7 +12,7 @@ How it is told
     the learning rate has not been annealed below a tenth of its peak. Or every loss fell by more than 15 % of its level in the last
     quarter, at 70 % or more of the pace of the quarter before (or, above 15 % of its start, as steadily in
     logarithms in that quarter's second half as in its first), however
-    little that is of a high start. With fewer than ten points training and validation must
+    little that is of a high start; or a curve stood for most of the run and left that level only in its last three points. With fewer than ten points training and validation must
     both have made more than 15 % of their gain there. A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the
     last quarter brought less than 5 % of the level (a fine-tuning that had little to gain). Without any
     loss the metrics are read, with 15 % for 7 % and for 5 %. Of a perplexity the logarithm is read.
@@ -114,7 +114,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         of_metric, certain = _late_share(metric)
         if of_metric > max(limit, view["few_points_share"]) and certain and metric.n >= 4:
             curve, share, sure = metric, of_metric, certain
-    if share < limit or not sure:
+    if not reinforcement and not scheduled and _just_begins(curve):
+        others: list[tuple[float, bool]] = []
+    elif share < limit or not sure:
         if reinforcement or scheduled or curve is not view.curve("val_loss") or not all(_keeps_pace(view, c) for c in curves):
             return None
         share, limit, others = _late_share(curve)[0], 0.0, []
@@ -311,6 +313,16 @@ def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]
     if late_best < 0.9 and share > 0.2:  # returns rise in steps: the whole run shows better than its tail where they are going
         return share, bool(best_late and gain > 6 * sigma and find_trend(trace.cost).falling)
     return share, bool(best_late and beyond and trend.tau < -0.6)
+
+
+def _just_begins(curve: CurveFacts) -> bool:
+    """Whether a curve that had stood for most of the run left its noise only now: the last three points, each better than all before."""
+    cost = curve.trace.cost
+    if cost.size < 12:
+        return False
+    stood = cost[cost.size // 8 : -max(4, cost.size // 4)]
+    falls = bool(np.all(np.diff(cost[-4:]) < 0)) and float(cost[-3]) < float(cost[:-3].min())
+    return falls and float(stood.min()) - float(cost[-1]) > max(3 * float(np.ptp(stood)), 0.1 * abs(float(cost[-1])))
 
 
 def _cut_short() -> Run:
