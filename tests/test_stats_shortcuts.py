@@ -13,6 +13,7 @@ from tbdiag.engine import run_detectors
 from tbdiag.features import Features
 from tbdiag.roles import resolve
 from tbdiag.stats.noise import bound_noise, estimate_noise, quantile, row_medians, sliding
+from tbdiag.stats.rounding import round_to_seven_digits
 from tbdiag.stats.spikes import find_spikes, largest_climb
 
 seeds = st.integers(0, 2**32 - 1)
@@ -111,3 +112,22 @@ def test_outcomes_do_not_depend_on_which_detector_asked_first():
     forward = run_detectors(Features(resolve(run)), detectors=detectors)
     backward = run_detectors(Features(resolve(run)), detectors=detectors[::-1])
     assert forward == backward[::-1]
+
+
+def test_seven_digits_are_those_of_the_text() -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate(
+        [
+            rng.normal(size=4000) * 10.0 ** rng.integers(-30, 30, 4000),
+            rng.integers(10**6, 10**7, 2000) / 10.0 ** rng.integers(0, 12, 2000),
+            (rng.integers(10**6, 10**7, 2000) + 0.5) / 10.0 ** rng.integers(0, 12, 2000),  # halves
+            10.0 ** np.arange(-20, 20),
+            np.nextafter(10.0 ** np.arange(-20, 20), 0),
+            9.9999995 * 10.0 ** np.arange(-20, 20),
+            rng.normal(size=1000).astype(np.float32).astype(np.float64),
+            [0.0, -0.0, 5e-324, 1.7976931348623157e308, -1e-300],
+        ]
+    )
+    expected = np.array([float(f"{v:.7g}") for v in values])
+    assert round_to_seven_digits(values).tobytes() == expected.tobytes()
+    assert round_to_seven_digits(-values).tobytes() == (-expected).tobytes()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from tbdiag.features import Features
 from tbdiag.model import Curve, HistogramSeries, HistogramView, Role, Series, Signal, SignalRow
+from tbdiag.stats.rounding import round_to_seven_digits
 
 MAX_POINTS = 400
 MAX_HISTOGRAM_POINTS = 40
@@ -26,10 +28,7 @@ def decimate(value: Float64, limit: int = MAX_POINTS) -> Int64:
     n = value.size
     if n <= limit:
         return np.arange(n, dtype=np.int64)
-    buckets = (limit - 2) // 2
-    edges = np.linspace(1, n - 1, buckets + 1).astype(np.int64)
-    width = int(np.max(np.diff(edges)))
-    index = np.minimum(edges[:-1, None] + np.arange(width), (edges[1:] - 1)[:, None])
+    index = (_recall_buckets if n < _MANY else _make_buckets)(n, (limit - 2) // 2)
     block = value[index]
     bad = ~np.isfinite(block)
     low = np.take_along_axis(index, np.where(bad, np.inf, block).argmin(axis=1)[:, None], 1)[:, 0]
@@ -39,14 +38,26 @@ def decimate(value: Float64, limit: int = MAX_POINTS) -> Int64:
     return kept[np.concatenate(([True], kept[1:] != kept[:-1]))]
 
 
+def _make_buckets(n: int, count: int) -> Int64:
+    """Indices of the points between the first and the last in `count` buckets, int64 ``[count, k]``; short ones repeat their last."""
+    edges = np.linspace(1, n - 1, count + 1).astype(np.int64)
+    width = int(np.max(np.diff(edges)))
+    index: Int64 = np.minimum(edges[:-1, None] + np.arange(width), (edges[1:] - 1)[:, None])
+    return index
+
+
+_recall_buckets = lru_cache(maxsize=8)(_make_buckets)
+_MANY = 1 << 14
+"""From so many points on the indices are not kept: they take as much memory as the points."""
+
+
 def _number(value: float) -> float | None:
     return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
 def _numbers(values: Float64) -> tuple[float | None, ...]:
     if np.isfinite(values).all():
-        # One format for all of them takes half as long as one each.
-        return tuple(map(float, ("%.7g " * values.size % tuple(values.tolist())).split()))
+        return tuple(round_to_seven_digits(values).tolist())
     return tuple(_number(v) for v in values.tolist())
 
 

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from math import log10
-from operator import sub
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tbdiag.render.scale import Scale, nice_ticks, suits_log, tame, value_range
 from tbdiag.render.words import interval, number, plural, step, tick
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 COLOURS = ("#1d5fd6", "#b4460f", "#0f766e", "#7c3aed", "#475569")
 """Line colours on white (contrast at least 5:1): training, validation, test, fourth, anything without a split."""
@@ -246,42 +249,37 @@ def _strip(line: Line | None, x: Scale, top: float, frame: Frame) -> list[str]:
 
 def path_data(line: Line, x: Scale, y: Scale) -> str:
     """Path data in tenths of a pixel, relative after each gap's first point; coordinates are whole numbers."""
+    import numpy as np
+
     xs = (x.b - x.a) / (x.hi - x.lo) * 10
-    x0 = x.a * 10 - x.lo * xs
-    lo, hi = y.lo, y.hi
+    columns = np.rint(x.a * 10 - x.lo * xs + np.array(line.steps, dtype=np.float64) * xs).astype(np.int64)
+    value = np.array(line.values, dtype=np.float64)  # None becomes NaN
+    inside = np.minimum(np.maximum(value, y.lo), y.hi)
     if y.log:
-        base, ys = log10(lo), (y.b - y.a) / (log10(hi) - log10(lo)) * 10
-        bottom = y.a * 10
-        rows = [None if v is None else bottom + (log10(lo if v < lo else hi if v > hi else v) - base) * ys for v in line.values]
+        base = log10(y.lo)
+        ys = (y.b - y.a) / (log10(y.hi) - base) * 10
+        rows = y.a * 10 + (np.log10(inside) - base) * ys
     else:
-        ys = (y.b - y.a) / (hi - lo) * 10
-        y0 = y.a * 10 - lo * ys
-        if None not in line.values and lo <= min(line.values, default=lo) and max(line.values, default=hi) <= hi:  # type: ignore[type-var, operator]
-            return _piece([round(x0 + s * xs) for s in line.steps], [round(y0 + v * ys) for v in line.values])  # type: ignore[operator]
-        rows = [None if v is None else y0 + (lo if v < lo else hi if v > hi else v) * ys for v in line.values]
-    columns = [round(x0 + s * xs) for s in line.steps]
-    if None not in rows:
-        return _piece(columns, [round(row) for row in rows])  # type: ignore[arg-type]
-    out: list[str] = []
-    start = 0
-    for i, row in enumerate([*rows, None]):
-        if row is None:
-            if i > start:
-                out.append(_piece(columns[start:i], [round(r) for r in rows[start:i] if r is not None]))
-            start = i + 1
-    return "".join(out)
+        ys = (y.b - y.a) / (y.hi - y.lo) * 10
+        rows = y.a * 10 - y.lo * ys + inside * ys
+    if None not in line.values:
+        return _piece(columns, np.rint(rows).astype(np.int64))
+    gaps = np.flatnonzero(np.isnan(value)).tolist()
+    whole = np.rint(np.where(np.isnan(rows), 0.0, rows)).astype(np.int64)
+    edges = itertools.pairwise([-1, *gaps, value.size])
+    return "".join(_piece(columns[a + 1 : b], whole[a + 1 : b]) for a, b in edges)
 
 
-def _piece(columns: list[int], rows: list[int]) -> str:
-    if not columns:
+def _piece(columns: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> str:
+    import numpy as np
+
+    if not columns.size:
         return ""
-    n = len(columns) - 1
-    if not n:  # a line of no length, which its round cap makes visible
+    if columns.size == 1:  # a line of no length, which its round cap makes visible
         return f"M{columns[0]} {rows[0]}l0 0"
-    moves = [0] * (2 * n)
-    moves[::2], moves[1::2] = map(sub, columns[1:], columns), map(sub, rows[1:], rows)
+    moves = np.diff(np.stack((columns, rows), axis=1), axis=0).ravel().tolist()
     # One call for the whole line: reports are mostly paths.
-    return f"M{columns[0]} {rows[0]}l" + ("%d %d " * n)[:-1] % tuple(moves)
+    return f"M{columns[0]} {rows[0]}l" + ("%d %d " * (columns.size - 1))[:-1] % tuple(moves)
 
 
 def _path(line: Line, x: Scale, y: Scale, frame: Frame) -> str:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from tbdiag.render.chart import BAND, BAND_INK, COLOURS, GREY, Frame, Line, ends_early
 from tbdiag.render.scale import Scale
 from tbdiag.render.words import interval, number, step
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Float64 = npt.NDArray[np.float64]
 
 _INKS = {"tx": GREY, "bt": BAND_INK, **{f"t{i}": c for i, c in enumerate(COLOURS)}}
 _NAMES = {"inf": "Inf", "-inf": "\u2212Inf", "nan": "NaN"}
@@ -24,20 +30,25 @@ class Labels:
         self.right = x.b + 2 if len(lines) > 1 else frame.width - 2.0
         self.boxes: list[tuple[float, float, float, float]] = []
         self.lines, self.y = lines, y
-        self.points: list[tuple[float, float]] | None = None
+        self.points: tuple[Float64, Float64] | None = None
 
-    def _curve_points(self) -> list[tuple[float, float]]:
-        """About a hundred points of each line, in pixels."""
+    def _curve_points(self) -> tuple[Float64, Float64]:
+        """About a hundred points of each line, in pixels: columns and rows."""
         if self.points is None:
-            self.points = []
+            import numpy as np
+
+            columns, rows = [], []
             for line in self.lines:
                 every = max(1, len(line.steps) // 100)
                 pairs = [(s, v) for s, v in zip(line.steps[::every], line.values[::every], strict=True) if v is not None]
-                here = list(zip(self.x.places([s for s, _ in pairs]), self.y.places([v for _, v in pairs]), strict=True))
-                for (ax, ay), (bx, by) in pairwise(here):
-                    pieces = 1 + int(max(abs(by - ay), abs(bx - ax)) / 6)  # a steep stretch covers as much as a flat one
-                    self.points += [(ax + (bx - ax) * k / pieces, ay + (by - ay) * k / pieces) for k in range(pieces)]
-                self.points += here[-1:]
+                px, py = np.array(self.x.places([s for s, _ in pairs])), np.array(self.y.places([v for _, v in pairs]))
+                dx, dy = np.diff(px), np.diff(py)
+                pieces = 1 + (np.maximum(np.abs(dy), np.abs(dx)) / 6).astype(np.int64)  # a steep stretch covers as much as a flat one
+                first = np.repeat(np.arange(pieces.size), pieces)
+                k = np.arange(first.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+                columns += [px[first] + dx[first] * k / pieces[first], px[-1:]]
+                rows += [py[first] + dy[first] * k / pieces[first], py[-1:]]
+            self.points = np.concatenate([*columns, np.empty(0)]), np.concatenate([*rows, np.empty(0)])
         return self.points
 
     def add(self, text: str, css: str, places: Iterable[tuple[float, float, str]]) -> str:
@@ -47,12 +58,13 @@ class Labels:
         text = text if len(text) <= most else text[: most - 1] + "\u2026"
         width = len(text) * font * 0.55
         best: tuple[float, float, float] | None = None
+        columns, rows = self._curve_points()
         for px, py, anchor in places:
             left = px - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
             shifted = min(max(left, self.x.a + 1), self.right - width)
             box = (shifted - 2, py - font, shifted + width + 2, py + font * 0.35)
             cost = abs(shifted - left) * 0.5 + sum(1000.0 for other in self.boxes if _overlap(box, other))
-            cost += sum(1.0 for a, b in self._curve_points() if box[0] <= a <= box[2] and box[1] <= b <= box[3])
+            cost += float(((box[0] <= columns) & (columns <= box[2]) & (box[1] <= rows) & (rows <= box[3])).sum())
             if best is None or cost < best[0]:
                 best = (cost, shifted, py)
             if cost < 0.5:

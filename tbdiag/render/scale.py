@@ -114,16 +114,16 @@ def value_range(
     Fewer than 12 values, or outliers that are no farther than that, leave the whole range. `keep` is always inside, and so are
     `starts`, the first values of the curves, within a hundred times that distance: a run's first steps are no outliers.
     """
-    ordered = sorted(math.log10(v) for v in values) if log else sorted(values)
+    ordered = sorted(values)
     if not ordered:
         return (0.1, 1.0, False) if log else (0.0, 1.0, False)
-    lo, hi = ordered[0], ordered[-1]
+    last = len(ordered) - 1
+    # two points a side at least, so that a lone spike in a short curve is an outlier too
+    k = min(max(2, round(0.02 * last)), last // 4)
+    chosen = ordered[0], ordered[k], ordered[last - k], ordered[last]
+    lo, low, high, hi = map(math.log10, chosen) if log else chosen
     clipped = False
     if len(ordered) >= 12:
-        last = len(ordered) - 1
-        # two points a side at least, so that a lone spike in a short curve is an outlier too
-        k = min(max(2, round(0.02 * last)), last // 4)
-        low, high = ordered[k], ordered[last - k]
         room = max(high - low, 1e-12 * max(abs(high), abs(low)))
         factor = 1.5 if log else 2.5
         kept = [math.log10(v) if log else v for v in keep if not log or v > 0]
