@@ -11,9 +11,9 @@ from tbdiag.detectors import _synth, load_detectors
 from tbdiag.detectors._synth import ar1
 from tbdiag.engine import run_detectors
 from tbdiag.features import Features
+from tbdiag.model.rounding import round_to_seven_digits
 from tbdiag.roles import resolve
 from tbdiag.stats.noise import bound_noise, estimate_noise, quantile, row_medians, sliding
-from tbdiag.stats.rounding import round_to_seven_digits
 from tbdiag.stats.spikes import find_spikes, largest_climb
 
 seeds = st.integers(0, 2**32 - 1)

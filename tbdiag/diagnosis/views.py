@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tbdiag.features import Features
 from tbdiag.model import Curve, HistogramSeries, HistogramView, Role, Series, Signal, SignalRow
-from tbdiag.stats.rounding import round_to_seven_digits
+from tbdiag.model.rounding import round_to_seven_digits
 
 MAX_POINTS = 400
 MAX_HISTOGRAM_POINTS = 40

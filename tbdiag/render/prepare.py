@@ -131,7 +131,7 @@ def _seven_digits(values: list[float | None]) -> list[float | None]:
         return [float(f"{v:.7g}") for v in values]
     import numpy as np
 
-    from tbdiag.stats.rounding import round_to_seven_digits
+    from tbdiag.model.rounding import round_to_seven_digits
 
     rounded: list[float | None] = round_to_seven_digits(np.array(values, dtype=np.float64)).tolist()
     return rounded
