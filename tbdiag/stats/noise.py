@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, sqrt
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ MAD_TO_SD = 1.482602218505602
 SHORT = 2048
 """Up to so many points sorting whole arrays is as fast as looking for one order statistic (measured with numpy 2)."""
 
-_WIDE = 16
+_WIDE, _VERY_WIDE = 16, 64
 
 WINDOWS, WINDOW_POINTS = 8, 256
 """Series longer than the product are sampled in so many contiguous windows of so many points."""
@@ -108,6 +109,8 @@ def running_median(values: Float64, width: int) -> Float64:
     half = width // 2
     if half == 0:
         return values.astype(np.float64)
+    if _WIDE <= width <= _VERY_WIDE:
+        return _median_of_ranks(values, width)
     out = np.empty(n)
     if width == 5:  # a sorting network is several times faster than partitioning every window
         out[2 : n - 2] = _median_of_five(values[:-4], values[1:-3], values[2:-2], values[3:-1], values[4:])
@@ -125,6 +128,29 @@ def running_median(values: Float64, width: int) -> Float64:
     out[:half] = _growing_medians(values[: width - 2].tolist())
     out[: n - half - 1 : -1] = _growing_medians(values[: -width + 1 : -1].tolist())
     return out
+
+
+def _median_of_ranks(values: Float64, width: int) -> Float64:
+    """`running_median` of `width` up to `n` by one partition of ranks: a window that shrinks is filled up with as many below all as above."""
+    n, half = values.size, width // 2
+    order = values.argsort()
+    ranks = np.empty(n + 2, dtype=np.int32)
+    ranks[order] = np.arange(n, dtype=np.int32)
+    ranks[n:] = -1, n
+    shrunk = _shrunk_windows(width)
+    windows = np.empty((n, width), dtype=np.int32)
+    windows[:half] = ranks.take(shrunk)
+    windows[half : n - half] = sliding(ranks[:n], width)
+    windows[n - half :] = np.concatenate((ranks[n - 1 : n - width : -1], ranks[n:])).take(shrunk)[::-1]
+    windows.partition(half, axis=1)
+    return values.take(order.take(windows[:, half]))
+
+
+@lru_cache(maxsize=_VERY_WIDE)
+def _shrunk_windows(width: int) -> npt.NDArray[np.intp]:
+    """Indices of the first 1, 3, 5 ... points, ``[width // 2, width]``, filled up with -2 and -1."""
+    row, column = np.ogrid[: width // 2, :width]
+    return np.where(column <= 2 * row, column, np.where(column <= width // 2 + row, -2, -1))
 
 
 def _growing_medians(values: list[float]) -> list[float]:
