@@ -211,9 +211,43 @@ def loss_far_above_what_its_answers_cost(factor: float) -> Run:
     return _synth.make_run({"train/loss": 0.6 * loss, "val/loss": loss, "val/accuracy": 1 - error}, every=30)
 
 
+def macro_f1_of_one_answer(*, single: bool) -> Run:
+    p = np.array([0.124, 0.118, 0.126, 0.118, 0.138, 0.12, 0.138, 0.118, 0.118])
+    f1 = 2 * p / (1 + p) / 8 * (1.0 if single else np.linspace(1.0, 1.6, 9))
+    loss = np.array([2.2, 2.14, 2.16, 2.16, 2.13, 2.13, 2.1, 2.23, 2.13])
+    return _synth.make_run({"train/loss": loss + 0.2, "val/loss": loss, "val/accuracy": p, "val/macro_f1": f1})
+
+
+def run_that_ends_in_the_explosion(*, explodes: bool) -> Run:
+    loss = np.concatenate((_synth.decay(13, 1.7, 0.84), [1.4, 2.7, 16.8, 60.0, 125.7] if explodes else np.full(5, 0.84)))
+    norm = np.concatenate((np.linspace(0.23, 0.56, 14), [0.6, 2.0, 5.1, 13.4] if explodes else np.full(4, 0.6)))
+    return _synth.make_run({"train/loss": loss, "val/loss": 1.3 * loss, "train/grad_norm": norm})
+
+
+def validation_never_moves_while_training_learns() -> Run:
+    train = _synth.decay(105, 0.13, 0.02, 30.0) * np.exp(RNG(21).normal(0, 0.04, 105))
+    val = 0.21 + RNG(22).normal(0, 0.006, 14)
+    val[0] = 0.191
+    series = {"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.arange(1, 15) * 7)}
+    return _synth.make_run({**series, "val/delta1": _synth.make_series("val/delta1", np.full(14, 0.16), np.arange(1, 15) * 7)})
+
+
+def six_epochs(jump: float) -> Run:
+    return _synth.make_run(
+        {
+            "train/loss": [0.586, 0.5, 0.47, 0.47 + 0.6 * jump, 0.54, 0.53],
+            "val/loss": [0.532, 0.493, 0.485, *(0.485 + jump + np.array([0, 0.007, 0]))],
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (lambda: macro_f1_of_one_answer(single=True), "prediction-collapse"),
+        (lambda: run_that_ends_in_the_explosion(explodes=True), "exploding-gradients"),
+        (validation_never_moves_while_training_learns, "generalization-gap"),
+        (lambda: six_epochs(0.155), "sudden-shift"),
         (lambda: other_training_data(validation_minds=True), "sudden-shift"),
         (lambda: learns_only_at_the_end(begins=True), "unconverged"),
         (lambda: loss_far_above_what_its_answers_cost(1.0), "loss-mismatch"),
@@ -245,6 +279,10 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (lambda: macro_f1_of_one_answer(single=False), "prediction-collapse"),
+        (lambda: run_that_ends_in_the_explosion(explodes=False), "exploding-gradients"),
+        (validation_never_moves_while_training_learns, "plateau"),
+        (lambda: six_epochs(0.04), "sudden-shift"),
         (lambda: other_training_data(validation_minds=False), "sudden-shift"),
         (lambda: learns_only_at_the_end(begins=False), "unconverged"),
         (lambda: loss_far_above_what_its_answers_cost(0.05), "loss-mismatch"),

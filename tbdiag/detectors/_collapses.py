@@ -243,3 +243,36 @@ def by_nothing_found(view: View) -> Sign | None:
             what,
         )
     return None
+
+
+def by_macro_f1(view: View) -> Sign | None:
+    """The macro F1 score is that of a single answer: with its share p among the labels, 2 p / (1 + p) over the number of classes.
+
+    Accuracy is p then, so that both together imply a whole number of classes, the same one at every evaluation.
+    """
+    f1, accuracy = view.curve("val_macro_f1"), view.curve("val_accuracy")
+    if f1 is None or accuracy is None or f1.n != accuracy.n or f1.n < view["constant_evaluations"] or float(f1.value.min()) <= 0:
+        return None
+    p, values = np.clip(accuracy.value, 0.0, 1.0), f1.value * (0.01 if float(f1.value.max()) > 1.0 else 1.0)
+    implied = 2 * p / ((1 + p) * values)
+    classes = round(median(implied))
+    single = np.abs(implied - classes) < 0.01 * classes
+    last = single[single.size // 3 :]
+    if classes < 3 or not single[-1] or float(last.mean()) < 0.5 or float(p[-1]) > 2.5 / classes:
+        return None
+    index = int(np.argmax(single))
+    evidence = say(
+        "With an accuracy of {accuracy:.4g} a single answer among {classes:.0f} classes has a macro F1 of {expected:.4g}; it is {f1:.4g}, "
+        "and so at {count:.0f} of {n:.0f} evaluations.",
+        (accuracy.signal.why, f1.signal.why),
+        accuracy=float(p[-1]),
+        classes=float(classes),
+        expected=2 * float(p[-1]) / (1 + float(p[-1])) / classes,
+        f1=float(values[-1]),
+        count=float(single.sum()),
+        n=float(single.size),
+    )
+    rules = (predicate("val_macro_f1", "end", ">", 1.5 * float(values[-1]), source="half as high again as that of a single answer"),)
+    what = f"every sample gets the same of {classes} classes"
+    onset, extent = begins(f1.step, index), lasts(f1.step, index)
+    return evidence, onset, extent, confidence(float(single.sum()) / view["constant_evaluations"]), rules, ("val_metric",), what

@@ -269,8 +269,21 @@ def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence,
 
 
 def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
-    """A norm that grows from the first points on, to thirty times what it began with, while the loss rises to several times its start."""
-    if loss is None or norm.n < 20 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < 3 * loss.start_cost:
+    """A norm that grows from the first points on, to thirty times what it began with, while the loss rises to several times its start.
+
+    Or one that is ten times its level at the last point, after three rises in a row, where the run ends in the middle of the explosion.
+    """
+    if loss is None or norm.n < 10 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < 3 * loss.start_cost:
+        return None
+    before, last = norm.value[:-3], norm.value[-4:]
+    if norm.n < 100 and median(before) > 0 and last[-1] > view["rise"] * median(before) and bool(np.all(np.diff(last) > 0)):
+        text = "The gradient norm rises from a median of {before:.3g} to {last:.3g} in the last three points, and the loss from {start:.4g} to {end:.4g}."
+        evidence = say(text, (norm, loss), before=median(before), last=float(last[-1]), start=loss.best, end=float(loss.value[-1]))
+        onset = Interval(int(norm.step[-4]), int(norm.step[-2]))
+        title = f"Exploding gradients: the gradient norm rises {last[-1] / median(before):,.0f}-fold in the last three points"
+        sure = confidence(float(last[-1]) / median(before) / view["rise"], supports=1)
+        return Explosion(onset, Interval(onset.first_step, int(norm.step[-1])), (evidence,), Severity.WARNING, sure, title, before)
+    if norm.n < 20:
         return None
     first, late = median(norm.value[:3]), median(tail(norm, 0.5))
     trend = find_trend(norm.trace.cost)

@@ -74,10 +74,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     """Find the flat part, then ask whether its level is good."""
     val, train = view.curve("val_loss"), view.curve("train_loss")
     curve = val if val is not None and val.n >= 8 else train
-    if curve is None or train is None:
-        return NotApplicable("no training loss", ("train_loss",))
-    if curve.n < 8:
-        return NotApplicable(f"only {curve.n} points")
+    if curve is None or train is None or curve.n < 8:
+        return NotApplicable("no training loss", ("train_loss",)) if train is None else NotApplicable(f"only {train.n} points")
     learned = max(train.start_cost - train.end_cost, 0.0) if curve is val else 0.0
     since, share = _flat_part(curve, learned)
     # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
@@ -86,8 +84,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if share < view["share"] or (curve is val and train.n >= 8 and _flat_part(train)[1] < 0.5 * view["share"] and not _early_stop(train)):
         return None
     end = curve.end_cost
-    if max(_share(curve), _share(train)) < 0.03:
-        return None  # nothing was ever learned
+    only_val = curve is val and val.best_index <= max(1, val.n // 20) and _share(train) > 0.5
+    if only_val or max(_share(curve), _share(train)) < 0.03:
+        return None  # only validation stands, where it began, a generalisation gap; or nothing was ever learned
     if swings_about(curve, since, learned):
         return None  # it stands nowhere
     if curve.trace.noise.quantum > max(0.1 * abs(end), 0.02 * curve.gain):

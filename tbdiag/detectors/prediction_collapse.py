@@ -13,7 +13,7 @@ How it is told
     higher accuracy the same sign is class-imbalance, unless the training accuracy is perfect: then the training data hold one class). Without an accuracy the largest share must be 0.98 or more and exceed the
     label's share. From class recalls: one class at 0.98 or more and all others at 0.02 or less. From prediction statistics or histograms: the spread of the outputs is at most 0.001 of its largest value, or 0.02
     of the targets' spread. From the metric alone: a validation accuracy that is exactly constant over at least five evaluations at
-    or below chance while the validation loss moves; or, in a run that learned nothing, a recall or F1 score that is
+    or below chance while the validation loss moves; or a macro F1 score that is exactly that of a single answer at most evaluations; or, in a run that learned nothing, a recall or F1 score that is
     exactly zero at every evaluation.
 
 First check
@@ -55,7 +55,15 @@ from tbdiag.detectors._base import (
     Threshold,
     View,
 )
-from tbdiag.detectors._collapses import by_constant_accuracy, by_histogram, by_nothing_found, by_recalls, by_shares, by_spread
+from tbdiag.detectors._collapses import (
+    by_constant_accuracy,
+    by_histogram,
+    by_macro_f1,
+    by_nothing_found,
+    by_recalls,
+    by_shares,
+    by_spread,
+)
 from tbdiag.features.progress import PROGRESS_ROLES
 from tbdiag.stats.noise import median
 
@@ -68,7 +76,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     sign = by_spread(view) or by_histogram(view)
     if sign is None and _trained(view):
         # An untrained model may well answer one class; that is no-learning, whatever it predicts.
-        sign = by_shares(view) or by_recalls(view) or by_constant_accuracy(view) or by_nothing_found(view)
+        sign = by_shares(view) or by_recalls(view) or by_macro_f1(view) or by_constant_accuracy(view) or by_nothing_found(view)
     if sign is None:
         return None
     evidence, onset, extent, sure, rules, roles, what = sign
@@ -115,6 +123,8 @@ def _sentence(rules: tuple[Predicate, ...]) -> str:
         return "No class holds more than 0.9 of the predictions in the last 30 % of the run."
     if rules[0].role == "min_class_recall":
         return "The class that is found least is found in at least a tenth of its samples."
+    if rules[0].role == "val_macro_f1":
+        return "The macro F1 score ends half as high again as that of a single answer."
     if rules[0].role in ("val_f1", "val_recall"):
         return "Positives are found: the score ends above 0.1."
     return "The outputs vary again and the validation accuracy is no longer one constant value."
@@ -183,7 +193,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("max_class_share", "prediction_stat", "prediction_histogram", "val_accuracy", "val_f1", "val_recall", "class_metric"),),
-    wants=("prediction_share", "class_metric", *PROGRESS_ROLES),
+    wants=("prediction_share", "class_metric", "val_macro_f1", *PROGRESS_ROLES),
     thresholds={
         "share": Threshold(0.98, "largest share of one class; literature 7.2"),
         "recall_bound": Threshold(0.1, "upper bound of the recall of all other classes together"),

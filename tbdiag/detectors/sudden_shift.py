@@ -74,7 +74,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     val = view.curve("val_loss") or view.curve("val_metric")
     if val is None:
         return NotApplicable("no validation loss or metric", ("val_loss",))
-    if val.n < 8:
+    if val.n < 6:
         return NotApplicable(f"only {val.n} points")
     found = _find(view, val, train)
     if found is None:
@@ -155,7 +155,7 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
     """The first of validation, its metric and training that steps for the worse, with what training did there."""
     metric = view.curve("val_metric")
     for curve in (val, metric):
-        if curve is None or curve.n < 8:
+        if curve is None or curve.n < 6:
             continue
         found = _step(view, curve)
         if found is None:

@@ -50,7 +50,7 @@ def named_metric(features: Features, kind: str, split: Split) -> CurveFacts | No
 
 @lru_cache(maxsize=1024)
 def _fits(kind: str, stem: str, tag: str) -> bool:
-    last = _SPLIT_WORDS.sub("", tag.lower())
+    last = _SPLIT_WORDS.sub("", _SPLIT_WORDS.sub("", tag.lower()))  # train/valid_macro_f1 names two
     spellings = (re.sub(r"[^a-z0-9]+", "_", t).strip("_") for t in (stem.lower(), last, last.rsplit("/", 1)[-1]))
     return any(_PATTERNS[kind].fullmatch(text) for text in spellings)
 

@@ -310,10 +310,17 @@ def settle_counters(drafts: list[Draft], run: Run) -> None:
     for d in drafts:
         if d.role is Role.GRAD_NORM and d.writer.nan_as == 0.0 and d.name in run.series and not np.any(run.series[d.name].value):
             d.role, d.why = Role.IGNORED, f"{d.why}; all zero: norms are measured only where gradients are clipped"
+        if d.role is Role.EPOCH and d.name in run.series and _wavers(run.series[d.name].value):
+            d.role, d.why = Role.UNKNOWN, f"{d.why}, but it goes up and down"
         if d.role in {Role.UNKNOWN, Role.STEP_TIME} and not d.histogram and d.name in run.series:
             value = run.series[d.name].value
             if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
                 d.role, d.why = Role.COUNTER, "whole numbers that only grow"
+
+
+def _wavers(value: npt.NDArray[np.floating]) -> bool:
+    """Whether more than a quarter of the steps lead down, which no count of epochs does."""
+    return value.size > 4 and int(np.count_nonzero(value[1:] < value[:-1])) > 0.25 * value.size
 
 
 def choose_mains(drafts: list[Draft], series: Mapping[str, Series], forced: frozenset[str]) -> None:
