@@ -3,9 +3,8 @@
 import torch
 
 from families.nets import Mlp
-from families.nets4 import Field, Hashing, Pretrained, Prototypes, Quantised, SlotTagger
+from families.nets4 import Field, Hashing, Pretrained, Prototypes, Quantised
 from families.setups import shows
-from families.tasks_sealed4b import Painter
 
 
 def rows(split, i):
@@ -14,28 +13,30 @@ def rows(split, i):
 
 
 def pilot_rows(s):
-    """Ninety rows of a pilot study and forty passes over them."""
+    """Ninety rows of a pilot study and a hundred passes over them."""
     s.data(train=rows(s.task.train, slice(0, 90)))
-    s.batch, s.epochs, s.wd = 15, 40, 0.0
+    s.batch, s.epochs, s.wd = 15, 100, 0.0
 
 
 def four_times_as_wide(s):
-    """Far more units than rows: a quarter of the data, no decay, no dropout, twice the passes."""
+    """Far more units than rows: a tenth of the data, no decay, no dropout, four times the passes."""
     build = {
         "hash_codes": lambda: Hashing(24, 16, 8, width=400),
         "taxonomy": lambda: Mlp([18, 300, 300, 20]),
         "hetero": lambda: Mlp([6, 200, 200, 2]),
-        "slots_bio": lambda: SlotTagger(45, 5, width=96, drop=0.0),
     }[s.task.name]
-    s.data(build=build, train=rows(s.task.train, slice(0, len(s.task.train[0]) // 5)))
-    s.batch, s.epochs, s.wd = 30, s.epochs * 2, 0.0
+    s.data(build=build, train=rows(s.task.train, slice(0, len(s.task.train[0]) // 10)))
+    s.batch, s.epochs, s.wd = 30, s.epochs * 4, 0.0
 
 
 def never_stopped(s):
-    """Fine-tuning goes on for five times the usual passes at three times the rate, on a third of the labels, without dropout."""
+    """Fine-tuning goes on for six times the usual passes at three times the rate, on ninety labels, a quarter of them wrong, without dropout."""
     build = s.task.build
-    s.data(train=rows(s.task.train, slice(0, len(s.task.train[0]) // 3)), build=lambda: Pretrained(build().emb.weight.data, 7, drop=0.0))
-    s.lr, s.epochs, s.wd = s.lr * 3, s.epochs * 5, 0.0
+    x, y = rows(s.task.train, slice(0, 90))
+    g = torch.Generator().manual_seed(s.seed)
+    y = torch.where(torch.rand(len(y), generator=g) < 0.25, torch.randint(0, 7, y.shape, generator=g), y)
+    s.data(train=(x, y), build=lambda: Pretrained(build().emb.weight.data, 7, drop=0.0))
+    s.lr, s.batch, s.epochs, s.wd = s.lr * 3, 15, s.epochs * 4, 0.0
 
 
 def six_training_classes(s):
@@ -45,23 +46,17 @@ def six_training_classes(s):
 
 
 def repeated_by_the_reader(s):
-    """The reader repeats the first file: a tenth of the rows, ten times an epoch."""
+    """The reader repeats the first file: a twentieth of the rows, twenty times an epoch."""
     n = len(s.task.train[0])
-    s.data(train=rows(s.task.train, torch.arange(n) % (n // 12)))
+    s.data(train=rows(s.task.train, torch.arange(n) % (n // 22)))
     s.wd = 0.0
 
 
 def slowly_too_long(s):
-    """A third of the data, a falling rate and four times the passes: validation turns late and slowly."""
-    s.data(train=rows(s.task.train, slice(0, len(s.task.train[0]) // 4)))
-    s.epochs, s.wd = s.epochs * 3, 0.0
+    """A sixth of the data, a falling rate and four times the passes: validation turns late and slowly."""
+    s.data(train=rows(s.task.train, slice(0, len(s.task.train[0]) // 6)))
+    s.epochs, s.wd = s.epochs * 4, 0.0
     s.sched = lambda step, total: 1 - 0.6 * step / total
-
-
-def code_as_wide_as_the_picture(s):
-    """A code of 96 numbers, 130 pictures, three times the passes."""
-    s.data(train=rows(s.task.train, slice(0, 130)), build=lambda: Painter(96, 220))
-    s.batch, s.epochs, s.wd = 26, s.epochs * 3, 0.0
 
 
 def another_room(s):
@@ -153,7 +148,8 @@ def all_documents_masked(s):
 
     def loss(out, b):
         if now[0] == at and out.requires_grad:
-            out = torch.where(torch.arange(len(out)).reshape(-1, *[1] * (out.dim() - 1)) == 0, float("-inf"), out)
+            first = torch.arange(len(out)).reshape(-1, *[1] * (out.dim() - 1)) == 0
+            out = out + torch.where(first, float("-inf"), 0.0)
         return f(out, b)
 
     s.data(loss=loss)
@@ -247,13 +243,12 @@ def units_of_targets(s):
 
 
 FAULTS = {
-    pilot_rows: ("quant_cnn", "set_centres", "listwise"),
-    four_times_as_wide: ("hash_codes", "taxonomy", "hetero", "slots_bio"),
+    pilot_rows: ("hash_codes", "taxonomy", "listwise"),
+    four_times_as_wide: ("taxonomy", "hetero", "hash_codes"),
     never_stopped: ("intents_ft",),
     six_training_classes: ("protonet",),
-    repeated_by_the_reader: ("listwise", "phones"),
-    slowly_too_long: ("phones", "hetero", "taxonomy"),
-    code_as_wide_as_the_picture: ("style_ae",),
+    repeated_by_the_reader: ("listwise", "hetero", "taxonomy"),
+    slowly_too_long: ("hetero", "listwise"),
     another_room: ("phones", "hash_codes"),
     one_feature_dropped: ("taxonomy", "protonet"),
     targets_of_the_next_file: ("hash_codes", "slots_bio"),

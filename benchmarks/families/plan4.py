@@ -81,7 +81,7 @@ def cases(split):
         out += [(names[(4 * i + 3 * j) % len(names)], healthy_dev.default, d in HARMLESS, j, d, j) for j in range(2)]
     rng = np.random.default_rng(zlib.crc32(split.encode()))
     turn = rng.permutation(len(out))
-    use, res = {c.name: 0 for c in convs}, []
+    use, res, rare = {c.name: 0 for c in convs}, [], 0.06 if split == "dev4" else 0.15
     for i in sorted(turn, key=lambda j: (out[j][5], int(np.flatnonzero(turn == j)[0]))):
         t, f, fine, k, d, _ = out[i]
         free = [c for c in convs if fits(c, f, d)]
@@ -89,7 +89,7 @@ def cases(split):
         free = [c for c in free if use[c.name] <= least + 1]
         c = free[rng.integers(len(free))]
         use[c.name] += 1
-        extras = {e for e in POOL if rng.random() < (0.6 if e == "lr" else 0.4 if e == "gnorm" else 0.06)}
+        extras = {e for e in POOL if rng.random() < (0.6 if e == "lr" else 0.4 if e == "gnorm" else rare)}
         extras = (extras | getattr(f, "shows", set()) | getattr(f, "extras", set())) - getattr(f, "without", set())
         if t in TEXTS:  # nobody logs a recall for every character
             extras -= {"recalls", "shares", "conf"} - getattr(f, "shows", set())

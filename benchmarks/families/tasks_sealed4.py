@@ -58,9 +58,9 @@ def slots_bio(seed):
         loss=cross_entropy,
         classes=5,
         more=span_f1,
-        lr=4e-3,
+        lr=2.5e-3,
         batch=40,
-        epochs=14,
+        epochs=18,
         floor_known=False,
         **parts(x, y, 1200, 350),
     )
@@ -95,9 +95,9 @@ def hash_codes(seed):
         score=lambda out, b: precision10(out[:, :16], b[1]),
         score_name="precision@10",
         loss_name="hashing",
-        lr=2e-3,
+        lr=1.5e-3,
         batch=64,
-        epochs=18,
+        epochs=24,
         floor_known=False,
         **parts(x.astype(F32), y, 1900, 500),
     )
@@ -123,9 +123,9 @@ def phones(seed):
         build=lambda: Frames(12, k),
         loss=cross_entropy,
         classes=k,
-        lr=3e-3,
+        lr=1.5e-3,
         batch=20,
-        epochs=14,
+        epochs=17,
         floor_known=False,
         **parts(x.astype(F32), y, 700, 250),
     )
@@ -152,9 +152,9 @@ def protonet(seed):
         build=lambda: Prototypes(20, 5, 2),
         loss=cross_entropy,
         classes=5,
-        lr=1.5e-3,
+        lr=1e-3,
         batch=40,
-        epochs=16,
+        epochs=22,
         floor_known=False,
     )
 
@@ -184,7 +184,7 @@ def set_centres(seed):
         loss_name="chamfer",
         lr=2.5e-3,
         batch=60,
-        epochs=22,
+        epochs=26,
         floor_known=False,
         **parts(x.astype(F32), c.astype(F32), 1900, 400),
     )
@@ -213,7 +213,7 @@ def ode_fit(seed):
         rising=False,
         lr=3e-3,
         batch=50,
-        epochs=20,
+        epochs=26,
         floor_known=False,
         **parts(x0.astype(F32), y.astype(F32), 1200, 400),
     )
@@ -242,9 +242,9 @@ def hetero(seed):
         loss_name="nll",
         rising=False,
         chance=0.5,
-        lr=3e-3,
+        lr=2e-3,
         batch=120,
-        epochs=18,
+        epochs=22,
         floor_known=False,
         **parts(x.astype(F32), y.astype(F32), 4600, 800),
     )
@@ -278,9 +278,9 @@ def taxonomy(seed):
         components=pieces,
         score=accuracy,
         loss_name="ce",
-        lr=3e-3,
+        lr=2e-3,
         batch=80,
-        epochs=18,
+        epochs=24,
         floor_known=False,
         **parts(x.astype(F32), y, 2400, 500),
     )
@@ -304,7 +304,7 @@ def quant_cnn(seed):
         classes=5,
         lr=4e-3,
         batch=50,
-        epochs=16,
+        epochs=20,
         **parts(x.astype(F32), y, 1400, 400),
     )
 
@@ -325,9 +325,9 @@ def intents_ft(seed):
         build=lambda: Pretrained(vectors, 7),
         loss=cross_entropy,
         classes=7,
-        lr=2e-3,
+        lr=1.5e-3,
         batch=30,
-        epochs=10,
+        epochs=18,
         floor_known=False,
         **parts(x, y, 900, 400),
     )

@@ -41,9 +41,9 @@ def listwise(seed):
         score_name="ndcg@5",
         loss_name="listnet",
         chance=float(np.log(10)),
-        lr=3e-3,
+        lr=2e-3,
         batch=50,
-        epochs=16,
+        epochs=22,
         floor_known=False,
         **parts(x.astype(F32), y.astype(F32), 1400, 300),
     )
@@ -88,9 +88,9 @@ def style_ae(seed):
         score=lambda out, batch: float(10 * torch.log10(4.0 / ((out[0].detach() - batch[0]) ** 2).mean())),
         score_name="psnr",
         loss_name="content_style",
-        lr=3e-3,
+        lr=2.5e-3,
         batch=50,
-        epochs=20,
+        epochs=26,
         floor_known=False,
         **parts(x, x, 1600, 350),
     )
