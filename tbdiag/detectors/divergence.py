@@ -249,6 +249,8 @@ def _both_rise(view: View, train: CurveFacts) -> float:
     val = view.curve("val_loss")
     if val is None or val.n < 8 or train.n < 30 or val.first_cost <= 0:
         return 0.0
+    if val.trace.n >= 10 and median(val.trace.cost[-max(3, val.trace.n // 10) :]) < 1.5 * val.first_cost:
+        return 0.0  # what is returned at last would be below 1
     begin = train.trace.step >= float(val.trace.step[measure_rise(val.trace.cost, 0.0).best_index])
     tail = train.trace.cost[begin]
     trend = find_trend(tail)
@@ -263,12 +265,12 @@ def _both_rise(view: View, train: CurveFacts) -> float:
 
 def _runs_away(train: CurveFacts, val: CurveFacts) -> float:
     """A validation loss that climbs through the whole run to twice its start while training gains nothing: nobody's overfitting."""
-    if train.n < 10 or val.n < 6 or val.first_cost <= 0:
+    if train.n < 10 or val.n < 6 or val.first_cost <= 0 or val.end_cost < 2 * val.first_cost or val.best_index > 0.2 * val.n:
         return 0.0
     if train.start_cost - train.end_cost > max(2 * train.sigma, 0.1 * abs(train.start_cost)):
         return 0.0
     trend = find_trend(val.trace.cost, 6)
-    if trend.tau < 0.7 or val.best_index > 0.2 * val.n or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
+    if trend.tau < 0.7 or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
         return 0.0
     return float(val.end_cost / (2 * val.first_cost))
 

@@ -85,9 +85,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
     random = by_loss and stays_at_guessing(val, view.features)
     if gap <= 0 or (val.rise > 0.05 * abs(val.best) and val.beyond_noise(val.rise, 4) and not random):
         return None
-    both = view.curve("val_metric") is not None and view.curve("train_metric") is not None
-    if by_loss and not random and not both and _still_generalises(val) and pair.tail_val() < 4 * pair.tail_train():
-        return None
     mean = random and _only_the_mean(view)
     margins = (
         [2.0]
@@ -99,6 +96,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         else _metric_margins(view, pair, gap)
     )
     if min(margins) < 1:
+        return None
+    both = view.curve("val_metric") is not None and view.curve("train_metric") is not None
+    if by_loss and not random and not both and pair.tail_val() < 4 * pair.tail_train() and _still_generalises(val):
         return None
     # Beyond the noise, or no single evaluation of the second half gets half-way down to training.
     closest = float(pair.gap[pair.gap.size // 2 :].min())

@@ -164,6 +164,8 @@ def _cold_start(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, I
         return None
     first, smooth = float(train.cost[0]), train.smooth
     early = train.between(0.0, 0.1)
+    if int(np.count_nonzero(smooth[early] > first + view["thrown"] * abs(first))) < 3:
+        return None
     above = smooth > first + max(view["thrown"] * abs(first), 8 * train.sigma)
     back = np.flatnonzero(smooth[int(np.argmax(smooth[early])) :] <= first)
     if int(np.sum(above[early])) < 3 or not back.size or train.end_cost > first:

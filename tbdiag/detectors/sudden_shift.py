@@ -186,12 +186,15 @@ def _relearned(view: View, train: CurveFacts, val: CurveFacts) -> Step | None:
     if at < 8 or y.size - at < 9:
         return None
     low, high = median(y[at - 4 : at + 1]), median(y[at + 1 : at + 4])
-    jump, sigma = high - low, estimate_noise(y[: at + 1]).sigma
-    behind = y[at + 1 :]
+    jump, behind = high - low, y[at + 1 :]
+    if not (steps[at] > 0.7 * jump and jump > view["of_gain"] * (float(y[:3].max()) - low)):
+        return None
     ends = median(behind[-max(3, behind.size // 5) :])
-    sudden = steps[at] > 0.7 * jump and jump > max(view["sigmas"] * sigma, view["of_gain"] * (float(y[:3].max()) - low))
     learns = low + 0.1 * jump < ends < high - 0.2 * jump and bool(np.all(np.diff(np.array_split(behind, 4)[0]) < 0.5 * jump))
-    if not (sudden and learns and median(behind[: behind.size // 4]) > low + 0.4 * jump):
+    if not (learns and median(behind[: behind.size // 4]) > low + 0.4 * jump):
+        return None
+    sigma = estimate_noise(y[: at + 1]).sigma
+    if not jump > view["sigmas"] * sigma:
         return None
     before = val.trace.step <= train.trace.last_step[at]
     if int(before.sum()) < 3 or int((~before).sum()) < 3:
