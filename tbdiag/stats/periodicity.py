@@ -25,6 +25,7 @@ class Fold:
         inner: median change within a period (mean of its last part minus mean of its first part).
         explained: share of the variance of the detrended series that the mean period explains, corrected for chance.
         strength: the same as an F ratio (variance between phases over variance within them); about 1 without a pattern.
+        amplitude: highest minus lowest level of the mean period.
     """
 
     jumps: Float64
@@ -34,6 +35,7 @@ class Fold:
     inner: float
     explained: float
     strength: float
+    amplitude: float
 
 
 def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) -> Fold | None:
@@ -55,7 +57,7 @@ def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) 
     full = [(a, b) for a, b in pairwise(edges) if b - a >= max(2 * k, keep // 2)]
     inner = np.array([values[b - k : b].mean() - values[a : a + k].mean() for a, b in full])
     middle = median(jumps)
-    explained, strength = _explained(values, full, keep)
+    explained, strength, amplitude = _explained(values, full, keep)
     return Fold(
         jumps=jumps,
         jump=middle,
@@ -64,16 +66,17 @@ def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) 
         inner=median(inner) if inner.size else 0.0,
         explained=explained,
         strength=strength,
+        amplitude=amplitude,
     )
 
 
-def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: int = 10) -> tuple[float, float]:
-    """Share of variance that the phase explains and its F ratio, after each period's own level and the trend are taken off."""
+def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: int = 10) -> tuple[float, float, float]:
+    """Share of variance that the phase explains, its F ratio and its amplitude, after each period's own level and the trend are taken off."""
     bins = min(bins, keep)
     # The first periods hold the steepest part of the descent, which is no pattern.
     full = full[len(full) // 4 :]
     if len(full) < 3 or bins < 3:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     rows = []
     for a, b in full:
         edges = np.linspace(a, b, bins + 1).astype(int)
@@ -85,11 +88,12 @@ def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: in
     table = table - table.mean(axis=1, keepdims=True) - trend[:, None] * ramp[None, :]
     total = float(np.sum(table**2))
     if total <= 0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     m = table.shape[0]
-    between = m * float(np.sum(table.mean(axis=0) ** 2))
+    levels = table.mean(axis=0)
+    between = m * float(np.sum(levels**2))
     r2 = min(between / total, 1 - 1e-9)
-    return float(max(0.0, 1 - (1 - r2) * m / (m - 1))), float(r2 / (1 - r2) * (m - 1))
+    return float(max(0.0, 1 - (1 - r2) * m / (m - 1))), float(r2 / (1 - r2) * (m - 1)), float(np.ptp(levels))
 
 
 @dataclass(frozen=True, slots=True)
