@@ -241,6 +241,8 @@ def _worse_than_constant(view: View) -> tuple[Evidence, CurveFacts, float, bool]
 
 
 def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence, CurveFacts, float, bool] | None:
+    if norm < view["nats"]:
+        return None
     for split in ("train", "val"):
         curve, accuracy = view.curve(f"{split}_loss"), view.curve(f"{split}_accuracy")
         if curve is None or accuracy is None or accuracy.n < 4 or loss.n < 8 or float(loss.value.min()) < 0 or counts_words(view.features):
@@ -250,9 +252,9 @@ def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence,
         if not 0.02 < error < 1:
             continue
         times = max(curve.end / (error * log(2)), 1.0)
-        nats = loss.start_cost / times
-        if nats < view["nats"] or norm / times < view["nats"]:
+        if norm / times < view["nats"] or loss.start_cost / times < view["nats"]:
             continue
+        nats = loss.start_cost / times
         statement = say(
             "With an accuracy of {accuracy:.3g} at the end the "
             + ("training" if split == "train" else "validation")

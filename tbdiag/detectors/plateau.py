@@ -58,16 +58,15 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import is_rounded
+from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
-from tbdiag.features.onsets import between, flat_since, swings_about
+from tbdiag.features.onsets import between, swings_about
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.oscillation import scatter
-from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -76,12 +75,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
     curve = val if val is not None and val.n >= 8 else train
     if curve is None or train is None or curve.n < 8:
         return NotApplicable("no training loss", ("train_loss",)) if train is None else NotApplicable(f"only {train.n} points")
+    stopped = _early_stop(curve) and _early_stop(train)
+    if not stopped and longest_flat_part(curve, train) < view["share"]:
+        return None
     learned = max(train.start_cost - train.end_cost, 0.0) if curve is val else 0.0
-    since, share = _flat_part(curve, learned)
+    since, share = flat_part(curve, learned)
     # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
-    if _early_stop(curve) and _early_stop(train):
+    if stopped:
         since, share = min(since, curve.trace.within(0.0, 0.2).stop - 1), max(share, 0.8)
-    if share < view["share"] or (curve is val and train.n >= 8 and _flat_part(train)[1] < 0.5 * view["share"] and not _early_stop(train)):
+    if share < view["share"] or (curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not _early_stop(train)):
         return None
     end = curve.end_cost
     only_val = curve is val and val.best_index <= max(1, val.n // 20) and _share(train) > 0.5
@@ -171,25 +173,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
-
-
-def _flat_part(curve: CurveFacts, learned: float = 0.0) -> tuple[int, float]:
-    """First block of the flat part, and its share of the run; nothing beyond noise is gained there.
-
-    `learned` is what training gained: the first evaluation comes when much is gained already.
-    """
-    trace = curve.trace
-    sigma = trace.noise.sigma
-    gain = max(curve.first_cost - float(trace.smooth.min()), learned)
-    since = flat_since(trace.cost, max(0.01 * gain, 1.5 * sigma / np.sqrt(5)))
-    # A slow descent under noise is still a descent: the trend over the rest decides.
-    while since < trace.n - 6:
-        trend = find_trend(trace.cost[since:])
-        if not (trend.falling and -trend.change > max(0.02 * gain, 0.5 * sigma)):
-            break
-        since += max(1, trace.n // 20)
-    span = max(float(trace.step[-1] - trace.step[0]), 1.0)
-    return since, float(trace.step[-1] - trace.step[since]) / span
 
 
 def _bad_level(

@@ -81,11 +81,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     pair = pair_up(train, val)
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
-    # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
-    apart = max(val_end - train_end, 0.5 * (train_end - val_end))
     below = _below_the_mean(view)
-    if not below and apart > view["gap"] * abs(train_end) and val.beyond_noise(apart, 3):
-        return None
     gained = _share(train), _share(val)
     left = loss_left(val, view.features, val.end)
     beats = left is not None and left < 0.95
@@ -99,6 +95,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     margins, evidence, doubts = ([2.0, 2.0], below, 0) if below else _badness(view, train, val, gained)
     if not margins:
+        return None
+    # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
+    apart = max(val_end - train_end, 0.5 * (train_end - val_end))
+    if not below and apart > view["gap"] * abs(train_end) and val.beyond_noise(apart, 3):
         return None
     evidence.insert(
         0,
