@@ -1,6 +1,6 @@
 (function(){
 "use strict";
-var d=document,root=d.documentElement,SIZE=500;
+var d=document,root=d.documentElement,SIZE=200;
 function id(i){return d.getElementById(i)}
 Array.prototype.forEach.call(d.querySelectorAll(".ctl[hidden]"),function(e){e.hidden=false});
 var theme=id("theme");
