@@ -119,7 +119,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             size / view["sigmas"], supports=int(training in ("calm", "recovers")), doubts=int(on_train or training == "stays")
         ),
         title=f"Sudden shift: the {label(curve)} steps from {curve.sign * before:.4g} to {curve.sign * behind:.4g} at {unit(curve)} {last:,} and "
-        + ("comes down slowly, validation not at all" if training == "comes down" else "stays"),
+        + ("comes down slowly while validation stays worse" if training == "comes down" else "stays"),
         onset=Interval(first, last),
         extent=Interval(last, int(curve.step[-1])),
         evidence=tuple(evidence),
