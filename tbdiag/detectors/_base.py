@@ -98,8 +98,13 @@ class View:
         """Facts of a declared role key or derived series, or None where it was not logged or has no finite point."""
         if key not in self.allowed:
             raise LookupError(f"role {key} was not declared by this detector")
-        curve = self.features.curve(key)
-        return curve if curve is not None and curve.value.size else None
+        filled = self.features.filled
+        try:
+            return filled[key]
+        except KeyError:
+            curve = self.features.curve(key)
+            filled[key] = curve = curve if curve is not None and curve.value.size else None
+            return curve
 
     def group(self, role: Role, split: Split | None = None) -> tuple[CurveFacts, ...]:
         """Facts of all scalar signals of a role (declared by the role's plain value)."""

@@ -275,7 +275,9 @@ def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Ex
 
     Or one that is ten times its level at the last point, after three rises in a row, where the run ends in the middle of the explosion.
     """
-    if loss is None or norm.n < 10 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < 3 * loss.start_cost:
+    if loss is None or norm.n < 10 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < 3 * loss.first_cost:
+        return None
+    if loss.end_cost < 3 * loss.start_cost:
         return None
     before, last = norm.value[:-3], norm.value[-4:]
     if norm.n < 100 and median(before) > 0 and last[-1] > view["rise"] * median(before) and bool(np.all(np.diff(last) > 0)):

@@ -24,11 +24,16 @@ __all__ = ["DERIVED", "CurveFacts", "Features", "HistogramFacts", "LayerFacts"]
 
 
 class Features:
-    """Memoised facts of one run. Pure: the same signals give the same facts."""
+    """Memoised facts of one run. Pure: the same signals give the same facts.
+
+    Attributes:
+        filled: curves with a finite point by role key, as far as detectors asked for them; None where there is none.
+    """
 
     def __init__(self, signals: Signals) -> None:
         self.signals = signals
         self._curves: dict[str, CurveFacts | None] = {}
+        self.filled: dict[str, CurveFacts | None] = {}
         self._by_name: dict[str, CurveFacts] = {}
         self._histograms: dict[str, HistogramFacts] = {}
         self._layers: dict[str, tuple[LayerFacts, ...]] = {}

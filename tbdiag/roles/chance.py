@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import numpy as np
@@ -43,7 +44,7 @@ COMMON_CLASSES = (
     21841,
 )
 """Numbers of classes that data sets have; an initial loss is taken for the log of one of these or of none."""
-_LOGS = {k: math.log(k) for k in COMMON_CLASSES}
+_LOGS = [math.log(k) for k in COMMON_CLASSES]
 CLOSE = 0.03
 """Largest distance in nats between an initial loss and ln K for K up to 10 (neighbours are at least 0.1 apart), ..."""
 CLOSE_MANY = 0.012
@@ -127,7 +128,7 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
         first = float(head[0])
         if not math.isfinite(first) or first <= 0:
             continue
-        k = min(_LOGS, key=lambda c: abs(_LOGS[c] - first))
+        k = _nearest(first)
         close = CLOSE if k <= 10 else CLOSE_MANY
         if abs(math.log(k) - first) > close:
             continue
@@ -145,6 +146,12 @@ def _guess(signals: list[Signal]) -> tuple[int | None, float | None, str]:
                 f"the first {key.replace('_', ' ')} of {first:.3f} nats is within {abs(math.log(k) - first):.3f} of ln {k}",
             )
     return None, None, ""
+
+
+def _nearest(loss: float) -> int:
+    """Number of classes whose logarithm is nearest to a loss, the smaller of two."""
+    at = bisect_left(_LOGS, loss)
+    return COMMON_CLASSES[min(range(max(at - 1, 0), min(at + 1, len(_LOGS))), key=lambda i: abs(_LOGS[i] - loss))]
 
 
 def _accuracy_agrees(signals: list[Signal], k: int) -> bool | None:
