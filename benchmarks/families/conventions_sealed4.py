@@ -105,7 +105,7 @@ SEALED4 = [
         "{m}",
         x="epoch0",
         every=0,
-        names={"acc": "val_accuracy"},
+        names={"acc": "accuracy"},
         val_score="val_{m}",
         train_score="",
         lr="lrs",

@@ -45,6 +45,10 @@ def newest_near(p, f, truth, seen, shown):
     if p == "lr-too-high":
         return [i for i in shown if i in HOT]
     near = ["sudden-shift"] if p == "divergence" and truth.get("shift") else []
+    if p in ("dead-units", "saturated-activations") and (f.get("lr_ratio") or 1) > 5:  # the rate did it, and the curves show it too
+        near += [i for i in shown if i in HOT or i == "noisy-validation"]
+    if p == "prediction-collapse" and f.get("spread") is not None:  # seen in a histogram only; the curves are just flat
+        near += [i for i in shown if i in ("plateau", "underfitting", "no-learning")]
     if p == "noisy-validation" and f["gap"] > 0.2:
         near.append("generalization-gap")
     if p in HOT and f.get("lr_jumps") and "lr" in seen["roles"]:

@@ -46,6 +46,10 @@ DAMAGES = {
     "dev4": ["rolled_back_far", "copied_too_early", "no_validation", "resumed_next_day"],
     "sealed4": ["begun_three_times", "writers_of_two_ranks", "lost_block", "zeros_at_the_end", "no_validation", "resumed_cleanly"],
 }
+LATER = {  # planned after the others, so that the order of these stays: mechanism and tasks of which the first rounds gave too few
+    "dev4": {},
+    "sealed4": {"validation_of_quiet_rows": ("listwise", "protonet", "hash_codes")},
+}
 HARMLESS = {"resumed_next_day", "resumed_cleanly"}
 SIDE_TAGS = [(), (), (), (), ("gpu/mem_mb",), ("loader/queue",)]
 TEXTS = ("chars_gru", "slots_bio", "phones")
@@ -82,8 +86,9 @@ def cases(split):
     rng = np.random.default_rng(zlib.crc32(split.encode()))
     turn = rng.permutation(len(out))
     use, res, rare = {c.name: 0 for c in convs}, [], 0.06 if split == "dev4" else 0.15
-    for i in sorted(turn, key=lambda j: (out[j][5], int(np.flatnonzero(turn == j)[0]))):
-        t, f, fine, k, d, _ = out[i]
+    ordered = [out[i] for i in sorted(turn, key=lambda j: (out[j][5], int(np.flatnonzero(turn == j)[0])))]
+    ordered += [(t, f, False, k, "", 9) for f in faults for k, t in enumerate(LATER[split].get(f.__name__, ()))]
+    for t, f, fine, k, d, _ in ordered:
         free = [c for c in convs if fits(c, f, d)]
         least = min(use[c.name] for c in free)
         free = [c for c in free if use[c.name] <= least + 1]
