@@ -240,6 +240,7 @@ _OF_CLASSES = frozenset({"iou", "dice", "recall", "precision", "f1", "ap", "accu
 def _settle_classes(drafts: list[Draft]) -> None:
     """``f1/0, f1/1`` are metrics of classes; a lone ``accuracy_1`` is the framework's way to make a name unique."""
     groups: dict[tuple[str, str, Split], set[str]] = {}
+    _name_classes(drafts)
     for d in drafts:
         if d.role is Role.METRIC and d.class_id is not None:
             groups.setdefault((d.subrun, d.stem, d.split), set()).add(d.class_id)
@@ -253,6 +254,24 @@ def _settle_classes(drafts: list[Draft]) -> None:
             else:
                 d.extra = (*d.extra, d.class_id)
                 d.class_id = None
+
+
+def _name_classes(drafts: list[Draft]) -> None:
+    """``recall_cat, recall_dog, recall_cow``: the same measure with one word more, three times or oftener, is one of classes."""
+    groups: dict[tuple[str, str, Split], list[Draft]] = {}
+    for d in drafts:
+        if d.role is Role.METRIC and d.class_id is None and len(d.extra) == 1 and not d.convention:
+            base = d.stem.removesuffix(f"_{d.extra[0]}")
+            if base in _OF_CLASSES and d.extra[0] not in _AVERAGED and d.tag.lower().rstrip("0123456789%)]").endswith(d.extra[0]):
+                groups.setdefault((d.subrun, base, d.split), []).append(d)
+    for (_, base, _), found in groups.items():
+        if len({d.extra[0] for d in found}) >= 3:
+            for d in found:
+                d.class_id, d.stem, d.extra = d.extra[0], base, ()
+
+
+_AVERAGED = frozenset({"macro", "micro", "weighted", "samples", "balanced", "pos", "positive", "neg", "negative", "all", "best", "ema"})
+"""Words beside a measure that name no class."""
 
 
 def _settle_samples(drafts: list[Draft]) -> None:

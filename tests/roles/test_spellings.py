@@ -48,3 +48,10 @@ def test_a_count_of_steps_called_time_step_is_no_duration():
     steps = np.arange(30.0) * 400 + 1
     signals = resolve(_synth.make_run({"Average Reward": CLIMBING, "Time Step": steps}), Config())
     assert next(x.key for x in signals.all if x.name == "Time Step") == "counter"
+
+
+def test_one_measure_with_three_names_behind_it_is_of_classes():
+    tags = ["val/recall_cat", "val/recall_dog", "val/recall_cow", "val/recall_macro", "val/f1_macro", "val/f1_micro", "val/accuracy"]
+    signals = resolve(_synth.make_run({"loss": FALLING, **dict.fromkeys(tags, CLIMBING)}), Config())
+    classes = {x.name: x.class_id for x in signals.all if x.key == "val_class_metric"}
+    assert classes == {"val/recall_cat": "cat", "val/recall_dog": "dog", "val/recall_cow": "cow"}
