@@ -13,7 +13,7 @@ from tbdiag.engine import run_detectors
 from tbdiag.features import Features
 from tbdiag.model.rounding import round_to_seven_digits
 from tbdiag.roles import resolve
-from tbdiag.stats.noise import bound_noise, estimate_noise, quantile, row_medians, sliding
+from tbdiag.stats.noise import bound_noise, estimate_noise, prefix_medians, quantile, row_medians, sliding
 from tbdiag.stats.spikes import find_spikes, largest_climb
 
 seeds = st.integers(0, 2**32 - 1)
@@ -112,6 +112,13 @@ def test_outcomes_do_not_depend_on_which_detector_asked_first():
     forward = run_detectors(Features(resolve(run)), detectors=detectors)
     backward = run_detectors(Features(resolve(run)), detectors=detectors[::-1])
     assert forward == backward[::-1]
+
+
+@given(floats, st.integers(1, 20))
+def test_medians_of_all_that_came_before(points: list[float], first: int) -> None:
+    values = np.array(points)
+    expected = [np.median(values[:i]) for i in range(first, values.size)]
+    assert prefix_medians(values, first, values.size).tolist() == pytest.approx(expected, rel=1e-15, abs=0)
 
 
 def test_seven_digits_are_those_of_the_text() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from tbdiag.features.curves import CurveFacts
 from tbdiag.features.evidence import ARTEFACTS, is_present
 from tbdiag.features.restarts import find_seams
-from tbdiag.stats.noise import mad, running_median, sliding
+from tbdiag.stats.noise import mad, prefix_medians, running_median, sliding
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
@@ -55,7 +55,7 @@ def _growth(c: CurveFacts, _: float | None) -> float:
         return float("nan") if y.size and float(y.min()) < 0 else 1.0
     ahead = np.median(sliding(y, 3), axis=1)
     first = max(5, y.size // 10)
-    before = np.array([np.median(y[:i]) for i in range(first, ahead.size)])
+    before = prefix_medians(y, first, ahead.size)
     known = before > 0
     return float(np.max(ahead[first:][known] / before[known], initial=1.0))
 

@@ -9,7 +9,6 @@ kills whoever exceeds the time limit.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
 import queue
@@ -155,7 +154,11 @@ class Pool:
 
     def _top_up(self, source: Iterator[Task]) -> None:
         while not self._exhausted and len(self._ready) < 2 * self.workers:
-            batch = [(task, 0) for task in itertools.islice(source, BATCH)]
+            batch = []
+            for task in source:
+                batch.append((task, 0))
+                if len(batch) >= BATCH or task.rules:  # a task of rules reads many runs
+                    break
             with self._lock:
                 if batch:
                     self._ready.append(batch)

@@ -164,6 +164,17 @@ def _growing_medians(values: list[float]) -> list[float]:
     return out
 
 
+def prefix_medians(values: Float64, first: int, stop: int) -> Float64:
+    """Medians of ``values[:i]`` for `i` from `first`, at least 1, to `stop` (exclusive); float64 ``[max(stop - first, 0)]``."""
+    points = values.tolist()
+    seen = sorted(points[: first - 1])
+    out = []
+    for i in range(first, stop):
+        insort(seen, points[i - 1])
+        out.append(seen[i // 2] if i % 2 else 0.5 * (seen[i // 2 - 1] + seen[i // 2]))
+    return np.array(out, dtype=np.float64)
+
+
 def _median_of_five(a: Float64, b: Float64, c: Float64, d: Float64, e: Float64) -> Float64:
     f = np.maximum(np.minimum(a, b), np.minimum(c, d))
     g = np.minimum(np.maximum(a, b), np.maximum(c, d))
