@@ -69,7 +69,7 @@ from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.model import Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
+from tbdiag.stats.noise import Float64, estimate_noise, mad, median
 from tbdiag.stats.rise import measure_rise
 from tbdiag.stats.trend import find_trend
 
@@ -211,7 +211,7 @@ def _rise(view: View, curve: CurveFacts) -> float:
         runaway = float(min(cost[-1] / (1.5 * cost[0]), cost[-1] / (2 * best))) if rising else 0.0
         return max(runaway, _both_jump(cost, view.curve("val_loss")))
     y = trace.shape
-    smooth = trace.smooth if y is trace.cost else running_median(y, 5)
+    smooth = trace.smooth_shape
     b = int(smooth.argmin())
     tail = max(3, n // 20)
     last = y[-(1 if broken else tail) :]

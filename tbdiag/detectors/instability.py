@@ -223,7 +223,9 @@ def _exploded(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | 
     trace = train.trace
     if trace.shape is trace.cost or trace.n < 20:
         return None
-    smooth = running_median(trace.shape, 5)
+    if float(np.ptp(trace.shape)) < np.log(view["explosion"]):
+        return None
+    smooth = trace.smooth_shape
     low = np.minimum.accumulate(smooth)
     climb = smooth - low
     peak = int(np.argmax(climb))

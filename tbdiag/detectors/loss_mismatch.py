@@ -190,9 +190,11 @@ def _against(view: View) -> Finding | None:
         scale = abs(level.best - level.chance)
         begin, end = median(metric.trace.cost[: max(3, metric.trace.n // 10)]), metric.end_cost
         worse = end - begin
+        if worse < 0.1 * scale:
+            continue
         falls = find_trend(loss.trace.cost).falling and loss.drop > 0.5 * max(abs(loss.first), 1e-12)
         trend = find_trend(metric.trace.cost)
-        if not falls or not trend.rising or worse < max(6 * metric.trace.noise.sigma, 0.1 * scale):
+        if not falls or not trend.rising or worse < 6 * metric.trace.noise.sigma:
             continue
         evidence = say(
             f"The {label(loss)} falls from {{first:.4g}} to {{end:.4g}} while the {label(metric)} goes the wrong way, from {{begin:.4g}} to {{stop:.4g}}.",

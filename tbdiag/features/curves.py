@@ -75,6 +75,11 @@ class Trace:
         """Centred 5-point running median of the cost (the cost itself below ten blocks)."""
         return running_median(self.cost, 5) if self.n >= 10 else self.cost
 
+    @cached_property
+    def smooth_shape(self) -> Float64:
+        """The same of the shape."""
+        return self.smooth if self.shape is self.cost else running_median(self.shape, 5) if self.n >= 10 else self.shape
+
     def within(self, first_share: float, last_share: float) -> slice:
         """Indices of the blocks within a share of the run's steps."""
         low, high = float(self.step[0]), float(self.step[-1])

@@ -87,13 +87,15 @@ def _read_growing(listing: RunListing, columns: Path, now: float) -> Run:
     from tbdiag.logs import RunState, open_run, read_run, refresh
 
     kept = columns / f"{hashlib.blake2b(path_key(listing), digest_size=12).hexdigest()}.npz"
+    there = os.path.exists(kept)  # noqa: PTH110
     growing = max((f.mtime_ns for f in listing.files), default=0) / 1e9 > now - GROWING and _is_worth_keeping(listing)
     state = None
-    if kept.exists():
+    if there:
         with contextlib.suppress(Exception):  # a damaged copy costs a full read, nothing else
             state = refresh(RunState.load(str(kept)), listing)
     if not growing:
-        kept.unlink(missing_ok=True)
+        if there:
+            kept.unlink(missing_ok=True)
         return state.run if state is not None else read_run(listing)
     state = state if state is not None else open_run(listing)
     aside = kept.with_name(f"{kept.stem}.{os.getpid()}.part.npz")
