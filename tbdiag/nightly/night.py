@@ -219,7 +219,9 @@ def _judge_all(options: Options, judges: _Judges, store: Store, plan: Plan) -> N
     if not plan.judge:
         return
     total = len(plan.judge)
-    answers = judges.run(Task(i, listing.name, listing) for i, (listing, _, _) in enumerate(plan.judge))
+    answers = judges.run(
+        Task(i, listing.name, listing, size=sum(f.size for f in listing.files)) for i, (listing, _, _) in enumerate(plan.judge)
+    )
     done, failed, begun, told = 0, 0, time.monotonic(), time.monotonic()
     with contextlib.closing(answers):  # type: ignore[type-var]
         for batch in _in_batches(answers):

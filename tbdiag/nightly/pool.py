@@ -24,8 +24,9 @@ from typing import IO
 
 from tbdiag.nightly.tasks import Answer, Setup, Task
 
-BATCH = 16
-"""Runs sent at once: enough that judging them together pays (see `tbdiag.nightly.judge.judge_together`), few enough to share the last ones evenly."""
+BATCH, BATCH_BYTES = 32, 4 << 20
+"""Runs, or bytes of them, sent at once: enough that judging them together pays (see `tbdiag.nightly.judge.judge_together`), few enough to
+share the last ones evenly."""
 ATTEMPTS = 2
 QUEUE = 64
 """Answers that may wait for the state; bounds memory however many runs there are."""
@@ -155,9 +156,11 @@ class Pool:
     def _top_up(self, source: Iterator[Task]) -> None:
         while not self._exhausted and len(self._ready) < 2 * self.workers:
             batch = []
+            size = 0
             for task in source:
                 batch.append((task, 0))
-                if len(batch) >= BATCH or task.rules:  # a task of rules reads many runs
+                size += task.size
+                if len(batch) >= BATCH or size >= BATCH_BYTES or task.rules:  # a task of rules reads many runs
                     break
             with self._lock:
                 if batch:

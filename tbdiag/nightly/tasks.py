@@ -44,6 +44,7 @@ class Task:
         key: identity that comes back with the answer.
         listing: what `tbdiag.nightly.source` needs to read the run.
         name: name as it is shown.
+        size: bytes of its files, by which runs are shared among the workers.
         rules: earlier findings whose success rules this run is to be judged by, as ``(run, finding, rule)``; where there are any,
             nothing else is judged; `earlier` holds the listings of those runs that are still there.
     """
@@ -53,6 +54,7 @@ class Task:
     listing: Any
     rules: tuple[tuple[int, str, str], ...] = ()
     earlier: Mapping[int, Any] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

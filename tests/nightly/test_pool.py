@@ -127,3 +127,9 @@ def test_runs_judged_together_come_out_as_alone(tasks: list[Task], tmp_path: Pat
     alone = [answer_task(task, setup()) for task in mixed]
     assert [(a.key, a.judgement, a.failed) for a in together] == [(a.key, a.judgement, a.failed) for a in alone]
     assert [a.key for a in together if a.failed] == [99]
+
+
+def test_large_runs_are_shared_among_the_workers(tasks: list[Task]) -> None:
+    pool = Pool(setup(), workers=2)
+    pool._top_up(iter([Task(i, "large", None, size=3 << 20) for i in range(3)] + [Task(i, "small", None, size=1) for i in range(3, 50)]))
+    assert [[task.key for task, _ in batch] for batch in pool._ready] == [[0, 1], list(range(2, 34)), list(range(34, 50))]
