@@ -192,7 +192,10 @@ def by_constant_accuracy(view: View) -> Sign | None:
     at_chance = level <= 1.3 / classes if classes else level <= 0.12
     if not at_chance or loss is None or loss.bad_step.size or loss.n < view["constant_evaluations"]:
         return None
-    moved = float(np.ptp(loss.value[loss.n // 3 :])) > view["moved"] * abs(median(loss.value))
+    # Weights that hardly move keep their accuracy as well.
+    moved = (
+        float(np.ptp(loss.value[loss.n // 3 :])) > view["moved"] * abs(median(loss.value)) and float(np.ptp(loss.value)) > 0.01 * loss.first
+    )
     if not moved or (view.signals.chance and loss.end < 0.9 * view.signals.chance):
         return None
     evidence = say(

@@ -305,7 +305,8 @@ def _collapse(view: View, curve: CurveFacts) -> float:
         return 0.0
     smooth = trace.smooth
     b = int(np.argmin(smooth))
-    gain = curve.first_cost - float(smooth[b])
+    # As no-learning has it: above the first tenth of the run, or it never rose.
+    gain = min(curve.first_cost, median(trace.cost[: max(3, trace.n // 10)])) - float(smooth[b])
     tail = trace.cost[-max(4, trace.n // 5) :]
     fall = median(tail) - float(smooth[b])
     if gain <= 0 or b > 0.8 * trace.n or float(tail.min()) < smooth[b] + 0.4 * gain:

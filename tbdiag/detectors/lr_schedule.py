@@ -59,7 +59,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say, schedule, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import Schedule
-from tbdiag.model import Evidence, Run
+from tbdiag.model import Domain, Evidence, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, median
 
@@ -122,7 +122,7 @@ def _below(lr: CurveFacts, plan: Schedule, level: float, latest: float) -> tuple
 
 
 def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
-    train = view.curve("train_loss")
+    train = view.curve("train_reward") if view.signals.domain is Domain.REINFORCEMENT else view.curve("train_loss")
     if plan.cyclic or train is None or train.n < 20 or train.signal.axis is not lr.signal.axis:
         return None
     span = max(float(lr.step[-1] - lr.step[0]), 1.0)
@@ -152,7 +152,7 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
         lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
         if rise < 6 * sigma or (rise < 0.2 * abs(level) and not lost_gain):
             continue
-        evidence = say(said + "rises by {rise:.3g}.", (lr, train), **numbers, rise=rise)
+        evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
         return evidence, onset, rise / (6 * sigma)
     return None
 
@@ -324,8 +324,8 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("lr",),
-    wants=("train_loss",),
-    domains=DIRECTED,
+    wants=("train_loss", "train_reward"),
+    domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "warm_share": Threshold(0.95, "highest at the end of the run"),
         "collapse": Threshold(0.001, "a thousandth of the peak moves nothing any more"),

@@ -11,8 +11,9 @@ How it is told
     The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it had
     gained, at eight evaluations or more, and is more than three times that of the training loss averaged over the same
     intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it gained
-    stands for it, and training must have learned two and a half times the scatter. Without a validation loss a metric must scatter by more than
-    a quarter of what it gained and by 0.04 of its scale, and have gained more than that.
+    stands for it, and training must have learned two and a half times the scatter. Or one evaluation in eight, four at least, lies at
+    twice the level around it and comes back, beside a calm training loss. Without a validation loss a metric must scatter by more
+    than a quarter of what it gained and by 0.04 of its scale, and have gained more than that.
 
 First check
     How many samples does one evaluation use, and are they the same each time?
@@ -54,23 +55,28 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit
+from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import measure_restlessness, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, median
+from tbdiag.stats.noise import Float64, median, sliding
 from tbdiag.stats.oscillation import scatter
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
-    """Scatter of validation against its level, its gain, and training's scatter."""
+    """Scatter of validation against its level, its gain, and training's scatter; else single evaluations that are far off."""
     val = view.curve("val_loss") or view.curve("val_metric")
     if val is None:
         return NotApplicable("no validation loss or metric", ("val_loss",))
     if val.n < 8:
         return NotApplicable(f"only {val.n} evaluations")
+    return _scatters(view, val) or (_wild(view, val) if val is view.curve("val_loss") and not val.signed else None)
+
+
+def _scatters(view: View, val: CurveFacts) -> Finding | None:
+    """The usual case: most evaluations are noisy."""
     by_loss = val is view.curve("val_loss")
     signed = by_loss and val.signed
     late = val.trace.cost[val.trace.n // 4 :]
@@ -152,6 +158,61 @@ def detect(view: View) -> Finding | NotApplicable | None:
             all=(predicate(val.signal.key, "sd", "<=", 0.6 * spread, source="0.6 of this run's"),),
             sentence=f"The {label(val)} scatters by at most {0.6 * spread:.3g} from one evaluation to the next.",
         ),
+        phase=CURVES,
+        roles=(val.signal.key,),
+    )
+
+
+def _wild(view: View, val: CurveFacts) -> Finding | None:
+    """Single evaluations that lie far above their neighbours and come back, four of them and one in eight at least.
+
+    A scatter that is told from medians does not see them. Training that jumps as well is instability.
+    """
+    train, cost = view.curve("train_loss"), val.trace.cost
+    n = cost.size
+    if train is None or train.n < val.n or n < 12 or float(cost.min()) <= 0:
+        return None
+    # Lower on both sides: the lowest of three before and of three behind, since bad evaluations may come several in a row.
+    low = sliding(np.pad(cost, 3, constant_values=np.inf), 3).min(axis=1)
+    level = np.maximum(low[:n], low[4 : n + 4])
+    above = np.flatnonzero(cost > np.maximum(2 * level, level + 0.15 * float(cost[0])))
+    calm = train.trace.cost[train.trace.n // 4 :]
+    if above.size < max(4, n // 8) or above.size > 0.45 * n or scatter(calm) > 0.25 * abs(median(calm)):
+        return None
+    worst = int(above[np.argmax(cost[above])])
+    text = f"{{count}} of {{n}} evaluations of the {label(val)} lie at twice the level around them or more and come back, the highest at "
+    text += f"{unit(val)} {{step:,}} with {{peak:.4g}} against {{usual:.4g}}; the training loss scatters by {{train:.1%}}."
+    evidence = say(
+        text,
+        (val, train),
+        count=int(above.size),
+        n=n,
+        step=int(val.trace.last_step[worst]),
+        peak=float(cost[worst]),
+        usual=float(level[worst]),
+        train=scatter(calm) / max(abs(median(calm)), 1e-12),
+    )
+    limit = 0.5 * float(np.median(cost[above] - level[above]))
+    rule = predicate(
+        val.signal.key, "excursions", "<=", float(above.size // 4), argument=float(f"{limit:.3g}"), source="a quarter of this run's"
+    )
+    return Finding(
+        id="noisy-validation",
+        severity=Severity.WARNING,
+        confidence=confidence(above.size / max(4, n // 8), float(np.median(cost[above] / level[above])) / 2, supports=1),
+        title=f"Noisy validation: {above.size} of {n} evaluations jump to twice the {label(val)} around them and come back",
+        onset=None,
+        extent=Interval(int(val.step[0]), int(val.step[-1])),
+        evidence=(evidence,),
+        causes=(
+            Cause("Evaluation is stochastic: dropout, augmentation or simulated failures are left on"),
+            Cause("Each evaluation draws other samples, some of them broken"),
+            Cause("Batch-norm statistics depend on the batch that is evaluated"),
+        ),
+        first_check="Does evaluating one checkpoint twice give the same loss?",
+        first_action="Evaluate one checkpoint ten times on the same samples in evaluation mode, and remove whatever makes the losses differ.",
+        fixes=("Fix the validation samples and their order", "Turn dropout and augmentation off while evaluating"),
+        success_rule=SuccessRule(all=(rule,), sentence=f"At most {above.size // 4} evaluations jump by {limit:.3g} and come back."),
         phase=CURVES,
         roles=(val.signal.key,),
     )

@@ -214,7 +214,9 @@ def _spikes(view: View, train: CurveFacts) -> list[Spike]:
         for s in sorted(found, key=lambda s: s.first):
             before = median(part[max(s.first - 10, 0) : s.first]) if s.first else float(part[0])
             height = float(part[s.peak]) - before
-            # The first steps fall fast; a bump there is no spike.
+            # The first steps fall fast; a bump there is no spike. Nor is one that stays below a fiftieth of where training began.
+            if positive and float(part[s.peak]) < 0.02 * train.first_cost:
+                continue
             if height > max(floor, 0.1 * abs(before)) and a + s.first > 0.02 * train.n:
                 out.append(Spike(s.first + a, s.peak + a, s.last + a, s.height, s.sigmas))
     return out

@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.pairs import pair_up
-from tbdiag.model import Mark, Run
+from tbdiag.model import Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
 
@@ -226,6 +226,8 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
         low = median(before[-3:])
         jump = median(behind[:3]) - low
         gained = max(float(y[:3].max()) - low, 0.0)
+        if gained <= 0 and curve.signal.role is Role.METRIC:
+            continue  # a metric that had never become better has nothing to fall from
         if not (jump > view["of_gain"] * gained and steps[at] > 0.5 * jump):  # ... and it is most of the change
             continue
         sigma = estimate_noise(y[: at + 1]).sigma if at >= 8 else _few_points_sigma(y, at)

@@ -22,7 +22,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "restart-overlap": ("spikes", "sudden-shift", "stalled", "instability"),
     "truncated-log": ("unconverged",),
     "lr-zero": ("lr-schedule", "frozen-weights", "prediction-collapse", *STALLED_LEARNING),
-    "lr-schedule": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "lr-too-high", "loss-scale-collapse"),
+    "lr-schedule": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "lr-too-high", "loss-scale-collapse", "kl-blow-up", "entropy-collapse"),
     "loss-scale-collapse": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING),
     "lr-too-high": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "loss-scale-collapse", "over-confidence", "clipping-saturated"),
     "lr-too-low": ("frozen-weights", "prediction-collapse", *STALLED_LEARNING),

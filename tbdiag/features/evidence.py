@@ -136,7 +136,7 @@ def is_present(artefact: str, features: Features) -> bool:
         return logged or any(m.plugin in ("images", "audio") for m in features.run.media.values()) or "predict" in texts
     config = {str(k).lower() for k in signals.config}
     if artefact == "config":
-        return len(config - {"seed"}) > 0
+        return any(not signals.config_source.get(key, "").startswith("series ") for key in signals.config if key.lower() != "seed")
     if artefact == "seed":
         return any("seed" in key for key in config) or "seed" in texts
     words = {

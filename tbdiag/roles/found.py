@@ -99,6 +99,8 @@ _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alia
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
 _NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test"}
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)
+_OPTIMIZER = re.compile(r"(?:lr|learning_?rate)[-_/ ](adam\w?|sgd|rmsprop|lion|adagrad|nadam|radam|lamb|adafactor)(?![a-z])", re.IGNORECASE)
+"""Lightning's ``lr-AdamW`` and Keras' ``epoch_learning_rate_adam`` name the optimiser."""
 LONGEST_TEXT = 200_000
 """Longer texts are not looked at."""
 
@@ -128,6 +130,9 @@ def find_config(run: Run, signals: list[Signal]) -> tuple[dict[str, Value], dict
                 offer(key, value, f"text {text.tag}", 100 * depth + (50 if "model" in tag.lower() else 10))
     _precision(run, config, source)
     for signal in signals:
+        named = _OPTIMIZER.search(signal.name) if signal.role is Role.LR and "optimizer" not in config else None
+        if named is not None:
+            config["optimizer"], source["optimizer"] = named[1].lower(), f"series {signal.name}"
         if (
             signal.role is Role.COUNTER
             and signal.stem in {"batch_size", "bsz", "global_batch_size"}

@@ -113,6 +113,8 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     hits = _find_phrases(tokens)
     if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
+    if not hits and split is not Split.NONE and [t for t in tokens if split_word(t) is None] == ["l"]:
+        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"L" of a split')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))

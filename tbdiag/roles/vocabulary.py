@@ -79,7 +79,7 @@ VOCABULARY: dict[str, Word] = {
     # Optimiser.
     **_many(Role.LR, NONE, "lr, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
     **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
@@ -129,10 +129,10 @@ VOCABULARY: dict[str, Word] = {
         Role.STEP_TIME,
         LOWER,
         "step time, time step, step ms, ms per step, ms per iter, secs per step, sec per step, seconds per step, s per step, sec per iter, seconds per iter, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
-        "backward time, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
+        "backward time, batch cost, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
         rank=-1,
     ),
-    **_many(Role.LOADER_TIME, LOWER, "data time, time data, dataload time, data load time, data fetch time, loader time, data loading, dataloader time, load time, data loading s, fetch time, data wait", rank=3),
+    **_many(Role.LOADER_TIME, LOWER, "data time, reader cost, time data, dataload time, data load time, data fetch time, loader time, data loading, dataloader time, load time, data loading s, fetch time, data wait", rank=3),
     **_many(
         Role.MEMORY,
         NONE,

@@ -23,6 +23,11 @@ SETS = [
     ("supervised", {"train/loss": "train_loss", "perf/ms_per_step": "step_time"}),
     ("supervised", {"Loss Avg/train": "train_loss", "Accuracy/val [mAP]": "val_metric"}),
     ("supervised", {"in/trainloss": "train_loss", "in/evalloss": "val_loss"}),
+    (
+        "supervised",
+        {"Train/loss": "train_loss", "Train/batch_cost": "step_time", "Train/reader_cost": "loader_time", "Evaluate/loss": "val_loss"},
+    ),
+    ("supervised", {"L_tr": "train_loss", "L_va": "val_loss", "A_va_acc": "val_metric", "g_norm": "grad_norm"}),
     ("self_supervised", {"Contrastive_Loss/train": "", "Loss/train": "train_loss"}),
     ("gan", {"Losses/Critic": "discriminator_loss", "Losses/Generator": "generator_loss"}),
     ("gan", {"G_loss_val": "", "G_loss": "generator_loss", "D_loss": "discriminator_loss"}),
@@ -37,7 +42,7 @@ SETS = [
 
 @pytest.mark.parametrize(("domain", "tags"), SETS, ids=lambda x: x if isinstance(x, str) else next(iter(x)))
 def test_what_people_write_is_read(domain, tags):
-    series = {t: FALLING if key.endswith(("loss", "time")) or not key else CLIMBING for t, key in tags.items()}
+    series = {t: FALLING if key.endswith(("loss", "time", "norm")) or not key else CLIMBING for t, key in tags.items()}
     signals = resolve(_synth.make_run(series), Config())
     assert signals.domain.value == domain
     mains = {x.name: x.key for x in signals.all if x.main}
