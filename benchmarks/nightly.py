@@ -136,6 +136,7 @@ def timed(command: list[str], env: dict[str, str]) -> dict[str, float]:
 def night(folder: Path, work: Path, now: float, *more: str) -> dict[str, float]:
     """One night as users run it."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is not compiled at each start
     command = [sys.executable, "-m", "tbdiag", "nightly", str(folder), "--site", str(work / "site"), "--state", str(work / "state")]
     return timed([*command, "--now", str(now), *more], env)
 
@@ -171,6 +172,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=1000, help="runs that runmedic judges")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--skip-no-site", action="store_true")
+    parser.add_argument("--keep-logs", action="store_true", help="leave the logs for the next time, though some have grown")
     options = parser.parse_args()
     logs, work = options.folder / f"logs-{options.runs}", options.folder / f"work-{options.runs}"
     make_logs(logs, options.runs)
@@ -194,7 +196,8 @@ def main() -> None:
     if not options.skip_no_site:
         shutil.rmtree(work)
         note("first night, --no-site", night(logs, work, NOW + 60, "--no-site"))
-    (logs / ".complete").unlink()
+    if not options.keep_logs:
+        (logs / ".complete").unlink()
     cores = len(os.sched_getaffinity(0))
     first = results["first night"]
     print(

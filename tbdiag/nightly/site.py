@@ -78,7 +78,7 @@ def _page(digest: Digest, rows: str, *, number: int, pages: int, total: int, dat
             rows=Markup(rows),  # noqa: S704 - escaped by row_html
             number=number,
             pages=pages,
-            links=[(n, page_name(n)) for n in range(1, pages + 1)],
+            links=Markup(_links(number, pages)),  # noqa: S704 - numbers only
             first=(number - 1) * ROWS + 1,
             last=min(number * ROWS, total),
             total=total,
@@ -88,6 +88,14 @@ def _page(digest: Digest, rows: str, *, number: int, pages: int, total: int, dat
         )
     )
     return page
+
+
+def _links(number: int, pages: int) -> str:
+    """Links to all pages but the one at hand. Plain string building: every page holds them all."""
+    links = [f'<a href="{page_name(n)}#runs">{n}</a> ' for n in range(1, pages + 1)]
+    if number <= pages:
+        links[number - 1] = f'<b aria-current="page">{number}</b> '
+    return "".join(links)
 
 
 def _verdict(digest: Digest) -> str:
