@@ -292,3 +292,15 @@ def accuracy_that_was_never_above_guessing() -> Run:
     acc = np.r_[0.09, 0.09, np.full(22, 0.06)]
     val = {"val/loss": 2.771 + RNG(30).normal(0, 0.001, 24), "val/accuracy": acc}
     return _synth.make_run({"train/loss": train, **{k: _synth.make_series(k, v, np.arange(24) * 10 + 9) for k, v in val.items()}})
+
+
+def softmax_of_probabilities(*, confidence: float | None) -> Run:
+    """Five classes, probabilities of 0.87 squashed again: short of the floor of one-hot outputs by a tenth."""
+    accuracy = 0.93 - 0.73 * np.exp(-np.linspace(0, 9, 40))
+    loss = 1.03 + 0.58 * np.exp(-np.linspace(0, 9, 40))
+    loss[0] = 1.61
+    recall = {f"val/recall/{c}": accuracy for c in range(5)}
+    told = {} if confidence is None else {"val/confidence": confidence - (confidence - 0.3) * np.exp(-np.linspace(0, 9, 40))}
+    return _synth.make_run(
+        {"train/loss": loss, "val/loss": loss + 0.01, "train/accuracy": accuracy, "val/accuracy": accuracy - 0.01, **recall, **told}
+    )

@@ -19,6 +19,7 @@ def said(run: Run) -> set[str]:
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (lambda: neighbours.softmax_of_probabilities(confidence=0.87), "loss-mismatch"),
         (lambda: neighbours.easier_validation(0.47), "val-better"),
         (lambda: neighbours.evaluations_that_fail_at_random(fail=True), "noisy-validation"),
         (lambda: neighbours.adam_at(0.5), "lr-too-high"),
@@ -58,6 +59,7 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (lambda: neighbours.softmax_of_probabilities(confidence=0.6), "loss-mismatch"),
         (lambda: neighbours.easier_validation(0.15), "val-better"),
         (lambda: neighbours.evaluations_that_fail_at_random(fail=False), "noisy-validation"),
         (lambda: neighbours.adam_at(0.003), "lr-too-high"),

@@ -9,7 +9,7 @@ Why it matters
 
 How it is told
     Softmax twice: with K classes the loss can never fall below ln(e + K - 1) - 1, and with accuracy a it ends at ln(e + K - 1)
-    - a; training or validation ends within 4 % of that, with an accuracy of more than one half (and five times chance), while a
+    - a (at what the logged mean confidence makes of it, where it is logged); training or validation ends within 4 % of that, with an accuracy of more than one half (and five times chance), while a
     loss of that size would go with far less, and it came from ln K or follows the accuracy to a hundredth in both splits. Where
     the number of classes is unknown, loss plus accuracy must imply the same whole number in both splits (or in one, with a
     first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
@@ -110,7 +110,8 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
         if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
         floor = log(e + k - 1) - 1
-        expected = floor + 1 - accuracy
+        # The floor is that of a softmax of one-hot vectors; of probabilities that are logged it is known exactly.
+        expected = min((floor + 1 - accuracy, _squashed(view, k, accuracy)), key=lambda x: abs(loss.end - x))
         off = abs(loss.end - expected) / expected
         # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
         usual = 3 * (1 - accuracy) + 0.05
@@ -134,6 +135,18 @@ def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
             ]
             return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
     return None
+
+
+def _squashed(view: View, k: int, accuracy: float) -> float:
+    """Loss of softmax applied to probabilities whose largest is the logged mean confidence on average; infinite where none is logged.
+
+    A confidence that a softmax of probabilities can give is that of the second softmax, and says nothing of the first.
+    """
+    logged = view.curve("val_confidence") or view.curve("confidence")
+    if logged is None or logged.n < 4 or not e / (e + k - 1) + 0.1 < logged.end <= 1:
+        return float("inf")
+    top, rest = logged.end, (1 - logged.end) / (k - 1)
+    return log(np.exp(top) + (k - 1) * np.exp(rest)) - accuracy * top - (1 - accuracy) * rest
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
@@ -363,7 +376,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss"),),
-    wants=("train_metric", "val_metric", "train_accuracy", "val_accuracy"),
+    wants=("train_metric", "val_metric", "train_accuracy", "val_accuracy", "val_confidence", "confidence"),
     domains=SUPERVISED,
     thresholds={
         "floor": Threshold(0.04, "noise and a last few per cent of learning; other floors are further away"),
