@@ -8,11 +8,12 @@ Why it matters
     The curve looks fine and the model is useless for the minority; nothing in the loss or the accuracy says so.
 
 How it is told
-    With an accuracy of at least 0.75 over the last 30 % of the run, any one of: the recall (or F1) of the rarest class below 0.1;
-    the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound); balanced accuracy
-    at most 0.6 and 0.25 or more below the accuracy, macro F1 at most 0.6 and 0.3 or more below it, an agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within
-    two standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one class
-    below 0.1 while the median class is above 0.5, or an accuracy 0.25 or more above the mean class recall.
+    With an accuracy of at least 0.75 over the last 30 % of the run, any one of: the recall (or F1) of the rarest class
+    below 0.1; the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound);
+    balanced accuracy at most 0.6 and 0.25 or more below the accuracy, macro F1 at most 0.6 and 0.3 or more below it, an
+    agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within two
+    standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one
+    class below 0.1 while the median class is above 0.5, or an accuracy 0.25 or more above the mean class recall.
 
 First check
     Print class counts for training and validation and compare the accuracy with that of always predicting the majority.

@@ -8,10 +8,10 @@ Why it matters
     hides gradients that are too large for a reason.
 
 How it is told
-    A logged clip fraction of at least 0.9 over the last 80 % of the run; or logged norms at least ten times the configured limit in
-    their median; or norms logged after clipping that sit at their maximum (within a thousandth) at nine points of ten. A note where the
-    loss has fallen by 90 % all the same, or by 30 % and has settled (by anything, where it can be negative): adaptive optimisers
-    do not see a constant factor.
+    A logged clip fraction of at least 0.9 over the last 80 % of the run; or logged norms at least ten times the configured
+    limit in their median; or norms logged after clipping that sit at their maximum (within a thousandth) at nine points of
+    ten. A note where the loss has fallen by 90 % all the same, or by 30 % and has settled (by anything, where it can be
+    negative): adaptive optimisers do not see a constant factor.
 
 First check
     Compare the clipping limit with the 50th and 90th percentile of the gradient norm before clipping.

@@ -7,11 +7,11 @@ Why it matters
     The network has lost the layer; what lies behind it sees a constant. Training on goes nowhere.
 
 How it is told
-    From scalars or from histograms whose zero bucket is exact (TF1, PyTorch). In a layer the share of zeros is at least 0.99 over the
-    last 30 % of the run; or at least 0.95, if the run is still at the level of knowing nothing, or if the zeros were there from the first
-    logged point or came within two (a trained network gets sparse slowly; not judged in language models). A logged share of dead units counts from
-    0.7 on. Histograms with 30 linear buckets
-    (TF2, Keras) prove it only where every value is zero.
+    From scalars or from histograms whose zero bucket is exact (TF1, PyTorch). In a layer the share of zeros is at least
+    0.99 over the last 30 % of the run; or at least 0.95, if the run is still at the level of knowing nothing, or if the
+    zeros were there from the first logged point or came within two (a trained network gets sparse slowly; not judged in
+    language models). A logged share of dead units counts from 0.7 on. Histograms with 30 linear buckets (TF2, Keras) prove
+    it only where every value is zero.
 
 First check
     Look at the bias and the input scale of the first layer that is dead, and at the learning rate where it died.

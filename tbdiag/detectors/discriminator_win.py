@@ -7,8 +7,8 @@ Why it matters
     The generator's gradient vanishes or points nowhere; samples stop improving.
 
 How it is told
-    Over at least the last fifth of the run the discriminator loss is below 5 % of its start while the generator loss is at least twice
-    its start; or, where they were logged, D(x) is above 0.95 and D(G(z)) below 0.05.
+    Over at least the last fifth of the run the discriminator loss is below 5 % of its start while the generator loss is at
+    least twice its start; or, where they were logged, D(x) is above 0.95 and D(G(z)) below 0.05.
 
 First check
     Look at samples of the last steps, and at D(x) and D(G(z)) side by side.

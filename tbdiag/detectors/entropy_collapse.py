@@ -7,8 +7,9 @@ Why it matters
     The return stays where it is, whatever the remaining budget.
 
 How it is told
-    The entropy over the last 30 % of the run is below 5 % of its first values, and the return has not risen above its start by more than four
-    noise standard deviations. An entropy that fades while the return rises is a policy that got sure of itself, and no finding.
+    The entropy over the last 30 % of the run is below 5 % of its first values, and the return has not risen above its start
+    by more than four noise standard deviations. An entropy that fades while the return rises is a policy that got sure of
+    itself, and no finding.
 
 First check
     Print the action distribution of the policy on a few states.

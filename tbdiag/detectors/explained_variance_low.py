@@ -7,8 +7,8 @@ Why it matters
     Advantages are then as noisy as returns: the policy learns slowly, or not at all.
 
 How it is told
-    The median explained variance after the first 30 % of the run is at most 0 (within 0.02) over at least ten points, and the return has not
-    risen. A note: with short rollouts the figure is unreliable.
+    The median explained variance after the first 30 % of the run is at most 0 (within 0.02) over at least ten points, and
+    the return has not risen. A note: with short rollouts the figure is unreliable.
 
 First check
     Compare the scale of returns with the scale of the value function's output.

@@ -7,16 +7,18 @@ Why it matters
     The gradient norm shows it before the loss does. A run that explodes is lost from there on, and often ends in NaN.
 
 How it is told
-    There is no absolute limit below a million: a norm scales with the loss and with the number of parameters. The norm must rise tenfold over the
-    median of what came before, stay there for at least three logged points (or to the last finite one), and the training loss must
-    leave its level after that by more than 4 noise standard deviations and a tenth of what had been learned, without coming back; or
-    turn non-finite. Without that, a norm that ends a thousand times above the median before is an early warning, unless most of the
-    loss was learned after the rise (learning that begins late raises norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never finite
-    while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later or the loss ends worse
-    than it began. A norm that is huge from the start counts as well where the outputs are
-    orders of magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
-    14 nats in the largest unit that its end and its errors allow. Three bursts or more of thirty times the norms before count if the loss jumps with them and ends above its best. Across
-    depth: the first layer's norm is a thousand times the last one's while nothing is learned.
+    There is no absolute limit below a million: a norm scales with the loss and with the number of parameters. The norm must
+    rise tenfold over the median of what came before, stay there for at least three logged points (or to the last finite
+    one), and the training loss must leave its level after that by more than 4 noise standard deviations and a tenth of what
+    had been learned, without coming back; or turn non-finite. Without that, a norm that ends a thousand times above the
+    median before is an early warning, unless most of the loss was learned after the rise (learning that begins late raises
+    norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never
+    finite while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later
+    or the loss ends worse than it began. A norm that is huge from the start counts as well where the outputs are orders of
+    magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
+    14 nats in the largest unit that its end and its errors allow. Three bursts or more of thirty times the norms before
+    count if the loss jumps with them and ends above its best. Across depth: the first layer's norm is a thousand times the
+    last one's while nothing is learned.
 
 First check
     Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.

@@ -7,11 +7,12 @@ Why it matters
     What does not change is not trained. A model whose first layers are random and frozen reaches a part of what it could.
 
 How it is told
-    The weight norm or the weight histogram of a weight matrix is identical over at least three logged points and to the end of the run,
-    for at least half of it, while the learning rate is above zero; biases, norms, running statistics, masks and fixed tables are left
-    out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a logged update-to-weight ratio is
-    zero. An error if nothing changes at all, a warning if some layers do not; a note if names or configuration speak of freezing on
-    purpose (adapters, frozen backbones, embedding tables below two matrices or more that do change).
+    The weight norm or the weight histogram of a weight matrix is identical over at least three logged points and to the end
+    of the run, for at least half of it, while the learning rate is above zero; biases, norms, running statistics, masks and
+    fixed tables are left out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a
+    logged update-to-weight ratio is zero. An error if nothing changes at all, a warning if some layers do not; a note if
+    names or configuration speak of freezing on purpose (adapters, frozen backbones, embedding tables below two matrices or
+    more that do change).
 
 First check
     Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.

@@ -8,15 +8,15 @@ Why it matters
     More training cannot help; either the splits differ (data, labels, preprocessing, evaluation mode) or the model is far too free.
 
 How it is told
-    Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing, or below half of validation's start while
-    validation keeps three quarters of that, or below 65 % while it keeps 90 %), validation does not rise, and
+    Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing, or below half of validation's
+    start while validation keeps three quarters of that, or below 65 % while it keeps 90 %), validation does not rise, and
     over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
-    deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without the gap closing, and,
-    where losses alone tell and validation is less than four times as high, without validation still improving (5 % of its level in the
-    second half). Where losses go below
-    zero, by more than 40 % of all that training gained, in a gap that opened meanwhile. Where a bounded metric tells validation
-    from training, their difference must be more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the
-    same bounded metric must be nearly perfect in training and a fifth of its scale behind in validation.
+    deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without
+    the gap closing, and, where losses alone tell and validation is less than four times as high, without validation still
+    improving (5 % of its level in the second half). Where losses go below zero, by more than 40 % of all that training
+    gained, in a gap that opened meanwhile. Where a bounded metric tells validation from training, their difference must be
+    more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the same bounded metric
+    must be nearly perfect in training and a fifth of its scale behind in validation.
 
 First check
     Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.

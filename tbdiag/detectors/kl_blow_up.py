@@ -7,8 +7,9 @@ Why it matters
     A policy thrown out of its region collects bad data and learns from that; it rarely recovers.
 
 How it is told
-    Over at least a tenth of the logged points the approximate KL divergence is above 0.05 and above five times its median in the first
-    half of what was logged before. A warning if the return then loses more than a third of its gain, else a note.
+    Over at least a tenth of the logged points the approximate KL divergence is above 0.05 and above five times its median
+    in the first half of what was logged before. A warning if the return then loses more than a third of its gain, else a
+    note.
 
 First check
     Compare the step at which the KL divergence rises with the learning rate and the number of epochs per batch.

@@ -9,9 +9,10 @@ Why it matters
 
 How it is told
     From quantiles of the per-sample loss: the median falls to less than 60 % of where it began while the 95 % quantile ends
-    above where it began by a tenth or more, and does not fall over the last half. From curves alone only a suspicion (a note):
-    validation accuracy stays within 2 % at a level between chance and 0.9 for half the run, training passes it by more than a
-    tenth much later, and the best validation loss is within 15 % of the entropy that such a share of wrong labels leaves.
+    above where it began by a tenth or more, and does not fall over the last half. From curves alone only a suspicion (a
+    note): validation accuracy stays within 2 % at a level between chance and 0.9 for half the run, training passes it by
+    more than a tenth much later, and the best validation loss is within 15 % of the entropy that such a share of wrong
+    labels leaves.
 
 First check
     Look at 100 training samples with the highest loss at the best checkpoint: are their labels right?

@@ -7,8 +7,8 @@ Why it matters
     The probability that is taken away goes somewhere else, often to answers that nobody preferred.
 
 How it is told
-    Over the last 30 % of the run the reward of the chosen answers is below zero and below its start by more than four noise standard
-    deviations and by a fifth of the margin, while the margin grows. A note: moderate displacement is usual.
+    Over the last 30 % of the run the reward of the chosen answers is below zero and below its start by more than four noise
+    standard deviations and by a fifth of the margin, while the margin grows. A note: moderate displacement is usual.
 
 First check
     Sample answers of the tuned model on a few prompts and compare them with the chosen ones.

@@ -8,9 +8,9 @@ Why it matters
     Skipped steps train nothing, and a tiny scale makes small gradients underflow to zero. Some trainers stop at the minimum.
 
 How it is told
-    After its first calibration (until the scale first grows, or stays for three points) the scale ends at least eight halvings below its
-    largest value and has not recovered; or it falls to 1 or less; or it falls by four halvings or more over the last quarter of
-    the run without growing once.
+    After its first calibration (until the scale first grows, or stays for three points) the scale ends at least eight
+    halvings below its largest value and has not recovered; or it falls to 1 or less; or it falls by four halvings or more
+    over the last quarter of the run without growing once.
 
 First check
     Look for the first step that overflows: its batch, the loss, and the largest activation or logit.

@@ -7,8 +7,8 @@ Why it matters
     Thresholds on probabilities reject right answers; often a softmax applied twice or a far too strong smoothing is the reason.
 
 How it is told
-    Mean confidence minus accuracy of the same split is below -0.2 over the last 30 % of the run (a note from -0.1 on: label smoothing and
-    mixup give that by design).
+    Mean confidence minus accuracy of the same split is below -0.2 over the last 30 % of the run (a note from -0.1 on: label
+    smoothing and mixup give that by design).
 
 First check
     Check whether the logged probabilities went through softmax once, and how strong label smoothing, mixup or temperature are.

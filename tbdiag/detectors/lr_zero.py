@@ -7,9 +7,9 @@ Why it matters
     From there on every step is wasted, and the run looks like a plateau or like no learning at all.
 
 How it is told
-    The logged learning rate is at most 1e-12, or below a millionth of its peak, at 99 % of the points, or from a step before 80
-    % of the run on to the end, over at least five points. The last points of a linear or cosine schedule, and the first point
-    of a warm-up, are not enough. Of several parameter groups the main one counts.
+    The logged learning rate is at most 1e-12, or below a millionth of its peak, at 99 % of the points, or from a step
+    before 80 % of the run on to the end, over at least five points. The last points of a linear or cosine schedule, and the
+    first point of a warm-up, are not enough. Of several parameter groups the main one counts.
 
 First check
     How many optimiser steps does the scheduler expect, and how many are there?

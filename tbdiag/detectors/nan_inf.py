@@ -8,11 +8,11 @@ Why it matters
 
 How it is told
     Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated
-    infinities, which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined metric is
-    a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag of NaN
-    gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the
-    end of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between the last finite
-    and the first non-finite point.
+    infinities, which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined
+    metric is a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag
+    of NaN gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held
+    NaN, at the end of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between
+    the last finite and the first non-finite point.
 
 First check
     Look at the gradient norm and the learning rate just before the first non-finite step.

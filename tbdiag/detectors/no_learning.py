@@ -7,16 +7,16 @@ Why it matters
     The whole budget is lost, and the cause is usually a bug that takes minutes to find.
 
 How it is told
-    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
-    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a bounded
-    metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or
-    every evaluation gives exactly the same number, or the training loss is the same to four digits throughout while a bounded
-    metric is less than half-way to perfect, so the weights do not change at all; or the metric is the same to the last
-    digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning
-    to less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. Without any loss the metrics of both splits
-    must stay below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in
-    reinforcement learning must show no trend over the whole run while the policy's entropy stays where it began, or fall by more than
-    six deviations (tau above 0.4) without ever having risen by four.
+    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one
+    thing says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a
+    bounded metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10
+    %); or every evaluation gives exactly the same number, or the training loss is the same to four digits throughout while
+    a bounded metric is less than half-way to perfect, so the weights do not change at all; or the metric is the same to the
+    last digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning to
+    less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. Without
+    any loss the metrics of both splits must stay below a tenth (a fifth, where guessing is not known) of the way to
+    perfect, without a trend. A return in reinforcement learning must show no trend over the whole run while the policy's
+    entropy stays where it began, or fall by more than six deviations (tau above 0.4) without ever having risen by four.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?

@@ -8,12 +8,12 @@ Why it matters
     Early stopping, checkpoint choice and comparisons of runs follow the noise.
 
 How it is told
-    The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it had
-    gained, at eight evaluations or more, and is more than three times that of the training loss averaged over the same
-    intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it gained
-    stands for it, and training must have learned two and a half times the scatter. Or one evaluation in eight, four at least, lies at
-    twice the level around it and comes back, beside a calm training loss. Without a validation loss a metric must scatter by more
-    than a quarter of what it gained and by 0.04 of its scale, and have gained more than that.
+    The scatter of the validation loss around the line between neighbours exceeds 15 % of its level and a tenth of what it
+    had gained, at eight evaluations or more, and is more than three times that of the training loss averaged over the same
+    intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it
+    gained stands for it, and training must have learned two and a half times the scatter. Or one evaluation in eight, four
+    at least, lies at twice the level around it and comes back, beside a calm training loss. Without a validation loss a
+    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that.
 
 First check
     How many samples does one evaluation use, and are they the same each time?

@@ -7,13 +7,13 @@ Why it matters
     The rest of the budget is spent for nothing, and the level reached is not what the task allows.
 
 How it is told
-    The curve gained something first, and does not swing by more than half of that. From some step on, for at least 40 % of the run, it improves by less than 1 % of its gain
-    beyond noise; and one thing says that the level is not good: a bounded metric is less than half-way from chance to perfect
-    while more than 60 % of the loss of guessing is left; or, where nothing says what is good, validation had gained less than
-    10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is
-    left and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of its
-    peak before 30 % of the run. A flat end under a learning rate that is
-    annealed late is the schedule, not a plateau.
+    The curve gained something first, and does not swing by more than half of that. From some step on, for at least 40 % of
+    the run, it improves by less than 1 % of its gain beyond noise; and one thing says that the level is not good: a bounded
+    metric is less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or, where
+    nothing says what is good, validation had gained less than 10 % and training less than 30 % in all under a logged
+    learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
+    and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
+    its peak before 30 % of the run. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
 
 First check
     Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?

@@ -8,13 +8,15 @@ Why it matters
     The loss can still fall towards the entropy of the labels and look like learning, while the model has not used its input.
 
 How it is told
-    From logged class shares or counts: with a share p of other predictions and an error rate e, the recall of all other classes
-    together is at most p / (e + p); collapse is a bound below 0.1 over the last 30 % of the run with an accuracy below 0.75 (with a
-    higher accuracy the same sign is class-imbalance, unless the training accuracy is perfect: then the training data hold one class). Without an accuracy the largest share must be 0.98 or more and exceed the
-    label's share. From class recalls: one class at 0.98 or more and all others at 0.02 or less. From prediction statistics or histograms: the spread of the outputs is at most 0.001 of its largest value, or 0.02
-    of the targets' spread. From the metric alone: a validation accuracy that is exactly constant over at least five evaluations at
-    or below chance while the validation loss moves; or a macro F1 score that is exactly that of a single answer at most evaluations; or, in a run that learned nothing, a recall or F1 score that is
-    exactly zero at every evaluation.
+    From logged class shares or counts: with a share p of other predictions and an error rate e, the recall of all other
+    classes together is at most p / (e + p); collapse is a bound below 0.1 over the last 30 % of the run with an accuracy
+    below 0.75 (with a higher accuracy the same sign is class-imbalance, unless the training accuracy is perfect: then the
+    training data hold one class). Without an accuracy the largest share must be 0.98 or more and exceed the label's share.
+    From class recalls: one class at 0.98 or more and all others at 0.02 or less. From prediction statistics or histograms:
+    the spread of the outputs is at most 0.001 of its largest value, or 0.02 of the targets' spread. From the metric alone:
+    a validation accuracy that is exactly constant over at least five evaluations at or below chance while the validation
+    loss moves; or a macro F1 score that is exactly that of a single answer at most evaluations; or, in a run that learned
+    nothing, a recall or F1 score that is exactly zero at every evaluation.
 
 First check
     Print class counts of labels and predictions for one batch and for the validation set.

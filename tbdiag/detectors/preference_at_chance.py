@@ -7,8 +7,8 @@ Why it matters
     Nothing of the preferences is learned, whatever the budget.
 
 How it is told
-    Over the last half of the run the preference accuracy has a median within 0.03 of 0.5, no trend away from it, and the loss, where it was
-    logged, is still within 2 % of ln 2 (the value of the sigmoid loss at the start).
+    Over the last half of the run the preference accuracy has a median within 0.03 of 0.5, no trend away from it, and the
+    loss, where it was logged, is still within 2 % of ln 2 (the value of the sigmoid loss at the start).
 
 First check
     Read ten pairs as the model gets them (after the chat template), chosen and rejected side by side.

@@ -8,11 +8,11 @@ Why it matters
     TensorBoard draws both as one zigzag, and any reading of the curve mixes two trainings.
 
 How it is told
-    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold the
-    same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely written
-    twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too. Disorder by one
-    or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play no part: they may
-    repeat a step (a second of the clock holds two updates) in a log that was written once.
+    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold
+    the same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely
+    written twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too.
+    Disorder by one or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play
+    no part: they may repeat a step (a second of the clock holds two updates) in a log that was written once.
 
 First check
     Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?

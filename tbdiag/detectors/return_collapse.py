@@ -8,10 +8,10 @@ Why it matters
     The last checkpoint is worse than an earlier one, and more training does not repair it by itself.
 
 How it is told
-    The return had gained more than six noise standard deviations; from its smoothed best it loses more than four of them and more than a
-    third of the gain, and is still there at the end, over at least the last fifth of the run. A warning where seven tenths of the gain
-    are gone at the end, a note below, and with self-play (an Elo rating is logged) or a curriculum (lessons, levels), where the opponent or the
-    task gets harder.
+    The return had gained more than six noise standard deviations; from its smoothed best it loses more than four of them
+    and more than a third of the gain, and is still there at the end, over at least the last fifth of the run. A warning
+    where seven tenths of the gain are gone at the end, a note below, and with self-play (an Elo rating is logged) or a
+    curriculum (lessons, levels), where the opponent or the task gets harder.
 
 First check
     Look at KL divergence, entropy and the value loss at the step at which the return turns.

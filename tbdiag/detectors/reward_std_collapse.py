@@ -8,8 +8,8 @@ Why it matters
     Steps cost as much as before and change nothing.
 
 How it is told
-    Over the last 30 % of the run the standard deviation of the reward is below 5 % of its start (at least ten points). A warning if
-    the reward did not rise; where it did, the task is solved and it is a note.
+    Over the last 30 % of the run the standard deviation of the reward is below 5 % of its start (at least ten points). A
+    warning if the reward did not rise; where it did, the task is solved and it is a note.
 
 First check
     Print the answers of one group and their rewards.

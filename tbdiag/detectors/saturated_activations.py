@@ -7,9 +7,9 @@ Why it matters
     The gradient through a saturated unit is close to zero: the layers below learn slowly or not at all.
 
 How it is told
-    In a layer the share of activations within 5 % of a limit is above 0.5 over the last 30 % of the run, from a logged saturated
-    fraction, or from histograms whose values lie within [-1, 1] (tanh) or within [0, 1] with both ends used (sigmoid). Output layers,
-    gates, masks and attention weights saturate by design and are left out by name.
+    In a layer the share of activations within 5 % of a limit is above 0.5 over the last 30 % of the run, from a logged
+    saturated fraction, or from histograms whose values lie within [-1, 1] (tanh) or within [0, 1] with both ends used
+    (sigmoid). Output layers, gates, masks and attention weights saturate by design and are left out by name.
 
 First check
     Print mean and standard deviation of the inputs and of the first saturated layer's pre-activations.

@@ -7,11 +7,11 @@ Why it matters
     Machines are paid for nothing, and a deadline is missed for a reason that is not the model.
 
 How it is told
-    From the wall times of the training series: a gap of more than half an hour and more than 20 times the usual interval (or of more than
-    five minutes, a hundred intervals and all the rest of the run), that
-    is not one of several equal ones (evaluations, checkpoints) and not a restart; or the time per step over the last fifth is
-    more than three times that of the first half, with every later quarter slower; or the logged throughput has halved twice, or
-    the step time has grown threefold.
+    From the wall times of the training series: a gap of more than half an hour and more than 20 times the usual interval
+    (or of more than five minutes, a hundred intervals and all the rest of the run), that is not one of several equal ones
+    (evaluations, checkpoints) and not a restart; or the time per step over the last fifth is more than three times that of
+    the first half, with every later quarter slower; or the logged throughput has halved twice, or the step time has grown
+    threefold.
 
 First check
     What did the machine do at that time: loader, storage, preemption, other jobs, memory?

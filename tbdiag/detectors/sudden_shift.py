@@ -8,13 +8,13 @@ Why it matters
     Before and after cannot be compared, and a model may be trained or judged on broken data without anybody noticing.
 
 How it is told
-    Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had gained;
-    the level before it was quiet, and the level behind it stays closer to the new than to the old value for the rest of the run
-    (a tenth of it, three points, at least). The training loss must not have left for good itself, which is divergence (unless
-    it stepped to a calm new level under a logged learning rate that did not move). Where training jumps and then falls smoothly
-    but validation does not recover, the shift is in the training data. A jump of the learning rate at that step explains it
-    away. Or the training loss jumps as far between two points and learns anew from there, not back to where it was by a tenth, while
-    validation is worse ever after, by a fifth of what it had gained.
+    Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had
+    gained; the level before it was quiet, and the level behind it stays closer to the new than to the old value for the
+    rest of the run (a tenth of it, three points, at least). The training loss must not have left for good itself, which is
+    divergence (unless it stepped to a calm new level under a logged learning rate that did not move). Where training jumps
+    and then falls smoothly but validation does not recover, the shift is in the training data. A jump of the learning rate
+    at that step explains it away. Or the training loss jumps as far between two points and learns anew from there, not back
+    to where it was by a tenth, while validation is worse ever after, by a fifth of what it had gained.
 
 First check
     Compare 32 samples with labels from just before and just after that step.

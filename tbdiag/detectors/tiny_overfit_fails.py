@@ -8,11 +8,12 @@ Why it matters
     It is the cheapest experiment there is, and it tells a broken pipeline from a hard problem before days are spent.
 
 How it is told
-    The run says that it is such a test: a setting (overfit_batches, a switch, a limit on the training samples or batches), or its name.
-    A small data set alone does not make one. It passes where the training accuracy reaches 0.99, or the training loss 5 % of the
-    loss of guessing (of its first value where guessing is unknown). An error where it stands still above that; a warning where it was
-    still falling when it ended. An accuracy of 0.99 with a loss that stands above a quarter of the start fails too: the output
-    and the loss do not fit. Ten logged points are the least that it is judged from.
+    The run says that it is such a test: a setting (overfit_batches, a switch, a limit on the training samples or batches),
+    or its name. A small data set alone does not make one. It passes where the training accuracy reaches 0.99, or the
+    training loss 5 % of the loss of guessing (of its first value where guessing is unknown). An error where it stands still
+    above that; a warning where it was still falling when it ended. An accuracy of 0.99 with a loss that stands above a
+    quarter of the start fails too: the output and the loss do not fit. Ten logged points are the least that it is judged
+    from.
 
 First check
     Print one batch, inputs and labels side by side, and the loss of the first step against that of guessing.

@@ -7,8 +7,8 @@ Why it matters
     From here on a run that does not learn has another reason than broken wiring: too little capacity, a bad rate, or hard data.
 
 How it is told
-    The run says that it is such a test (see tiny-overfit-fails), and its training accuracy reached 0.99, or its training loss 5 % of
-    the loss of guessing (of its first value where guessing is unknown).
+    The run says that it is such a test (see tiny-overfit-fails), and its training accuracy reached 0.99, or its training
+    loss 5 % of the loss of guessing (of its first value where guessing is unknown).
 
 First check
     Were dropout, augmentation and weight decay switched off for the test? Switch them on again before the real run.

@@ -8,11 +8,11 @@ Why it matters
     Only the last layers are trained, on random features; the loss stays at chance.
 
 How it is told
-    Only while the run is still at the level of knowing nothing (a converged model has small gradients too). Across depth: with at
-    least three weight layers the median gradient norm of the first over that of the last is below 0.001 in the second half of the run
-    (0.00001 where the run learned up to 60 % of the way: the last layers learn without the first), and the norms rise from the input to
-    the output. Globally: the median norm of the second half is below 0.001 of its first values, or
-    below one millionth of the loss.
+    Only while the run is still at the level of knowing nothing (a converged model has small gradients too). Across depth:
+    with at least three weight layers the median gradient norm of the first over that of the last is below 0.001 in the
+    second half of the run (0.00001 where the run learned up to 60 % of the way: the last layers learn without the first),
+    and the norms rise from the input to the output. Globally: the median norm of the second half is below 0.001 of its
+    first values, or below one millionth of the loss.
 
 First check
     Plot the gradient norms of all layers on one logarithmic axis.

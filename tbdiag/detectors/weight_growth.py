@@ -7,11 +7,12 @@ Why it matters
     Outputs and gradients grow with it; the loss follows sooner or later, and mixed precision overflows.
 
 How it is told
-    On the total norm or, without one, on at least half of the layers: from the middle to the end of the run the norm grows at least
-    1.5 times, at least three times over the whole run, and the last quarter adds as much to its logarithm as the quarter before (85 %
-    of it): a power of the step number adds less. Growth by four times in the second half counts in any case, and so does threefold growth
-    in a straight line: every quarter adds as much as the one before (90 % of it), the second half as much as the first (95 %), in
-    the total and in every layer. The square root of a random walk and weights that decay holds add less and less.
+    On the total norm or, without one, on at least half of the layers: from the middle to the end of the run the norm grows
+    at least 1.5 times, at least three times over the whole run, and the last quarter adds as much to its logarithm as the
+    quarter before (85 % of it): a power of the step number adds less. Growth by four times in the second half counts in any
+    case, and so does threefold growth in a straight line: every quarter adds as much as the one before (90 % of it), the
+    second half as much as the first (95 %), in the total and in every layer. The square root of a random walk and weights
+    that decay holds add less and less.
 
 First check
     Compare the weight decay that the optimiser really applies (sign, parameter groups) with the one intended.
