@@ -26,7 +26,7 @@ from tbdiag.events.source import Source
 MAX_BYTES = 1 << 19
 """Larger files are read by blocks in little more time."""
 _MIN_BYTES = 1 << 12
-_MAX_SAME_SIZE, _MAX_TEMPLATES, _MAX_SIZES = 2, 24, 4096
+_MAX_SAME_SIZE, _MAX_FAILURES, _MAX_TEMPLATES, _MAX_SIZES = 2, 2, 24, 4096
 _PADDING = 8
 
 UInt8 = npt.NDArray[np.uint8]
@@ -203,11 +203,11 @@ def _same(a: FileColumns, b: FileColumns) -> bool:
 
 
 class TemplateCache:
-    """Templates of files that were read. One is made of the second file of a size."""
+    """Templates of files that were read. One is made of the second file of a size; a size that gives none twice is given up."""
 
     def __init__(self) -> None:
         self._known: dict[int, list[Template]] = {}
-        self._seen: set[int] = set()
+        self._failures: dict[int, int] = {}
         self._count = 0
 
     def read(self, source: Source, arena: bytearray) -> FileColumns | None:
@@ -228,15 +228,19 @@ class TemplateCache:
         size = source.size
         if not _MIN_BYTES <= size <= MAX_BYTES or columns.size != size:
             return
-        if size not in self._seen:
-            if len(self._seen) >= _MAX_SIZES:
-                self._seen.clear()
-            self._seen.add(size)
+        if size not in self._failures:
+            if len(self._failures) >= _MAX_SIZES:
+                self._failures.clear()
+            self._failures[size] = 0
             return
-        known = self._known.setdefault(size, [])
-        if len(known) >= _MAX_SAME_SIZE or self._count >= _MAX_TEMPLATES:
+        if self._failures[size] >= _MAX_FAILURES or len(self._known.get(size, ())) >= _MAX_SAME_SIZE:
             return
-        self._count += 1
         template = make_template(source.read(0, size), columns, layouts)
-        if template is not None:
-            known.append(template)
+        if template is None:
+            self._failures[size] += 1
+            return
+        if self._count >= _MAX_TEMPLATES:
+            self._known.clear()
+            self._count = 0
+        self._known.setdefault(size, []).append(template)
+        self._count += 1

@@ -54,9 +54,10 @@ def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[s
     """
     owner: dict[str, str] = {}
     holders: dict[str, str | None] = {}
-    splits = _split_parents(directories)
+    parts = {directory: os.path.split(directory) for directory in directories}
+    splits = _split_parents(parts)
     for directory in sorted(directories, key=lambda d: (_depth(d), d)):
-        parent, name = os.path.split(directory)
+        parent, name = parts[directory]
         if _SPECIAL.fullmatch(name) or _nearest_holder(parent, directories, holders) is not None or _judges(parent):
             owner[directory] = _find_owner(directory, directories, owner, splits, holders)
         else:
@@ -71,19 +72,18 @@ def _depth(directory: str) -> int:
     return directory.count(os.sep) + 1 if directory else 0
 
 
-def _split_parents(directories: Mapping[str, Sequence[ListedFile]]) -> set[str]:
-    """Directories without event files of their own whose split-named children are one run."""
+def _split_parents(parts: Mapping[str, tuple[str, str]]) -> set[str]:
+    """Directories without event files of their own whose split-named children are one run; `parts` holds parent and name of each directory."""
     train: set[str] = set()
     evaluation: set[str] = set()
     below: dict[str, int] = defaultdict(int)
-    for parent, count in Counter(os.path.dirname(d) for d in directories if d).items():
+    for parent, count in Counter(parent for directory, (parent, _) in parts.items() if directory).items():
         ancestor = parent
         below[ancestor] += count
         while ancestor:
             ancestor = os.path.dirname(ancestor)
             below[ancestor] += count
-    for directory in directories:
-        parent, name = os.path.split(directory)
+    for directory, (parent, name) in parts.items():
         if not directory or not (_SPECIAL.fullmatch(name) or _judges(parent)):
             continue
         if _TRAIN.fullmatch(name):
@@ -93,9 +93,7 @@ def _split_parents(directories: Mapping[str, Sequence[ListedFile]]) -> set[str]:
         elif _judges(parent):
             evaluation.add(os.path.dirname(parent))
     alone = {
-        parent
-        for parent, name in map(os.path.split, directories)
-        if name and below[parent] == 1 and (_TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name))
+        parent for parent, name in parts.values() if name and below[parent] == 1 and (_TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name))
     }
     return (train & evaluation) | alone
 

@@ -103,4 +103,8 @@ def test_what_is_no_number_makes_no_template() -> None:
     for seed in (1, 2, 3):
         source = BytesSource(make(seed) + session)
         cache.learn(source, reader.read_events(source), reader.layouts)
-    assert not cache._known[source.size]
+    assert not cache._known
+    for seed in (1, 2):  # ... nor does it keep others from making one
+        source = BytesSource(make(seed))
+        cache.learn(source, reader.read_events(source), reader.layouts)
+    assert len(cache._known[source.size]) == 1
