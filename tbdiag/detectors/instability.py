@@ -164,7 +164,7 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
         return None
     logarithmic = train.trace.shape is not train.trace.cost
     height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.5) if logarithmic else 0.25 * abs(median(level)))
-    if find_swings(level, height).rises < view["swings"]:
+    if float((level - np.minimum.accumulate(level)).max()) <= height or find_swings(level, height).rises < view["swings"]:
         return None  # a higher bar finds no more of them: the noise is not needed
     noise = train.trace.shape_noise
     points = max(y.size / blocks, 1.0)

@@ -31,6 +31,8 @@ Sources
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
     EVERY,
@@ -45,7 +47,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.features.evidence import is_present, list_artefacts
+from tbdiag.features.evidence import Artefact, is_present, list_artefacts
 
 ROLE_OF = {
     "val-curve": "val_loss",
@@ -61,8 +63,12 @@ def detect(view: View) -> Finding | None:
     """List the absent artefacts, most deciding first."""
     wanted = list_artefacts(view.features)
     absent = [a for a in wanted if not is_present(a.id, view.features)]
-    if not absent:
-        return None
+    return _tell(tuple(absent), len(wanted)) if absent else None
+
+
+@lru_cache(maxsize=256)
+def _tell(absent: tuple[Artefact, ...], wanted: int) -> Finding:
+    """The same for all runs that lack the same."""
     first = absent[0]
     names = ", ".join(a.title for a in absent)
     curves = sum(a.id in ROLE_OF for a in absent)
@@ -86,8 +92,8 @@ def detect(view: View) -> Finding | None:
         title=f"Not logged: {names}",
         evidence=(
             Evidence(
-                f"{len(absent)} of {len(wanted)} artefacts that every run should save are absent.",
-                {"absent": len(absent), "artefacts": len(wanted)},
+                f"{len(absent)} of {wanted} artefacts that every run should save are absent.",
+                {"absent": len(absent), "artefacts": wanted},
             ),
         ),
         causes=(Cause("The training script never logs it"), Cause("It is logged under a name that was not recognised")),
