@@ -159,7 +159,7 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
 
 def _cold_start(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
     """A loss that the full rate of the first steps threw far above its start, for more than a tenth of the run."""
-    train = view.curve("train_loss")
+    train = view.curve("train_loss") if view.signals.domain is not Domain.REINFORCEMENT else None  # its losses have no direction
     if train is None or train.n < 40 or float(lr.value[0]) < 0.9 * plan.peak or train.signal.axis is not lr.signal.axis:
         return None
     first, smooth = float(train.cost[0]), train.smooth
