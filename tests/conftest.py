@@ -8,6 +8,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tbdiag", deadline=None)  # no test looks at the clock: on a busy machine, at a first import, it lies
+settings.load_profile("tbdiag")
 
 
 def _need(present: bool, what: str) -> pytest.MarkDecorator:
