@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tbdiag.nightly import source
 
@@ -51,8 +51,7 @@ class Plan:
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     id: int
     listing: bytes
     head: bytes | None
@@ -82,7 +81,7 @@ def make_plan(listings: Sequence[RunListing], state: State | None, now: float, j
             FROM runs
             """  # noqa: S608 - one of three fixed conditions
         )
-        known = {row[0]: _Known(*row[1:]) for row in rows}
+        known = {row[0]: _Known._make(row[1:]) for row in rows}
     fresh: list[RunListing] = []
     for listing in listings:
         before = known.pop(source.path_key(listing), None)
