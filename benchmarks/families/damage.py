@@ -51,6 +51,7 @@ def write(case, trace, root, start):
         "three_resumes": [(0, half, 0.0, 0.0), (back, fourth, 1500.0, 0.0), (half, n, 3000.0, 0.0)],
         "crash_loop": [(0, back, 0.0, 0.0), (fifth, half, 700.0, 0.01), (back, fourth, 1500.0, 0.0), (half, n, 2400.0, 0.01)],
         "rolled_back_far": [(0, fourth, 0.0, 0.0), (fifth, n, 2500.0, 0.01)],
+        "second_half_done_again": [(0, fourth, 0.0, 0.0), (back, n, 6500.0, 0.015)],
         "begun_three_times": [(0, fifth, 0.0, 0.0), (0, back, 1200.0, 0.02), (0, n, 5000.0, 0.04)],
         "writers_of_two_ranks": [(0, n, 0.0, 0.0), (0, n, 3.0, 0.05)],
     }.get(case.damage, [(0, n, 0.0, 0.0)])
@@ -91,6 +92,7 @@ TABLE = {
     "resumed_cleanly": ([], ["unconverged", "stalled"]),
     "resumed_with_purge": ([], ["unconverged", "stalled"]),
     "rolled_back_far": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
+    "second_half_done_again": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
     "begun_three_times": (["restart-overlap"], ["spikes", "stalled", "sudden-shift", "unconverged", "instability"]),
     "writers_of_two_ranks": (["restart-overlap"], ["instability", "noisy-validation", "spikes", "sudden-shift", "unconverged"]),
     "copied_too_early": (["truncated-log"], ["unconverged", "missing-evidence", "lr-schedule"]),

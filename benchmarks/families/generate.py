@@ -18,12 +18,12 @@ from pathlib import Path
 for _v in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_v, "1")
 
-from families import damage, facts, files, labels, logs, onsets, plan, plan3, plan4, special_cases, special_cases3, special_cases4
+from families import damage, facts, files, labels, logs, onsets, plan, plan3, plan4, plan5, special_cases, special_cases3, special_cases4
 from families.setups import Setup
 from families.training import run
 
 TWINS = {}
-LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h", "dev4": "i", "sealed4": "j"}
+LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h", "dev4": "i", "sealed4": "j", "sealed5": "k"}
 
 
 def build(case, tasks):
@@ -86,7 +86,7 @@ def settle_label(case, path, f, trace, seen):
     """Decide and write the label; a case that shows nothing goes."""
     if trace.setup.truth.get("shift") and f.get("R"):
         truth = trace.setup.truth
-        if trace.later == 4 and "val" in seen["roles"] and f.get("n_evals", 0) >= 8:  # the side where it shows
+        if trace.later >= 4 and "val" in seen["roles"] and f.get("n_evals", 0) >= 8:  # the side where it shows
             jump = {side: facts.event_jump(seen, {**truth, "shift": side}, f["R"]) for side in ("train", "val")}
             truth["shift"] = max(jump, key=lambda side: abs(jump[side][0]) * (abs(jump[side][0]) > 5 * jump[side][1]))
         f["event_jump"], f["event_noise"] = facts.event_jump(seen, truth, f["R"])
@@ -149,7 +149,7 @@ def main():
         writer = {"3": special_cases3, "4": special_cases4}.get(a.split[-1], special_cases)
         print("\n".join(writer.write_special(a.split, a.out)))
         return
-    chosen = {"3": plan3, "4": plan4}.get(a.split[-1], plan)
+    chosen = {"3": plan3, "4": plan4, "5": plan5}.get(a.split[-1], plan)
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -158,7 +158,7 @@ def main():
             continue
         try:
             state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
-            if state == "kept" and not a.relabel and a.split.endswith("4") and plan4.full(a.split, got, verdict):
+            if state == "kept" and not a.relabel and a.split[-1] in "45" and chosen.full(a.split, got, verdict):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
                 state, verdict = "surplus", verdict["primary"]
         except Exception:

@@ -351,21 +351,21 @@ def decide(f, trace, seen, healthy):
         unclear = "overfitting" in lo and f["rise"] > 0.06
         if (st - set(truth.get("tolerated", ()))) or f["test_excess"] > 0.06 or unclear:
             return None
-        may = lo & HEALTHY_ALLOWED | (healthy_allowed(f) if getattr(trace, "later", 0) == 4 else set())
+        may = lo & HEALTHY_ALLOWED | (healthy_allowed(f) if getattr(trace, "later", 0) >= 4 else set())
         return {"primary": [], "alt": {}, "allowed": sorted(may), "strict": sorted(st), "loose": sorted(lo)}
     if not shown:
         return None
     later = getattr(trace, "later", False)
     if later:
         shown = later_rules(f, truth, seen, shown, ORDER)
-        shown = newest_rules(f, truth, seen, shown) if later == 4 else shown
+        shown = newest_rules(f, truth, seen, shown) if later >= 4 else shown
         if not shown:
             return None
     p = shown[0]
     primary = [p] + [j for j in ALSO.get(p, ()) if j in shown]
     near = [j for j in NEAR.get(p, ()) if j in (st | lo)] + ALWAYS_NEAR.get(p, [])
     near += later_near(p, f, truth, seen, st, lo) if later and finite else []
-    near += newest_near(p, f, truth, seen, shown) if later == 4 else []
+    near += newest_near(p, f, truth, seen, shown) if later >= 4 else []
     if p in ("instability", "divergence", "no-learning", "plateau", "underfitting", "spikes") and "lr-too-high" in lo:
         near.append("lr-too-high")
     if p in ("no-learning", "unconverged", "underfitting") and 0 < (f.get("lr_ratio") or 1) < 0.1:
