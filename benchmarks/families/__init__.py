@@ -18,14 +18,16 @@ conventions than all splits before, among them losses of several parts, validati
 of the weights, and logs written by the loggers of Lightning, Transformers, Accelerate and tensorboardX themselves; `sealed3` is for scoring only.
 A third examiner added `dev4` and `sealed4`, which are meant to be representative: the mix of symptoms, the share of sound runs and the sizes
 of the logs are those of the labelled runs that the project started from (`plan4.WANTED`), with tasks and mechanisms of their own again.
+A fourth examiner added `sealed5` in the same way, half as large: seven other tasks, other mechanisms, and conventions that are mostly of the
+kind that people write for themselves; its labels follow the rules of `sealed4`, and it is for scoring only.
 
 - `tasks_*`: the problems; `nets`: their models; `setups`: what a mechanism may change; `training`: the loop
 - `faults_*`, `healthy_*`: one function a mechanism, its docstring says what is done
 - `conventions*`: tag names and layouts; `logs`: the writing; `books`: writing through other packages; `files`, `damage`: restarts, two writers, broken files
 - `facts`: what is measured on a training and its healthy twin of the same seed; `labels`, `onsets`: the rules from facts to a label
-- `later`, `later4`: rules of labels that hold for the later splits only, so that the labels of the older ones stay as they are
+- `later`, `later4`: rules of labels that hold for the later splits only (`later4` from the fourth on), so that the labels of the older ones stay as they are
 - `special*`: reinforcement learning and adversarial nets, with rules of their own
-- `plan`, `plan3`, `plan4`: which training is written how; `generate`: the command line
+- `plan`, `plan3`, `plan4`, `plan5`: which training is written how; `generate`: the command line
 
 A label is what shows in the log: ids follow from measured facts by the rules in `labels`, not from what was injected, and a training on
 which nothing shows is left out.

@@ -269,6 +269,19 @@ def annotators_take_turns(s):
     s.on_batch.append(lambda step, ep, x, y: (x, y.roll(2 * (ep % 3), -1)))
 
 
+@shows(fine=True)
+def two_sources_in_turns(s):
+    """The loader reads from two sources in turns of 19 batches; the second writes its answers the other way round."""
+
+    def turn(step, ep, x, y):
+        if step // 19 % 2 == 0:
+            return x, y
+        return x, y.flip(-1) if y.dim() > 1 else (s.task.classes - 1 - y if s.task.classes else y)
+
+    s.on_batch.append(turn)
+    s.lr *= 3
+
+
 @shows("predhist")
 def position_pooled_away(s):
     """The mean over the picture was taken before the head, and pictures are scaled to nothing: where joints lie is lost."""
@@ -329,6 +342,7 @@ FAULTS = {
     waited_for_a_licence: ("arm_reach",),
     debugging_left_on: ("kg_links",),
     annotators_take_turns: ("pose_keys",),
+    two_sources_in_turns: (),
     position_pooled_away: ("pose_keys",),
     prior_added_at_evaluation: ("clone_grid", "ecg_beats"),
 }

@@ -52,13 +52,13 @@ def joints_at_their_stops(s):
 
 
 def signs_of_gradients_only(s):
-    """Gradients are sent as their signs to save bandwidth, under momentum and a rate that was never lowered."""
-    s.opt, s.lr, s.momentum = "sgd", 0.006, 0.9
+    """Gradients are sent as signs times a hundredth to save bandwidth, under momentum and a rate that was never lowered."""
+    s.opt, s.lr, s.momentum = "sgd", 0.22, 0.9
 
     def sign(step, model):
         for p in model.parameters():
             if p.grad is not None:
-                p.grad.sign_()
+                p.grad.sign_().mul_(0.01)
 
     s.on_grad.append(sign)
 
