@@ -41,7 +41,7 @@ def budget_of_two(s):
 
 @shows("gnorm", "lr")
 def clipped_at_two_thirds(s):
-    """Gradients are clipped at 0.7, which acts mostly at the start."""
+    """Gradients are clipped at 0.7, which acts now and then or, where gradients are larger, on most steps, to no harm."""
     s.clip = 0.7
 
 
