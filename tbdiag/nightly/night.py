@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 STORE_RUNS = 100
 STORE_SECONDS = 1.0
 """Answers are written to the state at least this often: what a killed night loses."""
+FEW_RUNS = 500
+"""So many runs are shared among the workers as a whole; of more, tasks are made as they are needed, so that memory does not grow with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +221,8 @@ def _judge_all(options: Options, judges: _Judges, store: Store, plan: Plan) -> N
     if not plan.judge:
         return
     total = len(plan.judge)
-    answers = judges.run(
-        Task(i, listing.name, listing, size=sum(f.size for f in listing.files)) for i, (listing, _, _) in enumerate(plan.judge)
-    )
+    tasks = (Task(i, listing.name, listing, size=sum(f.size for f in listing.files)) for i, (listing, _, _) in enumerate(plan.judge))
+    answers = judges.run(list(tasks) if total <= FEW_RUNS else tasks)
     done, failed, begun, told = 0, 0, time.monotonic(), time.monotonic()
     with contextlib.closing(answers):  # type: ignore[type-var]
         for batch in _in_batches(answers):

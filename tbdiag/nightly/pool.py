@@ -114,14 +114,16 @@ class Pool:
         self.deaths = 0
         self._team = [_Worker(setup) for _ in range(self.workers)]
         self._ready: deque[list[tuple[Task, int]]] = deque()
+        self._batch = BATCH
         self._exhausted = False
         self._busy = 0
         self._lock = threading.Condition()
         self._stop = False
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Answer]:
-        """Judge every task. The tasks are drawn in the caller's thread, a few batches ahead of the workers."""
+        """Judge every task. The tasks are drawn in the caller's thread, a few batches ahead of the workers; a few are shared out evenly."""
         source = iter(tasks)
+        self._batch = min(BATCH, -(-len(tasks) // (4 * self.workers))) if isinstance(tasks, list) else BATCH
         answers: queue.Queue[Answer | BaseException | None] = queue.Queue(QUEUE)
         threads = [threading.Thread(target=self._serve, args=(worker, answers), daemon=True) for worker in self._team]
         watch = threading.Thread(target=self._watch, daemon=True)
@@ -160,7 +162,7 @@ class Pool:
             for task in source:
                 batch.append((task, 0))
                 size += task.size
-                if len(batch) >= BATCH or size >= BATCH_BYTES or task.rules:  # a task of rules reads many runs
+                if len(batch) >= self._batch or size >= BATCH_BYTES or task.rules:  # a task of rules reads many runs
                     break
             with self._lock:
                 if batch:

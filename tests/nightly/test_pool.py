@@ -29,7 +29,7 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 
 
 def judge(pool: Pool, tasks: list[Task]) -> dict[int, Answer]:
-    answers = list(pool.run(tasks))
+    answers = list(pool.run(iter(tasks)))  # not shared out: all that fit into one batch are sent together
     assert Counter(a.key for a in answers) == Counter(t.key for t in tasks)
     return {a.key: a for a in answers}
 
@@ -133,3 +133,10 @@ def test_large_runs_are_shared_among_the_workers(tasks: list[Task]) -> None:
     pool = Pool(setup(), workers=2)
     pool._top_up(iter([Task(i, "large", None, size=3 << 20) for i in range(3)] + [Task(i, "small", None, size=1) for i in range(3, 50)]))
     assert [[task.key for task, _ in batch] for batch in pool._ready] == [[0, 1], list(range(2, 34)), list(range(34, 50))]
+
+
+def test_a_few_runs_are_shared_out_evenly(tasks: list[Task]) -> None:
+    many = [Task(i, t.name, t.listing) for i, t in enumerate(tasks * 2)]
+    pool = Pool(setup(), workers=2)
+    assert {a.key for a in pool.run(many)} == set(range(24))
+    assert pool._batch == 3
