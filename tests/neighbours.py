@@ -304,3 +304,41 @@ def softmax_of_probabilities(*, confidence: float | None) -> Run:
     return _synth.make_run(
         {"train/loss": loss, "val/loss": loss + 0.01, "train/accuracy": accuracy, "val/accuracy": accuracy - 0.01, **recall, **told}
     )
+
+
+def answers_that_never_change(level: float) -> Run:
+    """Hits among three of many, the same to the last digit from the third evaluation on, under a rate that is kept up."""
+    train = _synth.decay(240, 4.25, 3.3, 40.0) + RNG(41).normal(0, 0.08, 240)
+    hits = np.full(26, level)
+    hits[:2] *= (0.1, 0.7)
+    val = _synth.decay(26, 4.1, 3.38, 40.0) + RNG(42).normal(0, 0.001, 26)
+    step = np.arange(1, 27) * 37
+    return _synth.make_run(
+        {
+            "train/loss": _synth.make_series("train/loss", train, every=4),
+            "lr": _synth.make_series("lr", np.full(240, 0.006), every=4),
+            "val/loss": _synth.make_series("val/loss", val, step=step),
+            "val/hits@3": _synth.make_series("val/hits@3", hits, step=step),
+        }
+    )
+
+
+def loss_of_guessing_with_an_f1(f1: float) -> Run:
+    loss = np.linspace(0.6945, 0.6920, 22)
+    return _synth.make_run({"train/loss": loss, "val/loss": loss - 4e-4, "val/f1": f1 + np.linspace(0, 0.003, 22)})
+
+
+def learned_when_they_come_again(validation: float) -> Run:
+    """Six points an epoch, whose loss falls at the boundaries alone; `validation` is where its loss ends."""
+    epochs, each = 25, 6
+    levels = np.repeat(np.linspace(4.2, 1.8, epochs), each)
+    train = levels + RNG(43).normal(0, 0.02, levels.size)
+    val = _synth.make_series("val/loss", np.linspace(4.0, validation, epochs), step=np.arange(1, epochs + 1) * 36)
+    epoch = np.repeat(np.arange(float(epochs)), each)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.make_series("train/loss", train, every=6),
+            "epoch": _synth.make_series("epoch", epoch, every=6),
+            "val/loss": val,
+        }
+    )

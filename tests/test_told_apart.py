@@ -19,6 +19,9 @@ def said(run: Run) -> set[str]:
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (lambda: neighbours.answers_that_never_change(0.33), "plateau"),
+        (lambda: neighbours.loss_of_guessing_with_an_f1(0.347), "no-learning"),
+        (lambda: neighbours.learned_when_they_come_again(2.6), "epoch-sawtooth"),
         (lambda: neighbours.softmax_of_probabilities(confidence=0.87), "loss-mismatch"),
         (lambda: neighbours.easier_validation(0.47), "val-better"),
         (lambda: neighbours.evaluations_that_fail_at_random(fail=True), "noisy-validation"),
@@ -59,6 +62,9 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (lambda: neighbours.answers_that_never_change(0.93), "plateau"),
+        (lambda: neighbours.loss_of_guessing_with_an_f1(0.7), "no-learning"),
+        (lambda: neighbours.learned_when_they_come_again(2.0), "epoch-sawtooth"),
         (lambda: neighbours.softmax_of_probabilities(confidence=0.6), "loss-mismatch"),
         (lambda: neighbours.easier_validation(0.15), "val-better"),
         (lambda: neighbours.evaluations_that_fail_at_random(fail=False), "noisy-validation"),

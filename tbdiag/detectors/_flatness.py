@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tbdiag.detectors._base import Evidence
+from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import flat_since
 from tbdiag.stats.noise import median
@@ -60,3 +62,24 @@ def longest_flat_part(curve: CurveFacts, train: CurveFacts) -> float:
     gain = max(curve.first_cost - float(trace.smooth.min()), learned)
     since = flat_since(trace.cost, max(0.01 * gain, 1.5 * trace.noise_bounds[1] / np.sqrt(5)))
     return float(trace.step[-1] - trace.step[since]) / max(float(trace.step[-1] - trace.step[0]), 1.0)
+
+
+def stays_where_it_was(metric: CurveFacts, share: float) -> Evidence | None:
+    """A metric that was exactly the same at its last evaluations (a `share` of all), or never got better than at its first ones."""
+    value = metric.value
+    same = metric.n - 1 - int(np.flatnonzero(value != value[-1])[-1]) if np.any(value != value[-1]) else metric.n
+    if metric.n < 8 or value[-1] <= 0:
+        return None
+    if same >= max(8, share * metric.n):
+        text = f"The {label(metric)} was exactly {{end:.4g}} at the last {{same:.0f}} evaluations: no answer changes any more."
+        return say(text, (metric,), end=float(value[-1]), same=float(same))
+    early = float(metric.cost[: max(2, metric.n // 10)].min())
+    if metric.n < 10 or metric.end_cost < early or find_trend(metric.trace.cost).falling:
+        return None
+    text = f"The {label(metric)} ended at {{end:.4g}} and had been {{first:.4g}} at its first evaluations: none of the fall of the loss reached it."
+    return say(text, (metric,), end=metric.end, first=metric.sign * early)
+
+
+def is_lifeless(metric: CurveFacts | None, quality: float, left: float) -> bool:
+    """Whether a metric of less than half its scale (the F1 of any fixed answer is of that size) stands, with all of guessing's loss left."""
+    return metric is not None and left > 0.98 and quality < 0.5 and abs(metric.end - metric.first) < 0.03 * max(abs(metric.first), 1e-12)

@@ -7,16 +7,17 @@ Why it matters
     The whole budget is lost, and the cause is usually a bug that takes minutes to find.
 
 How it is told
-    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one
-    thing says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing; or a
-    bounded metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10
-    %); or every evaluation gives exactly the same number, or the training loss is the same to four digits throughout while
-    a bounded metric is less than half-way to perfect, so the weights do not change at all; or the metric is the same to the
-    last digit in every evaluation, so that one answer is given to everything; or the gradients fell at the beginning to
-    less than 40 %, as an untrained model's do when it finds the mean. Without such a sign a flat loss is a note. Without
-    any loss the metrics of both splits must stay below a tenth (a fifth, where guessing is not known) of the way to
-    perfect, without a trend. A return in reinforcement learning must show no trend over the whole run while the policy's
-    entropy stays where it began, or fall by more than six deviations (tau above 0.4) without ever having risen by four.
+    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
+    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (with a metric
+    below a quarter of its scale, or below half of it that stands as still, with 98 %); or a bounded metric stays near chance
+    (less than a tenth of the way to perfect, with a training loss that gained less than 10 %); or every evaluation gives
+    exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
+    half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
+    so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
+    do when it finds the mean. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
+    below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
+    learning must show no trend over the whole run while the policy's entropy stays where it began, or fall by more than six
+    deviations (tau above 0.4) without ever having risen by four.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -62,7 +63,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import is_rounded, never_changes, settled, still_falls
+from tbdiag.detectors._flatness import is_lifeless, is_rounded, never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
@@ -228,7 +229,12 @@ def _signs(
     constant = constant and val is not None and not is_rounded(float(val.value[0]))
     # A loss that came down from above must have stopped at guessing.
     stopped = gain < 0.1 or (left is not None and left < 1.1 and not still_falls(train))
-    if left is not None and left > view["chance"] and stopped and (quality is None or quality < 0.25 or constant):
+    if (
+        left is not None
+        and left > view["chance"]
+        and stopped
+        and (quality is None or quality < 0.25 or constant or is_lifeless(metric, quality, left))
+    ):
         signs.append("chance")
         margins.append(max(1.0, 2 * (left - view["chance"]) / (1 - view["chance"])))
         evidence.append(
@@ -240,6 +246,8 @@ def _signs(
             )
         )
     poor = quality is not None and quality < view["quality"] and gain < 0.1 and metric is not None and metric.n >= 3
+    if poor and metric is not None and level is not None and level.chance == 0:  # no noise lifts an F1 far above nothing
+        poor = level.quality(metric.sign * float(metric.cost.min())) < 1.5 * view["quality"]
     if poor and metric is not None and level is not None and (level.chance > 0 or quality is not None) and not _climbs(metric):
         signs.append("metric" if flat else "moves")
         margins.append(view["quality"] / max(quality or 0.0, 0.01) if quality is not None else 1.0)
@@ -247,7 +255,7 @@ def _signs(
             say(
                 f"The {label(metric)} never got better than {{best:.4g}}; {level.why}, and {{perfect:.4g}} is perfect.",
                 (metric,),
-                best=metric.best,
+                best=metric.sign * float(metric.cost.min()),
                 perfect=level.best,
                 **_digits(level.why),
             )
@@ -255,14 +263,8 @@ def _signs(
     if constant and val is not None and gain < 0.1 and _steady(train):
         signs.append("constant")
         margins.append(4.0)
-        evidence.append(
-            say(
-                f"All {{n}} evaluations gave the same {label(val)}, {{value:.6g}}: the weights do not change.",
-                (val,),
-                n=val.n,
-                value=float(val.value[0]),
-            )
-        )
+        text = f"All {{n}} evaluations gave the same {label(val)}, {{value:.6g}}: the weights do not change."
+        evidence.append(say(text, (val,), n=val.n, value=float(val.value[0])))
     same = metric is not None and quality is not None and quality < 0.9 and never_changes(metric) and gain < 0.15 and settled(train)
     if same and not signs and metric is not None and (left > 0.75 if left is not None else metric.n >= 10):
         signs.append("same answer")

@@ -9,7 +9,8 @@ Why it matters
 How it is told
     The curve gained something first, and does not swing by more than half of that. From some step on, for at least 40 % of
     the run, it improves by less than 1 % of its gain beyond noise; and one thing says that the level is not good: a bounded
-    metric is less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or, where
+    metric is less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or, the rate being
+    kept up, such a metric was exactly the same at its last eight evaluations or more, or no better than at its first; or, where
     nothing says what is good, validation had gained less than 10 % and training less than 30 % in all under a logged
     learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
     and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
@@ -58,7 +59,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part
+from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part, stays_where_it_was
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
@@ -220,8 +221,12 @@ def _bad_level(
             [1.0],
             [say("The learning rate was down to {last:.3g} by then, from {peak:.3g}.", (spent,), last=last, peak=float(spent.value.max()))],
         )
-    total, train_total = _share(curve), _share(train)
     plan = schedule(view)
+    if metric is not None and quality is not None and quality < view["quality"] and (plan is None or plan.end > 0.5 * plan.peak):
+        stands = stays_where_it_was(metric, view["share"])
+        if stands and (rest is None or rest > view["left"]) and share > 0.6:
+            return "level", [view["quality"] / max(quality, 0.05)], [stands]
+    total, train_total = _share(curve), _share(train)
     # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart.
     kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
     if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:

@@ -217,7 +217,9 @@ def _not_later(head: Finding, other: Finding, span: int) -> bool:
         return True
     if (head.id, other.id) in BEGUN_BEFORE:
         return head.onset.first_step < other.onset.first_step
-    slack = (STATE_SLACK if head.id in CONDITIONS else SWING_SLACK if other.id == "instability" else EVENT_SLACK) * span
+    # A rate that falls away stops the learning before it has come to nothing.
+    state = head.id in CONDITIONS or (head.id == "lr-schedule" and other.id in STALLED_LEARNING)
+    slack = (STATE_SLACK if state else SWING_SLACK if other.id == "instability" else EVENT_SLACK) * span
     return head.onset.first_step <= other.onset.last_step + slack
 
 

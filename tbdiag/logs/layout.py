@@ -5,6 +5,7 @@ holds event files):
 
 - it is named like a split (``train``, ``validation``, ``eval_x`` ...) and P holds event files itself (TF Estimator), or P holds both a
   training and an evaluation split (Keras, fairseq), or nothing else lies below P;
+- it and a single sibling that is named like a split were opened by one process within a minute, whatever it is named itself;
 - it lies below such an evaluation directory (T5X ``training_eval/<task>``);
 - it is named ``rank_N`` (one writer a process);
 - it is a child that ``add_scalars`` made below H: its name begins with the only tag that it holds (PyTorch: ``/`` -> ``_``, then ``_``;
@@ -39,6 +40,9 @@ _SPECIAL = re.compile(
     "|".join(f"(?:{p.pattern})" for p in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX, _RANK, _FLOAT_TIME)), re.IGNORECASE
 )
 """Every name by which a directory may belong to another one."""
+_WRITER = re.compile(r"tfevents\.(\d{9,10})\.(.+\.\d+)\.\d+(?:\.v2)?$")
+_TOGETHER = 60
+"""Seconds between the first files of two writers that a script opens side by side; a sweep opens the next one after a training."""
 _STUB_BYTES = 1 << 16
 _PEEK_BYTES = 1 << 13
 
@@ -56,9 +60,12 @@ def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[s
     holders: dict[str, str | None] = {}
     parts = {directory: os.path.split(directory) for directory in directories}
     splits = _split_parents(parts)
+    pairs = _find_pairs(directories, parts)
     for directory in sorted(directories, key=lambda d: (_depth(d), d)):
         parent, name = parts[directory]
-        if _SPECIAL.fullmatch(name) or _nearest_holder(parent, directories, holders) is not None or _judges(parent):
+        if directory in pairs:
+            owner[directory] = pairs[directory]
+        elif _SPECIAL.fullmatch(name) or _nearest_holder(parent, directories, holders) is not None or _judges(parent):
             owner[directory] = _find_owner(directory, directories, owner, splits, holders)
         else:
             owner[directory] = directory
@@ -96,6 +103,31 @@ def _split_parents(parts: Mapping[str, tuple[str, str]]) -> set[str]:
         parent for parent, name in parts.values() if name and below[parent] == 1 and (_TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name))
     }
     return (train & evaluation) | alone
+
+
+def _process(file: ListedFile) -> tuple[str, int]:
+    """Host and process that opened an event file, and when (Unix seconds), by its name; ``("", 0)`` where the name does not say."""
+    found = _WRITER.search(os.path.basename(file.path))
+    return (found[2], int(found[1])) if found else ("", 0)
+
+
+def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Directories that are one run with their only sibling, for one process wrote both and the sibling is named like a split -> their parent."""
+    children: dict[str, list[str]] = defaultdict(list)
+    for directory, (parent, _) in parts.items():
+        if directory and parent not in directories:
+            children[parent].append(directory)
+    pairs: dict[str, str] = {}
+    for parent, pair in children.items():
+        if len(pair) != 2:
+            continue
+        named = [bool(_TRAIN.fullmatch(parts[d][1]) or _EVALUATION.fullmatch(parts[d][1])) for d in pair]
+        one, two = (parts[d][1] for d in pair)
+        alike = one.startswith(two) or two.startswith(one)  # train and train2
+        (a, began), (b, later) = (_process(directories[d][0]) for d in pair)
+        if named[0] != named[1] and not alike and a and a == b and abs(began - later) <= _TOGETHER:
+            pairs |= dict.fromkeys(pair, parent)
+    return pairs
 
 
 def _find_owner(

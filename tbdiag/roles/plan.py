@@ -73,6 +73,7 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     skip = _common_prefix([t for _, t in scalars])
     drafts = [_draft(s, t, False, convention, skip) for s, t in scalars]
     drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
+    _settle_sibling(drafts)
     classifies = any(d.role is Role.METRIC and not d.convention and d.stem in _CLASSIFIER for d in drafts)
     domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention, classifies=classifies)
     _mark_repeats(drafts)
@@ -82,6 +83,27 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
         _fit_domain(draft, domain)
     order_layers(drafts)
     return Plan(tuple(drafts), convention, score, domain)
+
+
+_OTHER = {Split.TRAIN: Split.VAL, Split.VAL: Split.TRAIN}
+
+
+def _settle_sibling(drafts: list[Draft]) -> None:
+    """Of two sub-runs with a tag in common, one named like a split and one like none, the second is the other split."""
+    tags: dict[str, set[str]] = {}
+    for d in drafts:
+        if not d.histogram:
+            tags.setdefault(d.subrun, set()).add(d.tag)
+    if len(tags) != 2 or "" in tags:
+        return
+    for named, other in (sorted(tags), sorted(tags, reverse=True)):
+        split = _OTHER.get(subrun_split(named) or Split.NONE)
+        if split is None or subrun_split(other) is not None:
+            continue
+        for d in drafts:
+            if d.subrun == other and d.split is Split.NONE and d.tag in tags[named]:
+                d.split = split
+                d.why = f"{d.why}; {other} is written beside {named}"
 
 
 _CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1", "auc", "auroc", "mcc", "kappa"})

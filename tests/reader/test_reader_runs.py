@@ -11,6 +11,8 @@ import pytest
 from tensorboard.compat.proto import event_pb2
 
 from tbdiag import logs
+from tbdiag.config import Config
+from tbdiag.roles import resolve
 from tests.reader.writers import NAME, regular_events, write_run
 
 _LOSS = ("loss",)
@@ -46,6 +48,25 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
 def test_layouts_of_the_writers(tmp_path, directories, expected):
     _write(tmp_path, *directories)
     assert _names(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ("fit/events.out.tfevents.1764208400.node.example.77.1", "check/events.out.tfevents.1764208401.node.example.77.0", True),
+        ("fit/events.out.tfevents.1764208400.node.77.1", "check/events.out.tfevents.1764208400.node.78.0", False),
+        ("fit/events.out.tfevents.1764208400.node.77.1", "check/events.out.tfevents.1764209400.node.77.0", False),
+        ("train/events.out.tfevents.1764208400.node.77.1", "train2/events.out.tfevents.1764208401.node.77.0", False),
+        ("one/events.out.tfevents.1764208400.node.77.1", "two/events.out.tfevents.1764208401.node.77.0", False),
+    ],
+)
+def test_two_writers_that_one_process_opens_are_one_run(tmp_path, first, second, together):
+    for path in (tmp_path / "job" / first, tmp_path / "job" / second):
+        write_run(path.parent, regular_events(12, _LOSS), path.name)
+    run, *others = logs.read_runs(tmp_path)
+    assert bool(others) != together
+    if together:
+        assert {(s.name, s.key) for s in resolve(run, Config()).all} == {("fit/loss", "train_loss"), ("check/loss", "val_loss")}
 
 
 def test_children_of_add_scalars_belong_to_their_parent(tmp_path):
