@@ -5,6 +5,7 @@ from __future__ import annotations
 import neighbours
 import numpy as np
 import pytest
+from healthy_shapes import step_decay, warm_restarts
 
 from tbdiag.detectors import _synth
 from tbdiag.diagnosis import diagnose_run
@@ -62,6 +63,9 @@ def test_the_fault_is_named(make, expected):
 @pytest.mark.parametrize(
     ("make", "never"),
     [
+        (lambda: step_decay(np.random.default_rng((20261122, 521))), "unconverged"),
+        (lambda: warm_restarts(np.random.default_rng((20261122, 196))), "unconverged"),
+        (lambda: warm_restarts(np.random.default_rng((20261122, 418))), "unconverged"),
         (lambda: neighbours.answers_that_never_change(0.93), "plateau"),
         (lambda: neighbours.loss_of_guessing_with_an_f1(0.7), "no-learning"),
         (lambda: neighbours.learned_when_they_come_again(2.0), "epoch-sawtooth"),

@@ -24,3 +24,11 @@ def falls_on(cost: Float64) -> bool:
     return find_trend(tail, 6).tau < -0.8 and median(tail[-2 * k : -k]) - median(tail[-k:]) > 0.25 * (
         median(tail[-3 * k : -2 * k]) - median(tail[-k:])
     )
+
+
+def stands_at_end(cost: Float64, gained: float) -> bool:
+    """Whether the last eighth spans less than a quarter of what the last quarter `gained`: a stair stands there, a descent goes on falling.
+
+    An exponential that brought that much in the last quarter spans four tenths of it in the last eighth, a straight line half of it.
+    """
+    return cost.size >= 8 and float(np.ptp(cost[-max(cost.size // 8, 2) :])) < 0.25 * gained

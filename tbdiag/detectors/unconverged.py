@@ -10,13 +10,14 @@ How it is told
     The last quarter of the run's steps brought more than 7 % of the whole gain (an exponential decay of 2.4 time constants
     brings that much; a straight line a quarter; 10 % where the learning rate changes), the trend there is significant,
     validation has not risen since its best, and the learning rate has not been annealed below a tenth of its peak. Or every
-    loss fell by more than 15 % of its level in the last quarter, at 70 % or more of the pace of the quarter before (or,
-    above 15 % of its start, as steadily in logarithms in that quarter's second half as in its first), however little that
-    is of a high start; or a curve stood for most of the run and left that level only in its last three points. With fewer
-    than ten points training and validation must both have made more than 15 % of their gain there. A metric within 5 % of
-    perfect is good enough to stay silent, and within 20 % where the last quarter brought less than 5 % of the level (a
-    fine-tuning that had little to gain). Without any loss the metrics are read, with 15 % for 7 % and for 5 %. Of a
-    perplexity the logarithm is read.
+    loss fell by more than 15 % of its level in the last quarter, at 70 % or more of the pace of the quarter before (or, above
+    15 % of its start, as steadily in logarithms in that quarter's second half as in its first), however little that is of a
+    high start; or a curve stood for most of the run and left that level only in its last three points. With fewer than ten
+    points training and validation must both have made more than 15 % of their gain there. A metric within 5 % of perfect is
+    good enough to stay silent, and within 20 % where the last quarter brought less than 5 % of the level (a fine-tuning that
+    had little to gain). A loss that stands in its last eighth, or had climbed by three fifths of what the last quarter brought,
+    follows a schedule (the former unless the rate is known to be constant). Without any loss the metrics are read, with 15 %
+    for 7 % and for 5 %. Of a perplexity the logarithm is read.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?
@@ -59,7 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._descent import falls_on, near
+from tbdiag.detectors._descent import falls_on, near, stands_at_end
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, is_perplexity, metric_level, rest_of_loss
@@ -97,7 +98,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
     share, sure = _late_share(curve, 0.8 if reinforcement else 0.9)
-    if not reinforcement and _swings(curve):
+    start, stop = _quarter(curve)
+    free = curve.signal.role is Role.LOSS and (plan is None or not plan.constant)  # a rate that is known to be constant makes no stairs
+    stands = free and curve.trace.n >= 24 and stands_at_end(curve.trace.cost, curve.sign * (start - stop))
+    if not reinforcement and (_swings(curve) or stands):
         return None
     dense = curve.n >= 10 and not by_metric
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
@@ -259,12 +263,12 @@ def _drowns(curve: CurveFacts) -> bool:
 
 
 def _swings(curve: CurveFacts) -> bool:
-    """Whether the curve had climbed further before than the last quarter brought: cycles of the learning rate, not a descent."""
+    """Whether the curve had climbed by three fifths of what the last quarter brought, or more: cycles of the learning rate, not a descent."""
     if curve.trace.n < 10:
         return False
     before = curve.trace.cost[curve.trace.n // 5 : curve.trace.within(0.75, 1.0).start]
     gained = max(float(before.min()) - curve.sign * _quarter(curve)[1], 0.0)
-    return largest_climb(before, 17) > gained + 2 * curve.trace.noise_bounds[0]
+    return largest_climb(before, 17) > 0.6 * gained + 2 * curve.trace.noise_bounds[0]
 
 
 def _go_on(curve: CurveFacts) -> float | None:
