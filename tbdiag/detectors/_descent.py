@@ -31,4 +31,4 @@ def stands_at_end(cost: Float64, gained: float) -> bool:
 
     An exponential that brought that much in the last quarter spans four tenths of it in the last eighth, a straight line half of it.
     """
-    return cost.size >= 8 and float(np.ptp(cost[-max(cost.size // 8, 2) :])) < 0.25 * gained
+    return cost.size >= 8 and float(np.ptp(cost[-max(cost.size // 8, 2) - 1 :])) < 0.25 * gained
