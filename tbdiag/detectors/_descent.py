@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tbdiag.features import CurveFacts
 from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
 
@@ -13,6 +14,18 @@ def near(step: Float64, cost: Float64, at: float) -> float:
     k = step.size // 16
     i = int(np.searchsorted(step, at))
     return median(cost[max(i - k, 0) : i + k + 1]) if k else float(np.interp(at, step, cost))
+
+
+def last_quarter(curve: CurveFacts) -> tuple[float, float]:
+    """Values at the beginning and the end of the last quarter, as logged."""
+    trace = curve.trace
+    at = float(trace.step[0] + 0.75 * (trace.step[-1] - trace.step[0]))
+    # Both ends of the quarter as medians of a few blocks around them.
+    k = max(1, trace.n // 16)
+    i = int(np.searchsorted(trace.step, at))
+    if k == 1:
+        return curve.sign * float(np.interp(at, trace.step, trace.cost)), curve.sign * float(trace.cost[-1])
+    return curve.sign * median(trace.cost[max(i - k, 0) : i + k]), curve.sign * median(trace.cost[-k:])
 
 
 def falls_on(cost: Float64) -> bool:

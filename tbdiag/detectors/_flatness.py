@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.detectors._base import Evidence
+from tbdiag.detectors._tails import since
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import flat_since
@@ -67,9 +68,9 @@ def longest_flat_part(curve: CurveFacts, train: CurveFacts) -> float:
 def stays_where_it_was(metric: CurveFacts, share: float) -> Evidence | None:
     """A metric that was exactly the same at its last evaluations (a `share` of all), or never got better than at its first ones."""
     value = metric.value
-    same = metric.n - 1 - int(np.flatnonzero(value != value[-1])[-1]) if np.any(value != value[-1]) else metric.n
     if metric.n < 8 or value[-1] <= 0:
         return None
+    same = metric.n - (since(value == value[-1]) or 0)
     if same >= max(8, share * metric.n):
         text = f"The {label(metric)} was exactly {{end:.4g}} at the last {{same:.0f}} evaluations: no answer changes any more."
         return say(text, (metric,), end=float(value[-1]), same=float(same))

@@ -60,10 +60,11 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._descent import falls_on, near, stands_at_end
+from tbdiag.detectors._descent import falls_on, last_quarter, near, stands_at_end
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, is_perplexity, metric_level, rest_of_loss
+from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.extrapolation import fit_power_law
@@ -98,10 +99,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
     share, sure = _late_share(curve, 0.8 if reinforcement else 0.9)
-    start, stop = _quarter(curve)
-    free = curve.signal.role is Role.LOSS and (plan is None or not plan.constant)  # a rate that is known to be constant makes no stairs
-    stands = free and curve.trace.n >= 24 and stands_at_end(curve.trace.cost, curve.sign * (start - stop))
-    if not reinforcement and (_swings(curve) or stands):
+    if not reinforcement and (_swings(curve) or _stands(curve, plan)):
         return None
     dense = curve.n >= 10 and not by_metric
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
@@ -138,7 +136,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     if curve.signal.role is Role.LOSS and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
         return None
-    start, stop = _quarter(curve)
+    start, stop = last_quarter(curve)
     little = curve.signal.role is Role.LOSS and not curve.signed and start - stop < view["matters"] * stop
     if little and quality is not None and quality > view["good"]:
         return None  # a small share of what a good start left to gain
@@ -221,18 +219,6 @@ def _left(train: CurveFacts) -> bool:
     return train.rise > max(6 * train.sigma, 0.3 * max(train.gain, 0.0))
 
 
-def _quarter(curve: CurveFacts) -> tuple[float, float]:
-    """Values at the beginning and the end of the last quarter, as logged."""
-    trace = curve.trace
-    at = float(trace.step[0] + 0.75 * (trace.step[-1] - trace.step[0]))
-    # Both ends of the quarter as medians of a few blocks around them.
-    k = max(1, trace.n // 16)
-    i = int(np.searchsorted(trace.step, at))
-    if k == 1:
-        return curve.sign * float(np.interp(at, trace.step, trace.cost)), curve.sign * float(trace.cost[-1])
-    return curve.sign * median(trace.cost[max(i - k, 0) : i + k]), curve.sign * median(trace.cost[-k:])
-
-
 def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     """Whether a positive loss falls in logarithms as fast in its last quarter as in the one before, by a good part of its level.
 
@@ -267,8 +253,16 @@ def _swings(curve: CurveFacts) -> bool:
     if curve.trace.n < 10:
         return False
     before = curve.trace.cost[curve.trace.n // 5 : curve.trace.within(0.75, 1.0).start]
-    gained = max(float(before.min()) - curve.sign * _quarter(curve)[1], 0.0)
+    gained = max(float(before.min()) - curve.sign * last_quarter(curve)[1], 0.0)
     return largest_climb(before, 17) > 0.6 * gained + 2 * curve.trace.noise_bounds[0]
+
+
+def _stands(curve: CurveFacts, plan: Schedule | None) -> bool:
+    """Whether a loss came down by a stair of rates that nobody logged; a rate that is known to be constant makes none."""
+    if curve.signal.role is not Role.LOSS or curve.trace.n < 24 or (plan is not None and plan.constant):
+        return False
+    start, stop = last_quarter(curve)
+    return stands_at_end(curve.trace.cost, curve.sign * (start - stop))
 
 
 def _go_on(curve: CurveFacts) -> float | None:
@@ -286,7 +280,7 @@ def _go_on(curve: CurveFacts) -> float | None:
 def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]:
     """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt."""
     trace = curve.trace
-    start, stop = _quarter(curve)
+    start, stop = last_quarter(curve)
     late = curve.sign * (start - stop)
     k = max(1, trace.n // 50)
     gain = median(trace.cost[:k]) - curve.sign * stop

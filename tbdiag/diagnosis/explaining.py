@@ -140,6 +140,9 @@ BEGUN_BEFORE = frozenset({("exploding-gradients", "nan-inf")})
 """Pairs of which the first must have begun before the second may have: a norm that is not finite where the loss is not either explains
 nothing, whatever grew before does."""
 
+ACTS_BEFORE = frozenset(("lr-schedule", i) for i in STALLED_LEARNING)
+"""Pairs of which the first acts before it is seen: a rate that falls away stops the learning before it has come to nothing."""
+
 
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
     """Set `caused_by` of every finding that another one explains, and the chain of every head. `span` is the length of the run in steps."""
@@ -217,8 +220,7 @@ def _not_later(head: Finding, other: Finding, span: int) -> bool:
         return True
     if (head.id, other.id) in BEGUN_BEFORE:
         return head.onset.first_step < other.onset.first_step
-    # A rate that falls away stops the learning before it has come to nothing.
-    state = head.id in CONDITIONS or (head.id == "lr-schedule" and other.id in STALLED_LEARNING)
+    state = head.id in CONDITIONS or (head.id, other.id) in ACTS_BEFORE
     slack = (STATE_SLACK if state else SWING_SLACK if other.id == "instability" else EVENT_SLACK) * span
     return head.onset.first_step <= other.onset.last_step + slack
 
