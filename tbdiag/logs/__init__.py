@@ -22,9 +22,14 @@ its last whole record, and reads a file that was replaced or shrank from its beg
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tbdiag.logs.discovery import ListedFile, RunListing, list_runs
-from tbdiag.logs.reading import ReadabilityCheck, iter_runs, read_run, read_runs
-from tbdiag.logs.state import RunState, open_run, refresh
+
+if TYPE_CHECKING:
+    from tbdiag.logs.reading import ReadabilityCheck, iter_runs, read_run, read_runs
+    from tbdiag.logs.state import RunState, open_run, refresh
 
 __all__ = [
     "ListedFile",
@@ -38,3 +43,17 @@ __all__ = [
     "read_runs",
     "refresh",
 ]
+
+_READERS = {
+    **dict.fromkeys(("ReadabilityCheck", "iter_runs", "read_run", "read_runs"), "reading"),
+    **dict.fromkeys(("RunState", "open_run", "refresh"), "state"),
+}
+"""Where what decodes files is: it loads, with numpy, when it is first asked for. A listing needs neither."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _READERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_READERS[name]}"), name)
+    globals()[name] = value
+    return value

@@ -24,19 +24,20 @@ if TYPE_CHECKING:
         SuccessRule,
         Window,
     )
+    from tbdiag.model.issues import ReadIssue
+    from tbdiag.model.meanings import Axis, Direction, Domain, Role, Scale, Split, Writer
     from tbdiag.model.report import Curve, HistogramView, MissingEvidence, Note, Report, RunReport, SignalRow
     from tbdiag.model.runs import (
         EventFile,
         HistogramSeries,
         MediaSeries,
-        ReadIssue,
         Restart,
         Run,
         Series,
         TensorSeries,
         TextSeries,
     )
-    from tbdiag.model.signals import Axis, Direction, Domain, Role, Scale, Signal, Signals, Split, Writer
+    from tbdiag.model.signals import Signal, Signals
 
 __all__ = [
     "Axis",
@@ -81,8 +82,10 @@ __all__ = [
 _MODULES = {
     "findings": "Cause Evidence Finding Interval Link Mark Outcome OutcomeKind Predicate Severity SuccessRule Window",
     "report": "Curve HistogramView MissingEvidence Note Report RunReport SignalRow",
-    "runs": "EventFile HistogramSeries MediaSeries ReadIssue Restart Run Series TensorSeries TextSeries",
-    "signals": "Axis Direction Domain Role Scale Signal Signals Split Writer",
+    "issues": "ReadIssue",
+    "meanings": "Axis Direction Domain Role Scale Split Writer",
+    "runs": "EventFile HistogramSeries MediaSeries Restart Run Series TensorSeries TextSeries",
+    "signals": "Signal Signals",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from tbdiag.model.findings import Finding, Outcome
-from tbdiag.model.runs import ReadIssue
+from tbdiag.model.issues import ReadIssue
 
 SCHEMA_VERSION = "1.0"
 

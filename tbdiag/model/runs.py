@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tbdiag.model.issues import ReadIssue
+
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
@@ -140,34 +142,6 @@ class EventFile:
     records: int
     first_wall_time: float | None = None
     last_wall_time: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadIssue:
-    """Something that could not be read, or was resolved, while reading.
-
-    Attributes:
-        kind: ``truncated``, ``corrupt``, ``empty-file``, ``no-records``, ``not-an-event-file``, ``unreadable-file``,
-            ``vanished``, ``shrunk``, ``bad-record``, ``nan-wall-time``, ``restart``, ``duplicate-step``, ``overlapping-writers``,
-            ``limit``, ``symlink-loop``.
-        file: path of the file, relative to the run's path where it lies below it.
-        message: one sentence with numbers.
-        offset, end: byte range that was lost (None where the issue has none).
-        size: size of the file in bytes; records: records lost, where known.
-        first_step, last_step: step interval concerned, where it has one.
-        damage: whether data was lost (a truncated or corrupt file) rather than resolved.
-    """
-
-    kind: str
-    file: str
-    message: str
-    offset: int | None = None
-    end: int | None = None
-    size: int | None = None
-    records: int | None = None
-    first_step: int | None = None
-    last_step: int | None = None
-    damage: bool = True
 
 
 @dataclass(frozen=True, slots=True)
