@@ -6,9 +6,10 @@ Symbolic links are followed, each directory once; files are ordered by name, whi
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -63,12 +64,21 @@ class RunListing:
 class Tree:
     """Event files below one root: directory (relative, ``""`` for the root) -> files in name order.
 
-    `linked`: whether there are links to directories among them.
+    `linked`: whether there are links to directories among them. `on_newer` is called once, at the first file that was written after
+    `after` (ns since the epoch): who wants to do something about new points can begin while the listing goes on.
     """
 
     directories: dict[str, list[ListedFile]] = field(default_factory=dict)
     issues: list[tuple[str, ReadIssue]] = field(default_factory=list)
     linked: bool = False
+    after: float = math.inf
+    on_newer: Callable[[], None] | None = None
+
+    def tell_newer(self) -> None:
+        """Call `on_newer`, this once."""
+        self.after = math.inf
+        if self.on_newer is not None:
+            self.on_newer()
 
 
 def as_paths(paths: Paths) -> list[str]:
@@ -83,8 +93,11 @@ def is_event_file(name: str) -> bool:
     return "tfevents" in name and not name.endswith(".profile-empty")
 
 
-def list_runs(paths: Paths) -> list[RunListing]:
+def list_runs(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> list[RunListing]:
     """List every run beneath one or more logdirs or event files, without decoding them, in order of name within each logdir.
+
+    Args:
+        after, on_newer: see `Tree`; local directories only, once for each of `paths` that holds such a file.
 
     Raises:
         LogdirError: a path does not exist, cannot be listed, or holds no event file.
@@ -97,7 +110,7 @@ def list_runs(paths: Paths) -> list[RunListing]:
     seen: set[str] = set()
     parents: dict[str, str] = {}
     for root, label in zip(roots, labels, strict=True):
-        found, linked = _list_root(root, label)
+        found, linked = _list_root(root, label, Tree(after=after, on_newer=on_newer))
         if len(roots) == 1 and not linked:
             return _rename_twins(found)  # there is one way to each of them
         for listing in found:
@@ -130,7 +143,7 @@ def _rename_twins(listings: list[RunListing]) -> list[RunListing]:
     return out
 
 
-def _list_root(root: str, label: str) -> tuple[list[RunListing], bool]:
+def _list_root(root: str, label: str, tree: Tree) -> tuple[list[RunListing], bool]:
     """Runs below a root, and whether links to directories lead there."""
     if os.path.isfile(root):
         status = os.stat(root)
@@ -143,7 +156,7 @@ def _list_root(root: str, label: str) -> tuple[list[RunListing], bool]:
         tree = list_tree(root)
         root = root.rstrip("/")
     else:
-        tree = walk_tree(root)
+        walk_tree(root, tree)
     if not tree.directories:
         detail = f" ({tree.issues[0][1].message})" if tree.issues else ""
         raise LogdirError(
@@ -157,21 +170,24 @@ def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
     runs = []
     pending = list(tree.issues)
     groups = group_directories(tree.directories)
-    for base in sorted(groups, key=printable):
+    for inner, base in sorted((printable(base), base) for base in groups):
         members = groups[base]
-        files = [
-            file
-            if directory == base
-            else ListedFile(file.path, printable(os.path.relpath(directory, base or ".")), file.size, file.mtime_ns)
-            for directory in sorted(members, key=lambda d: (d != base, d))
-            for file in tree.directories[directory]
-        ]
+        if members == [base]:
+            files = tree.directories[base]
+        else:
+            files = [
+                file
+                if directory == base
+                else ListedFile(file.path, printable(os.path.relpath(directory, base or ".")), file.size, file.mtime_ns)
+                for directory in sorted(members, key=lambda d: (d != base, d))
+                for file in tree.directories[directory]
+            ]
         path = os.path.join(root, base) if base else root
-        issues = [issue for where, issue in pending if any(where == d or where.startswith(f"{d}{os.sep}") or not d for d in members)]
-        if issues:
+        issues = []
+        if pending:
+            issues = [issue for where, issue in pending if any(where == d or where.startswith(f"{d}{os.sep}") or not d for d in members)]
             pending = [pair for pair in pending if pair[1] not in issues]
-        inner = printable(base)
-        name = "/".join(part for part in (label, inner) if part) or "."
+        name = f"{label}/{inner}" if label and inner else label or inner or "."
         runs.append(RunListing(name, path, root, tuple(files), tuple(issues)))
     if pending:
         first = runs[0]
@@ -179,13 +195,13 @@ def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
     return runs
 
 
-def walk_tree(root: str) -> Tree:
-    """Find all event files below a directory.
+def walk_tree(root: str, tree: Tree | None = None) -> Tree:
+    """Find all event files below a directory; they are added to `tree`, if given.
 
     Raises:
         LogdirError: the directory does not exist or cannot be listed.
     """
-    tree = Tree()
+    tree = tree if tree is not None else Tree()
     try:
         os.scandir(root).close()
     except FileNotFoundError:
@@ -284,4 +300,6 @@ def _list_file(entry: os.DirEntry[str], relative: str, tree: Tree, files: list[L
         why = "the link leads nowhere" if entry.is_symlink() else f"the file vanished: {error.strerror or error}"
         tree.issues.append((os.path.dirname(relative), ReadIssue("vanished", printable(entry.name), why, damage=False)))
         return
+    if status.st_mtime_ns > tree.after:
+        tree.tell_newer()
     files.append(ListedFile(entry.path, "", status.st_size, status.st_mtime_ns))

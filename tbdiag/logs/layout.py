@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -58,17 +58,26 @@ def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[s
     """
     owner: dict[str, str] = {}
     holders: dict[str, str | None] = {}
-    parts = {directory: os.path.split(directory) for directory in directories}
-    splits = _split_parents(parts)
+    parts: dict[str, tuple[str, str]] = {}
+    for directory in directories:
+        parent, _, name = directory.rpartition(os.sep)
+        parts[directory] = parent, name
+    special = {directory for directory, (_, name) in parts.items() if name and _SPECIAL.fullmatch(name)}
+    splits = _split_parents(parts, special)
     pairs = _find_pairs(directories, parts)
-    for directory in sorted(directories, key=lambda d: (_depth(d), d)):
-        parent, name = parts[directory]
+    free: dict[str, bool] = {}  # whether nothing but its own name can make a directory below this parent belong to another one
+    bound = []
+    for directory, (parent, _) in parts.items():
+        if parent not in free:
+            free[parent] = _nearest_holder(parent, directories, holders) is None and not _judges(parent)
         if directory in pairs:
             owner[directory] = pairs[directory]
-        elif _SPECIAL.fullmatch(name) or _nearest_holder(parent, directories, holders) is not None or _judges(parent):
-            owner[directory] = _find_owner(directory, directories, owner, splits, holders)
-        else:
+        elif free[parent] and directory not in special:
             owner[directory] = directory
+        else:
+            bound.append(directory)
+    for directory in sorted(bound, key=lambda d: (_depth(d), d)):
+        owner[directory] = _find_owner(directory, directories, owner, splits, holders)
     groups: dict[str, list[str]] = defaultdict(list)
     for directory, base in owner.items():
         groups[base].append(directory)
@@ -79,8 +88,12 @@ def _depth(directory: str) -> int:
     return directory.count(os.sep) + 1 if directory else 0
 
 
-def _split_parents(parts: Mapping[str, tuple[str, str]]) -> set[str]:
-    """Directories without event files of their own whose split-named children are one run; `parts` holds parent and name of each directory."""
+def _split_parents(parts: Mapping[str, tuple[str, str]], special: Set[str]) -> set[str]:
+    """Directories without event files of their own whose split-named children are one run.
+
+    Args:
+        parts: parent and name of each directory; `special`: those whose name matches `_SPECIAL`.
+    """
     train: set[str] = set()
     evaluation: set[str] = set()
     below: dict[str, int] = defaultdict(int)
@@ -91,7 +104,7 @@ def _split_parents(parts: Mapping[str, tuple[str, str]]) -> set[str]:
             ancestor = os.path.dirname(ancestor)
             below[ancestor] += count
     for directory, (parent, name) in parts.items():
-        if not directory or not (_SPECIAL.fullmatch(name) or _judges(parent)):
+        if not directory or not (directory in special or _judges(parent)):
             continue
         if _TRAIN.fullmatch(name):
             train.add(parent)
@@ -100,7 +113,9 @@ def _split_parents(parts: Mapping[str, tuple[str, str]]) -> set[str]:
         elif _judges(parent):
             evaluation.add(os.path.dirname(parent))
     alone = {
-        parent for parent, name in parts.values() if name and below[parent] == 1 and (_TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name))
+        parts[directory][0]
+        for directory in special
+        if below[parts[directory][0]] == 1 and (_TRAIN.fullmatch(parts[directory][1]) or _EVALUATION.fullmatch(parts[directory][1]))
     }
     return (train & evaluation) | alone
 

@@ -230,3 +230,15 @@ def test_a_tag_without_steps_keeps_all_points(tmp_path):
     (run,) = logs.read_runs(tmp_path)
     assert len(run.series["loss"]) == 10
     assert [i.kind for i in run.issues] == ["duplicate-step"]
+
+
+def test_a_listing_tells_once_that_something_is_newer(tmp_path) -> None:
+    _write(tmp_path, "a", "b", "c/d")
+    for name, seconds in (("a", 100), ("b", 300), ("c/d", 300)):
+        os.utime(next((tmp_path / name).iterdir()), (seconds, seconds))
+    told: list[int] = []
+    for after in (99, 100, 299, 300):
+        told.append(0)
+        listed = logs.list_runs(tmp_path, after=after * 1e9, on_newer=lambda: told.append(told.pop() + 1))
+        assert len(listed) == 3
+    assert told == [1, 1, 1, 0]
