@@ -7,6 +7,7 @@ import errno
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -126,15 +127,6 @@ def _run(options: Options, state: State, begun: float) -> Night:
     say = options.say
     for note in state.notes:
         say(note)
-    listings = list_roots(options.roots)
-    key = judge_key(options.config, options.owner_pattern)
-    plan = make_plan(listings, state, options.now, key, _reports(options))
-    listed = {path_key(listing): listing for listing in listings}
-    del listings
-    _say_plan(plan, len(listed), say)
-    number = _begin(state, options.now, say)
-    store = Store(state, number, key, options.config.owners, options.owner_pattern)
-    store.apply_plan(plan)
     setup = Setup(
         config=replace(options.config, suppressions=()),
         now=options.now,
@@ -143,6 +135,17 @@ def _run(options: Options, state: State, begun: float) -> Night:
         columns=str(state.columns),
     )
     with contextlib.closing(_Judges(options, setup)) as judges:
+        # Where something is to be judged, the workers load what they need while the listing goes on.
+        last = state.db.execute("SELECT max(now) FROM nights WHERE closed = 1").fetchone()[0]
+        listings = list_roots(options.roots, after=last if last is not None else -math.inf, on_newer=judges.prepare)
+        key = judge_key(options.config, options.owner_pattern)
+        plan = make_plan(listings, state, options.now, key, _reports(options))
+        listed = {path_key(listing): listing for listing in listings}
+        del listings
+        _say_plan(plan, len(listed), say)
+        number = _begin(state, options.now, say)
+        store = Store(state, number, key, options.config.owners, options.owner_pattern)
+        store.apply_plan(plan)
         _judge_all(options, judges, store, plan)
         _judge_successors(options, judges, store, listed)
     closing = history.close_night(state, number, options.now, options.config.suppressions, time.monotonic() - begun)
@@ -191,6 +194,14 @@ class _Judges:
     def deaths(self) -> int:
         """How many workers died so far."""
         return self._team.deaths if self._team is not None else 0
+
+    def prepare(self) -> None:
+        """Start the worker processes, where there are any of our own: they load what they need while other things are done."""
+        if self._options.scheduler == "processes" and self._team is None:
+            from tbdiag.nightly.pool import Pool
+
+            self._team = Pool(self._setup, self._options.workers, keep=True)
+            self._team.prepare()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Answer]:
         """Answers to tasks, in any order."""

@@ -62,9 +62,11 @@ class _Worker:
         self.setup = setup
         self.deadline: float | None = None
         self.overdue = False
+        self.ready = False
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Start the process; it loads what it needs while we do something else."""
         env = dict(os.environ)
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             env.setdefault(name, "1")
@@ -77,7 +79,17 @@ class _Worker:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         write_frame(self.process.stdin, self.setup)
-        read_frame(self.process.stdout)  # it is ready: starting up is no part of any run's time
+        self.ready = False
+
+    def start(self) -> None:
+        """Have it ready: starting up is no part of any run's time."""
+        if self.process is None:
+            self.launch()
+        assert self.process is not None
+        assert self.process.stdout is not None
+        if not self.ready:
+            read_frame(self.process.stdout)
+            self.ready = True
 
     def stop(self) -> None:
         process, self.process, self.deadline = self.process, None, None
@@ -150,6 +162,13 @@ class Pool:
             if not (self.keep and complete):
                 self.close()
 
+    def prepare(self) -> None:
+        """Start the worker processes without waiting for them."""
+        for worker in self._team:
+            if worker.process is None:
+                with contextlib.suppress(OSError):  # one that dies at once is noticed when it is fed
+                    worker.launch()
+
     def close(self) -> None:
         """End all worker processes."""
         for worker in self._team:
@@ -203,8 +222,7 @@ class Pool:
         """Have one batch judged; on a death its runs go back one by one, a run that was alone is tried again or given up."""
         at = 0
         try:
-            if worker.process is None:
-                worker.start()
+            worker.start()
             process = worker.process
             assert process is not None
             assert process.stdin is not None

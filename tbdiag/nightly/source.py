@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,19 @@ KEPT_BYTES = 8 << 20
 """Smaller local runs are read whole when they grow: that takes less time than writing their points and reading them does (regular logs of 5 MB: 8 ms, against 13)."""
 
 
-def list_roots(roots: Iterable[str]) -> list[RunListing]:
+def list_roots(roots: Iterable[str], *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> list[RunListing]:
     """One listing of every run beneath the roots, each run once however many paths lead to it.
+
+    Args:
+        on_newer: called as soon as a file is met that was written after `after` (seconds since the epoch).
 
     Raises:
         LogdirError: a root is missing, cannot be listed or holds no event file.
     """
     from tbdiag.logs import list_runs
 
-    return list_runs([root if "://" in root else os.path.abspath(root) for root in roots])  # noqa: PTH100 - links stay links
+    paths = [root if "://" in root else os.path.abspath(root) for root in roots]  # noqa: PTH100 - links stay links
+    return list_runs(paths, after=after * 1e9, on_newer=on_newer)
 
 
 def path_key(listing: RunListing) -> bytes:
@@ -41,7 +46,7 @@ def path_key(listing: RunListing) -> bytes:
 
 def digest_files(listing: RunListing) -> bytes:
     """Digest that changes when a file of the run is added, removed, or has another size or modification time."""
-    return digest_listing([(f"{f.subrun}/{os.path.basename(f.path)}", f.size, str(f.mtime_ns)) for f in listing.files])  # noqa: PTH119
+    return digest_listing([(f"{f.subrun}/{f.path[f.path.rfind(os.sep) + 1 :]}", f.size, str(f.mtime_ns)) for f in listing.files])
 
 
 def read_head(listing: RunListing) -> bytes:

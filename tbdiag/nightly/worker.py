@@ -81,10 +81,16 @@ def limit_memory(limits: Limits) -> None:
 
 def warm_up() -> None:
     """Import what every run needs."""
+    import numpy.ma  # noqa: F401 - numpy's median loads it when it is first asked
+
     from tbdiag.detectors import load_detectors
+    from tbdiag.diagnosis import judge_runs_together  # noqa: F401
+    from tbdiag.logs import read_run  # noqa: F401
     from tbdiag.nightly import judge, source  # noqa: F401
+    from tbdiag.roles.convention import load_conventions
 
     load_detectors()
+    load_conventions()
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:

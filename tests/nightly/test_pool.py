@@ -140,3 +140,28 @@ def test_a_few_runs_are_shared_out_evenly(tasks: list[Task]) -> None:
     pool = Pool(setup(), workers=2)
     assert {a.key for a in pool.run(many)} == set(range(24))
     assert pool._batch == 3
+
+
+def test_workers_that_are_prepared_serve_or_end(tasks: list[Task]) -> None:
+    pool = Pool(setup(), workers=2)
+    pool.prepare()
+    prepared = [worker.process for worker in pool._team]
+    pool.prepare()
+    assert [worker.process for worker in pool._team] == prepared
+    assert len(judge(pool, tasks)) == len(tasks)
+    idle = Pool(setup(), workers=2)
+    idle.prepare()
+    processes = [worker.process for worker in idle._team]
+    idle.close()
+    assert all(process is not None and process.poll() is not None for process in processes)
+
+
+def test_a_worker_that_dies_before_it_is_ready_loses_nothing(tasks: list[Task]) -> None:
+    pool = Pool(setup(), workers=2)
+    pool.prepare()
+    process = pool._team[0].process
+    assert process is not None
+    process.kill()
+    answers = judge(pool, tasks)
+    assert all(answer.judgement is not None for answer in answers.values())
+    assert pool.deaths == 1
