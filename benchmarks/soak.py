@@ -152,13 +152,16 @@ LINK = re.compile(r'(?:href|src)="([^"#][^"]*)"')
 
 
 def check_site(site: Path) -> tuple[int, list[str]]:
-    """Read the index and follow every link of the site; number of links followed, and what is wrong."""
+    """Read the index and follow every link of the site; number of links followed, and what is wrong.
+
+    Pages that show other rows than the index promises are of another night, unless the site was switched while it was read.
+    """
     from html import unescape
 
     problems: list[str] = []
     seen: set[str] = set()
     waiting = ["index.html"]
-    nights = []
+    pages: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -173,14 +176,56 @@ def check_site(site: Path) -> tuple[int, list[str]]:
             if not text.rstrip().endswith("</html>"):
                 problems.append(f"{name}: cut off after {len(text)} characters")
             if name.startswith(("index", "page-")):
-                found = re.search(r"night (\d+), judged", text)
-                nights.append(int(found[1]) if found else -1)
+                pages[name] = text
                 waiting += [unescape(link).partition("#")[0] for link in LINK.findall(SCRIPT.sub("", text)) if "://" not in link]
         elif not text.strip():
             problems.append(f"{name}: empty")
-    if nights and min(nights) < nights[0]:
-        problems.append(f"pages of several nights: {nights}")
+    strange = [name for name, text in pages.items() if not text_agrees(name, text, pages["index.html"])]
+    if strange:
+        try:
+            switched = read_night((site / "index.html").read_text(encoding="utf-8")) != read_night(pages["index.html"])
+        except OSError:
+            switched = True
+        if not switched:
+            problems.append(f"pages that are not of the index's night: {strange}")
     return len(seen), problems
+
+
+def read_night(index: str) -> str:
+    """The night that an index tells of."""
+    found = re.search(r"night (\d+), judged", index)
+    return found[1] if found else ""
+
+
+def text_agrees(name: str, page: str, index: str) -> bool:
+    """Whether a page shows the runs, verdicts and states that the index's data promise for it."""
+    from html import unescape
+
+    block = re.search(r'<script type="application/json" id="data">(.*?)</script>', index, re.DOTALL)
+    if block is None:
+        return False
+    data = json.loads(block[1])
+    size = max(1, page_rows())
+    first = 0 if name == "index.html" else (int(name.removeprefix("page-").removesuffix(".html")) - 1) * size
+    promised = [(row[0], data["kinds"][row[2]][1], data["statuses"][row[3]]) for row in data["rows"][first : first + size]]
+    body = page[page.index('id="rows"') :].partition("</tbody>")[0]
+    shown = [
+        (unescape(run.replace("<wbr>", "")), word.strip(), status)
+        for word, run, status in re.findall(
+            r'<tr><td class="v [^>]*>.*?</svg>([^<]*)</td><th scope="row">(?:<a [^>]*>)?(.*?)(?:</a>)?(?:<span class="hd">[^<]*</span>)?</th>'
+            r'.*?<td class="st [^>]*>([^<]*)</td>',
+            body,
+            re.DOTALL,
+        )
+    ]
+    return shown == promised
+
+
+def page_rows() -> int:
+    """Rows of a page."""
+    from tbdiag.nightly.site import ROWS
+
+    return ROWS
 
 
 class Reader(threading.Thread):

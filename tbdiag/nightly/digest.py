@@ -264,37 +264,45 @@ def write_json(digest: Digest) -> str:
 def write_junit(state: State, sink: IO[str], title: str) -> None:
     """JUnit for a CI server, a test case a run: failed where a finding at warning or above counts, an error where it could not be judged."""
     db = state.db
-    total = db.execute("SELECT count(*) FROM runs WHERE gone_night IS NULL").fetchone()[0]
-    broken = db.execute("SELECT count(*) FROM runs WHERE gone_night IS NULL AND (failed <> '' OR verdict = 'unreadable')").fetchone()[0]
-    bad = db.execute(f"SELECT count(DISTINCT r.id) {OPEN} AND f.severity < 2 AND r.failed = '' AND r.verdict <> 'unreadable'").fetchone()[0]
-    sink.write('<?xml version="1.0" encoding="utf-8"?>\n')
-    sink.write(f'<testsuites><testsuite name="{_xml(title)}" tests="{total}" failures="{bad}" errors="{broken}">\n')
     classes: dict[bytes, str] = {}
     found: dict[int, list[tuple[str, str, str]]] = {}
     for run, finding, severity, text in db.execute(
         f"SELECT r.id, f.finding, f.severity, f.title {OPEN} AND f.severity < 2 ORDER BY r.id, f.position"
     ):
         found.setdefault(run, []).append((finding, SEVERITIES[severity], text))
-    for run, name, root, failed, verdict, why in db.execute(
-        "SELECT id, name, root, failed, verdict, headline FROM runs WHERE gone_night IS NULL ORDER BY name, id"
+    cases, bad, broken = [], 0, 0
+    for run, name, root, unjudged, why in db.execute(
+        "SELECT id, name, root, failed <> '' OR verdict = 'unreadable', iif(failed <> '', failed, headline) FROM runs "
+        "WHERE gone_night IS NULL ORDER BY name, id"
     ):
         if root not in classes:
             classes[root] = _xml(os.path.basename(os.fsdecode(root)) or "runs")  # noqa: PTH119
         case = f'<testcase classname="{classes[root]}" name="{_xml(name)}"'
-        if failed or verdict == "unreadable":
-            sink.write(f'{case}><error message="{_xml(failed or why)}"/></testcase>\n')
+        if unjudged:
+            broken += 1
+            case = f'{case}><error message="{_xml(why)}"/></testcase>'
         elif run in found:
+            bad += 1
             text = "\n".join(f"{severity} {finding}: {title}" for finding, severity, title in found[run])
-            sink.write(f'{case}><failure type="{found[run][0][0]}" message="{_xml(found[run][0][2])}">{_xml(text)}</failure></testcase>\n')
+            case = f'{case}><failure type="{found[run][0][0]}" message="{_xml(found[run][0][2])}">{_xml(text)}</failure></testcase>'
         else:
-            sink.write(f"{case}/>\n")
+            case += "/>"
+        cases.append(case)
+    sink.write('<?xml version="1.0" encoding="utf-8"?>\n')
+    sink.write(f'<testsuites><testsuite name="{_xml(title)}" tests="{len(cases)}" failures="{bad}" errors="{broken}">\n')
+    sink.writelines(f"{case}\n" for case in cases)
     sink.write("</testsuite></testsuites>\n")
+
+
+_PLAIN = re.compile(r"[\w ./=+:,()-]*", re.ASCII)
 
 
 def _xml(text: str) -> str:
     """Text for XML: escaped, and without the characters that XML 1.0 cannot hold."""
     from html import escape
 
+    if _PLAIN.fullmatch(text):
+        return text
     if text.isascii() and text.isprintable():
         return escape(text)
     clean = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text.encode("utf-8", "replace").decode())

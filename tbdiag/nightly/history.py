@@ -198,8 +198,8 @@ def _mute(state: State, now: float, suppressions: Iterable[Suppression]) -> tupl
     """Mark the findings that the configuration accepts; returns a line for each suppression that has expired."""
     db = state.db
     today = dt.datetime.fromtimestamp(now, dt.timezone.utc).date().isoformat()
-    db.execute("UPDATE history SET muted = NULL WHERE muted IS NOT NULL")
     expired = []
+    wanted: dict[tuple[int, str], str] = {}
     for suppression in suppressions:
         if suppression.expires and suppression.expires < today:
             expired.append(
@@ -208,14 +208,17 @@ def _mute(state: State, now: float, suppressions: Iterable[Suppression]) -> tupl
             continue
         until = f" (until {suppression.expires})" if suppression.expires else ""
         rows = db.execute("SELECT h.run, h.finding, r.name, r.owner FROM history h JOIN runs r ON r.id = h.run WHERE r.gone_night IS NULL")
-        hit = [
-            (suppression.reason + until, run, finding)
-            for run, finding, name, owner in rows.fetchall()
-            if fnmatchcase(finding, suppression.finding)
-            and fnmatchcase(name, suppression.run)
-            and (suppression.owner is None or owner == suppression.owner)
-        ]
-        db.executemany("UPDATE history SET muted = ? WHERE run = ? AND finding = ?", hit)
+        for run, finding, name, owner in rows.fetchall():
+            if (
+                fnmatchcase(finding, suppression.finding)
+                and fnmatchcase(name, suppression.run)
+                and (suppression.owner is None or owner == suppression.owner)
+            ):
+                wanted[run, finding] = suppression.reason + until
+    # Only what changes is written: a night in which nothing does leaves the pages as they are.
+    muted = {row[:2]: row[2] for row in db.execute("SELECT run, finding, muted FROM history WHERE muted IS NOT NULL")}
+    moved = [(wanted.get(key), *key) for key in {**muted, **wanted} if wanted.get(key) != muted.get(key)]
+    db.executemany("UPDATE history SET muted = ? WHERE run = ? AND finding = ?", moved)
     return tuple(expired)
 
 

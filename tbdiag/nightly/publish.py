@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,8 @@ def publish(state: State, digest: Digest, site: Path, *, pages: bool, now: float
     _remove(aside)
     aside.mkdir(parents=True)
     before = _read_marker(site)
-    count = write_pages(state, digest, aside, least=int(before.get("pages", 0)))
-    (aside / MARKER).write_text(json.dumps({"pages": count, "night": digest.night}) + "\n")
+    stamps = write_pages(state, digest, aside, site, _stamps(before))
+    (aside / MARKER).write_text(json.dumps({"night": digest.night, "pages": stamps}) + "\n")
     _link_reports(state, site, aside, now - keep_days * 86400, digest.night)
     _write_digests(state, digest, aside)
     _archive(site, aside, digest, before, now - keep_days * 86400)
@@ -102,7 +103,15 @@ def _check_ours(site: Path) -> None:
         )
 
 
-def _read_marker(site: Path) -> dict[str, int]:
+def _stamps(marker: Mapping[str, object]) -> dict[str, str]:
+    """Stamps of the published pages by file name; sites of older versions have but their number."""
+    pages = marker.get("pages")
+    if isinstance(pages, int):
+        return {str(number): "" for number in range(pages)}
+    return pages if isinstance(pages, dict) else {}
+
+
+def _read_marker(site: Path) -> dict[str, object]:
     try:
         data = json.loads((site / MARKER).read_text() or "{}")
     except (OSError, ValueError):
@@ -162,7 +171,7 @@ def _copy(stored: Path, published: Path, target: Path) -> None:
     shutil.copy2(stored, target)
 
 
-def _archive(site: Path, aside: Path, digest: Digest, before: dict[str, int], oldest: float) -> None:
+def _archive(site: Path, aside: Path, digest: Digest, before: Mapping[str, object], oldest: float) -> None:
     """Keep the digests of earlier nights as ``nights/NUMBER.md`` and ``.json`` for as long as runs are kept."""
     folder = aside / "nights"
     folder.mkdir()
@@ -185,7 +194,7 @@ def _share_unchanged(site: Path, aside: Path) -> None:
     """Replace files of the new site that did not change by hard links to the published ones, so that copies and caches see no change."""
     for new in aside.glob("*.*"):
         old = site / new.name
-        if not new.is_file() or not old.is_file() or new.stat().st_size != old.stat().st_size or not filecmp.cmp(new, old, shallow=False):
+        if not new.is_file() or not old.is_file() or new.samefile(old) or not filecmp.cmp(new, old, shallow=False):
             continue
         part = new.with_name(new.name + ".link")
         os.link(old, part)

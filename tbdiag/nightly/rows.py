@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tbdiag.nightly.digest import show_time
 from tbdiag.nightly.status import STATUSES, judge_status
@@ -26,7 +26,8 @@ WORDS = {
     "healthy": "Healthy",
 }
 TAGS = {"pending": "first seen", "new": "new", "ongoing": "", "fixed": "fixed", "regressed": "back", "muted": "muted"}
-_AT_ONCE = 500
+_KIND_NUMBERS = {kind: i for i, kind in enumerate(KINDS)}
+_STATUS_NUMBERS = {status: i for i, status in enumerate(STATUSES)}
 _ICONS = {"failed": "unreadable"}
 _DIGITS = {c: i for i, c in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")}
 
@@ -58,8 +59,19 @@ class Row:
     findings: tuple[RowFinding, ...] = ()
 
 
-def rank_runs(state: State, now: float) -> list[int]:
-    """Ids of all runs that are there, worst first: errors, failures, warnings, stalled or crashed ones, then the rest; then by name."""
+class Ranked(NamedTuple):
+    """The place of a run on the site; `changed` numbers the last change of what its row is made of, its status aside."""
+
+    rank: int
+    fewer: int
+    name: str
+    id: int
+    status: str
+    changed: int
+
+
+def rank_runs(state: State, now: float) -> list[Ranked]:
+    """All runs that are there, worst first: errors, failures, warnings, stalled or crashed ones, then the rest; then by name."""
     worst = {
         run: (severity, -n)
         for run, severity, n in state.db.execute(
@@ -71,9 +83,9 @@ def rank_runs(state: State, now: float) -> list[int]:
     }
     ranked = []
     rows = state.db.execute(
-        "SELECT id, name, verdict, failed <> '', live_until, last_write, iif(ending = '', peers, ending) FROM runs WHERE gone_night IS NULL"
+        "SELECT id, name, verdict, failed <> '', live_until, last_write, iif(ending = '', peers, ending), changed FROM runs WHERE gone_night IS NULL"
     )
-    for run, name, verdict, failed, live_until, last_write, ending in rows:
+    for run, name, verdict, failed, live_until, last_write, ending, changed in rows:
         severity, n = worst.get(run, (2, 0))
         status = judge_status(now=now, live_until=live_until, last_write=last_write, ending=ending)
         if failed or verdict == "unreadable":
@@ -82,9 +94,9 @@ def rank_runs(state: State, now: float) -> list[int]:
             rank = severity * 3
         else:
             rank = 4 if status in ("stalled", "crashed") else {"findings": 5, "unclear": 6}.get(verdict, 7)
-        ranked.append((rank, n, name, run))
+        ranked.append(Ranked(rank, n, name, run, status, changed))
     ranked.sort()
-    return [r[3] for r in ranked]
+    return ranked
 
 
 def load_rows(state: State, ids: Sequence[int], now: float) -> Iterator[Row]:
@@ -188,40 +200,36 @@ def spark_svg(spark: str) -> str:
 
 
 class RowData:
-    """Collects all rows as compact JSON for the script: texts that repeat are kept once and named by number."""
+    """Rows as compact JSON for the script: texts that repeat are kept once and named by number.
 
-    def __init__(self) -> None:
-        self._owners: dict[str, int] = {}
-        self._findings: dict[str, int] = {}
-        self._rows: list[str] = []
-        self._waiting: list[list[object]] = []
+    Args:
+        owners, findings: every owner and every finding that rows may name, in order.
+    """
 
-    def add(self, row: Row) -> None:
-        """Add a row; those without findings take six short fields."""
-        owner = self._owners.setdefault(row.owner, len(self._owners))
+    def __init__(self, owners: Sequence[str], findings: Sequence[str]) -> None:
+        self._owners = {owner: i for i, owner in enumerate(owners)}
+        self._findings = {finding: i for i, finding in enumerate(findings)}
+
+    def write(self, rows: Iterable[Row]) -> str:
+        """Items of a JSON array; rows without findings take five short fields."""
+        return json.dumps([self._fields(row) for row in rows], separators=(",", ":"), ensure_ascii=False)[1:-1]
+
+    def _fields(self, row: Row) -> list[object]:
         data: list[object] = [
             row.name,
-            owner,
-            KINDS.index(row.kind),
-            STATUSES.index(row.status),
+            self._owners[row.owner],
+            _KIND_NUMBERS[row.kind],
+            _STATUS_NUMBERS[row.status],
             int(row.last_write // 60) if row.last_write is not None else 0,
         ]
         if row.page or row.findings or row.why:
-            found = [[self._findings.setdefault(f.id, len(self._findings)), (*STATES, "muted").index(f.state)] for f in row.findings[:9]]
+            found = [[self._findings[f.id], (*STATES, "muted").index(f.state)] for f in row.findings[:9]]
             first = row.findings[0] if row.findings else None
             data += [row.page, row.spark, found, first.title if first else "", first.action if first else "", row.why[:300]]
-        self._waiting.append(data)
-        if len(self._waiting) >= _AT_ONCE:
-            self._write()
+        return data
 
-    def _write(self) -> None:
-        if self._waiting:
-            self._rows.append(json.dumps(self._waiting, separators=(",", ":"), ensure_ascii=False)[1:-1])
-            self._waiting = []
-
-    def text(self) -> str:
-        """``{"owners", "findings", "kinds", "statuses", "states", "rows"}`` as JSON."""
-        self._write()
+    def text(self, parts: Iterable[str]) -> str:
+        """``{"owners", "findings", "kinds", "statuses", "states", "rows"}`` as JSON; `parts` as `write` made them."""
         names = {
             "owners": list(self._owners),
             "findings": list(self._findings),
@@ -230,4 +238,4 @@ class RowData:
             "states": [[s, TAGS[s]] for s in (*STATES, "muted")],
         }
         head = json.dumps(names, separators=(",", ":"), ensure_ascii=False)
-        return f'{head[:-1]},"rows":[{",".join(self._rows)}]}}'
+        return f'{head[:-1]},"rows":[{",".join(filter(None, parts))}]}}'

@@ -6,6 +6,28 @@ is shown, since a file name need not be valid Unicode.
 
 from __future__ import annotations
 
+_SHOWN = {
+    "runs": ("id", "name, owner, verdict, headline, failed, live_until, last_write, ending, peers, spark"),
+    "findings": ("run", "severity, position, title, action, caused_by"),
+    "history": ("run", "state, first_night, muted"),
+    "reports": ("run", "name, run, until_night"),
+}
+"""The columns that the rows of the site are made of, and that which names the run."""
+
+
+def _number_changes() -> str:
+    """Triggers that note at a run the number of its last change."""
+    return "\n".join(
+        f"""
+        CREATE TRIGGER {table}_{event.split()[0].lower()} AFTER {event} ON {table} BEGIN
+            UPDATE meta SET value = value + 1 WHERE key = 'changes';
+            UPDATE runs SET changed = (SELECT value FROM meta WHERE key = 'changes') WHERE id = {"OLD" if event == "DELETE" else "NEW"}.{run};
+        END;"""  # noqa: S608 - names from the table above
+        for table, (run, columns) in _SHOWN.items()
+        for event in ("INSERT", "DELETE", f"UPDATE OF {columns}")
+    )
+
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -121,6 +143,12 @@ MIGRATIONS: tuple[str, ...] = (
         new INTEGER NOT NULL,
         PRIMARY KEY(night, finding)
     ) WITHOUT ROWID;
+    """,
+    f"""
+    -- Numbers the changes of what the site's rows show: a page whose runs have the numbers of the night before is that of the night before.
+    INSERT INTO meta VALUES('changes', 0);
+    ALTER TABLE runs ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+    {_number_changes()}
     """,
 )
 """Each entry is applied once, in one transaction; never change one that was released, append."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tbdiag.nightly.digest import Digest, headline
+from tbdiag.nightly.kept import Part, base_stamp, load_parts, page_stamp, save_parts, take_over
 from tbdiag.nightly.rows import RowData, load_rows, rank_runs, row_html
 
 if TYPE_CHECKING:
@@ -18,35 +19,49 @@ ROWS = 200
 """Rows of a page, those that its script draws included (`SIZE` there). A browser opens and redraws 200 in half the time of 500."""
 
 
-def write_pages(state: State, digest: Digest, folder: Path, *, least: int = 0) -> int:
-    """Write ``index.html`` and ``page-N.html`` into a folder.
+def write_pages(state: State, digest: Digest, folder: Path, site: Path, before: Mapping[str, Any]) -> dict[str, str]:
+    """Write ``index.html`` and ``page-N.html`` into a folder; of the further pages those that show what they showed before are linked.
 
     Args:
-        least: pages that the site had before. Pages beyond today's number are written empty, so that links to them still lead somewhere.
+        site: the site as it is published; `before`: the stamps of its pages. Pages beyond today's number are written empty, so that
+            links to them still lead somewhere.
 
     Returns:
-        The number of pages written.
+        The stamps of the pages.
     """
-    order = rank_runs(state, digest.now)
-    pages = max(1, -(-len(order) // ROWS))
-    data = RowData()
-    front = ""
-    # The index holds the data of all rows, so it is written last.
-    for number in range(1, max(pages, least) + 1):
-        rows = []
-        for row in load_rows(state, order[(number - 1) * ROWS : number * ROWS], digest.now):
-            data.add(row)
-            rows.append(row_html(row))
-        text = "".join(rows)
-        if number == 1:
-            front = text
-        else:
-            (folder / page_name(number)).write_bytes(
-                _page(digest, text, number=number, pages=pages, total=len(order)).encode("utf-8", "replace")
-            )
-    index = _page(digest, front, number=1, pages=pages, total=len(order), data=data.text())
-    (folder / "index.html").write_bytes(index.encode("utf-8", "replace"))
-    return max(pages, least)
+    ranked = rank_runs(state, digest.now)
+    pages = max(1, -(-len(ranked) // ROWS))
+    names = _distinct(state)
+    data = RowData(*names)
+    base = base_stamp(state, names, digest.title, pages, len(ranked))
+    known, parts = load_parts(state), {}
+    for number in range(1, max(pages, len(before)) + 1):
+        name = page_name(number)
+        here = ranked[(number - 1) * ROWS : number * ROWS]
+        stamp = page_stamp(base, name, here)
+        part = known.get(name)
+        if part is not None and part.stamp == stamp and (number == 1 or (before.get(name) == stamp and take_over(site, name, folder))):
+            parts[name] = part
+            continue
+        rows = list(load_rows(state, [run.id for run in here], digest.now))
+        text = "".join(map(row_html, rows))
+        parts[name] = Part(stamp, data.write(rows), text if number == 1 else "")
+        if number > 1:
+            page = _page(digest, text, number=number, pages=pages, total=len(ranked))
+            (folder / name).write_bytes(page.encode("utf-8", "replace"))
+    rows_data = data.text(part.data for part in parts.values())
+    index = _page(digest, parts[page_name(1)].front, number=1, pages=pages, total=len(ranked), data=rows_data)
+    (folder / page_name(1)).write_bytes(index.encode("utf-8", "replace"))
+    if parts != known:
+        save_parts(state, parts)
+    return {name: part.stamp for name, part in parts.items()}
+
+
+def _distinct(state: State) -> tuple[list[str], list[str]]:
+    """Every owner and every finding that a row may name."""
+    owners = state.db.execute("SELECT DISTINCT owner FROM runs WHERE gone_night IS NULL ORDER BY owner")
+    findings = state.db.execute("SELECT DISTINCT finding FROM findings ORDER BY finding")
+    return [row[0] for row in owners], [row[0] for row in findings]
 
 
 def page_name(number: int) -> str:
@@ -65,7 +80,7 @@ def _page(digest: Digest, rows: str, *, number: int, pages: int, total: int, dat
         environment()
         .get_template("nightly.html.j2")
         .render(
-            title=f"{digest.title}: {headline(digest)}",
+            title=f"{digest.title}: {headline(digest) if number == 1 else f'page {number}'}",
             css=Markup(css),  # noqa: S704 - our own files
             js=Markup(js),  # noqa: S704
             policy=policy,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tbdiag.errors import NightBusyError, StateError
+from tbdiag.nightly import kept
 from tbdiag.nightly.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -197,6 +198,8 @@ def _migrate(db: sqlite3.Connection, file: Path) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise StateError(f"{file}: written by a newer tbdiag; update tbdiag")
+    if not version:
+        file.with_name(kept.FILE).unlink(missing_ok=True)
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 

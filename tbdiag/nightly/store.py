@@ -27,8 +27,9 @@ ON CONFLICT(path) DO UPDATE SET
     first_write = excluded.first_write, last_write = excluded.last_write, live_until = excluded.live_until, was_live = excluded.was_live,
     last_step = excluded.last_step, ending = excluded.ending, points = excluded.points, spark = excluded.spark, report = excluded.report, failed = '', attempts = 0,
     judged_night = excluded.judged_night, gone_night = NULL
-RETURNING id
 """
+_AT_ONCE = 500
+"""Runs named in one statement: SQLite allowed 999 parameters for long."""
 _FAILED = """
 INSERT INTO runs(path, root, name, listing, files, owner, family, judge, failed, attempts, judged_night, first_night)
 VALUES(:path, :root, :name, :listing, :files, :owner, :family, :judge, :failed, 1, :night, :night)
@@ -89,12 +90,13 @@ class Store:
         for listing, _, answer in answers:
             if answer.judgement is not None and answer.judgement.report is not None:
                 self._write_report(listing, answer.judgement.report)
+        judged = [(listing, digest, answer.judgement) for listing, digest, answer in answers if answer.judgement is not None]
         with self.state.transaction():
             for listing, digest, answer in answers:
                 if answer.judgement is None:
                     self._store_failed(listing, digest, answer.failed)
-                else:
-                    self._store_judgement(listing, digest, answer.judgement)
+            for start in range(0, len(judged), _AT_ONCE):
+                self._store_judged(judged[start : start + _AT_ONCE])
 
     def store_verdicts(self, successor: int, digest: bytes, verdicts: Sequence[tuple[int, str, str, str]]) -> None:
         """Store how earlier findings' success rules came out on a later run."""
@@ -124,9 +126,35 @@ class Store:
     def _store_failed(self, listing: RunListing, digest: bytes, why: str) -> None:
         self.state.db.execute(_FAILED, {**self._common(listing, digest, {}), "failed": why})
 
-    def _store_judgement(self, listing: RunListing, digest: bytes, judged: Judgement) -> None:
+    def _store_judged(self, judged: Sequence[tuple[RunListing, bytes, Judgement]]) -> None:
+        """Store judgements, each kind of row for all of them at once."""
         db = self.state.db
-        row = {
+        db.executemany(_RUN, [self._row(listing, digest, judgement) for listing, digest, judgement in judged])
+        paths = [source.path_key(listing) for listing, _, _ in judged]
+        marks = ",".join("?" * len(paths))
+        ids = dict(db.execute(f"SELECT path, id FROM runs WHERE path IN ({marks})", paths))  # noqa: S608 - question marks only
+        runs = [ids[path] for path in paths]
+        db.execute(f"DELETE FROM findings WHERE run IN ({marks})", runs)  # noqa: S608
+        db.executemany(
+            "INSERT INTO findings VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (run, f.id, f.severity, f.confidence, i, f.title, f.action, *(f.onset or (None, None)), f.caused_by, f.fingerprint, f.rule)
+                for run, (_, _, judgement) in zip(runs, judged, strict=True)
+                for i, f in enumerate({f.id: f for f in judgement.findings}.values())
+            ],
+        )
+        db.execute(f"UPDATE reports SET until_night = ? WHERE run IN ({marks}) AND until_night IS NULL", [self.night, *runs])  # noqa: S608
+        db.executemany(
+            "INSERT OR REPLACE INTO reports(name, run, until_night) VALUES(?, ?, NULL)",
+            [
+                (name_report(path, show_name(listing.name)), run)
+                for run, path, (listing, _, judgement) in zip(runs, paths, judged, strict=True)
+                if judgement.report is not None
+            ],
+        )
+
+    def _row(self, listing: RunListing, digest: bytes, judged: Judgement) -> dict[str, object]:
+        return {
             **self._common(listing, digest, judged.names),
             "head": judged.head,
             "verdict": judged.verdict,
@@ -141,19 +169,6 @@ class Store:
             "spark": judged.spark,
             "report": int(judged.report is not None),
         }
-        run = db.execute(_RUN, row).fetchone()[0]
-        db.execute("DELETE FROM findings WHERE run = ?", (run,))
-        db.executemany(
-            "INSERT INTO findings VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (run, f.id, f.severity, f.confidence, i, f.title, f.action, *(f.onset or (None, None)), f.caused_by, f.fingerprint, f.rule)
-                for i, f in enumerate({f.id: f for f in judged.findings}.values())
-            ],
-        )
-        db.execute("UPDATE reports SET until_night = ? WHERE run = ? AND until_night IS NULL", (self.night, run))
-        if judged.report is not None:
-            name = name_report(source.path_key(listing), show_name(listing.name))
-            db.execute("INSERT OR REPLACE INTO reports(name, run, until_night) VALUES(?, ?, NULL)", (name, run))
 
     def _write_report(self, listing: RunListing, page: bytes) -> None:
         """Through a new file, never in place: older sites hold hard links to the one before."""

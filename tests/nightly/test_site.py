@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tbdiag.config import Suppression
 from tbdiag.errors import StateError
 from tbdiag.nightly import digest as digests
 from tbdiag.nightly import history
@@ -27,7 +28,7 @@ check_site = load_benchmark("soak").check_site
 HOSTILE = "<script>alert(1)</script>\"'&\n| [x](javascript:1)"
 
 
-def fill(state: State, runs: int, night: int = 1) -> None:
+def fill(state: State, runs: int, night: int = 1, mutes: tuple[Suppression, ...] = ()) -> None:
     """A closed night over many runs: every twentieth with an error, every tenth with a warning, names hostile at times."""
     db = state.db
     db.execute("INSERT INTO nights(id, now) VALUES(?, ?)", (night, LATER + night * DAY))
@@ -65,7 +66,7 @@ def fill(state: State, runs: int, night: int = 1) -> None:
                         "Rerun with care.",
                     ),
                 )
-    history.close_night(state, night, LATER + night * DAY, (), 1.0)
+    history.close_night(state, night, LATER + night * DAY, mutes, 1.0)
 
 
 @pytest.fixture
