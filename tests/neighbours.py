@@ -342,3 +342,11 @@ def learned_when_they_come_again(validation: float) -> Run:
             "val/loss": val,
         }
     )
+
+
+def drops_late(*, stands: bool) -> Run:
+    """A last drop at seven eighths of the run: of the rate, after which the loss stands, or of a descent that goes on."""
+    x = np.linspace(0, 1, 80)
+    loss = 0.5 + 1.8 * np.exp(-12 * x) - 0.15 * (x > 0.87) if stands else 2.3 - 1.2 * x - 0.1 * (x > 0.87)
+    loss = loss + RNG(61).normal(0, 0.004, 80)
+    return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.02})

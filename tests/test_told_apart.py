@@ -48,6 +48,7 @@ def said(run: Run) -> set[str]:
         (neighbours.return_that_only_falls, "no-learning"),
         (neighbours.return_of_nothing, "no-learning"),
         (neighbours.perplexity_cut_short, "unconverged"),
+        (lambda: neighbours.drops_late(stands=False), "unconverged"),
         (neighbours.validation_runs_away, "divergence"),
         (lambda: neighbours.layer_without_gradient(("net.0.weight", "net.2.weight", "net.4.weight"), 0), "frozen-weights"),
         (neighbours.loss_in_another_unit, "loss-mismatch"),
@@ -64,6 +65,9 @@ def test_the_fault_is_named(make, expected):
     ("make", "never"),
     [
         (lambda: step_decay(np.random.default_rng((20261122, 521))), "unconverged"),
+        (lambda: step_decay(np.random.default_rng((20261122, 157))), "unconverged"),
+        (lambda: step_decay(np.random.default_rng((20261122, 506))), "unconverged"),
+        (lambda: neighbours.drops_late(stands=True), "unconverged"),
         (lambda: warm_restarts(np.random.default_rng((20261122, 196))), "unconverged"),
         (lambda: warm_restarts(np.random.default_rng((20261122, 418))), "unconverged"),
         (lambda: neighbours.answers_that_never_change(0.93), "plateau"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.features import CurveFacts
-from tbdiag.stats.noise import Float64, median
+from tbdiag.stats.noise import Float64, median, sliding
 from tbdiag.stats.trend import find_trend
 
 
@@ -45,3 +45,22 @@ def stands_at_end(cost: Float64, gained: float) -> bool:
     An exponential that brought that much in the last quarter spans four tenths of it in the last eighth, a straight line half of it.
     """
     return cost.size >= 8 and float(np.ptp(cost[-max(cost.size // 8, 2) - 1 :])) < 0.25 * gained
+
+
+def drops_and_stands(cost: Float64, gained: float, sigma: float) -> bool:
+    """Whether half of what the last quarter `gained`, and five times its noise, came in one drop, after which the curve stood: a late stair.
+
+    A straight descent brings at most 0.3 of it in the six points that a drop is looked for in, and goes on falling after any of them.
+    """
+    n = cost.size
+    if n < 40 or gained <= 0:
+        return False
+    tail = cost[n - n // 4 - 3 :]
+    before = np.median(sliding(tail, 3), axis=1)
+    drops = before[:-3] - before[3:]
+    at = int(np.argmax(drops))
+    after = tail[at + 3 :]
+    if drops[at] < max(0.5 * gained, 5 * sigma) or after.size < max(5, n // 20):
+        return False
+    third = after.size // 3
+    return bool(median(after[:third]) - median(after[-third:]) < 0.15 * drops[at])

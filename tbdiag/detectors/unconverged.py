@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._descent import falls_on, last_quarter, near, stands_at_end
+from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, near, stands_at_end
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, is_perplexity, metric_level, rest_of_loss
@@ -99,7 +99,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
     share, sure = _late_share(curve, 0.8 if reinforcement else 0.9)
-    if not reinforcement and (_swings(curve) or _stands(curve, plan)):
+    if not reinforcement and (_swings(curve) or _stands(next((c for c in curves if c.n >= 24), curve), plan)):
         return None
     dense = curve.n >= 10 and not by_metric
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
@@ -262,7 +262,8 @@ def _stands(curve: CurveFacts, plan: Schedule | None) -> bool:
     if curve.signal.role is not Role.LOSS or curve.trace.n < 24 or (plan is not None and plan.constant):
         return False
     start, stop = last_quarter(curve)
-    return stands_at_end(curve.trace.cost, curve.sign * (start - stop))
+    gained = curve.sign * (start - stop)
+    return stands_at_end(curve.trace.cost, gained) or drops_and_stands(curve.trace.cost, gained, curve.sigma)
 
 
 def _go_on(curve: CurveFacts) -> float | None:
