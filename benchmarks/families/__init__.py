@@ -20,6 +20,9 @@ A third examiner added `dev4` and `sealed4`, which are meant to be representativ
 of the logs are those of the labelled runs that the project started from (`plan4.WANTED`), with tasks and mechanisms of their own again.
 A fourth examiner added `sealed5` in the same way, half as large: seven other tasks, other mechanisms, and conventions that are mostly of the
 kind that people write for themselves; its labels follow the rules of `sealed4`, and it is for scoring only.
+`dev5` came next, by an examiner who had read neither the detectors nor any result: eight tasks on sequences, sets, graphs and pictures, mistakes
+of loaders, reductions, schedules and optimisers, and conventions of its own.  Its labels follow the rules of `sealed5` and those of
+`plan_dev5.Mended`.
 
 - `tasks_*`: the problems; `nets`: their models; `setups`: what a mechanism may change; `training`: the loop
 - `faults_*`, `healthy_*`: one function a mechanism, its docstring says what is done
