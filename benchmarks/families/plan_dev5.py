@@ -47,6 +47,10 @@ class Mended(Case):
             return moved(verdict, "unconverged", [p, *verdict["alt"].get(p, []), "underfitting", "lr-too-low", "no-learning"])
         if p in SLOW and f["gap"] < -0.12 and f["vprogress"] > f["progress"] + 0.1:  # noise in training hides what was learned
             return moved(verdict, "val-better", ["leakage", p, *verdict["alt"].get(p, [])])
+        if p in SLOW and f["val_noise"] > 0.1 * f["R"]:
+            return moved(verdict, p, [*verdict["alt"].get(p, []), "noisy-validation"])
+        if p == "nan-inf" and f["n_evals"] < 2:  # at once, so that the rate may be blamed
+            return {**verdict, "allowed": sorted({*verdict["allowed"], "lr-too-high"})}
         if p == "generalization-gap" and f["progress"] > 1.05:  # training is learned by heart
             return moved(verdict, p, [*verdict["alt"].get(p, []), "overfitting"])
         if p == "exploding-gradients" and "divergence" in verdict["strict"] and f["best_progress"] > 0.5:  # good before the loss left
