@@ -17,7 +17,8 @@ MANY = {
     "loss-mismatch": 2,
     "lr-schedule": 2,
     "frozen-weights": 2,
-    "val-better": 3,
+    "val-better": 4,
+    "nan-inf": 4,
 }
 
 
@@ -47,7 +48,7 @@ class Mended(Case):
             return moved(verdict, "unconverged", [p, *verdict["alt"].get(p, []), "underfitting", "lr-too-low", "no-learning"])
         if p in SLOW and f["gap"] < -0.12 and f["vprogress"] > f["progress"] + 0.1:  # noise in training hides what was learned
             return moved(verdict, "val-better", ["leakage", p, *verdict["alt"].get(p, [])])
-        if p in SLOW and f["val_noise"] > 0.1 * f["R"]:
+        if p in SLOW and f["val_noise"] > 0.06 * f["R"]:
             return moved(verdict, p, [*verdict["alt"].get(p, []), "noisy-validation"])
         if p == "nan-inf" and f["n_evals"] < 2:  # at once, so that the rate may be blamed
             return {**verdict, "allowed": sorted({*verdict["allowed"], "lr-too-high"})}
