@@ -350,3 +350,31 @@ def drops_late(*, stands: bool) -> Run:
     loss = 0.5 + 1.8 * np.exp(-12 * x) - 0.15 * (x > 0.87) if stands else 2.3 - 1.2 * x - 0.1 * (x > 0.87)
     loss = loss + RNG(61).normal(0, 0.004, 80)
     return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.02})
+
+
+def perfect_from_the_first_evaluation(*, always: bool) -> Run:
+    """Validation without an error from the first epoch on, whose training mean was half learned; or with one now and then."""
+    train = _synth.decay(20, 0.33, 0.002, 14.0)
+    accuracy = np.ones(20)
+    if not always:
+        accuracy[[0, 4, 9]] = 0.97, 0.985, 0.99
+    first = np.concatenate(([0.985], np.ones(19)))
+    return _synth.make_run(
+        {"train/loss": train, "val/loss": 0.6 * train + 0.0005, "train/accuracy": first, "val/accuracy": accuracy}, every=1
+    )
+
+
+def rate_jumps_under_noisy_batches(factor: float) -> Run:
+    """Single batches whose loss scatters by a quarter: a rate beyond any before throws the loss up by less than six of its sd."""
+    rate = np.where(np.arange(128) < 70, 0.003, 0.003 * factor)
+    level = 0.28 + _synth.decay(128, 0.35, 0.0, 12.0) + (0.2 if factor > 2 else 0.0) * (np.arange(128) >= 70)
+    return _synth.make_run({"train/loss": np.abs(level + RNG(62).normal(0, 0.07, 128)), "lr": rate}, every=5)
+
+
+def validation_ahead_after_a_steep_descent(ahead: float) -> Run:
+    """Eleven evaluations, most of the descent between two of them: the noise of so few points is not known."""
+    train = np.array([1.106, 1.1, 1.095, 1.038, 0.819, 0.774, 0.72, 0.669, 0.591, 0.554, 0.475])
+    far = np.array([0.01, 0.007, 0.03, 0.257, 0.151, 0.171, 0.25, 0.351, 0.359, 0.324, 0.267])
+    steps = np.arange(11) * 10
+    loss = np.interp(np.arange(101), steps, train) + RNG(63).normal(0, 0.03, 101)
+    return _synth.make_run({"train/loss": loss, "val/loss": _synth.make_series("val/loss", train - ahead * far, steps)}, every=1)

@@ -21,6 +21,11 @@ def say(template: str, series: Iterable[CurveFacts | str] = (), marks: tuple[Mar
     return Evidence(template.format(**numbers), {k: float(v) for k, v in numbers.items()}, names, marks)
 
 
+def say_left(left: float, name: str) -> str:
+    """Clause on what is left of the loss of guessing, the number `name` in it: a share, or where it is far above that, a multiple."""
+    return f"{{{name}:.0%}} of the loss of guessing is left" if left < 2 else f"the loss is {{{name}:.3g}} times that of guessing"
+
+
 def short(value: float) -> str:
     """A number as people write a learning rate: two significant digits, ``3e-4`` rather than ``0.0003``."""
     if value == 0:

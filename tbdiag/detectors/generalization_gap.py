@@ -221,11 +221,12 @@ def _only_the_mean(view: View) -> bool:
 
 
 def _still_generalises(val: CurveFacts) -> bool:
-    """Whether validation is at its best at the end and its second half brought 5 % of its level, beyond its noise."""
+    """Whether validation is at its best at the end and its second half brought 5 % of its level, beyond its noise or by falling throughout."""
     cost = val.trace.cost
     half, end = median(cost[val.trace.within(0.45, 0.55)] if val.trace.n >= 10 else cost[val.trace.n // 2 :][:1]), val.end_cost
     late = val.best_index >= 0.85 * (val.n - 1)
-    return bool(late and half - end > 0.05 * abs(end) and val.trace.beyond_noise(half - end, 4))
+    falls = find_trend(cost[cost.size // 2 :]).falling
+    return bool(late and half - end > 0.05 * abs(end) and (falls or val.trace.beyond_noise(half - end, 4)))
 
 
 def _signed_margins(view: View, pair: Pair, gap: float) -> list[float]:

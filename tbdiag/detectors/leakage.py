@@ -58,6 +58,8 @@ from tbdiag.model import Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 
+LN2 = 0.6931
+
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Perfect too early and too completely."""
@@ -77,12 +79,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not reached.size or int(reached[0]) >= early or median(quality) < view["perfect"]:
         return None
     chance = guessing(view.features).chance
+    always = metric.n >= 8 and float(quality.min()) > 0.9995
     start = max(chance or 0.0, nats(train, train.start_cost))
+    limit = view["vanishing"]
+    if always:
+        start, limit = max(start, LN2), 4 * limit  # a first mean over an epoch is half learned; two classes cost as much to guess
     # It must have begun untrained: a fine-tuned or resumed model is good from the start.
     untrained = train.start_cost > (0.5 * chance if chance else 0.3)
     train_metric = view.curve("train_metric")
-    behind = train_metric is None or level.quality(float(train_metric.value[0])) < 0.95
-    vanishing = val is not None and nats(val, val.end_cost) < view["vanishing"] * start
+    first = level.quality(float(train_metric.value[0])) if train_metric is not None else 0.0
+    # The mean of a first epoch is high where a single feature tells everything from its middle on; validation knows no error at all then.
+    behind = first < 0.95 or (first < 0.99 and always)
+    vanishing = val is not None and nats(val, val.end_cost) < limit * start
     test = _test_gap(view, metric)
     if not untrained or not behind or not (vanishing or test is not None):
         return None

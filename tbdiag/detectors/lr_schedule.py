@@ -150,11 +150,19 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
         level = median(left)
         # A fifth of the level; or a third of what had been gained, where the run never gets it back (a warm restart does).
         lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
-        if rise < 6 * sigma or (rise < 0.2 * abs(level) and not lost_gain):
+        # Beyond any rate before it, no restart is meant: there twenty points against twenty tell what single points hide in their noise.
+        lasts = right.size >= 10 and after > 2 * float(lr.value[: i + 1].max()) and _outlasts(train.cost[train.step <= lr.step[i]], right)
+        if (rise < 6 * sigma and not lasts) or (rise < 0.2 * abs(level) and not lost_gain):
             continue
         evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
         return evidence, onset, rise / (6 * sigma)
     return None
+
+
+def _outlasts(before: Float64, right: Float64) -> bool:
+    """Whether the medians of the last twenty points and of those after differ by four standard errors (of a median: 1.25 sd / sqrt(n))."""
+    left, sigma = before[-20:], estimate_noise(before[-60:]).sigma
+    return bool(median(right) - median(left) > 4 * 1.25 * sigma * np.sqrt(1 / left.size + 1 / right.size))
 
 
 def _cold_start(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:

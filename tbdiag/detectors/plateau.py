@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part, stays_where_it_was
-from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
+from tbdiag.detectors._words import label, say, say_left, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
 from tbdiag.features.onsets import between, swings_about
@@ -200,7 +200,7 @@ def _bad_level(
             [view["quality"] / max(quality, 0.05), rest / view["left"]],
             [
                 say(
-                    f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; {{rest:.0%}} of the loss is left.",
+                    f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; {say_left(rest, 'rest')}.",
                     (metric,),
                     value=metric.end,
                     quality=quality,
@@ -209,7 +209,7 @@ def _bad_level(
             ],
         )
     if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
-        return "level", [left / 0.85], [say("{left:.0%} of the loss of guessing is left.", (curve,), left=left)]
+        return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
     frozen = None if _annealed_late(view) else _frozen(view, curve, train, since)
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]

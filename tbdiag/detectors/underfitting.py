@@ -58,7 +58,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short, unit
+from tbdiag.detectors._words import label, learning_rate, say, say_left, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, rest_of_loss
 from tbdiag.features.pairs import pair_up
@@ -213,7 +213,11 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     rest = rest_of_loss(val, view.features, val.end)
     words = counts_words(view.features)
     if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
-        return [left / view["guessing"]], [say("{left:.0%} of the loss of guessing is left.", (val,), left=left)], int(words)
+        return (
+            [left / view["guessing"]],
+            [say(f"At the end {say_left(left, 'left')}.", (val,), left=left)],
+            int(words),
+        )
     if metric is not None and quality is not None and rest is not None and not words:
         # Without the number of classes 0.4 may be good; then nearly all of the loss must be left.
         if quality >= view["quality"] or rest <= (view["left"] if left is not None else 0.8):

@@ -83,7 +83,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         chance = guessing(view.features).chance
         start = max(chance or 0.0, train.first_cost, val.first_cost)
         margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
-        margins.append(gap / (3 * val.sigma) if val.sigma > 0 else 16.0)
+        # A steep descent in few points passes for noise; a distance that is there at every evaluation of the second half does not.
+        steady = float((-pair.gap[pair.gap.size // 2 :]).min()) > 0.45 * gap
+        margins.append(max(gap / (3 * val.sigma), float(steady)) if val.sigma > 0 else 16.0)
         # Strong dropout halves a small loss; but it is small against all that training gained.
         margins.append(gap / (view["least_of_gain"] * max(start - level_train, _gain(train, level_train), 1e-12)))
         by_metric = _metric_lead(view)

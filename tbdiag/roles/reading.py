@@ -23,6 +23,9 @@ NORM_NOISE = frozenset(
         "0",
         "pre",
         "post",
+        "opt",
+        "optim",
+        "optimizer",
         "before",
         "after",
         "clip",
@@ -115,6 +118,8 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
     if not hits and split is not Split.NONE and [t for t in tokens if split_word(t) is None] == ["l"]:
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"L" of a split')
+    if not hits and split is not Split.NONE and [t for t in tokens if split_word(t) is None] == ["a"]:
+        return Reading(Role.METRIC, split, Direction.HIGHER, "accuracy", -3, why='"A" of a split')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))

@@ -82,7 +82,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
-    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, w norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
     **_many(Role.WEIGHT_NORM, NONE, "weights global norm, weight global norm, params global norm, param global norm, parameters global norm, weights total norm, params total norm", stem="weight_norm", rank=2),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
     **_many(
@@ -95,7 +95,7 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.COUNTER, NONE, "l2 norm update, l2 norm moment, weight update rms, update norm, momentum norm", rank=2),
     **_many(Role.CLIP_FRACTION, NONE, "clip fraction, clipfrac, clip frac, clip, clipped fraction, fraction clipped, clip rate, grad clip fraction, clip ratio, clipped, grad clipped", stem="clip_fraction"),
-    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
+    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, scale amp, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
     **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, skipped updates, amp skipped, overflow count, num overflows, overflows, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
     **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),

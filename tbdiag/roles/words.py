@@ -45,13 +45,24 @@ VAL_WORDS = frozenset(
     }
 )
 TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
-_JOIN = {("m", "iou"): "miou", ("m", "ap"): "map", ("t", "flops"): "tflops", ("p", "flops"): "pflops"}
+_BARS = re.compile(r"(?:\|{1,2}|‖)\s*([A-Za-z_]+)\s*(?:\|{1,2}|‖)(?:_?2\b)?")
+"""``|grad|``, ``||w||_2``: how a norm is written by hand."""
+_JOIN = {
+    ("held", "out"): "heldout",
+    ("hold", "out"): "holdout",
+    ("m", "iou"): "miou",
+    ("m", "ap"): "map",
+    ("t", "flops"): "tflops",
+    ("p", "flops"): "pflops",
+}
 
 
 @lru_cache(maxsize=65536)
 def tokenize(text: str) -> tuple[str, ...]:
     """Lower-case words of a tag: cut at every separator, between camelCase words, and inside common compounds."""
     out: list[str] = []
+    if "|" in text or "‖" in text:
+        text = _BARS.sub(r" \1 norm ", text)
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
         low = word.lower()
         glued = (_GLUED.match(low) or _CLASS.match(low)) if low not in _WHOLE else None
