@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
@@ -71,7 +72,8 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms)]
     convention, score = recognise(frozenset(n.lower() for n in names))
     skip = _common_prefix([t for _, t in scalars])
-    drafts = [_draft(s, t, False, convention, skip) for s, t in scalars]
+    spelled = _spell_out([t for _, t in scalars])
+    drafts = [_draft(s, t, False, convention, skip, spelled=spelled.get(t)) for s, t in scalars]
     drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
     _settle_sibling(drafts)
     classifies = any(d.role is Role.METRIC and not d.convention and d.stem in _CLASSIFIER for d in drafts)
@@ -110,9 +112,32 @@ _CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1",
 """Metrics of classifiers; the accuracy of tokens has another stem."""
 
 
-def _draft(subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...]) -> Draft:
-    count = len(skip) if skip and tokenize(tag)[: len(skip)] == skip else 0
-    reading = read_histogram(tag) if histogram else read_scalar(_with_child(subrun, tag), count)
+_LETTERED = re.compile(
+    r"(?:(?P<t>[tv])[\W_]?(?P<m>loss|acc|accuracy|err|error|f1|iou|auc)|(?P<m2>loss|acc|accuracy|err|error|f1|iou|auc)[\W_](?P<t2>[tv]))",
+    re.IGNORECASE,
+)
+
+
+def _spell_out(tags: Sequence[str]) -> dict[str, str]:
+    """``t_loss`` beside ``v_loss``: the letters are splits where both stand before (or after) the same measure."""
+    found = {}
+    for tag in tags:
+        hit = _LETTERED.fullmatch(tag)
+        if hit:
+            found[tag] = (hit["t"] or hit["t2"]).lower(), (hit["m"] or hit["m2"]).lower()
+    measures = {measure for letter, measure in found.values() if letter == "t"}
+    if not any(letter == "v" and measure in measures for letter, measure in found.values()):
+        return {}
+    return {tag: f"{'train' if letter == 't' else 'val'}_{measure}" for tag, (letter, measure) in found.items()}
+
+
+def _draft(
+    subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...], *, spelled: str | None = None
+) -> Draft:
+    """A name as its words read; `spelled`: the tag with its abbreviations spelled out."""
+    spelled = spelled or tag
+    count = len(skip) if skip and tokenize(spelled)[: len(skip)] == skip else 0
+    reading = read_histogram(tag) if histogram else read_scalar(_with_child(subrun, spelled), count)
     name = f"{subrun}/{tag}" if subrun else tag
     split = reading.split if reading.split is not Split.NONE else subrun_split(subrun) or Split.NONE
     draft = Draft(

@@ -116,10 +116,11 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     hits = _find_phrases(tokens)
     if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
-    if not hits and split is not Split.NONE and [t for t in tokens if split_word(t) is None] == ["l"]:
-        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"L" of a split')
-    if not hits and split is not Split.NONE and [t for t in tokens if split_word(t) is None] == ["a"]:
-        return Reading(Role.METRIC, split, Direction.HIGHER, "accuracy", -3, why='"A" of a split')
+    short = [t for t in tokens if split_word(t) is None] if not hits and split is not Split.NONE else []
+    if short in (["l"], ["j"], ["nats"]):
+        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why=f'"{short[0]}" of a split')
+    if short == ["a"]:
+        return Reading(Role.METRIC, split, Direction.HIGHER, "accuracy", -3, why='"a" of a split')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))

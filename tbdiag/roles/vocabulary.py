@@ -49,7 +49,7 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl div, kl divergence, recon, reconstruction", rank=-3),
     # Quality, higher is better.
-    **_many(Role.METRIC, HIGHER, "accuracy, acc, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "accuracy, percent correct, pct correct, frac correct, fraction correct, correct rate, correct ratio, share correct, acc, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "macc, mean acc", stem="balanced_accuracy"),
     **_many(Role.METRIC, HIGHER, "allacc, all acc, pixel acc, pixel accuracy", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, top 1 accuracy", stem="accuracy"),
@@ -77,11 +77,11 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
     # Optimiser.
-    **_many(Role.LR, NONE, "lr, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
+    **_many(Role.LR, NONE, "lrn rate, lr, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient", stem="grad_norm"),
-    **_many(Role.GRAD_NORM, NONE, "grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
-    **_many(Role.GRAD_NORM, NONE, "grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grads total, grad total, gradients total, gradient global l2, gradients global l2, grads global l2, grad global l2, grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
+    **_many(Role.GRAD_NORM, NONE, "l2 grad, l2 grads, l2 gradient, l2 gradients, grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
     **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, w norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
     **_many(Role.WEIGHT_NORM, NONE, "weights global norm, weight global norm, params global norm, param global norm, parameters global norm, weights total norm, params total norm", stem="weight_norm", rank=2),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
@@ -95,12 +95,12 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.COUNTER, NONE, "l2 norm update, l2 norm moment, weight update rms, update norm, momentum norm", rank=2),
     **_many(Role.CLIP_FRACTION, NONE, "clip fraction, clipfrac, clip frac, clip, clipped fraction, fraction clipped, clip rate, grad clip fraction, clip ratio, clipped, grad clipped", stem="clip_fraction"),
-    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, scale amp, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
+    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, scale amp, fp16 scale, scale fp16, scaler, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
     **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, skipped updates, amp skipped, overflow count, num overflows, overflows, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
     **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),
     **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
-    **_many(Role.BASELINE, HIGHER, "accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
+    **_many(Role.BASELINE, HIGHER, "majority acc, majority accuracy, accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
     **_many(Role.BASELINE, LOWER, "baseline loss, zero input loss, input independent loss, input independent baseline loss, constant input loss", stem="loss", rank=3),
     **_many(Role.PREDICTION_STAT, NONE, "prediction mean, predictions mean, pred mean, mean pred, mean prediction, output mean", sub_kind="mean", rank=2, stem="prediction"),
     **_many(Role.PREDICTION_STAT, NONE, "prediction std, predictions std, pred std, std pred, output std", sub_kind="std", rank=2, stem="prediction"),
@@ -128,7 +128,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.STEP_TIME,
         LOWER,
-        "step time, time step, step ms, ms per step, ms per iter, secs per step, sec per step, seconds per step, s per step, sec per iter, seconds per iter, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
+        "sec it, s it, ms it, sec iter, ms iter, sec batch, ms batch, sec step, ms step, step time, time step, step ms, ms per step, ms per iter, secs per step, sec per step, seconds per step, s per step, sec per iter, seconds per iter, iteration time, iter time, batch time, time per step, time per iteration, epoch time, step timing in s, runtime, train runtime, forward time, "
         "backward time, batch cost, end to end, learning time, collection time, elapsed time, optim step time, train time, timing, timing s, time, duration seconds",
         rank=-1,
     ),
@@ -144,15 +144,15 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.REWARD,
         HIGHER,
-        "ep rew mean, episode reward, episode reward mean, episode return, episode return mean, episodic return, mean reward, average reward, avg reward, reward mean, "
+        "ep rew mean, ep rew, episode score, episode reward, episode reward mean, episode return, episode return mean, episodic return, mean reward, average reward, avg reward, reward mean, "
         "cumulative reward, returns stat mean, mean return, ep ret, average ep ret, average return, eval return, test return, total reward, episode rewards, rlhf reward, return mean, reward per episode",
         rank=2,
         stem="reward",
     ),
     **_many(Role.REWARD, HIGHER, "reward, rewards, return, returns", stem="reward"),
     **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length", rank=3),
-    **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, losses actor, losses policy, policy loss, policy losses, actor losses, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss", rank=2),
-    **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, losses critic, losses value, loss vf, value loss, value losses, critic losses, vf loss, critic loss, c loss, value function, q value loss, q value loss1, q value loss2, q1 loss, q2 loss, critic1 loss, critic2 loss, td error, loss td error, loss td, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss value avg", rank=2),
+    **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, losses actor, losses policy, policy loss, policy losses, actor losses, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss, pi loss, loss pi, losspi", rank=2),
+    **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, losses critic, losses value, loss vf, value loss, value losses, critic losses, vf loss, critic loss, c loss, value function, q value loss, q value loss1, q value loss2, q1 loss, q2 loss, critic1 loss, critic2 loss, td error, loss td error, loss td, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss v, loss q, lossv, lossq, loss value avg", rank=2),
     **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),
     **_many(Role.APPROX_KL, NONE, "approx kl, approxkl, approxkl avg, old approx kl, mean kl, ppo kl, kl mean, policy kl", rank=2, stem="approx_kl"),
     **_many(Role.POLICY_CLIP_FRACTION, NONE, "pg clipfrac, pg clip fraction, ppo clip ratio, policy clipfrac avg, clipfrac avg, ratio clip fraction", rank=3, stem="policy_clip_fraction"),

@@ -39,6 +39,7 @@ VAL_WORDS = frozenset(
         "holdout",
         "cv",
         "va",
+        "vl",
         "vld",
         "valset",
         "devset",
@@ -47,6 +48,8 @@ VAL_WORDS = frozenset(
 TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
 _BARS = re.compile(r"(?:\|{1,2}|‖)\s*([A-Za-z_]+)\s*(?:\|{1,2}|‖)(?:_?2\b)?")
 """``|grad|``, ``||w||_2``: how a norm is written by hand."""
+_OUTSIDE = re.compile(r"(?<![^\W_])out[\W_]?of[\W_]?samples?(?![^\W_])", re.IGNORECASE)
+_INSIDE = re.compile(r"(?<![^\W_])in[\W_]?sample(?![^\W_])", re.IGNORECASE)
 _JOIN = {
     ("held", "out"): "heldout",
     ("hold", "out"): "holdout",
@@ -63,6 +66,8 @@ def tokenize(text: str) -> tuple[str, ...]:
     out: list[str] = []
     if "|" in text or "‖" in text:
         text = _BARS.sub(r" \1 norm ", text)
+    if "ample" in text:
+        text = _OUTSIDE.sub("holdout", _INSIDE.sub("train", text))
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
         low = word.lower()
         glued = (_GLUED.match(low) or _CLASS.match(low)) if low not in _WHOLE else None

@@ -31,6 +31,15 @@ SETS = [
     ("supervised", {"fold/fit/loss": "train_loss", "fold/held_out/loss": "val_loss", "fold/held_out/accuracy": "val_metric"}),
     ("supervised", {"loss [train]": "train_loss", "loss [val]": "val_loss", "|grad| [opt]": "grad_norm", "scale [amp]": "loss_scale"}),
     ("supervised", {"tr_l": "train_loss", "va_l": "val_loss", "va_a": "val_metric", "||w||_2": "weight_norm"}),
+    ("supervised", {"t_loss": "train_loss", "v_loss": "val_loss", "v_acc": "val_metric", "sec/it": "step_time"}),
+    ("supervised", {"LOSS_TR": "train_loss", "LOSS_VL": "val_loss", "ACC_VL": "val_metric", "fp16/scale": "loss_scale"}),
+    ("supervised", {"Loss/t": "train_loss", "Loss/v": "val_loss", "L2(grad)": "grad_norm", "lrn_rate": "lr"}),
+    ("supervised", {"loss/in_sample": "train_loss", "loss/out_of_sample": "val_loss", "grads/total": "grad_norm"}),
+    (
+        "supervised",
+        {"nats/train": "train_loss", "nats/dev": "val_loss", "frac_correct/dev": "val_metric", "gradients/global_l2": "grad_norm"},
+    ),
+    ("supervised", {"J/train": "train_loss", "J/val": "val_loss", "percent correct/val": "val_metric", "grad_magnitude": "grad_norm"}),
     ("self_supervised", {"Contrastive_Loss/train": "", "Loss/train": "train_loss"}),
     ("gan", {"Losses/Critic": "discriminator_loss", "Losses/Generator": "generator_loss"}),
     ("gan", {"G_loss_val": "", "G_loss": "generator_loss", "D_loss": "discriminator_loss"}),
@@ -39,6 +48,10 @@ SETS = [
     ("reinforcement", {"Loss/TD_Error": "value_loss", "Q_values/avg_q": "", " mean batch rewards": "train_reward"}),
     ("reinforcement", {"mean score": "train_reward", "epsilon": "", "mean episode duration": "", "average loss": "train_loss"}),
     ("reinforcement", {"success_rate/eval": "val_metric", "mean_reward": "train_reward", "std_reward": "reward_std", "loss": "train_loss"}),
+    ("reinforcement", {"ep_ret": "train_reward", "LossPi": "policy_loss", "LossV": "value_loss", "KL": "approx_kl"}),
+    ("reinforcement", {"rollout/return": "train_reward", "loss/pi": "policy_loss", "loss/v": "value_loss"}),
+    ("reinforcement", {"Episode Score": "train_reward", "Critic Loss": "value_loss"}),
+    ("reinforcement", {"ep_rew": "train_reward", "ep_len": "episode_length"}),
     ("reinforcement", {"critic_losses": "value_loss", "episode total reward": "train_reward"}),
 ]
 
