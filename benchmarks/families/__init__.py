@@ -23,6 +23,8 @@ kind that people write for themselves; its labels follow the rules of `sealed4`,
 `dev5` came next, by an examiner who had read neither the detectors nor any result: eight tasks on sequences, sets, graphs and pictures, mistakes
 of loaders, reductions, schedules and optimisers, and conventions of its own.  Its labels follow the rules of `sealed5` and those of
 `plan_dev5.Mended`.
+`sealed6` is by one more independent examiner, with the rules of `sealed5` and nine tenths of `plan4.WANTED`: nine other tasks, other mechanisms,
+and twelve conventions of frameworks as people use them and of names that people make up.  It is for scoring only.
 
 - `tasks_*`: the problems; `nets`: their models; `setups`: what a mechanism may change; `training`: the loop
 - `faults_*`, `healthy_*`: one function a mechanism, its docstring says what is done
@@ -30,7 +32,7 @@ of loaders, reductions, schedules and optimisers, and conventions of its own.  I
 - `facts`: what is measured on a training and its healthy twin of the same seed; `labels`, `onsets`: the rules from facts to a label
 - `later`, `later4`: rules of labels that hold for the later splits only (`later4` from the fourth on), so that the labels of the older ones stay as they are
 - `special*`: reinforcement learning and adversarial nets, with rules of their own
-- `plan`, `plan3`, `plan4`, `plan5`: which training is written how; `generate`: the command line
+- `plan`, `plan3`, `plan4`, `plan5`, `plan_*5`, `plan_*6`: which training is written how; `generate`: the command line
 
 A label is what shows in the log: ids follow from measured facts by the rules in `labels`, not from what was injected, and a training on
 which nothing shows is left out.

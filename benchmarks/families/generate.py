@@ -24,6 +24,7 @@ from families.training import run
 
 TWINS = {}
 LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h", "dev4": "i", "sealed4": "j", "sealed5": "k", "dev5": "l"}
+LETTER["sealed6"] = "m"
 
 
 def build(case, tasks):
@@ -153,6 +154,8 @@ def main():
     chosen = {"3": plan3, "4": plan4, "5": plan5}.get(a.split[-1], plan)
     if a.split == "dev5":
         from families import plan_dev5 as chosen
+    if a.split == "sealed6":
+        from families import plan_sealed6 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -161,7 +164,7 @@ def main():
             continue
         try:
             state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
-            if state == "kept" and not a.relabel and a.split[-1] in "45" and chosen.full(a.split, got, verdict):
+            if state == "kept" and not a.relabel and a.split[-1] in "456" and chosen.full(a.split, got, verdict):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
                 state, verdict = "surplus", verdict["primary"]
         except Exception:

@@ -1,4 +1,4 @@
-"""Rules of labels that hold for the splits `dev4`, `sealed4` and `sealed5` only."""
+"""Rules of labels that hold for the splits from the fourth on only."""
 
 import itertools
 
