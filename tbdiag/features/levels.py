@@ -15,7 +15,7 @@ from tbdiag.model import Direction, Domain, Scale
 from tbdiag.stats.noise import median
 
 _ZERO = re.compile(
-    r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|kappa|mcc|matthews|r2|r_squared|d2|delta_?1|exact_match|em$|pck)"
+    r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|dsc|kappa|qwk|uas|las$|mcc|matthews|r2|r_squared|d2|delta_?1|exact_match|em$|pck)"
 )
 _ACCURACY = re.compile(r"acc|top_?\d|hits?_?(at|@)|(^|_)hits?(_?\d|$)|correct")
 _AUC = re.compile(r"auc|auroc|roc|c_?index|concordance")

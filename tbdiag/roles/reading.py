@@ -23,6 +23,7 @@ NORM_NOISE = frozenset(
         "0",
         "pre",
         "post",
+        "raw",
         "opt",
         "optim",
         "optimizer",

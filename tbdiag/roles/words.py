@@ -66,6 +66,8 @@ def tokenize(text: str) -> tuple[str, ...]:
     out: list[str] = []
     if "|" in text or "‖" in text:
         text = _BARS.sub(r" \1 norm ", text)
+    if "²" in text:
+        text = text.replace("²", "2")
     if "ample" in text:
         text = _OUTSIDE.sub("holdout", _INSIDE.sub("train", text))
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
