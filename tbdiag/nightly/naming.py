@@ -27,6 +27,8 @@ _VOLATILE = re.compile(
 
 def show_name(name: str | bytes) -> str:
     """A file name as valid text: bytes that are no Unicode become escapes."""
+    if isinstance(name, str) and name.isascii():
+        return name
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     return raw.decode("utf-8", "backslashreplace")
 

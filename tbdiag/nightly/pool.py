@@ -28,8 +28,8 @@ BATCH, BATCH_BYTES = 32, 4 << 20
 """Runs, or bytes of them, sent at once: enough that judging them together pays (see `tbdiag.nightly.judge.judge_together`), few enough to
 share the last ones evenly."""
 ATTEMPTS = 2
-QUEUE = 64
-"""Answers that may wait for the state; bounds memory however many runs there are."""
+QUEUE = 2
+"""Groups of answers that may wait for the state; bounds memory however many runs there are."""
 
 
 def write_frame(stream: IO[bytes], value: object) -> None:
@@ -136,7 +136,7 @@ class Pool:
         """Judge every task. The tasks are drawn in the caller's thread, a few batches ahead of the workers; a few are shared out evenly."""
         source = iter(tasks)
         self._batch = min(BATCH, -(-len(tasks) // (4 * self.workers))) if isinstance(tasks, list) else BATCH
-        answers: queue.Queue[Answer | BaseException | None] = queue.Queue(QUEUE)
+        answers: queue.Queue[list[Answer] | BaseException | None] = queue.Queue(QUEUE)
         threads = [threading.Thread(target=self._serve, args=(worker, answers), daemon=True) for worker in self._team]
         watch = threading.Thread(target=self._watch, daemon=True)
         self._stop = self._exhausted = False
@@ -146,13 +146,13 @@ class Pool:
                 thread.start()
             left = len(threads)
             while left:
-                answer = answers.get()
-                if isinstance(answer, BaseException):
-                    raise answer
-                if answer is None:
+                some = answers.get()
+                if isinstance(some, BaseException):
+                    raise some
+                if some is None:
                     left -= 1
                     continue
-                yield answer
+                yield from some
                 self._top_up(source)
         finally:
             with self._lock:
@@ -209,7 +209,7 @@ class Pool:
             self._ready.extend(batch for batch in returned if batch)
             self._lock.notify_all()
 
-    def _serve(self, worker: _Worker, answers: queue.Queue[Answer | BaseException | None]) -> None:
+    def _serve(self, worker: _Worker, answers: queue.Queue[list[Answer] | BaseException | None]) -> None:
         try:
             while batch := self._next():
                 self._feed(worker, batch, answers)
@@ -218,7 +218,7 @@ class Pool:
         finally:
             answers.put(None)
 
-    def _feed(self, worker: _Worker, batch: list[tuple[Task, int]], answers: queue.Queue[Answer | BaseException | None]) -> None:
+    def _feed(self, worker: _Worker, batch: list[tuple[Task, int]], answers: queue.Queue[list[Answer] | BaseException | None]) -> None:
         """Have one batch judged; on a death its runs go back one by one, a run that was alone is tried again or given up."""
         at = 0
         try:
@@ -230,11 +230,11 @@ class Pool:
             write_frame(process.stdin, [task for task, _ in batch])
             while at < len(batch):
                 self._set_deadline(worker)
-                answer = read_frame(process.stdout)
+                some = read_frame(process.stdout)
                 worker.deadline = None
-                assert isinstance(answer, Answer)
-                at += 1
-                answers.put(answer)
+                assert isinstance(some, list)
+                at += len(some)
+                answers.put(some)
             self._done()
         except (EOFError, OSError, pickle.UnpicklingError):
             if self._stop:
@@ -249,11 +249,11 @@ class Pool:
             task, attempts = batch[at]
             again: list[tuple[Task, int]] = []
             if overdue:
-                answers.put(Answer(task.key, failed=f"took longer than {self.setup.limits.seconds:g} s"))
+                answers.put([Answer(task.key, failed=f"took longer than {self.setup.limits.seconds:g} s")])
             elif attempts + 1 < ATTEMPTS:
                 again = [(task, attempts + 1)]
             else:
-                answers.put(Answer(task.key, failed=f"its worker died {ATTEMPTS} times ({how})"))
+                answers.put([Answer(task.key, failed=f"its worker died {ATTEMPTS} times ({how})")])
             self._done(again)
 
     def _set_deadline(self, worker: _Worker) -> None:

@@ -33,11 +33,14 @@ def answer_task(task: Task, setup: Setup) -> Answer:
         return Answer(task.key, failed=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
-def answer_tasks(tasks: Sequence[Task], setup: Setup) -> Iterator[Answer]:
-    """Answers in the order of the tasks; neighbours that are small are judged together."""
+def answer_tasks(tasks: Sequence[Task], setup: Setup) -> Iterator[list[Answer]]:
+    """Answers in the order of the tasks, as many at once as there are; neighbours that are small are judged together."""
     for small, some in itertools.groupby(tasks, key=_is_small):
         group = list(some)
-        yield from (_answer_together(group, setup) if small and len(group) > 1 else (answer_task(task, setup) for task in group))
+        if small and len(group) > 1:
+            yield _answer_together(group, setup)
+        else:
+            yield from ([answer_task(task, setup)] for task in group)
 
 
 def _is_small(task: Task) -> bool:
@@ -107,8 +110,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         except EOFError:
             return
         assert isinstance(batch, list)
-        for answer in answer_tasks(batch, setup):
-            write_frame(sink, answer)
+        for answers in answer_tasks(batch, setup):
+            write_frame(sink, answers)
 
 
 def main() -> None:
