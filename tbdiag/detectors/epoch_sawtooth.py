@@ -66,6 +66,7 @@ from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, fold_at
+from tbdiag.stats.trend import find_trend
 
 CHANCE = 1e-5
 """Of an F ratio as large without a pattern: in simulated t noise with 4 degrees of freedom the least of 2,000 was 3e-5."""
@@ -96,8 +97,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # A handful of jumps may agree with each other by luck.
     error = max(min(fold.error, chance) if fold.jumps.size >= 6 else chance, 1e-12)
     gain = max(train.start_cost - train.end_cost, 1e-12)
-    # A descent falls within epochs and hardly steps between them; a sawtooth goes back at the boundary.
-    abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error and fold.jump * fold.inner < 0
+    # A descent falls within epochs and hardly steps between them; a sawtooth goes back at the boundary. Where it only steps down and stands
+    # in between, samples are met again: `memory` judges that.
+    abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error and -fold.inner * np.sign(fold.jump) > 0.2 * abs(fold.jump)
     pattern = fold.explained > view["explained"] and fold.strength > view["strength"]
     # Two per cent of the level are nobody's trouble, however regular they are.
     matters = max(abs(fold.jump), fold.amplitude) > 0.03 * (gain if train.signed else abs(train.end_cost))
@@ -144,9 +146,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 
 def _generalises(view: View, train: CurveFacts, gain: float) -> bool:
-    """Whether validation came nearly as far as training: what is memorised on the way is nobody's trouble."""
+    """Whether validation came nearly as far as training, or still gets better: what is memorised on the way is nobody's trouble."""
     val = view.curve("val_loss")
-    return val is not None and val.n >= 4 and val.sign == train.sign and val.end_cost - train.end_cost < 0.15 * gain
+    if val is None or val.n < 4 or val.sign != train.sign:
+        return False
+    cost = val.trace.cost
+    return val.end_cost - train.end_cost < 0.15 * gain or (val.n >= 10 and find_trend(cost[cost.size // 2 :]).falling)
 
 
 def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:

@@ -60,6 +60,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import stays_at_guessing
 from tbdiag.features.pairs import measure_restlessness, progress
 from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
@@ -196,8 +197,10 @@ def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | N
     if found is None or val is None or not found.together:
         return None
     margin = min(found.val_level / view["restless"], found.val_gain / view["restless_gain"])
-    if margin < 1:
-        return None
+    if margin < 1 or stays_at_guessing(val, view.features):
+        return None  # validation that knows nothing is another trouble, and jumps as it likes
+    if not val.signed and median(val.trace.cost[val.trace.n // 2 :]) < 0.05 * float(train.value[0]):
+        return None  # of what little is left any share is nothing
     return (
         margin,
         say(

@@ -76,7 +76,25 @@ def _register(kind: str, split: Split) -> None:
 
     @derived(name)
     def make(features: Features) -> Signal | None:
-        return _fraction_signal(name, named_metric(features, kind, split))
+        found = named_metric(features, kind, split)
+        if found is None and name == "val_accuracy":
+            found = _accuracy_by_value(features)
+        return _fraction_signal(name, found)
+
+
+def _accuracy_by_value(features: Features) -> CurveFacts | None:
+    """A main metric called just ``metric`` or ``score`` that lies between the recalls of the classes and well above their mean.
+
+    Only accuracy, the mean weighted by the frequency of the classes, gets there: a macro F1 or a balanced accuracy does not.
+    """
+    metric = features.curve("val_metric")
+    if metric is None or metric.signal.stem not in {"metric", "score"}:
+        return None
+    recalls = class_curves(features, Role.CLASS_METRIC, kind="recall")
+    if len(recalls) < 2:
+        return None
+    ends = [curve.end * as_fraction(curve) for curve in recalls]
+    return metric if float(np.mean(ends)) + 0.1 < metric.end * as_fraction(metric) <= max(ends) + 1e-6 else None
 
 
 for _kind in METRIC_NAMES:

@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.model import Direction, Domain, Role, Run, Scale, Series, Split
-from tbdiag.roles.convention import Convention
+from tbdiag.model import Role, Run, Scale, Series, Split
 from tbdiag.roles.layers import natural_key
 from tbdiag.roles.plan import Draft
 
@@ -80,10 +79,6 @@ METRIC_ORDER = [
     "recall",
 ]
 """Metrics that say most about a model first; what is not listed comes after them."""
-
-STAND_INS = ("mse", "mae", "rmse", "perplexity", "bits")
-"""Error metrics that stand for the loss where no series is called loss."""
-
 
 NEVER_A_NUMBER = "never a number, although the loss is"
 """Why a metric is set aside whose every value is NaN or infinite; its name still tells what was measured."""
@@ -157,95 +152,6 @@ def _metric_split(
     if val is not None:
         return Split.VAL, ", validation because a validation loss is logged and no split is named"
     return Split.TRAIN, ", train because no split is named"
-
-
-def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Convention | None) -> list[tuple[Draft, Series]]:
-    """Find a loss for each split that has none: a stand-in metric, the only component, or the sum of the components.
-
-    Returns:
-        Drafts made here with their series (sums), to be added to the run's signals.
-    """
-    made: list[tuple[Draft, Series]] = []
-    if domain in {Domain.REINFORCEMENT, Domain.GAN}:
-        return made
-    for d in drafts:
-        single = d.role is Role.LOSS and d.name in run.series and len(run.series[d.name]) == 1
-        if single and any(
-            o.role is Role.LOSS and o.split is d.split and o.name in run.series and len(run.series[o.name]) > 1 for o in drafts
-        ):
-            d.preferred = -1
-            d.why += "; a single point, so it does not stand for the loss"
-    parts = {s: _components(drafts, s) for s in (Split.TRAIN, Split.VAL)}
-    has = {s: any(d.role is Role.LOSS and d.split is s for d in drafts) for s in parts}
-    common = {d.stem for d in parts[Split.TRAIN]} & {d.stem for d in parts[Split.VAL]}
-    for split, group in parts.items():
-        other = Split.VAL if split is Split.TRAIN else Split.TRAIN
-        if has[split] or not group:
-            continue
-        if len(group) == 1:
-            _promote(group[0], "the only part of a loss that was logged")
-        elif (convention is not None and convention.losses_sum) or not has[other]:
-            total = _sum([d for d in group if d.stem in common or not parts[other]], split, run)
-            if total is not None:
-                made.append(total)
-            else:
-                _promote(group[0], "no total is logged, the first part stands for it")
-        else:
-            _promote(group[0], "no total of this split is logged, the first part stands for it")
-    if not made and not any(has.values()) and not any(parts.values()):
-        _promote_metrics(drafts)
-    return made
-
-
-def _components(drafts: list[Draft], split: Split) -> list[Draft]:
-    """Parts of the loss of one split, without its extremes and other statistics."""
-    return [d for d in drafts if d.role is Role.LOSS_COMPONENT and d.split is split and d.sub_kind is None and d.stem not in _NO_PARTS]
-
-
-_NO_PARTS = frozenset({"loss_max", "loss_min", "loss_std", "loss_sum", "loss_mean_normalized", "loss_per_all"})
-
-
-def _promote(d: Draft, why: str) -> None:
-    d.role, d.why = Role.LOSS, f"{d.why}; {why}"
-    if d.direction is Direction.NONE:
-        d.direction = Direction.LOWER
-
-
-def _promote_metrics(drafts: list[Draft]) -> None:
-    groups = {stem: [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram] for stem in STAND_INS}
-    # An error that both splits log before one that a single split does.
-    for stem in sorted(STAND_INS, key=lambda s: -len({d.split for d in groups[s]} & {Split.TRAIN, Split.VAL})):
-        group = groups[stem]
-        if group:
-            for d in group:
-                _promote(d, "no series is called loss, this error stands for it")
-            return
-
-
-def _sum(group: list[Draft], split: Split, run: Run) -> tuple[Draft, Series] | None:
-    """Sum of components that share their steps."""
-    found = [run.series[d.name] for d in group if d.name in run.series]
-    if len(found) < 2 or any(not np.array_equal(s.step, found[0].step) for s in found[1:]):
-        return None
-    value: npt.NDArray[np.float64] = np.sum([s.value.astype(np.float64) for s in found], axis=0)
-    name = " + ".join(d.name for d in group)
-    series = Series(tag=name, subrun="", step=found[0].step, wall_time=found[0].wall_time, value=value, plugin=found[0].plugin)
-    first = group[0]
-    draft = Draft(
-        name=name,
-        subrun="",
-        tag=name,
-        histogram=False,
-        role=Role.LOSS,
-        split=split,
-        direction=Direction.LOWER,
-        stem="loss",
-        why="no total loss is logged: the sum of its parts",
-        axis=first.axis,
-        writer=first.writer,
-        convention=first.convention,
-    )
-    return draft, series
 
 
 def settle_scales(drafts: list[Draft], run: Run) -> None:

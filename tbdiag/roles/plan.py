@@ -112,23 +112,29 @@ _CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1",
 """Metrics of classifiers; the accuracy of tokens has another stem."""
 
 
-_LETTERED = re.compile(
-    r"(?:(?P<t>[tv])[\W_]?(?P<m>loss|acc|accuracy|err|error|f1|iou|auc)|(?P<m2>loss|acc|accuracy|err|error|f1|iou|auc)[\W_](?P<t2>[tv]))",
-    re.IGNORECASE,
-)
+_PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"), ("in", "out"))
+"""Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
+_GLUED_LETTER = re.compile(r"([tv])(loss|acc)", re.IGNORECASE)
 
 
 def _spell_out(tags: Sequence[str]) -> dict[str, str]:
-    """``t_loss`` beside ``v_loss``: the letters are splits where both stand before (or after) the same measure."""
-    found = {}
-    for tag in tags:
-        hit = _LETTERED.fullmatch(tag)
-        if hit:
-            found[tag] = (hit["t"] or hit["t2"]).lower(), (hit["m"] or hit["m2"]).lower()
-    measures = {measure for letter, measure in found.values() if letter == "t"}
-    if not any(letter == "v" and measure in measures for letter, measure in found.values()):
-        return {}
-    return {tag: f"{'train' if letter == 't' else 'val'}_{measure}" for tag, (letter, measure) in found.items()}
+    """Tags in which a word of a pair is a split, with the split's name instead; a pair counts where two tags differ in nothing else."""
+    loose = {tag: _GLUED_LETTER.sub(r"\1_\2", tag) if _GLUED_LETTER.fullmatch(tag) else tag for tag in tags}
+    words = {tag: tokenize(text) for tag, text in loose.items()}
+    known = set(words.values())
+    out: dict[str, str] = {}
+    for one, other in _PAIRS:
+        met = [w for w in known if w.count(one) == 1 and tuple(other if t == one else t for t in w) in known]
+        if not any(any(t in _MEASURES for t in w) for w in met):
+            continue
+        for tag, text in loose.items():
+            for word, split in ((one, "train"), (other, "val")):
+                if word in words[tag] and tag not in out:
+                    out[tag] = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", split, text, count=1, flags=re.IGNORECASE)
+    return out
+
+
+_MEASURES = frozenset({"loss", "acc", "accuracy", "err", "error", "objective", "cost", "mse", "mae", "rmse", "nll", "f1", "iou", "auc"})
 
 
 def _draft(

@@ -98,6 +98,15 @@ _ORDER = re.compile(r"(?:^|(?<=/))\d{1,2}[_\- ]+(?=[A-Za-z])")
 """Numbers that only sort the tags: ``1_Loss/2_Reconstruction_Loss/train``."""
 
 
+_LETTERS: dict[Tokens, tuple[Role, Direction, str]] = {
+    **dict.fromkeys((("l",), ("j",), ("nats",)), (Role.LOSS, Direction.LOWER, "loss")),
+    ("a",): (Role.METRIC, Direction.HIGHER, "accuracy"),
+    ("metric",): (Role.METRIC, Direction.HIGHER, "metric"),
+    **dict.fromkeys((("grad",), ("gradient",), ("gradients",)), (Role.GRAD_NORM, Direction.NONE, "grad_norm")),
+}
+"""What a last part of a tag means that holds nothing else but words of splits."""
+
+
 @lru_cache(maxsize=65536)
 def read_scalar(tag: str, skip: int = 0) -> Reading:
     """Reading of a scalar tag; the first `skip` tokens are a prefix that all tags of the run share."""
@@ -117,11 +126,9 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     hits = _find_phrases(tokens)
     if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
-    short = [t for t in tokens if split_word(t) is None] if not hits and split is not Split.NONE else []
-    if short in (["l"], ["j"], ["nats"]):
-        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why=f'"{short[0]}" of a split')
-    if short == ["a"]:
-        return Reading(Role.METRIC, split, Direction.HIGHER, "accuracy", -3, why='"a" of a split')
+    short = None if hits else _LETTERS.get(_last_words(tag))
+    if short is not None and (split is not Split.NONE or short[0] is Role.GRAD_NORM):
+        return Reading(short[0], split, short[1], short[2], -3, why=f'"{tokens[-1]}" of a split')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))
@@ -150,6 +157,15 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     return reading
 
 
+def _last_words(tag: str) -> Tokens:
+    """Words of the last part of a tag that holds others than those of splits: of ``model/holdout/J``, ``J/holdout`` and ``J_holdout`` the J."""
+    for part in reversed(tag.split("/")):
+        words = tuple(t for t in tokenize(_ORDER.sub("", part)) if split_word(t) is None)
+        if words:
+            return words
+    return ()
+
+
 def _find_phrases(tokens: Tokens) -> list[tuple[int, int, Word]]:
     """Every phrase of the vocabulary in the tokens: position, number of words, meaning."""
     out = []
@@ -172,7 +188,11 @@ def _nearest(splits: list[tuple[int, Split]], start: int, size: int) -> Split:
 def _leftovers(tokens: Tokens, covered: set[int], splits: list[tuple[int, Split]], start: int) -> tuple[Tokens, Tokens]:
     """Meaningful words before and after the measure; words before a split word that precedes the measure are a prefix and dropped."""
     first = max((i + 1 for i, _ in splits if i < start), default=0)
-    keep = [i for i, t in enumerate(tokens) if i not in covered and t not in NOISE and split_word(t) is None]
+    keep = [
+        i
+        for i, t in enumerate(tokens)
+        if i not in covered and t not in NOISE and split_word(t) is None and t != "per" and (not i or tokens[i - 1] != "per")
+    ]
     return tuple(tokens[i] for i in keep if first <= i < start), tuple(tokens[i] for i in keep if i > start)
 
 

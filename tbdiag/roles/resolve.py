@@ -11,10 +11,11 @@ from tbdiag.config import Config, parse_key
 from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Writer
 from tbdiag.roles.axes import align
 from tbdiag.roles.chance import find_chance
-from tbdiag.roles.choose import choose_mains, settle_counters, settle_losses, settle_scales, settle_splits, settle_unusable
+from tbdiag.roles.choose import choose_mains, settle_counters, settle_scales, settle_splits, settle_unusable
 from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
+from tbdiag.roles.standins import settle_loss_scale, settle_losses, settle_rates
 
 
 def resolve(run: Run, config: Config | None = None) -> Signals:
@@ -36,6 +37,8 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_unusable(drafts, run, forced)
     settle_splits(drafts, run)
     settle_counters(drafts, run)
+    settle_rates(drafts, run)
+    settle_loss_scale(drafts, run)
     made = settle_losses(drafts, run, plan.domain, plan.convention)
     settle_scales(drafts, run)
     series: Mapping[str, Series] = run.series

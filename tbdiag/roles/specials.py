@@ -59,8 +59,9 @@ def class_of(tokens: Tokens, measure: Tokens) -> str:
 def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     predicted = [t for t in tokens if t in PREDICTED]
     labelled = [t for t in tokens if t in LABELLED]
-    classy = any(t in {"class", "classes"} for t in tokens)
-    if not (predicted or labelled or classy) and _SHARE_OF.search(tag):
+    classy = any(t in {"class", "classes", "cls"} for t in tokens)
+    last = tokens[-1:] if tokens[-1:] and tokens[-1].isdigit() else ()
+    if not labelled and not predicted and last and tokens[:-1] and tokens[-3 if classy else -2 :][0] == "share":
         predicted = ["share"]
     # ``predicted/3``: nothing but the word and a class
     bare = bool(_NUMBERED.search(tag))
@@ -76,8 +77,6 @@ def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     return Reading(role, split, stem=role.value, class_id=ident, why=f"share of class {ident}")
 
 
-_SHARE_OF = re.compile(r"(^|[/_.])share[/_.]\d+$")
-"""``val_share_3``: of the predictions, since shares of labels are called so."""
 _OTHER = frozenset(
     {
         "std",

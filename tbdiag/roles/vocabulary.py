@@ -30,7 +30,7 @@ def _many(role: Role, direction: Direction, phrases: str, *, stem: str = "", ran
 
 VOCABULARY: dict[str, Word] = {
     # The loss itself. "nll", "xent" and the like are losses by name even where the word loss is missing.
-    **_many(Role.LOSS, LOWER, "loss, losses, cost, objective, criterion", stem="loss"),
+    **_many(Role.LOSS, LOWER, "loss, losses, cost, objective, criterion, obj fn, objfn, objective function, loss function, cost function", stem="loss"),
     **_many(Role.LOSS, LOWER, "total loss, loss total, l total, loss all, overall loss, combined loss, full loss, sum loss", stem="loss", rank=3),
     **_many(Role.LOSS, LOWER, "lm loss, reduced loss, reduced train loss, training loss, loss avg, global avg loss, lm loss validation", stem="loss", rank=2),
     **_many(Role.LOSS, LOWER, "xent, cross entropy, crossentropy, cross ent, categorical crossentropy, sparse categorical crossentropy", stem="loss", rank=-1),
@@ -64,7 +64,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "map,  ap, ap50, ap75, ar, iou, miou, mean iou, jaccard, dice, dice score, dsc, mdice, pck, oks, hota, mota, idf1, pq"),
     **_many(Role.METRIC, HIGHER, "bleu, bleu4, bleu 4, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
     **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
-    **_many(Role.METRIC, HIGHER, "r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
+    **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
     **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
@@ -74,12 +74,12 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, nrmse, nmse, msle"),
     **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
     **_many(Role.METRIC, LOWER, "ppl, perplexity, word perplexity, token perplexity", stem="perplexity"),
-    **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bits per byte, bits per char, bits per dim", stem="bits"),
+    **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bpn, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
     # Optimiser.
-    **_many(Role.LR, NONE, "lrn rate, lr, lrs, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
+    **_many(Role.LR, NONE, "lrn rate, rate learn, opt rate, rate opt, adam alpha, lr, lrs, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, dl norm, gradient length, grad length, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grads total, grad total, gradients total, gradient global l2, gradients global l2, grads global l2, grad global l2, grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "l2 grad, l2 grads, l2 gradient, l2 gradients, grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
     **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, w norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),

@@ -6,12 +6,14 @@ import re
 from functools import lru_cache
 
 from tbdiag.model import Split
+from tbdiag.roles.languages import WORDS, translate
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2,})|(?<=[a-z]{2})(?=[A-Z]\d)|(?<=[a-z]{2})(?=[A-Z]{2})")
 _TOKEN = re.compile(r"[^\W_]+")
 _GLUED = re.compile(
     r"^(train|training|valid|validation|val|test|eval|epoch|batch|total|avg|mean|running|loss|grad|gradient|learning|step|f1|r2|weight|param|batch|mean)"
-    r"(loss|acc|accuracy|error|norm|rate|scale|size|score|time|f1|auc|iterstats|epochstats|stats|train|val|test|mse|mae|iou)$"
+    r"(loss|acc|accuracy|error|norm|rate|scale|size|score|time|f1|auc|iterstats|epochstats|stats|train|val|test|mse|mae|iou"
+    r"|rmse|mrr|ndcg|dice|bleu|rouge|ppl|perplexity|wer|cer|recall|precision|top1|top5|snr)$"
 )
 
 _MISSPELT = re.compile(r"^ac+[ua]*r+[ua]*c+y$")
@@ -64,6 +66,7 @@ _JOIN = {
 def tokenize(text: str) -> tuple[str, ...]:
     """Lower-case words of a tag: cut at every separator, between camelCase words, and inside common compounds."""
     out: list[str] = []
+    text = translate(text)
     if "|" in text or "‖" in text:
         text = _BARS.sub(r" \1 norm ", text)
     if "²" in text:
@@ -72,6 +75,10 @@ def tokenize(text: str) -> tuple[str, ...]:
         text = _OUTSIDE.sub("holdout", _INSIDE.sub("train", text))
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
         low = word.lower()
+        low = WORDS.get(low, low)
+        if "_" in low:
+            out += low.split("_")
+            continue
         glued = (_GLUED.match(low) or _CLASS.match(low)) if low not in _WHOLE else None
         for part in glued.groups() if glued else ("accuracy",) if _MISSPELT.match(low) else (low,):
             joined = _JOIN.get((out[-1], part)) if out else None

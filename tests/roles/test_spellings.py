@@ -40,6 +40,19 @@ SETS = [
         {"nats/train": "train_loss", "nats/dev": "val_loss", "frac_correct/dev": "val_metric", "gradients/global_l2": "grad_norm"},
     ),
     ("supervised", {"J/train": "train_loss", "J/val": "val_loss", "percent correct/val": "val_metric", "grad_magnitude": "grad_norm"}),
+    ("supervised", {"Verlust/Training": "train_loss", "Verlust/Validierung": "val_loss", "Genauigkeit/Validierung": "val_metric"}),
+    (
+        "supervised",
+        {"perte_entrainement": "train_loss", "perte_validation": "val_loss", "taux_apprentissage": "lr", "norme_gradient": "grad_norm"},
+    ),
+    ("supervised", {"Pérdida/entrenamiento": "train_loss", "Pérdida/validación": "val_loss", "tasa_de_aprendizaje": "lr"}),
+    ("supervised", {"perda_treino": "train_loss", "perda_validação": "val_loss", "acurácia_validação": "val_metric"}),
+    ("supervised", {"训练/损失": "train_loss", "验证/损失": "val_loss", "验证/准确率": "val_metric", "学习率": "lr"}),
+    ("supervised", {"IS mse": "train_loss", "OOS mse": "val_loss", "OOS rank IC": "val_metric", "rate": "lr"}),
+    ("supervised", {"Err.Learn": "train_loss", "Err.Check": "val_loss", "Rate.Learn": "lr"}),
+    ("supervised", {"Progress/fit_objective": "train_loss", "Progress/check_objective": "val_loss", "Progress/grad": "grad_norm"}),
+    ("supervised", {"model/train/J": "train_loss", "model/holdout/J": "val_loss", "model/adam_alpha": "lr"}),
+    ("supervised", {"mse_per_utt_train": "train_loss", "mse_per_utt_dev": "val_loss", "||dL||": "grad_norm"}),
     ("self_supervised", {"Contrastive_Loss/train": "", "Loss/train": "train_loss"}),
     ("gan", {"Losses/Critic": "discriminator_loss", "Losses/Generator": "generator_loss"}),
     ("gan", {"G_loss_val": "", "G_loss": "generator_loss", "D_loss": "discriminator_loss"}),
@@ -59,6 +72,7 @@ SETS = [
 @pytest.mark.parametrize(("domain", "tags"), SETS, ids=lambda x: x if isinstance(x, str) else next(iter(x)))
 def test_what_people_write_is_read(domain, tags):
     series = {t: FALLING if key.endswith(("loss", "time", "norm")) or not key else CLIMBING for t, key in tags.items()}
+    series |= {t: FALLING / 1000 for t, key in tags.items() if key == "lr"}
     signals = resolve(_synth.make_run(series), Config())
     assert signals.domain.value == domain
     mains = {x.name: x.key for x in signals.all if x.main}

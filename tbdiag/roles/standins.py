@@ -1,0 +1,142 @@
+"""Series that stand for one that no tag names: a loss from an error or from its parts, a learning rate from a bare ``rate``."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.model import Direction, Domain, Role, Run, Series, Split
+from tbdiag.roles.convention import Convention
+from tbdiag.roles.plan import Draft
+from tbdiag.roles.words import split_word, tokenize
+
+STAND_INS = ("mse", "mae", "rmse", "perplexity", "bits")
+"""Error metrics that stand for the loss where no series is called loss."""
+
+
+def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Convention | None) -> list[tuple[Draft, Series]]:
+    """Find a loss for each split that has none: a stand-in metric, the only component, or the sum of the components.
+
+    Returns:
+        Drafts made here with their series (sums), to be added to the run's signals.
+    """
+    made: list[tuple[Draft, Series]] = []
+    if domain in {Domain.REINFORCEMENT, Domain.GAN}:
+        return made
+    for d in drafts:
+        single = d.role is Role.LOSS and d.name in run.series and len(run.series[d.name]) == 1
+        if single and any(
+            o.role is Role.LOSS and o.split is d.split and o.name in run.series and len(run.series[o.name]) > 1 for o in drafts
+        ):
+            d.preferred = -1
+            d.why += "; a single point, so it does not stand for the loss"
+    parts = {s: _components(drafts, s) for s in (Split.TRAIN, Split.VAL)}
+    has = {s: any(d.role is Role.LOSS and d.split is s for d in drafts) for s in parts}
+    common = {d.stem for d in parts[Split.TRAIN]} & {d.stem for d in parts[Split.VAL]}
+    for split, group in parts.items():
+        other = Split.VAL if split is Split.TRAIN else Split.TRAIN
+        if has[split] or not group:
+            continue
+        if len(group) == 1:
+            _promote(group[0], "the only part of a loss that was logged")
+        elif (convention is not None and convention.losses_sum) or not has[other]:
+            total = _sum([d for d in group if d.stem in common or not parts[other]], split, run)
+            if total is not None:
+                made.append(total)
+            else:
+                _promote(group[0], "no total is logged, the first part stands for it")
+        else:
+            _promote(group[0], "no total of this split is logged, the first part stands for it")
+    if not made and not any(has.values()) and not any(parts.values()):
+        _promote_metrics(drafts, run)
+    return made
+
+
+def _components(drafts: list[Draft], split: Split) -> list[Draft]:
+    """Parts of the loss of one split, without its extremes and other statistics."""
+    return [d for d in drafts if d.role is Role.LOSS_COMPONENT and d.split is split and d.sub_kind is None and d.stem not in _NO_PARTS]
+
+
+_NO_PARTS = frozenset({"loss_max", "loss_min", "loss_std", "loss_sum", "loss_mean_normalized", "loss_per_all"})
+
+
+def _promote(d: Draft, why: str) -> None:
+    d.role, d.why = Role.LOSS, f"{d.why}; {why}"
+    if d.direction is Direction.NONE:
+        d.direction = Direction.LOWER
+
+
+def settle_rates(drafts: list[Draft], run: Run) -> None:
+    """A series that is called just ``rate``, ``eta`` or ``alpha`` is the learning rate where no other is and its values are such."""
+    if any(d.role is Role.LR for d in drafts):
+        return
+    for d in drafts:
+        if d.role not in {Role.UNKNOWN, Role.COUNTER} or d.name not in run.series:
+            continue
+        words = [t for t in tokenize(d.tag.rpartition("/")[2]) if split_word(t) is None]
+        value = run.series[d.name].value
+        if (
+            words in (["rate"], ["rate", "learn"], ["eta"], ["alpha"])
+            and value.size > 2
+            and float(value.min()) >= 0
+            and 0 < float(value.max()) <= 0.2
+        ):
+            d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
+            d.why = f'"{words[0]}", and its values are those of a learning rate'
+
+
+def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
+    """A series without a known name that holds powers of two only, from a thousand and more down to less than one, is a loss scale."""
+    if any(d.role is Role.LOSS_SCALE for d in drafts):
+        return
+    for d in drafts:
+        if d.role is not Role.UNKNOWN or d.name not in run.series:
+            continue
+        value = run.series[d.name].value.astype(np.float64)
+        if value.size < 4 or not np.isfinite(value).all() or float(value.min()) <= 0:
+            continue
+        if float(value.max()) >= 1024 and float(value.min()) < 1 and bool(np.all(np.frexp(value)[0] == 0.5)):
+            d.role, d.direction, d.stem = Role.LOSS_SCALE, Direction.NONE, "loss_scale"
+            d.why = "all its values are powers of two, as a loss scale's are"
+
+
+def _promote_metrics(drafts: list[Draft], run: Run) -> None:
+    groups = {stem: [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram] for stem in STAND_INS}
+    # An error that both splits log before one that a single split does.
+    for stem in sorted(STAND_INS, key=lambda s: -len({d.split for d in groups[s]} & {Split.TRAIN, Split.VAL})):
+        group = groups[stem]
+        if group:
+            for d in group:
+                _promote(d, "no series is called loss, this error stands for it")
+            return
+    errors = [d for d in drafts if d.role is Role.METRIC and d.stem.startswith("err") and d.name in run.series]
+    tops = [float(np.nanmax(run.series[d.name].value)) for d in errors if len(run.series[d.name])]
+    if {Split.TRAIN, Split.VAL} <= {d.split for d in errors} and tops and 1 < max(tops) < 20:  # neither shares nor percent
+        for d in errors:
+            _promote(d, "no series is called loss, and this error is no share")
+
+
+def _sum(group: list[Draft], split: Split, run: Run) -> tuple[Draft, Series] | None:
+    """Sum of components that share their steps."""
+    found = [run.series[d.name] for d in group if d.name in run.series]
+    if len(found) < 2 or any(not np.array_equal(s.step, found[0].step) for s in found[1:]):
+        return None
+    value: npt.NDArray[np.float64] = np.sum([s.value.astype(np.float64) for s in found], axis=0)
+    name = " + ".join(d.name for d in group)
+    series = Series(tag=name, subrun="", step=found[0].step, wall_time=found[0].wall_time, value=value, plugin=found[0].plugin)
+    first = group[0]
+    draft = Draft(
+        name=name,
+        subrun="",
+        tag=name,
+        histogram=False,
+        role=Role.LOSS,
+        split=split,
+        direction=Direction.LOWER,
+        stem="loss",
+        why="no total loss is logged: the sum of its parts",
+        axis=first.axis,
+        writer=first.writer,
+        convention=first.convention,
+    )
+    return draft, series
