@@ -66,7 +66,6 @@ from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, fold_at
-from tbdiag.stats.trend import find_trend
 
 CHANCE = 1e-5
 """Of an F ratio as large without a pattern: in simulated t noise with 4 degrees of freedom the least of 2,000 was 3e-5."""
@@ -146,12 +145,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 
 def _generalises(view: View, train: CurveFacts, gain: float) -> bool:
-    """Whether validation came nearly as far as training, or still gets better: what is memorised on the way is nobody's trouble."""
+    """Whether validation came nearly as far as training: what is memorised on the way is nobody's trouble."""
     val = view.curve("val_loss")
-    if val is None or val.n < 4 or val.sign != train.sign:
-        return False
-    cost = val.trace.cost
-    return val.end_cost - train.end_cost < 0.15 * gain or (val.n >= 10 and find_trend(cost[cost.size // 2 :]).falling)
+    return val is not None and val.n >= 4 and val.sign == train.sign and val.end_cost - train.end_cost < 0.15 * gain
 
 
 def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
