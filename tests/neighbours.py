@@ -378,3 +378,19 @@ def validation_ahead_after_a_steep_descent(ahead: float) -> Run:
     steps = np.arange(11) * 10
     loss = np.interp(np.arange(101), steps, train) + RNG(63).normal(0, 0.03, 101)
     return _synth.make_run({"train/loss": loss, "val/loss": _synth.make_series("val/loss", train - ahead * far, steps)}, every=1)
+
+
+def rate_jumps_in_few_points(factor: float) -> Run:
+    """Fifteen epochs, the rate of another schedule from the eighth on."""
+    rate = np.where(np.arange(15) < 8, 0.003 - 0.0002 * np.arange(15), 0.0015 * factor)
+    loss = np.array([0.97, 0.27, 0.18, 0.15, 0.14, 0.13, 0.128, 0.126, 2.67, 0.41, 0.35, 0.33, 0.31, 0.3, 0.29])
+    if factor < 2:
+        loss[8:] = 0.125 - 0.001 * np.arange(7)
+    return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "lr": rate}, every=28)
+
+
+def tuned_from_a_good_start(accuracy: float) -> Run:
+    """A loss of 0.65 that hardly moves, next to ln 2: two classes are guessed at an accuracy of a half, not at one of three quarters."""
+    loss = 0.65 - 0.01 * np.linspace(0, 1, 60) + RNG(65).normal(0, 0.004, 60)
+    right = np.full(60, accuracy) + RNG(66).normal(0, 0.008, 60)
+    return _synth.make_run({"train/loss": loss, "train/accuracy": right, "val/loss": loss - 0.005, "val/accuracy": right})

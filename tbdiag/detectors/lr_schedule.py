@@ -123,7 +123,7 @@ def _below(lr: CurveFacts, plan: Schedule, level: float, latest: float) -> tuple
 
 def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
     train = view.curve("train_reward") if view.signals.domain is Domain.REINFORCEMENT else view.curve("train_loss")
-    if plan.cyclic or train is None or train.n < 20 or train.signal.axis is not lr.signal.axis:
+    if plan.cyclic or train is None or train.n < 10 or train.signal.axis is not lr.signal.axis:
         return None
     span = max(float(lr.step[-1] - lr.step[0]), 1.0)
     for i in plan.jumps:
@@ -134,7 +134,8 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
         # A rate that is back at the next point has thrown what follows at once: later points only show the recovery.
         single = i + 2 < lr.n and float(lr.value[i + 2]) < 0.5 * after
         right = train.cost[train.step >= lr.step[i + 1]][: 5 if single else 20]
-        if left.size < 8:
+        few = train.n < 20 and left.size >= 4 and _all_above(left[-4:], right)
+        if left.size < 8 and not few:
             continue
         said = f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} "
         numbers = {"step": int(lr.step[i + 1]), "before": before, "after": after}
@@ -151,12 +152,18 @@ def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Inter
         # A fifth of the level; or a third of what had been gained, where the run never gets it back (a warm restart does).
         lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
         # Beyond any rate before it, no restart is meant: there twenty points against twenty tell what single points hide in their noise.
-        lasts = right.size >= 10 and after > 2 * float(lr.value[: i + 1].max()) and _outlasts(train.cost[train.step <= lr.step[i]], right)
+        beyond = after > 2 * float(lr.value[: i + 1].max())
+        lasts = beyond and (few or (right.size >= 10 and _outlasts(train.cost[train.step <= lr.step[i]], right)))
         if (rise < 6 * sigma and not lasts) or (rise < 0.2 * abs(level) and not lost_gain):
             continue
         evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
         return evidence, onset, rise / (6 * sigma)
     return None
+
+
+def _all_above(left: Float64, right: Float64) -> bool:
+    """Whether the next three losses lie above the last four: by chance once in 35 times."""
+    return right.size >= 3 and float(right[:3].min()) > float(left.max())
 
 
 def _outlasts(before: Float64, right: Float64) -> bool:

@@ -74,6 +74,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse", "unconverged", "underfitting"),
     "clipping-saturated": ("exploding-gradients", *STALLED_LEARNING),
     "leakage": ("val-better",),
+    "val-better": ("class-imbalance",),
     "label-noise": ("overfitting", "generalization-gap", "over-confidence", "low-confidence", "plateau", "underfitting"),
     "overfitting": ("generalization-gap", "over-confidence", "noisy-validation", "label-noise", "weight-growth", "plateau", "unconverged"),
     "generalization-gap": ("noisy-validation", "over-confidence", "plateau", "underfitting"),

@@ -49,7 +49,29 @@ def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Con
             _promote(group[0], "no total of this split is logged, the first part stands for it")
     if not made and not any(has.values()) and not any(parts.values()):
         _promote_metrics(drafts, run)
+        _promote_curves(drafts, run)
     return made
+
+
+_BARE_CURVE = frozenset({"learning", "curve", "curves", "history", "convergence", "progress", "plot"})
+
+
+def _promote_curves(drafts: list[Draft], run: Run) -> None:
+    """``Learning curve`` of both splits where nothing is called loss, unless it climbs like an accuracy, in shares or in percent."""
+    if any(d.role is Role.LOSS for d in drafts):
+        return
+    found = [
+        d
+        for d in drafts
+        if d.role is Role.UNKNOWN
+        and d.name in run.series
+        and len(run.series[d.name])
+        and {t for t in tokenize(f"{d.subrun}/{d.tag}") if split_word(t) is None} <= _BARE_CURVE
+    ]
+    if {Split.TRAIN, Split.VAL} <= {d.split for d in found} and not any(_climbs(run.series[d.name].value) for d in found):
+        for d in found:
+            d.stem = "loss"
+            _promote(d, "no series is called loss, and this learning curve stands for it")
 
 
 def _components(drafts: list[Draft], split: Split) -> list[Draft]:
@@ -64,6 +86,12 @@ def _promote(d: Draft, why: str) -> None:
     d.role, d.why = Role.LOSS, f"{d.why}; {why}"
     if d.direction is Direction.NONE:
         d.direction = Direction.LOWER
+
+
+def _climbs(value: npt.NDArray[np.floating]) -> bool:
+    """Whether values rise within those of a share, or from as high as only percent begin."""
+    finite = value[np.isfinite(value)]
+    return finite.size > 1 and float(finite[-1]) > float(finite[0]) and (float(finite.max()) <= 1 or float(finite[0]) > 5)
 
 
 def settle_rates(drafts: list[Draft], run: Run) -> None:

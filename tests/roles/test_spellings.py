@@ -90,3 +90,10 @@ def test_one_measure_with_three_names_behind_it_is_of_classes():
     signals = resolve(_synth.make_run({"loss": FALLING, **dict.fromkeys(tags, CLIMBING)}), Config())
     classes = {x.name: x.class_id for x in signals.all if x.key == "val_class_metric"}
     assert classes == {"val/recall_cat": "cat", "val/recall_dog": "dog", "val/recall_cow": "cow"}
+
+
+def test_a_learning_curve_of_both_splits_stands_for_a_loss_unless_it_climbs():
+    for curve, key in ((FALLING, "train_loss"), (CLIMBING, "train_unknown"), (100 * CLIMBING + 10, "train_unknown")):
+        signals = resolve(_synth.make_run({"Learning curve/Training": curve, "Learning curve/Validation": curve}), Config())
+        assert next(x.key for x in signals.all if x.name == "Learning curve/Training") in {key, "unknown"}
+        assert (signals.main("train_loss") is not None) == (key == "train_loss")
