@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import NamedTuple
 
 from tbdiag.errors import LogdirError
 from tbdiag.logs.files import is_remote
@@ -25,8 +26,7 @@ Paths = StrPath | Sequence[StrPath]
 _MAX_DEPTH = 64
 
 
-@dataclass(frozen=True, slots=True)
-class ListedFile:
+class ListedFile(NamedTuple):
     """One event file of a listing: `path` as the file system knows it, `subrun` below the run's path, size in bytes, mtime in ns."""
 
     path: str
@@ -35,8 +35,7 @@ class ListedFile:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunListing:
+class RunListing(NamedTuple):
     """One run as a listing shows it.
 
     Attributes:
@@ -168,6 +167,7 @@ def _list_root(root: str, label: str, tree: Tree) -> tuple[list[RunListing], boo
 
 def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
     runs = []
+    stem = _with_separator(root)
     pending = list(tree.issues)
     groups = group_directories(tree.directories)
     for inner, base in sorted((printable(base), base) for base in groups):
@@ -182,7 +182,7 @@ def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
                 for directory in sorted(members, key=lambda d: (d != base, d))
                 for file in tree.directories[directory]
             ]
-        path = os.path.join(root, base) if base else root
+        path = stem + base if base else root
         issues = []
         if pending:
             issues = [issue for where, issue in pending if any(where == d or where.startswith(f"{d}{os.sep}") or not d for d in members)]
@@ -265,18 +265,25 @@ def _list_directory(root: str, relative: str, tree: Tree, plain: list[str], link
         tree.issues.append((relative, ReadIssue("limit", printable(relative), message, damage=False)))
         return
     files: list[ListedFile] = []
-    before = f"{relative}{os.sep}" if relative else ""
-    with os.scandir(os.path.join(root, relative) if relative else root) as entries:
+    before = relative + os.sep if relative else ""
+    with os.scandir(_with_separator(root) + relative if relative else root) as entries:
         for entry in entries:
+            name = entry.name
             if entry.is_dir(follow_symlinks=False):
-                plain.append(before + entry.name)
+                plain.append(before + name)
             elif entry.is_symlink() and _is_directory(entry):
-                links.append(before + entry.name)
-            elif is_event_file(entry.name):
-                _list_file(entry, before + entry.name, tree, files)
-    links.sort()
+                links.append(before + name)
+            elif "tfevents" in name and is_event_file(name):
+                _list_file(entry, before + name, tree, files)
+    if len(links) > 1:
+        links.sort()
     if files:
         tree.directories[relative] = sorted(files, key=_path_of) if len(files) > 1 else files
+
+
+def _with_separator(root: str) -> str:
+    """A root to which relative names can be added as text, which takes a fraction of `os.path.join`."""
+    return root if root.endswith(os.sep) else root + os.sep
 
 
 _path_of = attrgetter("path")

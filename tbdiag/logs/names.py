@@ -10,6 +10,8 @@ from typing import Any
 def printable(path: str) -> str:
     """A path without lone surrogates (bytes that are no UTF-8 become ``\\xNN``) and with ``/`` between its parts."""
     text = path.replace(os.sep, "/") if os.sep != "/" else path
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -136,9 +136,17 @@ def gather_digest(state: State, night: int, title: str) -> Digest:
 
 def find_troubles(state: State, now: float, statuses: dict[str, int]) -> Iterator[Trouble]:
     """Runs that failed, are unreadable, stalled or look crashed; counts all statuses on the way."""
+    total = state.db.execute("SELECT count(*) FROM runs WHERE gone_night IS NULL").fetchone()[0]
     rows = state.db.execute(
-        "SELECT name, owner, failed, verdict, headline, live_until, last_write, iif(ending = '', peers, ending) FROM runs WHERE gone_night IS NULL ORDER BY name"
-    )
+        """
+        SELECT name, owner, failed, verdict, headline, live_until, last_write, iif(ending = '', peers, ending) FROM runs
+        WHERE gone_night IS NULL AND (failed <> '' OR verdict = 'unreadable' OR last_write IS NULL OR live_until >= ?
+            OR iif(ending = '', peers, ending) IN ('cut', 'broken', 'short'))
+        ORDER BY name
+        """,
+        (now,),
+    ).fetchall()
+    statuses["finished"] += total - len(rows)  # silent and whole: nothing else can be said of them
     for name, owner, failed, verdict, headline, live_until, last_write, ending in rows:
         status = judge_status(now=now, live_until=live_until, last_write=last_write, ending=ending)
         statuses[status] += 1

@@ -180,6 +180,10 @@ def _weigh_successors(state: State, night: int, told: int) -> None:
 
 def _compare_peers(state: State) -> None:
     """Tell from its family how long a run was to be: where most of at least four runs end at the same step, that was the plan."""
+    changes = state.get("family_changes")
+    if changes == state.get("compared_at"):
+        return
+    state.put("compared_at", changes)
     families: dict[str, list[tuple[int, int]]] = {}
     for run, family, last in state.db.execute("SELECT id, family, last_step FROM runs WHERE gone_night IS NULL AND last_step > 0"):
         families.setdefault(family, []).append((run, last))

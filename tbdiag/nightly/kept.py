@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tbdiag.nightly.state import State
 
 FILE = "rows.json"
-"""In the state's directory; a new database does without it."""
+"""In the state's directory."""
 
 
 class Part(NamedTuple):
@@ -37,12 +37,20 @@ def base_stamp(state: State, *shown: object) -> bytes:
     from tbdiag.render.page import templates_directory
 
     files = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in templates_directory().iterdir())
-    return repr((__version__, files, str(state.folder.absolute()), shown)).encode("utf-8", "replace")
+    return repr((__version__, files, state.get("born"), shown)).encode("utf-8", "replace")
 
 
 def page_stamp(base: bytes, name: str, ranked: Sequence[object]) -> str:
     """Names what a page shows; `ranked` has an item a run that changes with its place, its status and whatever its row is made of."""
     return hashlib.blake2b(base + repr((name, ranked)).encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def junit_stamp(state: State, title: str) -> str:
+    """Names what JUnit shows, as `page_stamp` does for a page."""
+    from tbdiag import __version__
+
+    text = repr((__version__, state.get("born"), state.get("junit_changes"), title))
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def load_parts(state: State) -> dict[str, Part]:

@@ -77,8 +77,8 @@ def name_report(path: bytes, name: str) -> str:
     return f"{slug}-{hashlib.blake2b(path, digest_size=5).hexdigest()}.html"
 
 
-def digest_listing(files: list[tuple[str, int, str]]) -> bytes:
-    """Digest of a run's files: names below the run, sizes in bytes, modification stamps (nanoseconds or an etag)."""
+def digest_listing(files: list[tuple[str, int, int]]) -> bytes:
+    """Digest of a run's files: names below the run, sizes in bytes, modification stamps (nanoseconds, or a number made of an etag)."""
     text = "\n".join(f"{name}\0{size}\0{stamp}" for name, size, stamp in (sorted(files) if len(files) > 1 else files))
     return hashlib.blake2b(os.fsencode(text), digest_size=16).digest()
 

@@ -18,7 +18,7 @@ RETRIES = 3
 
 _BARE = {
     "none": "0",
-    "findings": "EXISTS (SELECT 1 FROM findings f WHERE f.run = runs.id AND f.severity < 2)",
+    "findings": "id IN (SELECT run FROM findings WHERE severity < 2)",
     "all": "1",
 }
 
@@ -62,6 +62,7 @@ class _Known(NamedTuple):
     attempts: int
     gone: bool
     bare: bool
+    path: bytes
 
 
 def make_plan(listings: Sequence[RunListing], state: State | None, now: float, judge: str, reports: str) -> Plan:
@@ -76,12 +77,12 @@ def make_plan(listings: Sequence[RunListing], state: State | None, now: float, j
     if state is not None:
         rows = state.db.execute(
             f"""
-            SELECT path, id, listing, head, judge, live_until, was_live, failed <> '', attempts, gone_night IS NOT NULL,
-                   report = 0 AND {_BARE[reports]}
+            SELECT id, listing, head, judge, live_until, was_live, failed <> '', attempts, gone_night IS NOT NULL,
+                   report = 0 AND {_BARE[reports]}, path
             FROM runs
             """  # noqa: S608 - one of three fixed conditions
         )
-        known = {row[0]: _Known._make(row[1:]) for row in rows}
+        known = {row[-1]: _Known._make(row) for row in rows}
     fresh: list[RunListing] = []
     for listing in listings:
         before = known.pop(source.path_key(listing), None)

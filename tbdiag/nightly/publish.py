@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tbdiag.errors import StateError
 from tbdiag.nightly.digest import Digest, write_json, write_junit, write_markdown
+from tbdiag.nightly.kept import junit_stamp, take_over
 
 if TYPE_CHECKING:
     from tbdiag.nightly.state import State
@@ -50,9 +51,10 @@ def publish(state: State, digest: Digest, site: Path, *, pages: bool, now: float
     aside.mkdir(parents=True)
     before = _read_marker(site)
     stamps = write_pages(state, digest, aside, site, _stamps(before))
-    (aside / MARKER).write_text(json.dumps({"night": digest.night, "pages": stamps}) + "\n")
+    junit = junit_stamp(state, digest.title)
+    (aside / MARKER).write_text(json.dumps({"night": digest.night, "pages": stamps, "junit": junit}) + "\n")
     _link_reports(state, site, aside, now - keep_days * 86400, digest.night)
-    _write_digests(state, digest, aside)
+    _write_digests(state, digest, aside, kept=site if before.get("junit") == junit else None)
     _archive(site, aside, digest, before, now - keep_days * 86400)
     _share_unchanged(site, aside)
     switch(aside, site)
@@ -119,9 +121,12 @@ def _read_marker(site: Path) -> dict[str, object]:
     return data if isinstance(data, dict) else {}
 
 
-def _write_digests(state: State, digest: Digest, folder: Path) -> None:
+def _write_digests(state: State, digest: Digest, folder: Path, kept: Path | None = None) -> None:
+    """Write the digests of a night; JUnit is that of the site `kept`, if given."""
     for name, text in (("digest.md", write_markdown(digest)), ("digest.json", write_json(digest))):
         _write(folder / name, text)
+    if kept is not None and take_over(kept, "junit.xml", folder):
+        return
     part = folder / "junit.xml.part"
     with part.open("w", encoding="utf-8", errors="replace", newline="\n") as sink:
         write_junit(state, sink, digest.title)

@@ -28,6 +28,17 @@ def _number_changes() -> str:
     )
 
 
+def _count_changes(key: str, table: str, columns: str, when: str = "") -> str:
+    """Triggers that count the changes of a table: of what runs of a family are compared by, of what JUnit shows."""
+    return "\n".join(
+        f"""
+        CREATE TRIGGER {key}_{table}_{event.split()[0].lower()} AFTER {event} ON {table} {f"WHEN {when}" if when and "OF" in event else ""} BEGIN
+            UPDATE meta SET value = value + 1 WHERE key = '{key}';
+        END;"""  # noqa: S608 - names from below
+        for event in ("INSERT", "DELETE", f"UPDATE OF {columns}")
+    )
+
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -146,9 +157,13 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     f"""
     -- Numbers the changes of what the site's rows show: a page whose runs have the numbers of the night before is that of the night before.
-    INSERT INTO meta VALUES('changes', 0);
+    INSERT INTO meta VALUES('changes', 0), ('family_changes', 0), ('junit_changes', 0);
     ALTER TABLE runs ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
     {_number_changes()}
+    {_count_changes("family_changes", "runs", "family, last_step, gone_night")}
+    {_count_changes("junit_changes", "runs", "root, name, failed, verdict, headline, gone_night")}
+    {_count_changes("junit_changes", "findings", "severity, position, title, caused_by")}
+    {_count_changes("junit_changes", "history", "state, muted", "(OLD.state = 'fixed') <> (NEW.state = 'fixed') OR OLD.muted IS NOT NEW.muted")}
     """,
 )
 """Each entry is applied once, in one transaction; never change one that was released, append."""

@@ -46,7 +46,7 @@ def path_key(listing: RunListing) -> bytes:
 
 def digest_files(listing: RunListing) -> bytes:
     """Digest that changes when a file of the run is added, removed, or has another size or modification time."""
-    return digest_listing([(f"{f.subrun}/{f.path[f.path.rfind(os.sep) + 1 :]}", f.size, str(f.mtime_ns)) for f in listing.files])
+    return digest_listing([(f"{f.subrun}/{f.path[f.path.rfind(os.sep) + 1 :]}", f.size, f.mtime_ns) for f in listing.files])
 
 
 def read_head(listing: RunListing) -> bytes:

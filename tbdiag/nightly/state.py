@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tbdiag.errors import NightBusyError, StateError
-from tbdiag.nightly import kept
 from tbdiag.nightly.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -198,10 +197,10 @@ def _migrate(db: sqlite3.Connection, file: Path) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise StateError(f"{file}: written by a newer tbdiag; update tbdiag")
-    if not version:
-        file.with_name(kept.FILE).unlink(missing_ok=True)
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    if not version:  # the changes that it will count are not those of a state that was here before
+        db.execute("INSERT INTO meta VALUES('born', ?)", (os.urandom(8).hex(),))
 
 
 @contextlib.contextmanager

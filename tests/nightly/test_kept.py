@@ -43,6 +43,9 @@ class Site:
     def inodes(self) -> dict[str, int]:
         return {name: (self.site / name).stat().st_ino for name in PAGES if (self.site / name).exists()}
 
+    def failures(self) -> int:
+        return (self.site / "junit.xml").read_text().count("<failure")
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
@@ -143,3 +146,24 @@ def test_a_page_of_another_night_is_noticed(site: Site) -> None:
     page.unlink()
     page.write_text(text.replace("run_00", "run_99", 1))
     assert "page-2.html" in str(check_site(site.site)[1])
+
+
+def test_junit_is_kept_while_nothing_of_it_changes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tbdiag.nightly.publish as module
+
+    written = []
+    real = module.write_junit
+    monkeypatch.setattr(module, "write_junit", lambda *given: (written.append(1), real(*given)))
+    before = site.failures()
+    site.go()
+    assert (written, site.failures()) == ([], before)
+    site.go(change="UPDATE history SET state = 'ongoing' WHERE state = 'new'; UPDATE runs SET last_write = last_write + 1")
+    assert (written, site.failures()) == ([], before)
+    site.go(change="UPDATE history SET state = 'fixed', fixed_by = 1 WHERE run = 30")
+    assert (len(written), site.failures()) == (1, before - 1)
+    site.go(change="UPDATE runs SET gone_night = 3 WHERE id = 40")
+    assert (len(written), site.failures()) == (2, before - 2)
+    site.go(mutes=(Suppression("overfitting", "known", run="*run_00050"),))
+    assert (len(written), site.failures()) == (3, before - 3)
+    site.go()
+    assert (len(written), site.failures()) == (4, before - 2)

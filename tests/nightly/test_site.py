@@ -224,9 +224,9 @@ def test_a_night_that_dies_while_publishing_leaves_the_last_site(tmp_path: Path,
     before = (nights.site / "index.html").read_bytes()
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "junit.xml")
+        raise OSError(28, "No space left on device", "digest.json")
 
-    monkeypatch.setattr(module, "write_junit", full)
+    monkeypatch.setattr(module, "write_json", full)
     with pytest.raises(StateError, match="the disk is full"):
         nights.run(LATER + DAY)
     assert (nights.site / "index.html").read_bytes() == before
