@@ -249,27 +249,6 @@ def evaluations_that_fail_at_random(*, fail: bool) -> Run:
     return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.arange(24) * 6 + 5)})
 
 
-def adam_at(rate: float) -> Run:
-    train = 0.4 + 0.8 * np.exp(-np.linspace(0, 9, 90)) + RNG(25).normal(0, 0.06, 90)
-    acc = 0.88 - 0.15 * np.exp(-np.linspace(0, 9, 18))
-    val = {"val/loss": 0.27 + 0.5 * np.exp(-np.linspace(0, 9, 18)), "val/acc": acc}
-    series = {k: _synth.make_series(k, v, np.arange(18) * 5 + 4) for k, v in val.items()}
-    return _synth.make_run({"train/loss_step": train, "lr-Adam": np.full(90, rate), **series})
-
-
-def rate_of_an_agent_jumps(factor: float) -> Run:
-    reward = (
-        np.r_[13 - 9 * np.exp(-np.linspace(0, 9, 45)), 9 - 4 * np.exp(-np.linspace(0, 4, 45))]
-        if factor > 2
-        else 13 - 9 * np.exp(-np.linspace(0, 9, 90))
-    )
-    lr = np.r_[np.full(45, 0.006), np.full(45, 0.006 * factor)]
-    return _synth.make_run(
-        {"rollout/ep_rew_mean": reward + RNG(26).normal(0, 0.2, 90), "train/approx_kl": np.full(90, 0.01), "train/learning_rate": lr},
-        every=480,
-    )
-
-
 def leak_with_a_tiny_blip() -> Run:
     train = np.r_[1.86, 0.5, 1.2e-3 * np.exp(RNG(27).normal(0, 1.0, 286))]
     train[270] = 0.02
@@ -364,13 +343,6 @@ def perfect_from_the_first_evaluation(*, always: bool) -> Run:
     )
 
 
-def rate_jumps_under_noisy_batches(factor: float) -> Run:
-    """Single batches whose loss scatters by a quarter: a rate beyond any before throws the loss up by less than six of its sd."""
-    rate = np.where(np.arange(128) < 70, 0.003, 0.003 * factor)
-    level = 0.28 + _synth.decay(128, 0.35, 0.0, 12.0) + (0.2 if factor > 2 else 0.0) * (np.arange(128) >= 70)
-    return _synth.make_run({"train/loss": np.abs(level + RNG(62).normal(0, 0.07, 128)), "lr": rate}, every=5)
-
-
 def validation_ahead_after_a_steep_descent(ahead: float) -> Run:
     """Eleven evaluations, most of the descent between two of them: the noise of so few points is not known."""
     train = np.array([1.106, 1.1, 1.095, 1.038, 0.819, 0.774, 0.72, 0.669, 0.591, 0.554, 0.475])
@@ -380,17 +352,19 @@ def validation_ahead_after_a_steep_descent(ahead: float) -> Run:
     return _synth.make_run({"train/loss": loss, "val/loss": _synth.make_series("val/loss", train - ahead * far, steps)}, every=1)
 
 
-def rate_jumps_in_few_points(factor: float) -> Run:
-    """Fifteen epochs, the rate of another schedule from the eighth on."""
-    rate = np.where(np.arange(15) < 8, 0.003 - 0.0002 * np.arange(15), 0.0015 * factor)
-    loss = np.array([0.97, 0.27, 0.18, 0.15, 0.14, 0.13, 0.128, 0.126, 2.67, 0.41, 0.35, 0.33, 0.31, 0.3, 0.29])
-    if factor < 2:
-        loss[8:] = 0.125 - 0.001 * np.arange(7)
-    return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "lr": rate}, every=28)
-
-
 def tuned_from_a_good_start(accuracy: float) -> Run:
     """A loss of 0.65 that hardly moves, next to ln 2: two classes are guessed at an accuracy of a half, not at one of three quarters."""
     loss = 0.65 - 0.01 * np.linspace(0, 1, 60) + RNG(65).normal(0, 0.004, 60)
     right = np.full(60, accuracy) + RNG(66).normal(0, 0.008, 60)
     return _synth.make_run({"train/loss": loss, "train/accuracy": right, "val/loss": loss - 0.005, "val/accuracy": right})
+
+
+def single_batches_under_means_of_epochs(height: float) -> Run:
+    """The loss by the batch beside that by the epoch: six batches thrown high in 189."""
+    loss = _synth.decay(189, 1.3, 0.08, 14.0) + RNG(67).normal(0, 0.004, 189)
+    loss[[48, 70, 95, 120, 150, 175]] += height
+    epoch = loss.reshape(21, 9).mean(axis=1)
+    by_epoch = {
+        f"Epoch/{k}Loss": _synth.make_series(f"Epoch/{k}Loss", v, np.arange(21) * 45 + 40) for k, v in (("Train", epoch), ("Val", epoch))
+    }
+    return _synth.make_run({"Batch/Loss": loss, **by_epoch}, every=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import neighbours
+import neighbours_rates
 import numpy as np
 import pytest
 from healthy_shapes import step_decay, warm_restarts
@@ -26,8 +27,8 @@ def said(run: Run) -> set[str]:
         (lambda: neighbours.softmax_of_probabilities(confidence=0.87), "loss-mismatch"),
         (lambda: neighbours.easier_validation(0.47), "val-better"),
         (lambda: neighbours.evaluations_that_fail_at_random(fail=True), "noisy-validation"),
-        (lambda: neighbours.adam_at(0.5), "lr-too-high"),
-        (lambda: neighbours.rate_of_an_agent_jumps(100.0), "lr-schedule"),
+        (lambda: neighbours_rates.adam_at(0.5), "lr-too-high"),
+        (lambda: neighbours_rates.rate_of_an_agent_jumps(100.0), "lr-schedule"),
         (lambda: neighbours.macro_f1_of_one_answer(single=True), "prediction-collapse"),
         (lambda: neighbours.run_that_ends_in_the_explosion(explodes=True), "exploding-gradients"),
         (neighbours.validation_never_moves_while_training_learns, "generalization-gap"),
@@ -49,8 +50,9 @@ def said(run: Run) -> set[str]:
         (neighbours.return_of_nothing, "no-learning"),
         (neighbours.perplexity_cut_short, "unconverged"),
         (lambda: neighbours.perfect_from_the_first_evaluation(always=True), "leakage"),
-        (lambda: neighbours.rate_jumps_under_noisy_batches(50.0), "lr-schedule"),
-        (lambda: neighbours.rate_jumps_in_few_points(60.0), "lr-schedule"),
+        (lambda: neighbours_rates.rate_jumps_under_noisy_batches(50.0), "lr-schedule"),
+        (lambda: neighbours_rates.rate_jumps_in_few_points(60.0), "lr-schedule"),
+        (lambda: neighbours.single_batches_under_means_of_epochs(1.5), "spikes"),
         (lambda: neighbours.tuned_from_a_good_start(0.5), "no-learning"),
         (lambda: neighbours.validation_ahead_after_a_steep_descent(1.0), "val-better"),
         (lambda: neighbours.drops_late(stands=False), "unconverged"),
@@ -74,8 +76,9 @@ def test_the_fault_is_named(make, expected):
         (lambda: step_decay(np.random.default_rng((20261122, 506))), "unconverged"),
         (lambda: neighbours.drops_late(stands=True), "unconverged"),
         (lambda: neighbours.perfect_from_the_first_evaluation(always=False), "leakage"),
-        (lambda: neighbours.rate_jumps_under_noisy_batches(1.5), "lr-schedule"),
-        (lambda: neighbours.rate_jumps_in_few_points(1.0), "lr-schedule"),
+        (lambda: neighbours_rates.rate_jumps_under_noisy_batches(1.5), "lr-schedule"),
+        (lambda: neighbours_rates.rate_jumps_in_few_points(1.0), "lr-schedule"),
+        (lambda: neighbours.single_batches_under_means_of_epochs(0.0), "spikes"),
         (lambda: neighbours.tuned_from_a_good_start(0.74), "underfitting"),
         (lambda: neighbours.validation_ahead_after_a_steep_descent(0.2), "val-better"),
         (lambda: warm_restarts(np.random.default_rng((20261122, 196))), "unconverged"),
@@ -86,8 +89,8 @@ def test_the_fault_is_named(make, expected):
         (lambda: neighbours.softmax_of_probabilities(confidence=0.6), "loss-mismatch"),
         (lambda: neighbours.easier_validation(0.15), "val-better"),
         (lambda: neighbours.evaluations_that_fail_at_random(fail=False), "noisy-validation"),
-        (lambda: neighbours.adam_at(0.003), "lr-too-high"),
-        (lambda: neighbours.rate_of_an_agent_jumps(1.0), "lr-schedule"),
+        (lambda: neighbours_rates.adam_at(0.003), "lr-too-high"),
+        (lambda: neighbours_rates.rate_of_an_agent_jumps(1.0), "lr-schedule"),
         (neighbours.leak_with_a_tiny_blip, "spikes"),
         (neighbours.accuracy_of_weights_that_hardly_move, "prediction-collapse"),
         (neighbours.accuracy_that_was_never_above_guessing, "sudden-shift"),

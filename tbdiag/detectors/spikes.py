@@ -60,7 +60,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._returns import RETURNS, return_dips
 from tbdiag.detectors._words import label, say, scale_lr, unit
 from tbdiag.features import CurveFacts
-from tbdiag.model import Axis, Domain, Mark, Run
+from tbdiag.model import Axis, Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.spikes import LOG_TAIL_FACTOR, Spike, find_spikes, largest_climb
@@ -75,11 +75,20 @@ CLIMB = 17
 """The peak of an excursion of at most eight points comes at most so many points after the first of the ten before it."""
 
 
+def _densest(view: View) -> CurveFacts | None:
+    """The training loss; where it is also logged by the batch, that: the mean of an epoch hides single batches."""
+    main = view.curve("train_loss")
+    if main is None:
+        return None
+    same = [c for c in view.group(Role.LOSS, Split.TRAIN) if c.signal.stem == main.signal.stem and c.n >= 3 * main.n]
+    return max(same, key=lambda c: c.n, default=main)
+
+
 def detect(view: View) -> Finding | NotApplicable | None:
     """Find isolated excursions of the training loss."""
     if view.signals.domain is Domain.REINFORCEMENT:
         return return_dips(view)
-    train = view.curve("train_loss")
+    train = _densest(view)
     if train is None:
         return NotApplicable("no training loss", ("train_loss",))
     if train.n < 10:
@@ -348,7 +357,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", *RETURNS),),
-    wants=("grad_norm", "lr"),
+    wants=("grad_norm", "lr", "loss"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(8.0, "no spike in 200,000 Gaussian points; heavier tails are met by the tail limit"),

@@ -68,7 +68,7 @@ def find_guess(features: Features) -> Guess:
         # An untrained classifier's loss is ln K and its accuracy 1 / K; where the two agree, the first point was untrained.
         classes = max(round(exp(min(first, 9.0))), 2)
         # Of two classes three in four right is no guessing any more; of many the first batches scatter more than that.
-        most = min(2.0, 1.2 + 0.08 * classes)
+        most = min(2.0, 1.1 + 0.13 * classes)
         near = 0.6 < first < 9 and 0.5 < accuracy * exp(first) < most and first < 1.2 * log(classes)
         if near and not _below_guessing(features, exp(-first)) and not (split == "val" and _learned_before(features, first)):
             return Guess(classes, log(classes), f"the first point's loss and accuracy are those of guessing among about {classes} classes")

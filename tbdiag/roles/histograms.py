@@ -11,7 +11,7 @@ from tbdiag.roles.vocabulary import NOISE
 from tbdiag.roles.words import find_splits, split_word, tokenize
 
 HIST_GRADIENT = frozenset({"grad", "grads", "gradient", "gradients"})
-HIST_ACTIVATION = frozenset({"activation", "activations", "act", "acts", "output", "outputs", "features", "hidden"})
+HIST_ACTIVATION = frozenset({"activation", "activations", "act", "acts", "output", "outputs", "features", "hidden", "units"})
 HIST_PREDICTION = frozenset(
     {
         "pred",

@@ -102,6 +102,7 @@ _LETTERS: dict[Tokens, tuple[Role, Direction, str]] = {
     **dict.fromkeys((("l",), ("j",), ("nats",)), (Role.LOSS, Direction.LOWER, "loss")),
     ("a",): (Role.METRIC, Direction.HIGHER, "accuracy"),
     ("metric",): (Role.METRIC, Direction.HIGHER, "metric"),
+    **dict.fromkeys((("weight",), ("weights",)), (Role.WEIGHT_NORM, Direction.NONE, "weight_norm")),
     **dict.fromkeys((("grad",), ("gradient",), ("gradients",)), (Role.GRAD_NORM, Direction.NONE, "grad_norm")),
 }
 """What a last part of a tag means that holds nothing else but words of splits."""
@@ -127,7 +128,7 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
     short = None if hits else _LETTERS.get(_last_words(tag))
-    if short is not None and (split is not Split.NONE or short[0] is Role.GRAD_NORM):
+    if short is not None and (split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM}):
         return Reading(short[0], split, short[1], short[2], -3, why=f'"{tokens[-1]}" of a split')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")

@@ -117,7 +117,7 @@ def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:
     """``gradients/fc1.weight/norm``: what is measured stands at both ends of the layer's name."""
     words = tuple(t for t in tokens if split_word(t) is None and t not in NOISE)
     if len(words) < 3 or words[-1] not in {"norm", "l2"}:
-        return None
+        return _parameter_gradient(words, tag)
     kind = words[0]
     if kind not in GRADIENTS and kind not in {"weight", "weights", "param", "params"}:
         return None
@@ -126,6 +126,14 @@ def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:
         return None
     role = Role.LAYER_GRAD_NORM if kind in GRADIENTS else Role.LAYER_WEIGHT_NORM
     return Reading(role, stem=role.value.removeprefix("layer_"), layer=layer, why=f'"{kind} ... norm" of layer {layer}')
+
+
+def _parameter_gradient(words: Tokens, tag: str) -> Reading | None:
+    """``grad/layers.3.weight``: a number for the gradient of a parameter is its norm, or as good as one from layer to layer."""
+    if len(words) < 3 or words[0] not in GRADIENTS or words[-1] not in {"weight", "kernel"}:
+        return None
+    layer = _without(tag, GRADIENTS)
+    return Reading(Role.LAYER_GRAD_NORM, stem="grad_norm", layer=layer, why=f'"{words[0]}" of parameter {layer}')
 
 
 _NO_LAYER = frozenset({"l1", "l2", "norm", "inf", "pre", "post", "clip", "model", "all"})

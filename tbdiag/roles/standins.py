@@ -103,12 +103,8 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
             continue
         words = [t for t in tokenize(d.tag.rpartition("/")[2]) if split_word(t) is None]
         value = run.series[d.name].value
-        if (
-            words in (["rate"], ["rate", "learn"], ["eta"], ["alpha"])
-            and value.size > 2
-            and float(value.min()) >= 0
-            and 0 < float(value.max()) <= 0.2
-        ):
+        low, high = (float(value.min()), float(value.max())) if value.size > 2 else (-1.0, 0.0)
+        if low >= 0 and ((words in (["rate"], ["eta"], ["alpha"]) and 0 < high <= 0.2) or (words == ["rate", "learn"] and high <= 1)):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
             d.why = f'"{words[0]}", and its values are those of a learning rate'
 

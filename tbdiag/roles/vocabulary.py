@@ -246,7 +246,7 @@ NOISE = frozenset(
 ACTIVATION_KINDS = {
     **dict.fromkeys(
         (
-            "fraction of zero values", "fraction of zeros", "zero fraction", "zeros fraction", "zero frac", "frac zero", "zero ratio", "frac zeros", "dead relu fraction",
+            "fraction of zero values", "fraction of zeros", "zero fraction", "zeros fraction", "zeros", "zero frac", "frac zero", "zero ratio", "frac zeros", "dead relu fraction",
             "dead fraction", "dead ratio", "fraction dead", "dead units", "dead relu", "dead relus", "dead neurons", "dead", "sparsity", "inactive",
         ),
         "zero_fraction",

@@ -53,6 +53,7 @@ SETS = [
     ("supervised", {"Progress/fit_objective": "train_loss", "Progress/check_objective": "val_loss", "Progress/grad": "grad_norm"}),
     ("supervised", {"model/train/J": "train_loss", "model/holdout/J": "val_loss", "model/adam_alpha": "lr"}),
     ("supervised", {"mse_per_utt_train": "train_loss", "mse_per_utt_dev": "val_loss", "||dL||": "grad_norm"}),
+    ("supervised", {"run_A/LOSS": "train_loss", "run_A/WEIGHTS": "weight_norm", "learning rate": "lr"}),
     ("self_supervised", {"Contrastive_Loss/train": "", "Loss/train": "train_loss"}),
     ("gan", {"Losses/Critic": "discriminator_loss", "Losses/Generator": "generator_loss"}),
     ("gan", {"G_loss_val": "", "G_loss": "generator_loss", "D_loss": "discriminator_loss"}),
@@ -97,3 +98,9 @@ def test_a_learning_curve_of_both_splits_stands_for_a_loss_unless_it_climbs():
         signals = resolve(_synth.make_run({"Learning curve/Training": curve, "Learning curve/Validation": curve}), Config())
         assert next(x.key for x in signals.all if x.name == "Learning curve/Training") in {key, "unknown"}
         assert (signals.main("train_loss") is not None) == (key == "train_loss")
+
+
+def test_gradients_of_parameters_and_zeros_of_units_are_of_layers():
+    tags = ["GRAD-layers.0.weight", "GRAD-layers.1.weight", "GRAD-head.weight", "Zeros.net.1"]
+    signals = resolve(_synth.make_run({"TRAIN-LOSS": FALLING, **dict.fromkeys(tags, FALLING)}), Config())
+    assert [next(x.role.value for x in signals.all if x.name == t) for t in tags] == ["layer_grad_norm"] * 3 + ["activation_stat"]
