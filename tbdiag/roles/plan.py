@@ -76,6 +76,7 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     drafts = [_draft(s, t, False, convention, skip, spelled=spelled.get(t)) for s, t in scalars]
     drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
     _settle_sibling(drafts)
+    _settle_letters(drafts)
     classifies = any(d.role is Role.METRIC and not d.convention and d.stem in _CLASSIFIER for d in drafts)
     domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention, classifies=classifies)
     _mark_repeats(drafts)
@@ -85,6 +86,20 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
         _fit_domain(draft, domain)
     order_layers(drafts)
     return Plan(tuple(drafts), convention, score, domain)
+
+
+_AGENT = frozenset({Role.POLICY_LOSS, Role.VALUE_LOSS, Role.REWARD, Role.EPISODE_LENGTH, Role.EXPLAINED_VARIANCE, Role.APPROX_KL})
+_LETTER_LOSS = re.compile(r'^"[acp] loss"')
+
+
+def _settle_letters(drafts: list[Draft]) -> None:
+    """``run_a/loss``: a letter before the loss is an actor's or a critic's only where something else says that there is an agent."""
+    lettered = [d for d in drafts if d.role in {Role.POLICY_LOSS, Role.VALUE_LOSS} and _LETTER_LOSS.match(d.why)]
+    if not lettered or len({d.role for d in lettered}) > 1 or any(d.role in _AGENT and d not in lettered for d in drafts):
+        return
+    for d in lettered:
+        d.role, d.direction, d.stem, d.rank = Role.LOSS, Direction.LOWER, "loss", -2
+        d.why += ", and nothing speaks of an agent"
 
 
 _OTHER = {Split.TRAIN: Split.VAL, Split.VAL: Split.TRAIN}
