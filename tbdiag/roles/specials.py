@@ -130,7 +130,12 @@ def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:
 
 def _parameter_gradient(words: Tokens, tag: str) -> Reading | None:
     """``grad/layers.3.weight``: a number for the gradient of a parameter is its norm, or as good as one from layer to layer."""
-    if len(words) < 3 or words[0] not in GRADIENTS or words[-1] not in {"weight", "kernel"}:
+    if (
+        len(words) < 3
+        or words[0] not in GRADIENTS
+        or words[-1] not in {"weight", "kernel"}
+        or not {"norm", "norms", "l2"}.isdisjoint(words)
+    ):
         return None
     layer = _without(tag, GRADIENTS)
     return Reading(Role.LAYER_GRAD_NORM, stem="grad_norm", layer=layer, why=f'"{words[0]}" of parameter {layer}')
