@@ -127,7 +127,7 @@ _CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1",
 """Metrics of classifiers; the accuracy of tokens has another stem."""
 
 
-_PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"), ("in", "out"))
+_PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"))
 """Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
 _GLUED_LETTER = re.compile(r"([tv])(loss|acc)", re.IGNORECASE)
 

@@ -102,7 +102,7 @@ _LETTERS: dict[Tokens, tuple[Role, Direction, str]] = {
     **dict.fromkeys((("l",), ("j",), ("nats",)), (Role.LOSS, Direction.LOWER, "loss")),
     ("a",): (Role.METRIC, Direction.HIGHER, "accuracy"),
     ("metric",): (Role.METRIC, Direction.HIGHER, "metric"),
-    **dict.fromkeys((("weight",), ("weights",)), (Role.WEIGHT_NORM, Direction.NONE, "weight_norm")),
+    **dict.fromkeys((("weights",),), (Role.WEIGHT_NORM, Direction.NONE, "weight_norm")),
     **dict.fromkeys((("grad",), ("gradient",), ("gradients",)), (Role.GRAD_NORM, Direction.NONE, "grad_norm")),
 }
 """What a last part of a tag means that holds nothing else but words of splits."""

@@ -104,9 +104,21 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
         words = [t for t in tokenize(d.tag.rpartition("/")[2]) if split_word(t) is None]
         value = run.series[d.name].value
         low, high = (float(value.min()), float(value.max())) if value.size > 2 else (-1.0, 0.0)
+        if words == ["eta"] and float(value[-1]) < 0.05 * high:
+            continue  # the time that is left, in days or hours
         if low >= 0 and ((words in (["rate"], ["eta"], ["alpha"]) and 0 < high <= 0.2) or (words == ["rate", "learn"] and high <= 1)):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
             d.why = f'"{words[0]}", and its values are those of a learning rate'
+
+
+def settle_direction(drafts: list[Draft], run: Run) -> None:
+    """A series that is called just ``metric`` may be an error as well: higher is better unless it ends below its start."""
+    for d in drafts:
+        if d.role is Role.METRIC and d.stem == "metric" and d.name in run.series and len(run.series[d.name]):
+            value = run.series[d.name].value
+            if not float(value[-1]) >= float(value[0]):
+                d.direction = Direction.NONE
+                d.why += ", and nothing says which way is better"
 
 
 def settle_loss_scale(drafts: list[Draft], run: Run) -> None:

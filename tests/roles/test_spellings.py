@@ -104,3 +104,16 @@ def test_gradients_of_parameters_and_zeros_of_units_are_of_layers():
     tags = ["GRAD-layers.0.weight", "GRAD-layers.1.weight", "GRAD-head.weight", "Zeros.net.1"]
     signals = resolve(_synth.make_run({"TRAIN-LOSS": FALLING, **dict.fromkeys(tags, FALLING)}), Config())
     assert [next(x.role.value for x in signals.all if x.name == t) for t in tags] == ["layer_grad_norm"] * 3 + ["activation_stat"]
+
+
+def test_a_bare_metric_is_better_higher_only_while_it_does_not_fall():
+    for curve, direction in ((CLIMBING, "higher"), (FALLING, "none")):
+        signals = resolve(_synth.make_run({"loss_tr": FALLING, "loss_va": FALLING, "metric_va": curve}), Config())
+        assert next(x.direction.value for x in signals.all if x.name == "metric_va") == direction
+
+
+def test_powers_of_two_that_fall_below_one_are_a_loss_scale():
+    scale = 2.0 ** np.concatenate((np.full(10, 16.0), np.arange(15, -5, -1.0)))
+    for values, role in ((scale, "loss_scale"), (1.1 * scale, "unknown"), (2.0 ** np.repeat([9.0, 10.0, 11.0], 10), "unknown")):
+        signals = resolve(_synth.make_run({"loss": FALLING, "ls_x1": values}), Config())
+        assert next(x.role.value for x in signals.all if x.name == "ls_x1") == role
