@@ -104,7 +104,7 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
         words = [t for t in tokenize(d.tag.rpartition("/")[2]) if split_word(t) is None]
         value = run.series[d.name].value
         low, high = (float(value.min()), float(value.max())) if value.size > 2 else (-1.0, 0.0)
-        if words == ["eta"] and float(value[-1]) < 0.05 * high:
+        if words == ["eta"] and high > 0.02 and float(value[-1]) < 0.05 * high:
             continue  # the time that is left, in days or hours
         if low >= 0 and ((words in (["rate"], ["eta"], ["alpha"]) and 0 < high <= 0.2) or (words == ["rate", "learn"] and high <= 1)):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
