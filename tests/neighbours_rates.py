@@ -45,3 +45,10 @@ def rate_of_an_agent_jumps(factor: float) -> Run:
         {"rollout/ep_rew_mean": reward + RNG(26).normal(0, 0.2, 90), "train/approx_kl": np.full(90, 0.01), "train/learning_rate": lr},
         every=480,
     )
+
+
+def rate_logged_as_zero(*, learns: bool) -> Run:
+    """A rate that was rounded to two decimals, and one that is zero."""
+    rng = np.random.default_rng(68)
+    loss = (_synth.decay(80, 2.3, 0.3) if learns else np.full(80, 2.31)) + rng.normal(0, 0.01, 80)
+    return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "lr": np.zeros(80)})

@@ -24,7 +24,8 @@ Not to be confused with
     lr-too-low (small but not zero), frozen-weights (rate above zero, weights do not move).
 
 Limits
-    Needs a logged learning rate.
+    Needs a logged learning rate. Where the training loss goes on falling the logged rate is not the one that trains (it was rounded, or is that
+    of another parameter group), and nothing is said.
 
 Sources
     Deterministic. trainproof fails runs whose rate is zero throughout.
@@ -53,7 +54,20 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import say, short, unit
 from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64
+from tbdiag.stats.noise import Float64, median
+
+
+def _learns(view: View, start: int) -> bool:
+    """Whether the training loss goes on falling from a step on, by a twentieth and by six of its sd: then the rate is not zero."""
+    train = view.curve("train_loss")
+    if train is None or train.signed:
+        return False
+    cost = train.cost[train.step >= start]
+    if cost.size < 6:
+        return False
+    k = max(1, cost.size // 10)
+    fall = median(cost[:k]) - median(cost[-k:])
+    return fall > max(6 * train.sigma, 0.05 * abs(median(cost[:k])))
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -74,6 +88,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not whole and (count < view["points"] or share < view["share"]):
         return None
     start = int(lr.step[begin]) if begin < lr.n else int(lr.step[0])
+    if _learns(view, int(lr.step[0]) if whole else start):
+        return NotApplicable("the loss falls where the logged rate is zero: it was rounded, or belongs to weights that are not trained")
     before = int(lr.step[begin - 1]) if begin else start
     evidence = [
         say(
@@ -168,6 +184,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("lr",),
+    wants=("train_loss",),
     domains=EVERY,
     thresholds={
         "share": Threshold(0.2, "the last fifth of the run: no schedule ends so early on purpose"),
