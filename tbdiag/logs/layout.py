@@ -41,6 +41,8 @@ _SPECIAL = re.compile(
 )
 """Every name by which a directory may belong to another one."""
 _WRITER = re.compile(r"tfevents\.(\d{9,10})\.(.+\.\d+)\.\d+(?:\.v2)?$")
+_ORDER = re.compile(r"^[A-Za-z0-9]{1,2}[_\-. ](?=[A-Za-z]{3})")
+"""What only sorts directories: ``A_fit`` beside ``B_check``."""
 _TOGETHER = 60
 """Seconds between the first files of two writers that a script opens side by side; a sweep opens the next one after a training."""
 _STUB_BYTES = 1 << 16
@@ -136,7 +138,8 @@ def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[
     for parent, pair in children.items():
         if len(pair) != 2:
             continue
-        named = [bool(_TRAIN.fullmatch(parts[d][1]) or _EVALUATION.fullmatch(parts[d][1])) for d in pair]
+        bare = [_ORDER.sub("", parts[d][1]) for d in pair]
+        named = [bool(_TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name)) for name in bare]
         one, two = (parts[d][1] for d in pair)
         alike = one.startswith(two) or two.startswith(one)  # train and train2
         (a, began), (b, later) = (_process(directories[d][0]) for d in pair)

@@ -114,7 +114,10 @@ def settle_splits(drafts: list[Draft], run: Run) -> None:
     for d in drafts:
         if d.split is not Split.NONE or d.histogram:
             continue
-        if d.role in {Role.LOSS, Role.LOSS_COMPONENT}:
+        if d.role is Role.LOSS and val is None and d is not train and _is_evaluated(d, train, drafts, run):
+            d.split = Split.VAL
+            d.why += ", validation because it is logged with the metrics, and more rarely than the training loss"
+        elif d.role in {Role.LOSS, Role.LOSS_COMPONENT}:
             d.split = Split.TRAIN
             d.why += ", train because no split is named"
         elif d.role in {Role.METRIC, Role.CLASS_METRIC, Role.CALIBRATION_ERROR}:
@@ -130,6 +133,17 @@ def settle_splits(drafts: list[Draft], run: Run) -> None:
             if d.split is Split.TEST and d.role is not Role.UNKNOWN:
                 d.split = Split.VAL
                 d.why += "; the test series stand for validation, which was not logged"
+
+
+def _is_evaluated(d: Draft, train: Draft | None, drafts: list[Draft], run: Run) -> bool:
+    """Whether a loss without a split stands at the steps of a metric, and a denser loss beside it at others (MMEngine logs so)."""
+    if train is None or d.name not in run.series or train.name not in run.series:
+        return False
+    own = run.series[d.name].step
+    metrics = (m for m in drafts if m.role is Role.METRIC and m.split is not Split.TRAIN and m.name in run.series)
+    return (
+        own.size >= 3 and 3 * own.size <= len(run.series[train.name]) and any(np.array_equal(run.series[m.name].step, own) for m in metrics)
+    )
 
 
 def _metric_split(

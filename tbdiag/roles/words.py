@@ -39,6 +39,7 @@ VAL_WORDS = frozenset(
         "dev",
         "heldout",
         "holdout",
+        "oof",
         "cv",
         "va",
         "vl",

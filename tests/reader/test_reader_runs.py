@@ -54,6 +54,7 @@ def test_layouts_of_the_writers(tmp_path, directories, expected):
     ("first", "second", "together"),
     [
         ("fit/events.out.tfevents.1764208400.node.example.77.1", "check/events.out.tfevents.1764208401.node.example.77.0", True),
+        ("A_fit/events.out.tfevents.1764208400.node.77.0", "B_check/events.out.tfevents.1764208400.node.77.1", True),
         ("fit/events.out.tfevents.1764208400.node.77.1", "check/events.out.tfevents.1764208400.node.78.0", False),
         ("fit/events.out.tfevents.1764208400.node.77.1", "check/events.out.tfevents.1764209400.node.77.0", False),
         ("train/events.out.tfevents.1764208400.node.77.1", "train2/events.out.tfevents.1764208401.node.77.0", False),
@@ -66,7 +67,9 @@ def test_two_writers_that_one_process_opens_are_one_run(tmp_path, first, second,
     run, *others = logs.read_runs(tmp_path)
     assert bool(others) != together
     if together:
-        assert {(s.name, s.key) for s in resolve(run, Config()).all} == {("fit/loss", "train_loss"), ("check/loss", "val_loss")}
+        names = [path.partition("/")[0] for path in (first, second)]
+        expected = {(f"{names[0]}/loss", "train_loss"), (f"{names[1]}/loss", "val_loss")}
+        assert {(s.name, s.key) for s in resolve(run, Config()).all} == expected
 
 
 def test_children_of_add_scalars_belong_to_their_parent(tmp_path):

@@ -54,6 +54,7 @@ SETS = [
     ("supervised", {"model/train/J": "train_loss", "model/holdout/J": "val_loss", "model/adam_alpha": "lr"}),
     ("supervised", {"mse_per_utt_train": "train_loss", "mse_per_utt_dev": "val_loss", "||dL||": "grad_norm"}),
     ("supervised", {"run_A/LOSS": "train_loss", "run_A/WEIGHTS": "weight_norm", "learning rate": "lr"}),
+    ("supervised", {"fold0/trn_loss": "train_loss", "fold0/oof_loss": "val_loss", "fold0/oof_acc": "val_metric", "fold0/lr": "lr"}),
     ("self_supervised", {"Contrastive_Loss/train": "", "Loss/train": "train_loss"}),
     ("gan", {"Losses/Critic": "discriminator_loss", "Losses/Generator": "generator_loss"}),
     ("gan", {"G_loss_val": "", "G_loss": "generator_loss", "D_loss": "discriminator_loss"}),
@@ -117,3 +118,10 @@ def test_powers_of_two_that_fall_below_one_are_a_loss_scale():
     for values, role in ((scale, "loss_scale"), (1.1 * scale, "unknown"), (2.0 ** np.repeat([9.0, 10.0, 11.0], 10), "unknown")):
         signals = resolve(_synth.make_run({"loss": FALLING, "ls_x1": values}), Config())
         assert next(x.role.value for x in signals.all if x.name == "ls_x1") == role
+
+
+def test_a_loss_that_is_logged_with_the_metrics_is_that_of_validation():
+    at = np.arange(9) * 40 + 39
+    rare = {t: _synth.make_series(t, v[:9], at) for t, v in (("nll/mean", FALLING), ("accuracy/top1", CLIMBING))}
+    signals = resolve(_synth.make_run({"loss": np.repeat(FALLING, 3), **rare}, every=4), Config())
+    assert {x.name: x.key for x in signals.all} == {"loss": "train_loss", "nll/mean": "val_loss", "accuracy/top1": "val_metric"}
