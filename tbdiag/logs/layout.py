@@ -131,8 +131,8 @@ def _process(file: ListedFile) -> tuple[str, int]:
 def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Directories that are one run with their only sibling, for one process wrote both and the sibling is named like a split -> their parent."""
     children: dict[str, list[str]] = defaultdict(list)
-    for directory, (parent, _) in parts.items():
-        if directory and parent not in directories:
+    for directory, (parent, name) in parts.items():
+        if directory and not _FLOAT_TIME.fullmatch(name):
             children[parent].append(directory)
     pairs: dict[str, str] = {}
     for parent, pair in children.items():
@@ -143,6 +143,8 @@ def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[
         one, two = (parts[d][1] for d in pair)
         alike = one.startswith(two) or two.startswith(one)  # train and train2
         (a, began), (b, later) = (_process(directories[d][0]) for d in pair)
+        if parent in directories and _process(directories[parent][0])[0] != a:
+            continue
         if named[0] != named[1] and not alike and a and a == b and abs(began - later) <= _TOGETHER:
             pairs |= dict.fromkeys(pair, parent)
     return pairs

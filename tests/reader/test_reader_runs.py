@@ -72,6 +72,17 @@ def test_two_writers_that_one_process_opens_are_one_run(tmp_path, first, second,
         assert {(s.name, s.key) for s in resolve(run, Config()).all} == expected
 
 
+@pytest.mark.parametrize(
+    ("own", "together"), [("events.out.tfevents.1764208400.node.77.0", True), ("events.out.tfevents.1764208400.node.9.0", False)]
+)
+def test_two_writers_below_a_third_are_one_run_where_one_process_opened_all(tmp_path, own, together):
+    write_run(tmp_path / "job", regular_events(12, ("lr",)), own)
+    for i, name in enumerate(("A_fit", "B_check")):
+        write_run(tmp_path / "job" / name, regular_events(12, _LOSS), f"events.out.tfevents.1764208400.node.77.{i + 1}")
+    runs = logs.read_runs(tmp_path)
+    assert (len(runs) == 1) == together
+
+
 def test_children_of_add_scalars_belong_to_their_parent(tmp_path):
     _write(tmp_path, ".", tags=("lr",))
     _write(tmp_path, "metrics_loss_train", "metrics_loss_val", tags=("metrics/loss",))
