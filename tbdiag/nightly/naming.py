@@ -79,7 +79,11 @@ def name_report(path: bytes, name: str) -> str:
 
 def digest_listing(files: list[tuple[str, int, int]]) -> bytes:
     """Digest of a run's files: names below the run, sizes in bytes, modification stamps (nanoseconds, or a number made of an etag)."""
-    text = "\n".join(f"{name}\0{size}\0{stamp}" for name, size, stamp in (sorted(files) if len(files) > 1 else files))
+    if len(files) == 1:  # nearly all runs: a generator would take twice as long
+        name, size, stamp = files[0]
+        text = f"{name}\0{size}\0{stamp}"
+    else:
+        text = "\n".join(f"{name}\0{size}\0{stamp}" for name, size, stamp in sorted(files))
     return hashlib.blake2b(os.fsencode(text), digest_size=16).digest()
 
 

@@ -140,14 +140,12 @@ def _run(options: Options, state: State, begun: float) -> Night:
         listings = list_roots(options.roots, after=last if last is not None else -math.inf, on_newer=judges.prepare)
         key = judge_key(options.config, options.owner_pattern)
         plan = make_plan(listings, state, options.now, key, _reports(options))
-        listed = {path_key(listing): listing for listing in listings}
-        del listings
-        _say_plan(plan, len(listed), say)
+        _say_plan(plan, len(listings), say)
         number = _begin(state, options.now, say)
         store = Store(state, number, key, options.config.owners, options.owner_pattern)
         store.apply_plan(plan)
         _judge_all(options, judges, store, plan)
-        _judge_successors(options, judges, store, listed)
+        _judge_successors(options, judges, store, listings)
     closing = history.close_night(state, number, options.now, options.config.suppressions, time.monotonic() - begun)
     for line in closing.expired:
         say(line)
@@ -249,11 +247,12 @@ def _judge_all(options: Options, judges: _Judges, store: Store, plan: Plan) -> N
     options.say(f"judged {done:,} runs in {time.monotonic() - begun:.1f} s" + (f", {failed:,} failed" if failed else ""))
 
 
-def _judge_successors(options: Options, judges: _Judges, store: Store, listed: Mapping[bytes, RunListing]) -> None:
+def _judge_successors(options: Options, judges: _Judges, store: Store, listings: Iterable[RunListing]) -> None:
     """Judge success rules of earlier runs' findings on the newest later run of their family."""
     due = history.find_successions(store.state)
     if not due:
         return
+    listed = {path_key(listing): listing for listing in listings}
     paths = dict(store.state.db.execute("SELECT id, path FROM runs WHERE gone_night IS NULL"))
     tasks = []
     for successor, pairs in itertools.groupby(due, key=lambda row: row[0]):
