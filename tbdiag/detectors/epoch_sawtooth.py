@@ -11,7 +11,7 @@ How it is told
     The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four
     epochs. Order: the phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6),
     with eight points an epoch or more, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of
-    the boundaries (or the phase explains more than half, with an F ratio above 12). With three to eight points an epoch the
+    the boundaries and is taken back within the epoch by a fifth at least (or the phase explains more than half, with an F ratio above 12). With three to eight points an epoch the
     place in the epoch must explain two fifths of the variance, with an F ratio that chance makes once in a hundred thousand
     times, and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero).
     Memorisation: the loss drops by more than 4 standard errors at 80 % of the boundaries, these drops make up more than 60

@@ -13,7 +13,7 @@ How it is told
     over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
     deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without
     the gap closing, and, where losses alone tell and validation is less than four times as high, without validation still
-    improving (5 % of its level in the second half). Where losses go below zero, by more than 40 % of all that training
+    improving (5 % of its level in the second half, beyond its noise or by falling throughout). Where losses go below zero, by more than 40 % of all that training
     gained, in a gap that opened meanwhile. Where a bounded metric tells validation from training, their difference must be
     more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the same bounded metric
     must be nearly perfect in training and a fifth of its scale behind in validation.

@@ -10,7 +10,8 @@ How it is told
     Four ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise
     standard deviations of a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
-    is as restless, shows weights that jump about. Early explosion: the loss rose more than tenfold above its best, and
+    is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
+    first loss is left). Early explosion: the loss rose more than tenfold above its best, and
     above its start, and took long to come back. Few points (four to nine): at least two changes of direction with a typical
     change of more than a third of the level, in training and in validation. A cyclic learning rate that the swings follow
     explains them.

@@ -11,7 +11,9 @@ How it is told
     Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse:
     it falls below a thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and
     stays there. Jump: after the first tenth of the run it rises at least threefold between two points, not as one of
-    several cycles, and the training loss rises at once by more than 6 noise standard deviations. No warm-up: the rate is at
+    several cycles, and the training loss rises at once by more than 6 noise standard deviations; to a rate twice as high as
+    any before it the medians of twenty points before and after must differ by 4 standard errors, and of fewer than twenty
+    points in all the next three must lie above the last four. No warm-up: the rate is at
     its peak from the first point on, the smoothed loss is thrown above one and a half times its first value within the
     first tenth, and is back there only after more than a tenth of the run (a note). A rate that never decays, or a decaying
     schedule that stops at more than 30 % of its peak, is no fault by itself.

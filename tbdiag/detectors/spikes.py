@@ -7,7 +7,7 @@ Why it matters
     Each spike costs the steps of its recovery, and one of them may be the one that does not come back.
 
 How it is told
-    On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard
+    Where the training loss is logged by the batch as well as by the epoch, by the batch. On the logarithm of the loss (where it spans more than a factor of three), a point more than 8 robust standard
     deviations above the running median of 21 points, beyond what the series' own upper tail makes likely (or one of four
     peaks at least that are two and a half times as high as all others), and higher than a tenth of the range of the whole
     curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of all that

@@ -15,8 +15,8 @@ How it is told
     high start; or a curve stood for most of the run and left that level only in its last three points. With fewer than ten
     points training and validation must both have made more than 15 % of their gain there. A metric within 5 % of perfect is
     good enough to stay silent, and within 20 % where the last quarter brought less than 5 % of the level (a fine-tuning that
-    had little to gain). A loss that stands in its last eighth, or had climbed by three fifths of what the last quarter brought,
-    follows a schedule (the former unless the rate is known to be constant). Without any loss the metrics are read, with 15 %
+    had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
+    last quarter brought, follows a schedule (the former two unless the rate is known to be constant). Without any loss the metrics are read, with 15 %
     for 7 % and for 5 %. Of a perplexity the logarithm is read.
 
 First check
