@@ -273,7 +273,7 @@ def _list_directory(root: str, relative: str, tree: Tree, plain: list[str], link
                 plain.append(before + name)
             elif entry.is_symlink() and _is_directory(entry):
                 links.append(before + name)
-            elif "tfevents" in name and is_event_file(name):
+            elif is_event_file(name):
                 _list_file(entry, before + name, tree, files)
     if len(links) > 1:
         links.sort()

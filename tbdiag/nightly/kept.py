@@ -49,8 +49,8 @@ def junit_stamp(state: State, title: str) -> str:
     """Names what JUnit shows, as `page_stamp` does for a page."""
     from tbdiag import __version__
 
-    text = repr((__version__, state.get("born"), state.get("junit_changes"), title))
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    base = repr((__version__, state.get("born"), state.get("junit_changes"), title)).encode("utf-8", "replace")
+    return page_stamp(base, "junit.xml", ())
 
 
 def load_parts(state: State) -> dict[str, Part]:

@@ -127,9 +127,10 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     hits = _find_phrases(tokens)
     if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
-    short = None if hits else _LETTERS.get(_last_words(tag))
+    last = () if hits else _last_words(tag)
+    short = _LETTERS.get(last)
     if short is not None and (split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM}):
-        return Reading(short[0], split, short[1], short[2], -3, why=f'"{tokens[-1]}" of a split')
+        return Reading(short[0], split, short[1], short[2], -3, why=f'"{last[0]}" and nothing else')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))
