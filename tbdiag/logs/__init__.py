@@ -6,6 +6,7 @@ The whole interface of this room::
     iter_runs(paths, verify=False) -> Iterator[Run]    the same, one run in memory at a time
 
     list_runs(paths) -> list[RunListing]               one listing: names and files with size and mtime; nothing is decoded
+    survey(paths) -> Survey                            the same walk without the grouping: `.digest` tells whether anything changed, `.runs()` lists
     read_run(listing, verify=False) -> Run             one run of a listing; never raises for what a file holds
 
     check = ReadabilityCheck(listings)                 for those who read listings themselves: an error where nothing could be read
@@ -25,7 +26,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tbdiag.logs.discovery import ListedFile, RunListing, list_runs
+from tbdiag.logs.discovery import ListedFile, RunListing, Survey, list_runs, survey
 
 if TYPE_CHECKING:
     from tbdiag.logs.reading import ReadabilityCheck, iter_runs, read_run, read_runs
@@ -36,12 +37,14 @@ __all__ = [
     "ReadabilityCheck",
     "RunListing",
     "RunState",
+    "Survey",
     "iter_runs",
     "list_runs",
     "open_run",
     "read_run",
     "read_runs",
     "refresh",
+    "survey",
 ]
 
 _READERS = {

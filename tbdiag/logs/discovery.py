@@ -6,6 +6,7 @@ Symbolic links are followed, each directory once; files are ordered by name, whi
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
 import zlib
@@ -92,8 +93,55 @@ def is_event_file(name: str) -> bool:
     return "tfevents" in name and not name.endswith(".profile-empty")
 
 
-def list_runs(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> list[RunListing]:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What lies beneath logdirs, as one walk found it; what belongs together is worked out by `runs`, when it is asked for.
+
+    Attributes:
+        trees: a root, the label of its runs and its files, each; a root that is an event file itself has no directories but ``""``.
+    """
+
+    trees: tuple[tuple[str, str, Tree], ...]
+
+    @property
+    def digest(self) -> bytes:
+        """Changes whenever an event file is added, removed, renamed, or has another size or modification time: 16 bytes."""
+        parts = [
+            f"{file.path}\0{file.size}\0{file.mtime_ns}\n"
+            for _, _, tree in self.trees
+            for files in tree.directories.values()
+            for file in files
+        ]
+        roots = "\n".join(f"{root}\0{label}" for root, label, _ in self.trees)
+        return hashlib.blake2b(os.fsencode("".join((roots, "\0", *parts))), digest_size=16).digest()
+
+    def runs(self) -> list[RunListing]:
+        """The runs, in order of name within each logdir, each of them once."""
+        if len(self.trees) == 1 and not self.trees[0][2].linked:
+            return _rename_twins(_runs_of_root(*self.trees[0]))  # there is one way to each of them
+        listings: list[RunListing] = []
+        seen: set[str] = set()
+        parents: dict[str, str] = {}
+        for root, label, tree in self.trees:
+            for listing in _runs_of_root(root, label, tree):
+                key = listing.path if is_remote(root) else _real_path(listing.path, parents)
+                if key not in seen:
+                    seen.add(key)
+                    listings.append(listing)
+        return _rename_twins(listings)
+
+
+def list_runs(paths: Paths) -> list[RunListing]:
     """List every run beneath one or more logdirs or event files, without decoding them, in order of name within each logdir.
+
+    Raises:
+        LogdirError: a path does not exist, cannot be listed, or holds no event file.
+    """
+    return survey(paths).runs()
+
+
+def survey(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> Survey:
+    """Find every event file beneath one or more logdirs or event files: one walk, nothing is opened.
 
     Args:
         after, on_newer: see `Tree`; local directories only, once for each of `paths` that holds such a file.
@@ -105,19 +153,7 @@ def list_runs(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], N
     if not roots:
         raise LogdirError("no logdir was given")
     labels = root_labels(roots) if len(roots) > 1 else [""]
-    listings: list[RunListing] = []
-    seen: set[str] = set()
-    parents: dict[str, str] = {}
-    for root, label in zip(roots, labels, strict=True):
-        found, linked = _list_root(root, label, Tree(after=after, on_newer=on_newer))
-        if len(roots) == 1 and not linked:
-            return _rename_twins(found)  # there is one way to each of them
-        for listing in found:
-            key = listing.path if is_remote(root) else _real_path(listing.path, parents)
-            if key not in seen:
-                seen.add(key)
-                listings.append(listing)
-    return _rename_twins(listings)
+    return Survey(tuple(_walk_root(root, label, Tree(after=after, on_newer=on_newer)) for root, label in zip(roots, labels, strict=True)))
 
 
 def _real_path(path: str, parents: dict[str, str]) -> str:
@@ -142,13 +178,11 @@ def _rename_twins(listings: list[RunListing]) -> list[RunListing]:
     return out
 
 
-def _list_root(root: str, label: str, tree: Tree) -> tuple[list[RunListing], bool]:
-    """Runs below a root, and whether links to directories lead there."""
+def _walk_root(root: str, label: str, tree: Tree) -> tuple[str, str, Tree]:
     if os.path.isfile(root):
         status = os.stat(root)
-        file = ListedFile(root, "", status.st_size, status.st_mtime_ns)
-        name = printable(os.path.basename(root))
-        return [RunListing(label or name, root, root, (file,))], False
+        tree.directories[""] = [ListedFile(root, "", status.st_size, status.st_mtime_ns)]
+        return root, label or printable(os.path.basename(root)), tree
     if is_remote(root):
         from tbdiag.logs.remote import list_tree
 
@@ -162,10 +196,10 @@ def _list_root(root: str, label: str, tree: Tree) -> tuple[list[RunListing], boo
             f"no event file below {printable(root)!r}{detail}: pass the directory that your training script writes to; "
             "event files have 'tfevents' in their name"
         )
-    return _runs_of_tree(root, label, tree), tree.linked
+    return root, label, tree
 
 
-def _runs_of_tree(root: str, label: str, tree: Tree) -> list[RunListing]:
+def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
     runs = []
     stem = _with_separator(root)
     pending = list(tree.issues)

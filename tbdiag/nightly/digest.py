@@ -116,7 +116,7 @@ def gather_digest(state: State, night: int, title: str) -> Digest:
     counts["muted"] = len(muted)
     statuses = dict.fromkeys(("live", "stalled", "crashed", "finished", "unknown"), 0)
     trouble: list[Trouble] = []
-    for run in find_troubles(state, row[0], statuses):
+    for run in find_troubles(state, row[0], statuses, counts["runs"]):
         counts["troubles"] = counts.get("troubles", 0) + 1
         if len(trouble) < MOST:
             trouble.append(run)
@@ -134,9 +134,8 @@ def gather_digest(state: State, night: int, title: str) -> Digest:
     )
 
 
-def find_troubles(state: State, now: float, statuses: dict[str, int]) -> Iterator[Trouble]:
-    """Runs that failed, are unreadable, stalled or look crashed; counts all statuses on the way."""
-    total = state.db.execute("SELECT count(*) FROM runs WHERE gone_night IS NULL").fetchone()[0]
+def find_troubles(state: State, now: float, statuses: dict[str, int], runs: int) -> Iterator[Trouble]:
+    """Runs that failed, are unreadable, stalled or look crashed; counts the statuses of all `runs` on the way."""
     rows = state.db.execute(
         """
         SELECT name, owner, failed, verdict, headline, live_until, last_write, iif(ending = '', peers, ending) FROM runs
@@ -146,7 +145,7 @@ def find_troubles(state: State, now: float, statuses: dict[str, int]) -> Iterato
         """,
         (now,),
     ).fetchall()
-    statuses["finished"] += total - len(rows)  # silent and whole: nothing else can be said of them
+    statuses["finished"] += runs - len(rows)  # silent and whole: nothing else can be said of them
     for name, owner, failed, verdict, headline, live_until, last_write, ending in rows:
         status = judge_status(now=now, live_until=live_until, last_write=last_write, ending=ending)
         statuses[status] += 1

@@ -76,8 +76,10 @@ def close_night(state: State, night: int, now: float, suppressions: Iterable[Sup
         _compare_peers(state)
         expired = _mute(state, now, suppressions)
         counts = _count(state, night, told)
-        runs, failed = db.execute("SELECT count(*), coalesce(sum(failed <> ''), 0) FROM runs WHERE gone_night IS NULL").fetchone()
-        judged = db.execute("SELECT count(*) FROM runs WHERE judged_night = ?", (night,)).fetchone()[0]
+        runs, failed, judged = db.execute(
+            "SELECT count(*), coalesce(sum(failed <> ''), 0), coalesce(sum(judged_night = ?), 0) FROM runs WHERE gone_night IS NULL",
+            (night,),
+        ).fetchone()
         db.execute(
             "UPDATE nights SET closed = 1, runs = ?, judged = ?, failed = ?, errors = ?, warnings = ?, new = ?, fixed = ?, seconds = ? WHERE id = ?",
             (runs, judged, failed, *counts[:4], seconds, night),

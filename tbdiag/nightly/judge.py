@@ -160,23 +160,23 @@ def _reduce(finding: Finding, findings: tuple[Finding, ...]) -> FoundRow:
     """A finding as it is stored; a head is as severe as the worst that it explains, so that a run that broke is news at once."""
     from tbdiag.diagnosis.explaining import rank_story
 
-    onset = finding.onset
+    onset, severity = finding.onset, rank_story(finding, findings)
     return FoundRow(
         id=finding.id,
-        severity=rank_story(finding, findings),
+        severity=severity,
         confidence=round(float(finding.confidence), 3),
         title=show_name(finding.title),
         action=show_name(finding.first_action),
         onset=(int(onset.first_step), int(onset.last_step)) if onset else None,
         caused_by=finding.caused_by,
         fingerprint=finding.fingerprint,
-        rule=_write_rule(finding.success_rule),
+        rule=_write_rule(finding.success_rule) if severity < 2 else "",  # those of notes are not judged on later runs
     )
 
 
 @lru_cache(maxsize=256)
 def _write_rule(rule: SuccessRule) -> str:
-    """A rule as JSON; most runs of a night share the one of what was not logged."""
+    """A rule as JSON; many runs of a night share one."""
     return json.dumps(to_plain(rule), separators=(",", ":"), ensure_ascii=False)
 
 

@@ -18,14 +18,14 @@ from tbdiag.config import Config
 from tbdiag.errors import StateError
 from tbdiag.nightly import history
 from tbdiag.nightly.naming import OWNER
-from tbdiag.nightly.plan import Plan, make_plan
-from tbdiag.nightly.source import digest_files, list_roots, path_key
-from tbdiag.nightly.state import State, open_state, peek_state
+from tbdiag.nightly.plan import SURVEY, Plan, make_plan, make_quiet_plan
+from tbdiag.nightly.source import digest_files, path_key, survey_roots
+from tbdiag.nightly.state import COLUMNS, State, open_state, peek_state
 from tbdiag.nightly.store import Store
 from tbdiag.nightly.tasks import Answer, Limits, Setup, Task
 
 if TYPE_CHECKING:
-    from tbdiag.logs import RunListing
+    from tbdiag.logs import Survey
     from tbdiag.nightly.cluster import Cluster
     from tbdiag.nightly.pool import Pool
 
@@ -96,20 +96,36 @@ def run_night(options: Options) -> Night:
     import sqlite3
 
     begun = time.monotonic()
-    with _one_line(options), open_state(options.state) as state:
-        try:
-            return _run(options, state, begun)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise StateError(f"{options.state}: the state is damaged ({error}); run again: it is set aside and rebuilt") from error
+    setup = Setup(
+        config=replace(options.config, suppressions=()),
+        now=options.now,
+        limits=options.limits,
+        reports=_reports(options),
+        columns=str(options.state / COLUMNS),
+    )
+    with _one_line(options), contextlib.closing(_Judges(options, setup)) as judges:
+        surveys: list[Survey] = []
+
+        def walk() -> None:
+            # Where something is to be judged, the workers load what they need while the listing goes on.
+            surveys.append(survey_roots(options.roots, after=_last_night(options.state), on_newer=judges.prepare))
+
+        with open_state(options.state, meanwhile=walk) as state:
+            try:
+                return _run(options, state, judges, surveys[0], begun)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise StateError(f"{options.state}: the state is damaged ({error}); run again: it is set aside and rebuilt") from error
 
 
 def plan_night(options: Options) -> Plan:
     """What `run_night` would judge; writes nothing, not even the lock."""
     state = peek_state(options.state)
     try:
-        return make_plan(list_roots(options.roots), state, options.now, judge_key(options.config, options.owner_pattern), _reports(options))
+        return make_plan(
+            survey_roots(options.roots).runs(), state, options.now, judge_key(options.config, options.owner_pattern), _reports(options)
+        )
     finally:
         if state is not None:
             state.db.close()
@@ -123,38 +139,47 @@ def judge_key(config: Config, owner_pattern: str = OWNER) -> str:
     return f"{__version__}-{hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()}"
 
 
-def _run(options: Options, state: State, begun: float) -> Night:
+def _run(options: Options, state: State, judges: _Judges, survey: Survey, begun: float) -> Night:
     say = options.say
     for note in state.notes:
         say(note)
-    setup = Setup(
-        config=replace(options.config, suppressions=()),
-        now=options.now,
-        limits=options.limits,
-        reports=_reports(options),
-        columns=str(state.columns),
-    )
-    with contextlib.closing(_Judges(options, setup)) as judges:
-        # Where something is to be judged, the workers load what they need while the listing goes on.
-        last = state.db.execute("SELECT max(now) FROM nights WHERE closed = 1").fetchone()[0]
-        listings = list_roots(options.roots, after=last if last is not None else -math.inf, on_newer=judges.prepare)
-        key = judge_key(options.config, options.owner_pattern)
-        plan = make_plan(listings, state, options.now, key, _reports(options))
-        _say_plan(plan, len(listings), say)
-        number = _begin(state, options.now, say)
-        store = Store(state, number, key, options.config.owners, options.owner_pattern)
-        store.apply_plan(plan)
+    key = judge_key(options.config, options.owner_pattern)
+    digest = survey.digest
+    plan = make_quiet_plan(state, digest, options.now, key, _reports(options))
+    if plan is None:
+        plan = make_plan(survey.runs(), state, options.now, key, _reports(options))
+    _say_plan(plan, say)
+    number = _begin(state, options.now, say)
+    store = Store(state, number, key, options.config.owners, options.owner_pattern)
+    store.apply_plan(plan)
+    with contextlib.closing(judges):
         _judge_all(options, judges, store, plan)
-        _judge_successors(options, judges, store, listings)
+        state.put(SURVEY, digest)
+        _judge_successors(options, judges, store, survey)
     closing = history.close_night(state, number, options.now, options.config.suppressions, time.monotonic() - begun)
     for line in closing.expired:
         say(line)
     history.forget(state, number, options.now - options.keep_days * 86400)
-    digest = _publish(options, state, number)
+    told = _publish(options, state, number)
     if options.backup is not None:
         state.backup(options.backup)
         say(f"backed up the state to {options.backup}")
-    return Night(number, closing, plan.count(), plan.unchanged, digest, judges.deaths)
+    return Night(number, closing, plan.count(), plan.unchanged, told, judges.deaths)
+
+
+def _last_night(folder: Path) -> float:
+    """When the last closed night was judged (seconds since the epoch), before the state was checked; -inf where there is none."""
+    import sqlite3
+
+    state = peek_state(folder)
+    if state is None:
+        return -math.inf
+    with contextlib.closing(state.db) as db:
+        try:
+            last = db.execute("SELECT max(now) FROM nights WHERE closed = 1").fetchone()[0]
+        except sqlite3.DatabaseError:
+            return -math.inf
+    return float(last) if last is not None else -math.inf
 
 
 def _reports(options: Options) -> str:
@@ -163,6 +188,7 @@ def _reports(options: Options) -> str:
 
 def _begin(state: State, now: float, say: Callable[[str], None]) -> int:
     """Open a night, or take up the one that was cut short."""
+    state.number_changes()
     row = state.db.execute("SELECT id FROM nights WHERE closed = 0").fetchone()
     if row is not None:
         done = state.db.execute("SELECT count(*) FROM runs WHERE judged_night = ?", (row[0],)).fetchone()[0]
@@ -172,12 +198,12 @@ def _begin(state: State, now: float, say: Callable[[str], None]) -> int:
     return int(state.db.execute("INSERT INTO nights(now) VALUES(?) RETURNING id", (now,)).fetchone()[0])
 
 
-def _say_plan(plan: Plan, total: int, say: Callable[[str], None]) -> None:
+def _say_plan(plan: Plan, say: Callable[[str], None]) -> None:
     parts = [f"{n:,} {reason}" for reason, n in sorted(plan.count().items())]
     parts += [f"{plan.unchanged:,} unchanged"] if plan.unchanged else []
     parts += [f"{len(plan.gone):,} gone"] if plan.gone else []
     parts += [f"{len(plan.renamed):,} renamed"] if plan.renamed else []
-    say(f"listed {total:,} runs: {', '.join(parts) or 'nothing to do'}")
+    say(f"listed {len(plan.judge) + plan.unchanged:,} runs: {', '.join(parts) or 'nothing to do'}")
 
 
 class _Judges:
@@ -187,11 +213,8 @@ class _Judges:
         self._options = options
         self._setup = setup
         self._team: Pool | Cluster | None = None
-
-    @property
-    def deaths(self) -> int:
-        """How many workers died so far."""
-        return self._team.deaths if self._team is not None else 0
+        self.deaths = 0
+        """How many workers died before `close`."""
 
     def prepare(self) -> None:
         """Start the worker processes, where there are any of our own: they load what they need while other things are done."""
@@ -224,6 +247,7 @@ class _Judges:
         """End the worker processes."""
         if self._team is not None:
             self._team.close()
+            self.deaths, self._team = self._team.deaths, None
 
 
 def _judge_all(options: Options, judges: _Judges, store: Store, plan: Plan) -> None:
@@ -247,12 +271,12 @@ def _judge_all(options: Options, judges: _Judges, store: Store, plan: Plan) -> N
     options.say(f"judged {done:,} runs in {time.monotonic() - begun:.1f} s" + (f", {failed:,} failed" if failed else ""))
 
 
-def _judge_successors(options: Options, judges: _Judges, store: Store, listings: Iterable[RunListing]) -> None:
+def _judge_successors(options: Options, judges: _Judges, store: Store, survey: Survey) -> None:
     """Judge success rules of earlier runs' findings on the newest later run of their family."""
     due = history.find_successions(store.state)
     if not due:
         return
-    listed = {path_key(listing): listing for listing in listings}
+    listed = {path_key(listing): listing for listing in survey.runs()}
     paths = dict(store.state.db.execute("SELECT id, path FROM runs WHERE gone_night IS NULL"))
     tasks = []
     for successor, pairs in itertools.groupby(due, key=lambda row: row[0]):

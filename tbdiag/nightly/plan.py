@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RETRIES = 3
 """Nights in which a run that failed (took too long, needed too much memory) is tried again while its files stay the same."""
+SURVEY = "survey"
+"""Key of the state's meta table: the digest of the files that the last whole night knew."""
 
 
 _BARE = {
@@ -49,6 +51,27 @@ class Plan:
         for _, _, reason in self.judge:
             out[reason] = out.get(reason, 0) + 1
         return out
+
+
+def make_quiet_plan(state: State | None, digest: bytes, now: float, judge: str, reports: str) -> Plan | None:
+    """The plan of a night in which nothing is to be done, or None where runs must be compared one by one.
+
+    Args:
+        digest: of the survey, see `tbdiag.logs.Survey`; the state keeps that of the last night which judged all it had to.
+        judge, reports: see `make_plan`.
+    """
+    if state is None or state.get(SURVEY) != digest:
+        return None
+    runs, due = state.db.execute(
+        f"""
+        SELECT count(*), coalesce(sum(
+            judge <> :judge OR (failed <> '' AND attempts < :retries)
+            OR (failed = '' AND ((live_until IS NOT NULL AND :now <= live_until) <> was_live OR (report = 0 AND {_BARE[reports]})))), 0)
+        FROM runs WHERE gone_night IS NULL
+        """,  # noqa: S608 - one of three fixed conditions
+        {"judge": judge, "retries": RETRIES, "now": now},
+    ).fetchone()
+    return Plan(unchanged=runs) if not due else None
 
 
 class _Known(NamedTuple):

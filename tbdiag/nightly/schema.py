@@ -15,12 +15,16 @@ _SHOWN = {
 """The columns that the rows of the site are made of, and that which names the run."""
 
 
-def _number_changes() -> str:
-    """Triggers that note at a run the number of its last change."""
+_COUNT = "UPDATE meta SET value = value + 1 WHERE key = 'changes';"
+
+
+def _number_changes(count: str) -> str:
+    """Triggers that note at a run the number of its last change; `count` moves the number on."""
     return "\n".join(
         f"""
+        DROP TRIGGER IF EXISTS {table}_{event.split()[0].lower()};
         CREATE TRIGGER {table}_{event.split()[0].lower()} AFTER {event} ON {table} BEGIN
-            UPDATE meta SET value = value + 1 WHERE key = 'changes';
+            {count}
             UPDATE runs SET changed = (SELECT value FROM meta WHERE key = 'changes') WHERE id = {"OLD" if event == "DELETE" else "NEW"}.{run};
         END;"""  # noqa: S608 - names from the table above
         for table, (run, columns) in _SHOWN.items()
@@ -159,11 +163,16 @@ MIGRATIONS: tuple[str, ...] = (
     -- Numbers the changes of what the site's rows show: a page whose runs have the numbers of the night before is that of the night before.
     INSERT INTO meta VALUES('changes', 0), ('family_changes', 0), ('junit_changes', 0);
     ALTER TABLE runs ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
-    {_number_changes()}
+    {_number_changes(_COUNT)}
     {_count_changes("family_changes", "runs", "family, last_step, gone_night")}
     {_count_changes("junit_changes", "runs", "root, name, failed, verdict, headline, gone_night")}
     {_count_changes("junit_changes", "findings", "severity, position, title, caused_by")}
     {_count_changes("junit_changes", "history", "state, muted", "(OLD.state = 'fixed') <> (NEW.state = 'fixed') OR OLD.muted IS NOT NEW.muted")}
     """,
+    f"""
+    -- The number moves on once a night (`State.number_changes`), not with every row. Rules of notes are never judged on later runs.
+    {_number_changes("")}
+    UPDATE findings SET rule = '' WHERE severity >= 2;
+    """,  # noqa: S608 - names from above
 )
 """Each entry is applied once, in one transaction; never change one that was released, append."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tbdiag.nightly.naming import digest_head, digest_listing
 
 if TYPE_CHECKING:
-    from tbdiag.logs import RunListing
+    from tbdiag.logs import RunListing, Survey
     from tbdiag.model import Run
 
 HEAD_BYTES = 256
@@ -24,8 +24,8 @@ KEPT_BYTES = 8 << 20
 """Smaller local runs are read whole when they grow: that takes less time than writing their points and reading them does (regular logs of 5 MB: 8 ms, against 13)."""
 
 
-def list_roots(roots: Iterable[str], *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> list[RunListing]:
-    """One listing of every run beneath the roots, each run once however many paths lead to it.
+def survey_roots(roots: Iterable[str], *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> Survey:
+    """One walk through the roots; each run beneath them is listed once, however many paths lead to it.
 
     Args:
         on_newer: called as soon as a file is met that was written after `after` (seconds since the epoch).
@@ -33,10 +33,10 @@ def list_roots(roots: Iterable[str], *, after: float = math.inf, on_newer: Calla
     Raises:
         LogdirError: a root is missing, cannot be listed or holds no event file.
     """
-    from tbdiag.logs import list_runs
+    from tbdiag.logs import survey
 
     paths = [root if "://" in root else os.path.abspath(root) for root in roots]  # noqa: PTH100 - links stay links
-    return list_runs(paths, after=after * 1e9, on_newer=on_newer)
+    return survey(paths, after=after * 1e9, on_newer=on_newer)
 
 
 def path_key(listing: RunListing) -> bytes:

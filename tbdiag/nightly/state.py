@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -67,6 +68,10 @@ class State:
         """Set a value of the meta table."""
         self.db.execute("INSERT INTO meta VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", (key, value))
 
+    def number_changes(self) -> None:
+        """Whatever changes in the rows of the site from here on has a number that no published page knows."""
+        self.db.execute("UPDATE meta SET value = value + 1 WHERE key = 'changes'")
+
     def backup(self, target: Path) -> None:
         """Copy the database, history included, to a file; the copy replaces an older one only once it is whole.
 
@@ -87,8 +92,11 @@ class State:
 
 
 @contextlib.contextmanager
-def open_state(folder: Path) -> Iterator[State]:
+def open_state(folder: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator[State]:
     """Lock and open a state directory, made where it is missing, migrated and checked.
+
+    Args:
+        meanwhile: called while the database is checked, which takes no Python.
 
     Raises:
         NightBusyError: another night holds the lock.
@@ -104,7 +112,13 @@ def open_state(folder: Path) -> Iterator[State]:
     with _locked(folder / "lock"):
         notes: list[str] = []
         file = folder / DATABASE
-        damage = _find_damage(file)
+        check = _Check(file)
+        check.start()
+        try:
+            meanwhile()
+        finally:
+            check.join()
+        damage = check.result()
         if damage:
             notes.append(_set_aside(file, damage))
         with contextlib.closing(_connect(file)) as db:
@@ -156,6 +170,28 @@ def _find_damage(file: Path) -> str:
         raise StateError(f"{file}: {_plain(error)}") from error
     except sqlite3.DatabaseError as error:
         return str(error)
+
+
+class _Check(threading.Thread):
+    """Finds damage beside other work: SQLite lets go of the interpreter while it reads."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(name="check of the state", daemon=True)
+        self._file = file
+        self._damage = ""
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._damage = _find_damage(self._file)
+        except Exception as error:  # noqa: BLE001 - raised again by `result`
+            self._error = error
+
+    def result(self) -> str:
+        """What `_find_damage` returned, or raises what it raised; to be called after `join`."""
+        if self._error is not None:
+            raise self._error
+        return self._damage
 
 
 def _sound(db: sqlite3.Connection) -> str:

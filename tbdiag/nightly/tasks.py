@@ -59,7 +59,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class FoundRow:
-    """A finding as the state keeps it; severity 0 error, 1 warning, 2 note; `rule` the success rule as JSON."""
+    """A finding as the state keeps it; severity 0 error, 1 warning, 2 note; `rule` the success rule as JSON, empty for notes."""
 
     id: str
     severity: int

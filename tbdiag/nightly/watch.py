@@ -9,7 +9,7 @@ from tbdiag.config import Config
 from tbdiag.errors import LogdirError
 from tbdiag.nightly.judge import find_last_write, how_it_ends
 from tbdiag.nightly.naming import show_name
-from tbdiag.nightly.source import list_roots
+from tbdiag.nightly.source import survey_roots
 from tbdiag.nightly.status import judge_status
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Watch:
     def step(self, now: float) -> list[Change]:
         """Look once, at `now` (seconds since the epoch); what changed since the last look, in order of the runs' names."""
         try:
-            listings = list_roots([self.logdir])
+            listings = survey_roots([self.logdir]).runs()
         except LogdirError:
             if self._runs:
                 raise

@@ -32,6 +32,7 @@ def fill(state: State, runs: int, night: int = 1, mutes: tuple[Suppression, ...]
     """A closed night over many runs: every twentieth with an error, every tenth with a warning, names hostile at times."""
     db = state.db
     db.execute("INSERT INTO nights(id, now) VALUES(?, ?)", (night, LATER + night * DAY))
+    state.number_changes()
     with state.transaction():
         for i in range(1, runs + 1):
             name = f"user{i % 9}/run_{i:05d}" + (HOSTILE if i == 20 else "")

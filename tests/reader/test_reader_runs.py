@@ -253,6 +253,6 @@ def test_a_listing_tells_once_that_something_is_newer(tmp_path) -> None:
     told: list[int] = []
     for after in (99, 100, 299, 300):
         told.append(0)
-        listed = logs.list_runs(tmp_path, after=after * 1e9, on_newer=lambda: told.append(told.pop() + 1))
-        assert len(listed) == 3
+        listed = logs.survey(tmp_path, after=after * 1e9, on_newer=lambda: told.append(told.pop() + 1))
+        assert len(listed.runs()) == 3
     assert told == [1, 1, 1, 0]
