@@ -12,6 +12,7 @@ import pytest
 
 from tbdiag.config import Config, Suppression
 from tbdiag.errors import LogdirError, NightBusyError, StateError
+from tbdiag.logs import Survey
 from tbdiag.nightly import plan_night, source
 from tbdiag.nightly.state import open_state
 from tests.nightly.world import DAY, LATER, START, Nights, append, write
@@ -35,6 +36,21 @@ def test_unchanged_runs_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(source, "read_head", read)
     night = nights.run(LATER + DAY)
     assert (night.unchanged, night.closing.failed, night.closing.errors) == (3, 0, 1)
+
+
+def test_a_night_without_a_change_costs_one_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights = three(tmp_path)
+    nights.run(LATER)
+
+    def compare(_: object) -> None:
+        raise AssertionError("runs were compared one by one")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Survey, "runs", compare)
+        assert nights.run(LATER + DAY).unchanged == 3
+        with pytest.raises(AssertionError, match="one by one"):
+            nights.run(LATER + DAY, config=Config(ignore=("nan-inf",)))
+    assert nights.run(LATER + 2 * DAY).unchanged == 3
 
 
 def test_a_grown_run_costs_only_its_new_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
