@@ -112,14 +112,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _repeat(options: Options, pause: float | None, *, fixed_now: bool, fail_on: str, strict: bool, quiet: bool) -> int:
-    import gc
     import time
     from dataclasses import replace
 
     from tbdiag.cli.output import write_result
     from tbdiag.nightly import run_night
 
-    gc.set_threshold(100_000, 20, 50)  # a listing makes many objects and no garbage: looking for some takes 7 % of a quiet night
     while True:
         begun = time.monotonic()
         night = run_night(options)

@@ -70,6 +70,9 @@ class Ranked(NamedTuple):
     changed: int
 
 
+_QUIET_RANKS = {"findings": 5, "unclear": 6}
+
+
 def rank_runs(state: State, now: float) -> list[Ranked]:
     """All runs that are there, worst first: errors, failures, warnings, stalled or crashed ones, then the rest; then by name."""
     worst = {
@@ -93,7 +96,7 @@ def rank_runs(state: State, now: float) -> list[Ranked]:
         elif severity < 2:
             rank = severity * 3
         else:
-            rank = 4 if status in ("stalled", "crashed") else {"findings": 5, "unclear": 6}.get(verdict, 7)
+            rank = 4 if status in ("stalled", "crashed") else _QUIET_RANKS.get(verdict, 7)
         ranked.append(Ranked(rank, n, name, run, status, changed))
     ranked.sort()
     return ranked
