@@ -26,6 +26,7 @@ TWINS = {}
 LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h", "dev4": "i", "sealed4": "j", "sealed5": "k", "dev5": "l"}
 LETTER["sealed6"] = "m"
 LETTER["sealed7"] = "o"
+LETTER["sealed8"] = "q"
 
 
 def build(case, tasks):
@@ -159,6 +160,8 @@ def main():
         from families import plan_sealed6 as chosen
     if a.split == "sealed7":
         from families import plan_sealed7 as chosen
+    if a.split == "sealed8":
+        from families import plan_sealed8 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -167,7 +170,7 @@ def main():
             continue
         try:
             state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
-            if state == "kept" and not a.relabel and a.split[-1] in "4567" and chosen.full(a.split, got, verdict):
+            if state == "kept" and not a.relabel and a.split[-1] in "45678" and chosen.full(a.split, got, verdict):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
                 state, verdict = "surplus", verdict["primary"]
         except Exception:
