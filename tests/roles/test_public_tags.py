@@ -1,0 +1,70 @@
+"""Tags as public training scripts write them, each with what the script computes there (read from its source)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tbdiag.config import Config
+from tbdiag.detectors import _synth
+from tbdiag.roles import resolve
+
+FALLING = _synth.decay(30, 2.3, 0.1)
+CLIMBING = 0.9 - _synth.decay(30, 0.8, 0.0)
+
+SCRIPTS = [
+    {"训练损失": "train_loss", "验证集的召回率@1": "val_metric", "验证损失": "val_loss"},
+    {"损失/总loss": "train_loss", "验证指标/总loss": "val_loss", "平均交并比": "train_metric"},
+    {"목적함수/학습": "train_loss", "목적함수/검증": "val_loss", "학습/기울기노름": "grad_norm"},
+    {"egitim/kayip": "train_loss", "eğitim/doğruluk": "train_metric", "doğrulama/kayıp": "val_loss", "öğrenme oranı": "lr"},
+    {"loss": "train_loss", "CIDEr": "val_metric", "BLEU-4": "val_metric"},
+    {"loss": "train_loss", "mAP": "val_metric", "rank1": "val_metric"},
+    {"loss/train": "train_loss", "HR@10": "val_metric", "NDCG@10": "val_metric"},
+    {"loss": "train_loss", "knn_top1": "val_metric"},
+    {"epoch/loss": "train_loss", "mape": "train_metric"},
+    {"Client1Loss/Train": "train_loss", "Client1Acc/Train": "train_metric"},
+    {"loss_seg": "train_loss_component", "loss_ssim": "train_loss_component", "total_loss": "train_loss"},
+    {"train/ms_ssim_loss": "train_loss_component", "train/loss": "train_loss", "train/psnr2": "train_metric"},
+    {
+        "train/loss_viewpoint - psnr": "train_metric",
+        "train/loss_viewpoint - l1_loss": "train_loss_component",
+        "train_loss_patches/total_loss": "train_loss",
+    },
+    {"Loss/MSE/train": "train_loss", "Loss/MSE/val": "val_loss", "Loss/accuracy": "val_metric"},
+    {"bank / lstm / Loss: mse": "train_loss"},
+    {"d_real_loss": "train_loss_component", "d_fake_loss": "train_loss_component", "g_loss": "generator_loss", "d_loss": "discriminator_loss"},
+    {"train/loss1_epoch": "train_loss", "train/loss2_epoch": "train_loss", "train/loss": "train_loss"},
+    {"test/Accu": "val_metric", "train/Accu": "train_metric", "train/loss": "train_loss"},
+    {"Loss": "train_loss", "mean_rank": "train_metric", "crps": "train_metric", "abs_rel": "train_metric"},
+]
+
+
+@pytest.mark.parametrize("tags", SCRIPTS, ids=lambda tags: next(iter(tags)))
+def test_tags_of_public_scripts_are_read(tags: dict[str, str]) -> None:
+    series = {t: CLIMBING if key.endswith("metric") and t not in LOWER else FALLING for t, key in tags.items()}
+    series |= {t: FALLING / 1000 for t, key in tags.items() if key == "lr"}
+    signals = resolve(_synth.make_run(series), Config())
+    assert {x.name: x.key for x in signals.all} == tags
+    assert {x.name for x in signals.all if x.role.value == "metric" and x.direction.value == "lower"} == LOWER & set(tags)
+
+
+LOWER = {"mape", "mean_rank", "crps", "abs_rel"}
+
+
+def test_orders_and_cuts_are_no_classes() -> None:
+    tags = ["BLEU-1", "BLEU-2", "BLEU-3", "Acc_1", "Acc_5"]
+    signals = resolve(_synth.make_run({"loss": FALLING, **dict.fromkeys(tags, CLIMBING)}), Config())
+    assert not [x.name for x in signals.all if x.class_id is not None]
+    tags = [f"acc_{n}" for n in range(1, 4)]
+    signals = resolve(_synth.make_run({"loss": FALLING, **dict.fromkeys(tags, CLIMBING)}), Config())
+    assert [x.class_id for x in signals.all if x.name in tags] == ["1", "2", "3"]
+
+
+def test_the_number_of_a_process_is_no_rank() -> None:
+    signals = resolve(_synth.make_run({"loss": FALLING, "rank1/gpu_util": np.full(30, 0.9)}), Config())
+    assert next(x.role.value for x in signals.all if x.name == "rank1/gpu_util") == "unknown"
+
+
+def test_a_measure_of_held_out_data_is_not_moved_where_validation_has_its_own() -> None:
+    signals = resolve(_synth.make_run({"progress/xent": FALLING, "progress/eer": FALLING, "valid/eer": FALLING}), Config())
+    assert {x.name: x.split.value for x in signals.all if "eer" in x.name} == {"progress/eer": "train", "valid/eer": "val"}
