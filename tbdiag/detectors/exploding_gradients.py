@@ -13,8 +13,8 @@ How it is told
     had been learned, without coming back; or turn non-finite. Without that, a norm that ends a thousand times above the
     median before is an early warning, unless most of the loss was learned after the rise (learning that begins late raises
     norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never
-    finite while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later
-    or the loss ends worse than it began. A norm that is huge from the start counts as well where the outputs are orders of
+    finite while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later,
+    or the loss ends worse than it began, or a metric ends at guessing. A norm that is huge from the start counts as well where the outputs are orders of
     magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
     14 nats in the largest unit that its end and its errors allow. Three bursts or more of thirty times the norms before
     count if the loss jumps with them and ends above its best. Across depth: the first layer's norm is a thousand times the
@@ -74,6 +74,7 @@ from tbdiag.detectors._tails import first_broken_loss, name_some, say, tail
 from tbdiag.detectors._words import lower_broken_rate
 from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
+from tbdiag.features.levels import metric_level
 from tbdiag.features.progress import PROGRESS_ROLES, measure_progress
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
@@ -198,7 +199,7 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
     k = max(3, norm.n // 50)
     first, late = median(norm.value[:k]), median(tail(norm, 0.5))
     fallen = first >= view["depth_ratio"] * late
-    worse = loss.end_cost >= loss.first_cost
+    worse = loss.end_cost >= loss.first_cost or _learned_nothing(view)
     if first < view["any_unit"] or not (fallen or worse):
         return None
     calm = norm.value[norm.value < 10 * late] if fallen else np.empty(0)
@@ -216,6 +217,13 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
         f"Exploding gradients: the gradient norm starts at {first:.1e}",
         calm,
     )
+
+
+def _learned_nothing(view: View) -> bool:
+    """Whether a metric with a known chance level ends a twentieth of the way to perfect at most: that has no unit."""
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 4 else None
+    return level is not None and metric is not None and level.quality(metric.end) < 0.05
 
 
 def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:

@@ -202,7 +202,7 @@ def _margins(view: View, pair: Pair, gap: float) -> list[float]:
     left = loss_left(train, view.features, level)
     rest = min(level / train.first if train.first > 0 else 1.0, left if left is not None else 1.0)
     # Validation that hardly left its start while training more than halved it is apart whatever training still has to learn.
-    kept, trained = val.end_cost / max(val.first_cost, 1e-12), level / max(val.first_cost, 1e-12)
+    kept, trained = val.end_cost / max(val.first_cost, 1e-12), min(level, train.end_cost) / max(val.first_cost, 1e-12)
     stuck = (kept > 0.75 and trained < 0.5) or (kept > 0.9 and trained < 0.65)
     # The median of single batches says little where they scatter as far as validation lies: its mean may be as high.
     stuck = stuck and float(np.quantile(train.cost[train.n // 2 :], 0.9)) < val.end_cost

@@ -85,8 +85,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     limit = view["vanishing"]
     if always:
         start, limit = max(start, LN2), 4 * limit  # a first mean over an epoch is half learned; two classes cost as much to guess
-    # It must have begun untrained: a fine-tuned or resumed model is good from the start.
-    untrained = train.start_cost > (0.5 * chance if chance else 0.3)
+    # It must have begun untrained: a fine-tuned or resumed model is good from the start. Half of that where no evaluation made an error.
+    untrained = train.start_cost > (0.5 if always else 1.0) * (0.5 * chance if chance else 0.3)
     train_metric = view.curve("train_metric")
     first = level.quality(float(train_metric.value[0])) if train_metric is not None else 0.0
     # The mean of a first epoch is high where a single feature tells everything from its middle on; validation knows no error at all then.

@@ -83,7 +83,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     on_train = curve is train
     trace = curve.trace
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
-    if _lr_jump(view, first, last, curve) or _breaks(train, curve, first, last):
+    if _lr_jump(view, first, last, curve) or any(_breaks(c, curve, first, last) for c in (train, view.curve("val_loss"))):
         return None
     jumped = training in ("recovers", "stays", "comes down") or on_train
     where = "training data" if jumped else "validation data or its evaluation"
@@ -243,14 +243,18 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
 def _few_points_sigma(y: Float64, at: int) -> float:
     """Noise where fewer than nine points precede the step: the rises before it, and how the curve moves behind it, whichever is more.
 
-    Behind it, half the range of five points and more bounds the noise as well (2.3 deviations are expected of five, more of more).
+    Behind it, the range of four points and more tells the noise as well, by the range that is expected of so many (d2 of control charts).
     """
     rises = np.maximum(np.diff(y[: at + 1]), 0.0)
     behind = np.abs(np.diff(y[at + 1 :]))
     moves = 1.5 * median(behind) if behind.size >= 3 else float(behind.max())
     if behind.size >= 4:
-        moves = min(moves, 0.5 * float(np.ptp(y[at + 1 :])))
+        moves = min(moves, float(np.ptp(y[at + 1 :])) / _EXPECTED_RANGE[min(behind.size - 3, 6)])
     return max(float(rises.max()), moves)
+
+
+_EXPECTED_RANGE = (2.06, 2.33, 2.53, 2.70, 2.85, 2.97, 3.08)
+"""Of 4, 5, ... 10 normal deviates, in standard deviations."""
 
 
 def _matters(curve: CurveFacts, at: int) -> bool:
@@ -314,12 +318,12 @@ def _gone_calmly(train: CurveFacts, curve: CurveFacts, at: int) -> bool:
     )
 
 
-def _breaks(train: CurveFacts | None, curve: CurveFacts, first: int, last: int) -> bool:
-    """Whether the training loss stops being finite within a few points of the step: then the model broke, not the data."""
-    if train is None or not train.bad_step.size or train.signal.axis is not curve.signal.axis:
+def _breaks(loss: CurveFacts | None, curve: CurveFacts, first: int, last: int) -> bool:
+    """Whether a loss stops being finite within a few points of the step: then the model broke, not the data."""
+    if loss is None or not loss.bad_step.size or loss.signal.axis is not curve.signal.axis:
         return False
     slack = max(last - first, int(0.02 * (curve.step[-1] - curve.step[0])))
-    return bool(np.any((train.bad_step >= first - slack) & (train.bad_step <= last + slack)))
+    return bool(np.any((loss.bad_step >= first - slack) & (loss.bad_step <= last + slack)))
 
 
 def _lr_jump(view: View, first: int, last: int, curve: CurveFacts) -> bool:

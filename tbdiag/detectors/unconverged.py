@@ -127,7 +127,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         rest_of_curves = [] if reinforcement or curve is metric else curves[1:]
         # A validation loss that fell from each evaluation to the next says enough beside a training loss that drowns in its noise.
         if curve.n >= 6 and bool(np.all(np.diff(curve.trace.cost) < 0)):
-            rest_of_curves = [c for c in rest_of_curves if not _drowns(c)]
+            rest_of_curves = [c for c in rest_of_curves if not (_drowns(c) or (curve.n >= 10 and _cannot_tell(c, limit)))]
         others = [_late_share(c) for c in rest_of_curves]
         few = view["share"] if len(rest_of_curves) == 1 and rest_of_curves[0].n >= 20 else limit
         if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in others):
@@ -246,6 +246,11 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
 def _drowns(curve: CurveFacts) -> bool:
     """Whether all that the curve gained is below four standard deviations of its points."""
     return curve.start_cost - curve.end_cost < 4 * curve.sigma
+
+
+def _cannot_tell(curve: CurveFacts, limit: float) -> bool:
+    """Whether the noise of its last quarter hides half of what counts there: two standard errors of a difference of two eighths."""
+    return 2 * curve.sigma * np.sqrt(16 / curve.n) > 0.5 * limit * (curve.start_cost - curve.end_cost)
 
 
 def _swings(curve: CurveFacts) -> bool:

@@ -5,6 +5,7 @@ holds event files):
 
 - it is named like a split (``train``, ``validation``, ``eval_x`` ...) and P holds event files itself (TF Estimator), or P holds both a
   training and an evaluation split (Keras, fairseq), or nothing else lies below P;
+- it and siblings are named alike but for a training and an evaluation split (``exp7_train``, ``exp7_val``);
 - it and a single sibling that is named like a split were opened by one process within a minute, whatever it is named itself;
 - it lies below such an evaluation directory (T5X ``training_eval/<task>``);
 - it is named ``rank_N`` (one writer a process);
@@ -66,7 +67,7 @@ def group_directories(directories: Mapping[str, Sequence[ListedFile]]) -> dict[s
         parts[directory] = parent, name
     special = {directory for directory, (_, name) in parts.items() if name and _SPECIAL.fullmatch(name)}
     splits = _split_parents(parts, special)
-    pairs = _find_pairs(directories, parts)
+    pairs = {**_find_pairs(directories, parts), **_find_affixed(directories, parts)}
     free: dict[str, bool] = {}  # whether nothing but its own name can make a directory below this parent belong to another one
     bound = []
     for directory, (parent, _) in parts.items():
@@ -148,6 +149,29 @@ def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[
         if named[0] != named[1] and not alike and a and a == b and abs(began - later) <= _TOGETHER:
             pairs |= dict.fromkeys(pair, parent)
     return pairs
+
+
+def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Directories that differ in nothing but the split that their names end or begin with -> that of the training split."""
+    alike: dict[tuple[str, str, str], list[tuple[str, bool]]] = defaultdict(list)
+    for directory, (parent, name) in parts.items():
+        if parent in directories:
+            continue  # a writer below another one: see `_is_child_writer`
+        for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
+            if _TRAIN.fullmatch(found["split"]) or _EVALUATION.fullmatch(found["split"]):
+                rest = name[: found.start("split")] + "*" + name[found.end("split") :]
+                alike[parent, rest.lower(), found["by"]].append((directory, bool(_TRAIN.fullmatch(found["split"]))))
+    owner = {}
+    for group in alike.values():
+        train = [directory for directory, trains in group if trains]
+        if len(train) == 1 and len(group) > 1:
+            owner |= {directory: train[0] for directory, _ in group}
+    return owner
+
+
+_SUFFIX = re.compile(r"(?P<rest>.+)(?P<by>[_\-. ])(?P<split>[A-Za-z]+)$")
+_PREFIX = re.compile(r"(?P<split>[A-Za-z]+)(?P<by>[_\-. ])(?P<rest>.+)$")
+"""Names of which a split may be a part: ``exp7_train``, ``val.exp7``."""
 
 
 def _find_owner(

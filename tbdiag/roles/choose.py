@@ -153,9 +153,9 @@ def _metric_split(
         return Split.TRAIN, ", train because it has a validation twin"
     if (d.role, d.stem, Split.TRAIN) in known:
         return Split.VAL, ", validation because it has a train twin"
-    if d.role is Role.METRIC and not any(role is d.role and split is Split.VAL for role, _, split in known):
-        if _HELD_OUT.match(d.stem) or not _PROBES.isdisjoint(d.extra):
-            return Split.VAL, ", validation because it is taken on held-out data"
+    held_out = d.role is Role.METRIC and bool(_HELD_OUT.match(d.stem) or not _PROBES.isdisjoint(d.extra))
+    if held_out and not any(role is d.role and split is Split.VAL for role, _, split in known):
+        return Split.VAL, ", validation because it is taken on held-out data"
     own = run.series[d.name].step
     for other, split in order:
         if other is not None and other.name in run.series and np.array_equal(run.series[other.name].step, own):

@@ -22,6 +22,7 @@ _WORDS = {
     "entrainement apprentissage": "train",
     "exactitude": "accuracy",
     "norme": "norm",
+    "poids pesos gewichte pesi": "weight",
     "rappel": "recall",
     "predite predites predit": "predicted",
     "confiance": "confidence",
@@ -53,6 +54,7 @@ _PHRASES = (
         "lr",
     ),
     (re.compile(r"part[\W_]+predite", re.IGNORECASE), "share_predicted"),
+    (re.compile(r"norm[ae]?[\W_]*(de[rs]?|des|dei|dos)?[\W_]*(poids|pesos|pesi|gewichte)", re.IGNORECASE), "weight_norm"),
     (re.compile(r"скорость[\W_]+обучения|ogrenme[\W_]+orani", re.IGNORECASE), "lr"),
 )
 _SIGNS = {

@@ -258,7 +258,7 @@ def _metric(reading: Reading, hit: _Hit) -> Reading:
             return replace(reading, class_id=last, extra=tuple(t for t in reading.extra if t != last))
     if reading.extra and reading.role is Role.METRIC:
         return replace(reading, stem="_".join((reading.stem, *reading.extra)))
-    return reading
+    return replace(reading, stem="accuracy") if reading.stem == "hit" else reading  # ``hit@10`` is a cut of a ranking
 
 
 def _layered(reading: Reading, hit: _Hit) -> Reading:

@@ -95,7 +95,7 @@ def _climbs(value: npt.NDArray[np.floating]) -> bool:
 
 
 def settle_rates(drafts: list[Draft], run: Run) -> None:
-    """A series that is called just ``rate``, ``eta`` or ``alpha`` is the learning rate where no other is and its values are such."""
+    """A series that is called just ``rate``, ``eta``, ``alpha`` (``pas``, ``taux``) is the learning rate where no other is and its values are such."""
     if any(d.role is Role.LR for d in drafts):
         return
     for d in drafts:
@@ -106,7 +106,9 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
         low, high = (float(value.min()), float(value.max())) if value.size > 2 else (-1.0, 0.0)
         if words == ["eta"] and high > 0.02 and float(value[-1]) < 0.05 * high:
             continue  # the time that is left, in days or hours
-        if low >= 0 and ((words in (["rate"], ["eta"], ["alpha"]) and 0 < high <= 0.2) or (words == ["rate", "learn"] and high <= 1)):
+        if low >= 0 and (
+            (words in (["rate"], ["eta"], ["alpha"], ["pas"], ["taux"]) and 0 < high <= 0.2) or (words == ["rate", "learn"] and high <= 1)
+        ):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
             d.why = f'"{words[0]}", and its values are those of a learning rate'
 
@@ -126,7 +128,7 @@ def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
     if any(d.role is Role.LOSS_SCALE for d in drafts):
         return
     for d in drafts:
-        if d.role is not Role.UNKNOWN or d.name not in run.series:
+        if d.role not in {Role.UNKNOWN, Role.COUNTER} or d.name not in run.series:
             continue
         value = run.series[d.name].value.astype(np.float64)
         if value.size < 4 or not np.isfinite(value).all() or float(value.min()) <= 0:

@@ -99,7 +99,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, scale amp, fp16 scale, scale fp16, scaler, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
     **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, skipped updates, amp skipped, overflow count, num overflows, overflows, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
-    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),
+    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, p max, pmax, max p, mean p max, prob max, probability max, mean prob max, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),
     **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
     **_many(Role.BASELINE, HIGHER, "majority acc, majority accuracy, accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
     **_many(Role.BASELINE, LOWER, "baseline loss, zero input loss, input independent loss, input independent baseline loss, constant input loss", stem="loss", rank=3),

@@ -21,7 +21,7 @@ _GLUED = re.compile(
 _MISSPELT = re.compile(r"^ac+[ua]*r+[ua]*c+y$")
 """accuarcy and the like are found in one public script in a hundred."""
 
-_CLASS = re.compile(r"^(class|cls|loss|losses|norm|psnr|ssim|iou|dice|ndcg|recall|precision|reward|kl|hits)(\d{1,3})$")
+_CLASS = re.compile(r"^(class|cls|loss|losses|norm|psnr|ssim|iou|dice|ndcg|recall|precision|reward|kl|hits|share|pred)(\d{1,3})$")
 """A word with the number of its class, head or rank."""
 
 _VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")

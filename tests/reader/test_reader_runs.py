@@ -43,6 +43,11 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
         (["only/train"], {"only": ("train",)}),
         ([".", "exp1", "exp2"], {".": (), "exp1": (), "exp2": ()}),
         (["A2C_1", "A2C_2"], {"A2C_1": (), "A2C_2": ()}),
+        (["a_train", "a_val", "b_train", "b_val"], {"a_train": ("a_train", "a_val"), "b_train": ("b_train", "b_val")}),
+        (["x/Train.r7", "x/Test.r7", "x/Dev.r7"], {"x/Train.r7": ("Train.r7", "Dev.r7", "Test.r7")}),
+        (["a_train", "b_val"], {"a_train": (), "b_val": ()}),
+        (["bert_dev", "bert_test"], {"bert_dev": (), "bert_test": ()}),
+        ([".", "a_train", "a_val"], {".": (), "a_train": (), "a_val": ()}),
     ],
 )
 def test_layouts_of_the_writers(tmp_path, directories, expected):

@@ -13,6 +13,14 @@ FALLING = _synth.decay(30, 2.3, 0.1)
 CLIMBING = 0.9 - _synth.decay(30, 0.8, 0.0)
 
 SCRIPTS = [
+    {"entrainement/perte": "train_loss", "entrainement/norme_poids": "weight_norm", "validation/confiance": "val_confidence"},
+    {"fit/loss": "train_loss", "fit/hit": "train_metric", "dev/hit": "val_metric", "dev/p.max": "val_confidence"},
+    {
+        "TrainLoss/iter": "train_loss",
+        "ValLoss/epoch": "val_loss",
+        "ValShare0/epoch": "val_prediction_share",
+        "ValShare1/epoch": "val_prediction_share",
+    },
     {"训练损失": "train_loss", "验证集的召回率@1": "val_metric", "验证损失": "val_loss"},
     {"损失/总loss": "train_loss", "验证指标/总loss": "val_loss", "平均交并比": "train_metric"},
     {"목적함수/학습": "train_loss", "목적함수/검증": "val_loss", "학습/기울기노름": "grad_norm"},
@@ -32,7 +40,12 @@ SCRIPTS = [
     },
     {"Loss/MSE/train": "train_loss", "Loss/MSE/val": "val_loss", "Loss/accuracy": "val_metric"},
     {"bank / lstm / Loss: mse": "train_loss"},
-    {"d_real_loss": "train_loss_component", "d_fake_loss": "train_loss_component", "g_loss": "generator_loss", "d_loss": "discriminator_loss"},
+    {
+        "d_real_loss": "train_loss_component",
+        "d_fake_loss": "train_loss_component",
+        "g_loss": "generator_loss",
+        "d_loss": "discriminator_loss",
+    },
     {"train/loss1_epoch": "train_loss", "train/loss2_epoch": "train_loss", "train/loss": "train_loss"},
     {"test/Accu": "val_metric", "train/Accu": "train_metric", "train/loss": "train_loss"},
     {"Loss": "train_loss", "mean_rank": "train_metric", "crps": "train_metric", "abs_rel": "train_metric"},
