@@ -13,9 +13,9 @@ How it is told
     loss fell by more than 15 % of its level in the last quarter, at 70 % or more of the pace of the quarter before (or, above
     15 % of its start, as steadily in logarithms in that quarter's second half as in its first), however little that is of a
     high start; or a curve stood for most of the run and left that level only in its last three points. With fewer than ten
-    points training and validation must both have made more than 15 % of their gain there. A metric within 5 % of perfect is
-    good enough to stay silent, and within 20 % where the last quarter brought less than 5 % of the level (a fine-tuning that
-    had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
+    points training and validation must both have made more than 15 % of their gain there (10 % under a constant rate, falling
+    at every one). A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the last quarter brought
+    less than 5 % of the level (a fine-tuning that had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
     last quarter brought, follows a schedule (the former two unless the rate is known to be constant). Without any loss the metrics are read, with 15 %
     for 7 % and for 5 %. Of a perplexity the logarithm is read.
 
@@ -61,16 +61,14 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, near, stands_at_end
+from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, is_perplexity, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.extrapolation import fit_power_law
-from tbdiag.stats.noise import median
-from tbdiag.stats.spikes import largest_climb
-from tbdiag.stats.trend import find_trend
 
 LONGER = ((1.5, "half as many steps"), (2.0, "as many steps"), (3.0, "twice as many steps"), (4.0, "three times as many steps"))
 STRAIGHT = 0.2
@@ -98,14 +96,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
-    share, sure = _late_share(curve, 0.8 if reinforcement else 0.9)
-    if not reinforcement and (_swings(curve) or _stands(next((c for c in curves if c.n >= 24), curve), plan)):
+    share, sure = late_share(curve, 0.8 if reinforcement else 0.9)
+    if not reinforcement and (swings(curve) or _stands(next((c for c in curves if c.n >= 24), curve), plan)):
         return None
     dense = curve.n >= 10 and not by_metric
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
     limit = view["scheduled_share"] if dense and scheduled else view["share"] if dense else view["few_points_share"]
-    if curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and _late_share(curves[1])[0] >= view["share"] and _late_share(curves[1])[1]:
+    if curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and late_share(curves[1])[0] >= view["share"] and late_share(curves[1])[1]:
         limit *= 0.85  # a dense training loss says the same
+    elif 6 <= curve.n < 10 and plan is not None and plan.constant and bool(np.all(np.diff(curve.trace.cost) < 0)):
+        limit *= 0.7  # no schedule brings it down at the end
     rest = None if reinforcement else rest_of_loss(curve, view.features, curve.end)
     if reinforcement:
         limit = view["reward_share"]
@@ -114,21 +114,21 @@ def detect(view: View) -> Finding | NotApplicable | None:
         limit *= 0.25 if rest > 0.75 else 0.4
     if (share < limit or not sure) and metric is not None and quality is not None and quality < 0.7 and curve.rise <= 4 * curve.sigma:
         # The metric may still climb where the loss has slowed down.
-        of_metric, certain = _late_share(metric)
+        of_metric, certain = late_share(metric)
         if of_metric > max(limit, view["few_points_share"]) and certain and metric.n >= 4:
             curve, share, sure = metric, of_metric, certain
-    if not reinforcement and not scheduled and _just_begins(curve):
+    if not reinforcement and not scheduled and just_begins(curve):
         others: list[tuple[float, bool]] = []
     elif share < limit or not sure:
         if reinforcement or scheduled or curve is not view.curve("val_loss") or not all(_keeps_pace(view, c) for c in curves):
             return None
-        share, limit, others = _late_share(curve)[0], 0.0, []
+        share, limit, others = late_share(curve)[0], 0.0, []
     else:
         rest_of_curves = [] if reinforcement or curve is metric else curves[1:]
         # A validation loss that fell from each evaluation to the next says enough beside a training loss that drowns in its noise.
         if curve.n >= 6 and bool(np.all(np.diff(curve.trace.cost) < 0)):
-            rest_of_curves = [c for c in rest_of_curves if not (_drowns(c) or (curve.n >= 10 and _cannot_tell(c, limit)))]
-        others = [_late_share(c) for c in rest_of_curves]
+            rest_of_curves = [c for c in rest_of_curves if not (drowns(c) or (curve.n >= 10 and cannot_tell(c, limit)))]
+        others = [late_share(c) for c in rest_of_curves]
         few = view["share"] if len(rest_of_curves) == 1 and rest_of_curves[0].n >= 20 else limit
         if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in others):
             return None
@@ -232,8 +232,7 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
     late, before = quarter - end, half - quarter
     # Of few points the noise is hardly known; six in a row that fall in every interval are no luck (one in 720).
     sure = trace.n < 10 or (trace.n >= 12 and bool(np.all(np.diff(trace.cost[trace.n // 2 :]) < 0)))
-    noise = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16))
-    eighth = near(step, trace.cost, 0.875)
+    noise, eighth = 0.0 if sure else trace.noise.sigma * np.sqrt(2 / max(1, trace.n // 16)), near(step, trace.cost, 0.875)
     steady = late > view["pace"] * before > 0 or (
         trace.n >= 10
         and end > 0.15 * float(trace.cost[0])
@@ -241,25 +240,6 @@ def _keeps_pace(view: View, curve: CurveFacts) -> bool:
         and 1.5 * np.log(quarter / eighth) > np.log(eighth / end) > view["pace"] * np.log(quarter / eighth)
     )
     return bool(steady and late > view["of_level"] * quarter and late > 4 * noise and falls_on(trace.cost))
-
-
-def _drowns(curve: CurveFacts) -> bool:
-    """Whether all that the curve gained is below four standard deviations of its points."""
-    return curve.start_cost - curve.end_cost < 4 * curve.sigma
-
-
-def _cannot_tell(curve: CurveFacts, limit: float) -> bool:
-    """Whether the noise of its last quarter hides half of what counts there: two standard errors of a difference of two eighths."""
-    return 2 * curve.sigma * np.sqrt(16 / curve.n) > 0.5 * limit * (curve.start_cost - curve.end_cost)
-
-
-def _swings(curve: CurveFacts) -> bool:
-    """Whether the curve had climbed by three fifths of what the last quarter brought, or more: cycles of the learning rate, not a descent."""
-    if curve.trace.n < 10:
-        return False
-    before = curve.trace.cost[curve.trace.n // 5 : curve.trace.within(0.75, 1.0).start]
-    gained = max(float(before.min()) - curve.sign * last_quarter(curve)[1], 0.0)
-    return largest_climb(before, 17) > 0.6 * gained + 2 * curve.trace.noise_bounds[0]
 
 
 def _stands(curve: CurveFacts, plan: Schedule | None) -> bool:
@@ -281,53 +261,6 @@ def _go_on(curve: CurveFacts) -> float | None:
         return None
     ahead = float(y[-1]) + law.at(1.5) - law.at(1.0)
     return curve.sign * ahead if not (curve.signal.role is Role.LOSS and not curve.signed and ahead <= 0) else None
-
-
-def _late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]:
-    """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt."""
-    trace = curve.trace
-    start, stop = last_quarter(curve)
-    late = curve.sign * (start - stop)
-    k = max(1, trace.n // 50)
-    gain = median(trace.cost[:k]) - curve.sign * stop
-    if gain <= 0 or late <= 0:
-        return 0.0, False
-    # The trend test minds autocorrelation; here a smooth descent must not be taken for it.
-    plain = trace.noise.sigma * np.sqrt(1 - trace.noise.r1)
-    if trace.n >= 10 and late_best >= 0.9:
-        # What a cycle threw up and brought down again is no gain: the last quarter must get below all that was before.
-        late = min(late, float(trace.smooth[: trace.within(0.75, 1.0).start].min()) + 0.5 * trace.noise.sigma - curve.sign * stop)
-        if late <= 0:
-            return 0.0, False
-        start = stop + curve.sign * late
-    share = late / gain
-    if stop > 0 and is_perplexity(curve):
-        # The exponential of a loss: what was gained is told by its logarithm.
-        share = float(np.log(start / stop) / np.log1p(gain / stop))
-    sigma = trace.noise.sigma
-    tail = trace.cost[trace.within(0.6, 1.0)]
-    if trace.n < 10:
-        steps = np.diff(trace.cost[-3:])
-        # A last evaluation that is better by one per cent is no reason to go on.
-        matters = curve.signed or curve.signal.role is not Role.LOSS or late > 0.01 * abs(stop)
-        return share, matters and bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))
-    best_late = int(np.argmin(trace.smooth)) >= late_best * (trace.n - 1)
-    blocks = max(1, trace.n // 16)
-    beyond = late > 3 * plain / np.sqrt(blocks) and gain > 6 * plain
-    trend = find_trend(tail, 6)
-    if late_best < 0.9 and share > 0.2:  # returns rise in steps: the whole run shows better than its tail where they are going
-        return share, bool(best_late and gain > 6 * sigma and find_trend(trace.cost).falling)
-    return share, bool(best_late and beyond and trend.tau < -0.6)
-
-
-def _just_begins(curve: CurveFacts) -> bool:
-    """Whether a curve that had stood for most of the run left its noise only now: the last three points, each better than all before."""
-    cost = curve.trace.cost
-    if cost.size < 12:
-        return False
-    stood = cost[cost.size // 8 : -max(4, cost.size // 4)]
-    falls = bool(np.all(np.diff(cost[-4:]) < 0)) and float(cost[-3]) < float(cost[:-3].min())
-    return falls and float(stood.min()) - float(cost[-1]) > max(3 * float(np.ptp(stood)), 0.1 * abs(float(cost[-1])))
 
 
 def _cut_short() -> Run:

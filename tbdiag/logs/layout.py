@@ -161,7 +161,7 @@ def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mappin
             if _TRAIN.fullmatch(found["split"]) or _EVALUATION.fullmatch(found["split"]):
                 rest = name[: found.start("split")] + "*" + name[found.end("split") :]
                 alike[parent, rest.lower(), found["by"]].append((directory, bool(_TRAIN.fullmatch(found["split"]))))
-    owner = {}
+    owner: dict[str, str] = {}
     for group in alike.values():
         train = [directory for directory, trains in group if trains]
         if len(train) == 1 and len(group) > 1:
