@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tbdiag.errors import LogdirError
 from tbdiag.logs.files import is_remote
-from tbdiag.logs.layout import group_directories
+from tbdiag.logs.layout import group_directories, name_without_split
 from tbdiag.logs.names import printable, root_labels
 from tbdiag.model import ReadIssue
 
@@ -206,10 +206,13 @@ def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
     groups = group_directories(tree.directories)
     for inner, base in sorted((printable(base), base) for base in groups):
         members = groups[base]
+        shown = inner
         if members == [base]:
             files = tree.directories[base]
         else:
-            beside = base in members and any(not d.startswith(f"{base}{os.sep}") for d in members if d != base and base)
+            beside = base in members and any(base and d != base and not d.startswith(f"{base}{os.sep}") for d in members)
+            if beside and (common := name_without_split(base)) not in groups:
+                shown = printable(common)
             files = [
                 file
                 if directory == base and not beside
@@ -222,7 +225,7 @@ def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
         if pending:
             issues = [issue for where, issue in pending if any(where == d or where.startswith(f"{d}{os.sep}") or not d for d in members)]
             pending = [pair for pair in pending if pair[1] not in issues]
-        name = f"{label}/{inner}" if label and inner else label or inner or "."
+        name = f"{label}/{shown}" if label and shown else label or shown or "."
         runs.append(RunListing(name, path, root, tuple(files), tuple(issues)))
     if pending:
         first = runs[0]

@@ -174,6 +174,15 @@ _PREFIX = re.compile(r"(?P<split>[A-Za-z]+)(?P<by>[_\-. ])(?P<rest>.+)$")
 """Names of which a split may be a part: ``exp7_train``, ``val.exp7``."""
 
 
+def name_without_split(directory: str) -> str:
+    """``x/exp7_train`` -> ``x/exp7``: what directories that differ in their split have in common."""
+    parent, name = os.path.split(directory)
+    for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
+        if _TRAIN.fullmatch(found["split"]):
+            return os.path.join(parent, found["rest"])
+    return directory
+
+
 def _find_owner(
     directory: str,
     directories: Mapping[str, Sequence[ListedFile]],
