@@ -7,9 +7,7 @@ stamps that it was written with, and so do the texts that are kept here for the 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,9 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tbdiag.nightly.state import State
-
-FILE = "rows.json"
-"""In the state's directory."""
 
 
 class Part(NamedTuple):
@@ -55,18 +50,16 @@ def junit_stamp(state: State, title: str) -> str:
 
 
 def load_parts(state: State) -> dict[str, Part]:
-    """What was kept of each page, by its file name; empty where nothing can be read."""
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        data = json.loads((state.folder / FILE).read_text(encoding="utf-8"))
-        return {name: Part(*map(str, part)) for name, part in data.items()}
-    return {}
+    """What was kept of each page, by its file name."""
+    return {name: Part(*part) for name, *part in state.db.execute("SELECT name, stamp, data, front FROM parts")}
 
 
-def save_parts(state: State, parts: Mapping[str, Part]) -> None:
-    """Keep them for the next night."""
-    aside = state.folder / f"{FILE}.part"
-    aside.write_text(json.dumps(parts), encoding="utf-8")
-    aside.replace(state.folder / FILE)
+def save_parts(state: State, parts: Mapping[str, Part], known: Mapping[str, Part]) -> None:
+    """Keep them for the next night; `known`: what is kept already."""
+    with state.transaction():
+        state.db.executemany("DELETE FROM parts WHERE name = ?", [(name,) for name in known if name not in parts])
+        moved = [(name, *part) for name, part in parts.items() if known.get(name) != part]
+        state.db.executemany("INSERT OR REPLACE INTO parts VALUES(?, ?, ?, ?)", moved)
 
 
 def take_over(site: Path, name: str, folder: Path) -> bool:

@@ -173,6 +173,14 @@ MIGRATIONS: tuple[str, ...] = (
     -- The number moves on once a night (`State.number_changes`), not with every row. Rules of notes are never judged on later runs.
     {_number_changes("")}
     UPDATE findings SET rule = '' WHERE severity >= 2;
+
+    -- What each page of the site leaves for the next night (`tbdiag.nightly.kept`).
+    CREATE TABLE parts(
+        name TEXT PRIMARY KEY,
+        stamp TEXT NOT NULL,
+        data TEXT NOT NULL,
+        front TEXT NOT NULL
+    );
     """,  # noqa: S608 - names from above
 )
 """Each entry is applied once, in one transaction; never change one that was released, append."""

@@ -52,8 +52,7 @@ def write_pages(state: State, digest: Digest, folder: Path, site: Path, before: 
     rows_data = data.text(part.data for part in parts.values())
     index = _page(digest, parts[page_name(1)].front, number=1, pages=pages, total=len(ranked), data=rows_data)
     (folder / page_name(1)).write_bytes(index.encode("utf-8", "replace"))
-    if parts != known:
-        save_parts(state, parts)
+    save_parts(state, parts, known)
     return {name: part.stamp for name, part in parts.items()}
 
 
