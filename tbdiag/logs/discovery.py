@@ -211,12 +211,13 @@ def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
             files = tree.directories[base]
         else:
             beside = base in members and any(base and d != base and not d.startswith(f"{base}{os.sep}") for d in members)
+            above = os.path.commonpath(members) or "." if beside else base or "."
             if beside and (common := name_without_split(base)) not in groups:
                 shown = printable(common)
             files = [
                 file
                 if directory == base and not beside
-                else ListedFile(file.path, _name_subrun(directory, base, beside), file.size, file.mtime_ns)
+                else ListedFile(file.path, printable(os.path.relpath(directory, above)), file.size, file.mtime_ns)
                 for directory in sorted(members, key=lambda d: (d != base, d))
                 for file in tree.directories[directory]
             ]
@@ -231,11 +232,6 @@ def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
         first = runs[0]
         runs[0] = RunListing(first.name, first.path, first.root, first.files, first.issues + tuple(issue for _, issue in pending))
     return runs
-
-
-def _name_subrun(directory: str, base: str, beside: bool) -> str:
-    """A directory as its series are named by: below the run's directory, or beside it (``exp7_train``, ``exp7_val``)."""
-    return printable(os.path.basename(directory) if beside else os.path.relpath(directory, base or "."))
 
 
 def walk_tree(root: str, tree: Tree | None = None) -> Tree:

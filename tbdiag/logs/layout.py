@@ -5,7 +5,8 @@ holds event files):
 
 - it is named like a split (``train``, ``validation``, ``eval_x`` ...) and P holds event files itself (TF Estimator), or P holds both a
   training and an evaluation split (Keras, fairseq), or nothing else lies below P;
-- it and siblings are named alike but for a training and an evaluation split (``exp7_train``, ``exp7_val``);
+- it and siblings are named alike but for a training and an evaluation split (``exp7_train``, ``exp7_val``), or so are directories above
+  them (``train/bert``, ``valid/bert``) and one process opened them within a minute;
 - it and a single sibling that is named like a split were opened by one process within a minute, whatever it is named itself;
 - it lies below such an evaluation directory (T5X ``training_eval/<task>``);
 - it is named ``rank_N`` (one writer a process);
@@ -152,8 +153,9 @@ def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[
 
 
 def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Directories that differ in nothing but the split that their names end or begin with -> that of the training split."""
-    alike: dict[tuple[str, str, str], list[tuple[str, bool]]] = defaultdict(list)
+    """Directories that differ in nothing but the split that their names end or begin with, or that is a directory above them, where one
+    process opened them within a minute -> that of the training split."""
+    alike: dict[tuple[str, ...], list[tuple[str, bool]]] = defaultdict(list)
     for directory, (parent, name) in parts.items():
         if parent in directories:
             continue  # a writer below another one: see `_is_child_writer`
@@ -161,12 +163,25 @@ def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mappin
             if _TRAIN.fullmatch(found["split"]) or _EVALUATION.fullmatch(found["split"]):
                 rest = name[: found.start("split")] + "*" + name[found.end("split") :]
                 alike[parent, rest.lower(), found["by"]].append((directory, bool(_TRAIN.fullmatch(found["split"]))))
+        for other, trains in _splits_above(parent):
+            alike[f"{other}{os.sep}{name}", _process(directories[directory][0])[0]].append((directory, trains))
     owner: dict[str, str] = {}
-    for group in alike.values():
+    for place, group in alike.items():
         train = [directory for directory, trains in group if trains]
-        if len(train) == 1 and len(group) > 1:
+        if len(train) != 1 or len(group) < 2:
+            continue
+        began = _process(directories[train[0]][0])[1]
+        if len(place) == 3 or (began and all(abs(_process(directories[d][0])[1] - began) <= _TOGETHER for d, _ in group)):
             owner |= {directory: train[0] for directory, _ in group}
     return owner
+
+
+@lru_cache(maxsize=1024)
+def _splits_above(parent: str) -> tuple[tuple[str, bool], ...]:
+    """A path with each of its directories that is named like a split as a star, and whether that is a training split."""
+    words = parent.split(os.sep)
+    found = [(i, bool(_TRAIN.fullmatch(word))) for i, word in enumerate(words) if _TRAIN.fullmatch(word) or _EVALUATION.fullmatch(word)]
+    return tuple((os.sep.join([*words[:i], "*", *words[i + 1 :]]), trains) for i, trains in found)
 
 
 _SUFFIX = re.compile(r"(?P<rest>.+)(?P<by>[_\-. ])(?P<split>[A-Za-z]+)$")
@@ -175,12 +190,14 @@ _PREFIX = re.compile(r"(?P<split>[A-Za-z]+)(?P<by>[_\-. ])(?P<rest>.+)$")
 
 
 def name_without_split(directory: str) -> str:
-    """``x/exp7_train`` -> ``x/exp7``: what directories that differ in their split have in common."""
+    """``x/exp7_train`` -> ``x/exp7``, ``train/exp7`` -> ``exp7``: what directories that differ in their split have in common."""
     parent, name = os.path.split(directory)
     for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
         if _TRAIN.fullmatch(found["split"]):
             return os.path.join(parent, found["rest"])
-    return directory
+    above = parent.split(os.sep)
+    train = next((i for i, word in enumerate(above) if _TRAIN.fullmatch(word)), None)
+    return directory if train is None else os.path.join(*above[:train], *above[train + 1 :], name)
 
 
 def _find_owner(

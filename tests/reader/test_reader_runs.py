@@ -56,6 +56,14 @@ def test_layouts_of_the_writers(tmp_path, directories, expected):
     assert _names(tmp_path) == expected
 
 
+def test_runs_below_the_folders_of_their_splits(tmp_path):
+    for name, process in (("a", 77), ("b", 78)):
+        for split, at in (("train", 0), ("valid", 2)):
+            write_run(tmp_path / split / name, regular_events(9, _LOSS), f"events.out.tfevents.{1764208400 + at}.node.{process}.{at}")
+    write_run(tmp_path / "test" / "a", regular_events(9, _LOSS), "events.out.tfevents.1764308400.node.99.0")
+    assert _names(tmp_path) == {"a": ("train/a", "valid/a"), "b": ("train/b", "valid/b"), "test/a": ()}
+
+
 @pytest.mark.parametrize(
     ("first", "second", "together"),
     [
