@@ -34,7 +34,7 @@ Limits
     Shifts for the better are not reported; they usually are learning-rate decays.
 
 Sources
-    Single-split statistics in units of the noise before the step; threshold simulated at p99 and doubled.
+    Single-split statistics in units of the noise before; threshold simulated at p99 and doubled.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._relearning import relearned
 from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.pairs import pair_up
@@ -171,40 +172,11 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
         found = _step(view, train)
         if found is not None and _calm_behind(train, found[0]):
             return train, "stays", found
-    if train is not None and train.n >= 20 and val is not None and val.n >= 8:
-        found = _relearned(view, train, val)
+    if train is not None and train.n >= 12 and val is not None and val.n >= 8:
+        found = relearned(view, train, val)
         if found is not None:
             return train, "comes down", found
     return None
-
-
-def _relearned(view: View, train: CurveFacts, val: CurveFacts) -> Step | None:
-    """A training loss that jumps between two points and learns anew from there, while validation is worse ever after: other data."""
-    y = train.trace.shape
-    steps = np.diff(y)
-    at = int(np.argmax(steps))
-    if at < 8 or y.size - at < 9:
-        return None
-    low, high = median(y[at - 4 : at + 1]), median(y[at + 1 : at + 4])
-    jump, behind = high - low, y[at + 1 :]
-    if not (steps[at] > 0.7 * jump and jump > view["of_gain"] * (float(y[:3].max()) - low)):
-        return None
-    ends = median(behind[-max(3, behind.size // 5) :])
-    learns = low + 0.1 * jump < ends < high - 0.2 * jump and bool(np.all(np.diff(np.array_split(behind, 4)[0]) < 0.5 * jump))
-    if not (learns and median(behind[: behind.size // 4]) > low + 0.4 * jump):
-        return None
-    sigma = estimate_noise(y[: at + 1]).sigma
-    if not jump > view["sigmas"] * sigma:
-        return None
-    before = val.trace.step <= train.trace.last_step[at]
-    if int(before.sum()) < 3 or int((~before).sum()) < 3:
-        return None
-    reached, after = float(val.trace.cost[before].min()), val.trace.cost[~before]
-    worse = median(after[-3:]) - reached
-    usual = float(np.diff(val.trace.cost[before]).max())
-    lasting = float(after[1:].min()) > reached and worse > max(0.2 * (float(val.trace.cost[0]) - reached), 3 * usual)
-    cost = train.trace.cost
-    return (at, jump / max(sigma, 1e-12), median(cost[at - 2 : at + 1]), median(cost[at + 1 : at + 4])) if lasting else None
 
 
 def _step(view: View, curve: CurveFacts) -> Step | None:
@@ -228,9 +200,12 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
         gained = max(float(y[:3].max()) - low, 0.0)
         if gained <= 0 and curve.signal.role is Role.METRIC:
             continue  # a metric that had never become better has nothing to fall from
-        if not (jump > view["of_gain"] * gained and steps[at] > 0.5 * jump):  # ... and it is most of the change
+        # A level that doubles is a shift however much had been gained before.
+        doubled = not curve.signed and curve.trace.shape is curve.trace.cost and jump > low > 0 and jump > 0.1 * gained
+        if not ((jump > view["of_gain"] * gained or doubled) and steps[at] > 0.5 * jump):  # ... and it is most of the change
             continue
-        sigma = estimate_noise(y[: at + 1]).sigma if at >= 8 else _few_points_sigma(y, at)
+        sigma = estimate_noise(y[: at + 1]).sigma if at >= 8 else np.inf
+        sigma = min(sigma, _few_points_sigma(y, at)) if at < 20 else sigma  # few points of a steep descent pass for noise
         sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
         size = jump / sigma
         stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
@@ -241,7 +216,7 @@ def _step(view: View, curve: CurveFacts) -> Step | None:
 
 
 def _few_points_sigma(y: Float64, at: int) -> float:
-    """Noise where fewer than nine points precede the step: the rises before it, and how the curve moves behind it, whichever is more.
+    """Noise where few points precede the step: the rises before it, and how the curve moves behind it, whichever is more.
 
     Behind it, the range of four points and more tells the noise as well, by the range that is expected of so many (d2 of control charts).
     """
@@ -259,9 +234,8 @@ _EXPECTED_RANGE = (2.06, 2.33, 2.53, 2.70, 2.85, 2.97, 3.08)
 
 def _matters(curve: CurveFacts, at: int) -> bool:
     """At least a tenth of the level, or of the gain where levels mean little."""
-    cost = curve.trace.cost
-    jump = median(cost[at + 1 : at + 4]) - median(cost[max(at - 2, 0) : at + 1])
-    return jump > 0.1 * abs(median(cost[max(at - 2, 0) : at + 1])) and jump > 0.1 * max(float(cost[0] - cost[at]), 0.0)
+    cost, before = curve.trace.cost, median(curve.trace.cost[max(at - 2, 0) : at + 1])
+    return median(cost[at + 1 : at + 4]) - before > 0.1 * max(abs(before), float(cost[0] - cost[at]))
 
 
 def _goes_on(curve: CurveFacts, at: int) -> bool:

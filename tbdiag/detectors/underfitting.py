@@ -82,6 +82,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     pair = pair_up(train, val)
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
+    good = loss_left(train, view.features, train_end)
+    if (good if good is not None else train_end / max(train.start_cost, 1e-12)) < view["fits"] and not train.signed:
+        return None  # whatever validation does, what it was trained on it fits
     below = _below_the_mean(view)
     gained = _share(train), _share(val)
     left = loss_left(val, view.features, val.end)
@@ -351,6 +354,7 @@ DETECTOR = Detector(
         "gap": Threshold(0.15, "training and validation within 15 %"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
+        "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
         "left": Threshold(0.6, "share of the loss of guessing that is left"),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
         "explained": Threshold(0.05, "R2 of the mean is 0; a model that learned anything was above 0.1 in every healthy training"),

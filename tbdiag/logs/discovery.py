@@ -211,13 +211,13 @@ def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
             files = tree.directories[base]
         else:
             beside = base in members and any(base and d != base and not d.startswith(f"{base}{os.sep}") for d in members)
-            above = os.path.commonpath(members) or "." if beside else base or "."
+            above, below = (os.path.commonpath(members) or ".", _common_end(members)) if beside else (base or ".", "")
             if beside and (common := name_without_split(base)) not in groups:
                 shown = printable(common)
             files = [
                 file
                 if directory == base and not beside
-                else ListedFile(file.path, printable(os.path.relpath(directory, above)), file.size, file.mtime_ns)
+                else ListedFile(file.path, printable(os.path.relpath(directory, above).removesuffix(below)), file.size, file.mtime_ns)
                 for directory in sorted(members, key=lambda d: (d != base, d))
                 for file in tree.directories[directory]
             ]
@@ -232,6 +232,12 @@ def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
         first = runs[0]
         runs[0] = RunListing(first.name, first.path, first.root, first.files, first.issues + tuple(issue for _, issue in pending))
     return runs
+
+
+def _common_end(members: Sequence[str]) -> str:
+    """``/bert`` of ``train/bert`` and ``valid/bert``; empty where directories end differently."""
+    names = {os.path.basename(directory) for directory in members}
+    return f"{os.sep}{names.pop()}" if len(names) == 1 else ""
 
 
 def walk_tree(root: str, tree: Tree | None = None) -> Tree:

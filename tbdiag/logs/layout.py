@@ -153,35 +153,57 @@ def _find_pairs(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[
 
 
 def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Directories that differ in nothing but the split that their names end or begin with, or that is a directory above them, where one
-    process opened them within a minute -> that of the training split."""
+    """Directories that are one run for their names, all of them -> one of them, that of training where it is told.
+
+    They differ in nothing but the split that their names end or begin with; or in a directory above them that is named like a split, where
+    one process opened them within a minute; or in one that is named like a measure (``loss_train``, ``acc_val``), where one process did.
+    """
     alike: dict[tuple[str, ...], list[tuple[str, bool]]] = defaultdict(list)
     for directory, (parent, name) in parts.items():
-        if parent in directories:
+        if parent in directories or not directory:
             continue  # a writer below another one: see `_is_child_writer`
         for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
             if _TRAIN.fullmatch(found["split"]) or _EVALUATION.fullmatch(found["split"]):
                 rest = name[: found.start("split")] + "*" + name[found.end("split") :]
                 alike[parent, rest.lower(), found["by"]].append((directory, bool(_TRAIN.fullmatch(found["split"]))))
-        for other, trains in _splits_above(parent):
-            alike[f"{other}{os.sep}{name}", _process(directories[directory][0])[0]].append((directory, trains))
+        for kind, other, trains in _stars(parent):
+            alike[kind, f"{other}{os.sep}{name}", "", _process(directories[directory][0])[0]].append((directory, trains))
+        if _MEASURE.fullmatch(name):
+            alike["measure", parent, "", _process(directories[directory][0])[0]].append((directory, _names_training(name)))
     owner: dict[str, str] = {}
     for place, group in alike.items():
         train = [directory for directory, trains in group if trains]
-        if len(train) != 1 or len(group) < 2:
+        measures = place[0] == "measure" and len(place) == 4 and bool(place[-1])
+        if len(group) < 2 or (len(train) != 1 and not measures):
             continue
-        began = _process(directories[train[0]][0])[1]
-        if len(place) == 3 or (began and all(abs(_process(directories[d][0])[1] - began) <= _TOGETHER for d, _ in group)):
-            owner |= {directory: train[0] for directory, _ in group}
+        began = _process(directories[(train or [group[0][0]])[0]][0])[1]
+        if len(place) == 3 or measures or (began and all(abs(_process(directories[d][0])[1] - began) <= _TOGETHER for d, _ in group)):
+            owner |= {directory: min(train or [d for d, _ in group]) for directory, _ in group}
     return owner
 
 
+_SPLIT_WORD = f"{_TRAIN.pattern}|{_EVALUATION.pattern}"
+_MEASURE_WORD = "loss|acc|accuracy|err|error|f1|auc|iou|dice|psnr|ssim|lr|learning_?rate|grad_?norm|weight_?norm|score|metric|reward|ppl|perplexity|mae|mse|rmse|r2"
+_MEASURE = re.compile(rf"(?:(?:{_SPLIT_WORD})[_\-. ]?)?(?:{_MEASURE_WORD})(?:[_\-. ]?(?:{_SPLIT_WORD}))?", re.IGNORECASE)
+"""``loss``, ``train_acc``, ``gradnorm``: the name of a writer that holds a single curve."""
+
+
+def _names_training(name: str) -> bool:
+    return any(_TRAIN.fullmatch(word) for word in re.split(r"[_\-. ]", name))
+
+
 @lru_cache(maxsize=1024)
-def _splits_above(parent: str) -> tuple[tuple[str, bool], ...]:
-    """A path with each of its directories that is named like a split as a star, and whether that is a training split."""
+def _stars(parent: str) -> tuple[tuple[str, str, bool], ...]:
+    """A path with each of its directories that is named like a split or a measure as a star, which of them, and whether it is of training."""
     words = parent.split(os.sep)
-    found = [(i, bool(_TRAIN.fullmatch(word))) for i, word in enumerate(words) if _TRAIN.fullmatch(word) or _EVALUATION.fullmatch(word)]
-    return tuple((os.sep.join([*words[:i], "*", *words[i + 1 :]]), trains) for i, trains in found)
+    out = []
+    for i, word in enumerate(words):
+        other = os.sep.join([*words[:i], "*", *words[i + 1 :]])
+        if _TRAIN.fullmatch(word) or _EVALUATION.fullmatch(word):
+            out.append(("split", other, bool(_TRAIN.fullmatch(word))))
+        elif _MEASURE.fullmatch(word):
+            out.append(("measure", other, _names_training(word)))
+    return tuple(out)
 
 
 _SUFFIX = re.compile(r"(?P<rest>.+)(?P<by>[_\-. ])(?P<split>[A-Za-z]+)$")
@@ -190,14 +212,16 @@ _PREFIX = re.compile(r"(?P<split>[A-Za-z]+)(?P<by>[_\-. ])(?P<rest>.+)$")
 
 
 def name_without_split(directory: str) -> str:
-    """``x/exp7_train`` -> ``x/exp7``, ``train/exp7`` -> ``exp7``: what directories that differ in their split have in common."""
+    """``x/exp7_train`` -> ``x/exp7``, ``train/exp7`` and ``loss_train/exp7`` -> ``exp7``, ``exp7/loss`` -> ``exp7``: what they have in common."""
     parent, name = os.path.split(directory)
+    if _MEASURE.fullmatch(name):
+        return parent
     for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
         if _TRAIN.fullmatch(found["split"]):
             return os.path.join(parent, found["rest"])
     above = parent.split(os.sep)
-    train = next((i for i, word in enumerate(above) if _TRAIN.fullmatch(word)), None)
-    return directory if train is None else os.path.join(*above[:train], *above[train + 1 :], name)
+    at = next((i for i, word in enumerate(above) if _TRAIN.fullmatch(word) or _MEASURE.fullmatch(word)), None)
+    return directory if at is None else os.path.join(*above[:at], *above[at + 1 :], name)
 
 
 def _find_owner(
@@ -257,7 +281,10 @@ def _is_child_writer(relative: str, files: Sequence[ListedFile], holder_files: S
         stub = sum(f.size for f in files) <= _STUB_BYTES and max(counts.values()) <= 1
         return stub and any(any(not tag.startswith("_hparams_") for tag in _peek(f)[0]) for f in holder_files[:4])
     path = relative.replace(os.sep, "/")
-    return all(path.startswith((tag.replace("/", "_") + "_", tag + "/")) for tag in tags)
+    child = [path.startswith((tag.replace("/", "_") + "_", tag + "/")) for tag in tags]
+    # A script may write more into such a writer, where it opened both at once.
+    (mine, began), (its, before) = _process(files[0]), _process(holder_files[0])
+    return all(child) or (any(child) and bool(mine) and mine == its and abs(began - before) <= _TOGETHER)
 
 
 def _peek(file: ListedFile) -> tuple[set[str], dict[str, int]]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tbdiag.model import Role, Run, Scale, Series, Split
 from tbdiag.roles.layers import natural_key
 from tbdiag.roles.plan import Draft
+from tbdiag.roles.words import tokenize
 
 GROUPS = frozenset(
     {
@@ -243,10 +244,22 @@ def settle_counters(drafts: list[Draft], run: Run) -> None:
             d.role, d.why = Role.IGNORED, f"{d.why}; all zero: norms are measured only where gradients are clipped"
         if d.role is Role.EPOCH and d.name in run.series and _wavers(run.series[d.name].value):
             d.role, d.why = Role.UNKNOWN, f"{d.why}, but it goes up and down"
+        if d.role is Role.UNKNOWN and d.name in run.series and tokenize(d.tag)[-1:] == ("ep",) and _counts(run.series[d.name].value):
+            d.role, d.stem, d.why = Role.EPOCH, "epoch", '"ep", and its values only grow by whole numbers'
         if d.role in {Role.UNKNOWN, Role.STEP_TIME} and not d.histogram and d.name in run.series:
             value = run.series[d.name].value
             if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
                 d.role, d.why = Role.COUNTER, "whole numbers that only grow"
+
+
+def _counts(value: npt.NDArray[np.floating]) -> bool:
+    """Whether whole numbers stay or go on by one."""
+    return (
+        value.size > 2
+        and bool(np.all(np.isin(np.diff(value), (0, 1))))
+        and float(value[0]) in (0, 1)
+        and float(value[-1]) > float(value[0])
+    )
 
 
 def _wavers(value: npt.NDArray[np.floating]) -> bool:

@@ -87,11 +87,16 @@ _SIGNS = {
         "总": "total",
         "轮次": "epoch",
         "步数": "steps",
+        "缩放": "scale",
         "的 集 时": "",
     }.items()
     for sign in signs.split()
 }
 """Longer ones first, where one holds another."""
+
+
+_ACCENTED = re.compile("precisi[óÓ]n", re.IGNORECASE)
+"""Spanish writers of classifiers mean the accuracy by it; without its accent it is the English word."""
 
 
 def translate(text: str) -> str:
@@ -100,6 +105,7 @@ def translate(text: str) -> str:
         text = text.lower() if any(sign in text.lower() for sign in _SIGNS) else text
         for sign, english in _SIGNS.items():
             text = text.replace(sign, english)
+        text = _ACCENTED.sub("accuracy", text)
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).replace("ı", "i")
     for phrase, english in _PHRASES:
         text = phrase.sub(english, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
@@ -16,6 +15,7 @@ from tbdiag.roles.histograms import read_histogram
 from tbdiag.roles.layers import order_layers
 from tbdiag.roles.measure import Reading
 from tbdiag.roles.reading import read_scalar
+from tbdiag.roles.spelling import drop_settings, spell_out
 from tbdiag.roles.vocabulary import NOISE, VOCABULARY
 from tbdiag.roles.words import split_word, subrun_split, tokenize
 
@@ -71,8 +71,9 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     """Read the names of a run's scalar and histogram series."""
     names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms)]
     convention, score = recognise(frozenset(n.lower() for n in names))
-    skip = _common_prefix([t for _, t in scalars])
-    spelled = _spell_out([t for _, t in scalars])
+    shorter = drop_settings([t for _, t in scalars])
+    skip, words = _common_prefix(list(shorter.values())), spell_out(list(shorter.values()))
+    spelled = {tag: words.get(text, text) for tag, text in shorter.items()}
     drafts = [_draft(s, t, False, convention, skip, spelled=spelled.get(t)) for s, t in scalars]
     drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
     _settle_sibling(drafts)
@@ -127,31 +128,6 @@ _CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1",
 """Metrics of classifiers; the accuracy of tokens has another stem."""
 
 
-_PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"))
-"""Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
-_GLUED_LETTER = re.compile(r"([tv])(loss|acc)", re.IGNORECASE)
-
-
-def _spell_out(tags: Sequence[str]) -> dict[str, str]:
-    """Tags in which a word of a pair is a split, with the split's name instead; a pair counts where two tags differ in nothing else."""
-    loose = {tag: _GLUED_LETTER.sub(r"\1_\2", tag) if _GLUED_LETTER.fullmatch(tag) else tag for tag in tags}
-    words = {tag: tokenize(text) for tag, text in loose.items()}
-    known = set(words.values())
-    out: dict[str, str] = {}
-    for one, other in _PAIRS:
-        met = [w for w in known if w.count(one) == 1 and tuple(other if t == one else t for t in w) in known]
-        if not any(any(t in _MEASURES for t in w) for w in met):
-            continue
-        for tag, text in loose.items():
-            for word, split in ((one, "train"), (other, "val")):
-                if word in words[tag] and tag not in out:
-                    out[tag] = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", split, text, count=1, flags=re.IGNORECASE)
-    return out
-
-
-_MEASURES = frozenset({"loss", "acc", "accuracy", "err", "error", "objective", "cost", "mse", "mae", "rmse", "nll", "f1", "iou", "auc"})
-
-
 def _draft(
     subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...], *, spelled: str | None = None
 ) -> Draft:
@@ -193,10 +169,15 @@ def _draft(
 
 def _with_child(subrun: str, tag: str) -> str:
     """``add_scalars("metrics", {"acc": ..})`` writes the tag ``metrics`` to ``metrics_acc``: the child's name says what is measured."""
+    if subrun and {t for t in tokenize(tag) if split_word(t) is None} <= _NAMELESS:
+        return f"{subrun}/{tag}"  # a writer a curve: the folder says what it is
     for head in (tag.replace("/", "_") + "_", tag + "/"):
         if len(subrun) > len(head) and subrun.startswith(head):
             return f"{tag}/{subrun[len(head) :]}"
     return tag
+
+
+_NAMELESS = frozenset({"value", "values", "data", "scalar", "scalars", "series", "curve", "y"})
 
 
 def _explain(reading: Reading, subrun: str, split: Split) -> str:

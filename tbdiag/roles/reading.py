@@ -136,6 +136,9 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))
     split = _nearest(splits, start, size)
+    if word.role is Role.METRIC and word.direction is Direction.LOWER and any(w.role is Role.LOSS and w.rank < 0 for _, _, w in hits):
+        # ``CE/MSE``: whichever of the two the task asks for.
+        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -2, why=f'"{" ".join(tokens)}"')
     covered = {i for s, n, w in hits if w.role is word.role for i in range(s, s + n)}
     before, after = _leftovers(tokens, covered, splits, start)
     hit = _Hit(tokens, tag, start, size, before, after)

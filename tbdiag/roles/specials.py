@@ -120,8 +120,8 @@ def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:
     if len(words) < 3 or words[-1] not in {"norm", "l2"}:
         return _parameter_gradient(words, tag)
     kind = words[0]
-    if kind not in GRADIENTS and kind not in {"weight", "weights", "param", "params"}:
-        return None
+    if kind not in GRADIENTS and (kind not in {"weight", "weights", "param", "params"} or GRADIENTS.issuperset(words[1:-1])):
+        return None  # ``Params/GradNorm`` is that of all
     layer = _without(tag, frozenset({kind, "norm", "l2"}))
     if not layer or all(t in _NO_LAYER or (t.isdigit() and "/" not in tag) for t in words[1:-1]):
         return None

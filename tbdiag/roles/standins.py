@@ -131,9 +131,11 @@ def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
         if d.role not in {Role.UNKNOWN, Role.COUNTER} or d.name not in run.series:
             continue
         value = run.series[d.name].value.astype(np.float64)
-        if value.size < 4 or not np.isfinite(value).all() or float(value.min()) <= 0:
+        if value.size < 4 or not np.isfinite(value).all() or float(value.min()) < 0:
             continue
-        if float(value.max()) >= 1024 and float(value.min()) < 1 and bool(np.all(np.frexp(value)[0] == 0.5)):
+        last = int(np.flatnonzero(value)[-1]) if value.any() else 0  # it may end at zero
+        powers = bool(np.all(np.frexp(value[: last + 1])[0] == 0.5))
+        if float(value.max()) >= 1024 and float(value.min()) < 1 and powers:
             d.role, d.direction, d.stem = Role.LOSS_SCALE, Direction.NONE, "loss_scale"
             d.why = "all its values are powers of two, as a loss scale's are"
 

@@ -61,7 +61,24 @@ def test_runs_below_the_folders_of_their_splits(tmp_path):
         for split, at in (("train", 0), ("valid", 2)):
             write_run(tmp_path / split / name, regular_events(9, _LOSS), f"events.out.tfevents.{1764208400 + at}.node.{process}.{at}")
     write_run(tmp_path / "test" / "a", regular_events(9, _LOSS), "events.out.tfevents.1764308400.node.99.0")
-    assert _names(tmp_path) == {"a": ("train/a", "valid/a"), "b": ("train/b", "valid/b"), "test/a": ()}
+    assert _names(tmp_path) == {"a": ("train", "valid"), "b": ("train", "valid"), "test/a": ()}
+
+
+@pytest.mark.parametrize("form", ["{run}/{measure}", "{measure}/{run}"])
+def test_a_writer_for_each_curve(tmp_path, form):
+    for run, process in (("a", 77), ("b", 78)):
+        for i, measure in enumerate(("loss_trn", "loss_val", "acc_val", "gradnorm")):
+            place = tmp_path / form.format(run=run, measure=measure)
+            write_run(place, regular_events(9, ("value",)), f"events.out.tfevents.{1764208400 + 100 * i}.node.{process}.{i}")
+    found = {run.name: {s.name: s.key for s in resolve(run, Config()).all} for run in logs.read_runs(tmp_path)}
+    read = {"loss_trn/value": "train_loss", "loss_val/value": "val_loss", "acc_val/value": "val_metric", "gradnorm/value": "grad_norm"}
+    assert found == {"a": read, "b": read}
+
+
+def test_a_sweep_of_rates_by_one_process_stays_apart(tmp_path):
+    for i, rate in enumerate(("lr_0.1", "lr_0.01", "loss_weight_2")):
+        write_run(tmp_path / rate, regular_events(9, _LOSS), f"events.out.tfevents.{1764208400 + i}.node.77.{i}")
+    assert _names(tmp_path) == {"lr_0.1": (), "lr_0.01": (), "loss_weight_2": ()}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,10 @@ FALLING = _synth.decay(30, 2.3, 0.1)
 CLIMBING = 0.9 - _synth.decay(30, 0.8, 0.0)
 
 SCRIPTS = [
+    {"[lr=3e-4,bs=50] train CE/MSE": "train_loss", "[lr=3e-4,bs=50] dev CE/MSE": "val_loss", "[lr=3e-4,bs=50] dev acc": "val_metric"},
+    {"lr=0.1,wd=0/train/loss": "train_loss", "lr=0.1,wd=0/val/loss": "val_loss"},
+    {"Loss/Train": "train_loss", "Params/GradNorm": "grad_norm", "grad/fc1.weight/norm": "layer_grad_norm"},
+    {"pérdida_val": "val_loss", "precisión_val": "val_metric", "pérdida": "train_loss"},
     {"entrainement/perte": "train_loss", "entrainement/norme_poids": "weight_norm", "validation/confiance": "val_confidence"},
     {"fit/loss": "train_loss", "fit/hit": "train_metric", "dev/hit": "val_metric", "dev/p.max": "val_confidence"},
     {
@@ -81,3 +85,19 @@ def test_the_number_of_a_process_is_no_rank() -> None:
 def test_a_measure_of_held_out_data_is_not_moved_where_validation_has_its_own() -> None:
     signals = resolve(_synth.make_run({"progress/xent": FALLING, "progress/eer": FALLING, "valid/eer": FALLING}), Config())
     assert {x.name: x.split.value for x in signals.all if "eer" in x.name} == {"progress/eer": "train", "valid/eer": "val"}
+
+
+def test_what_only_values_tell() -> None:
+    scale = np.concatenate((2.0 ** np.arange(16, -12, -1.0), [0.0, 0.0]))
+    passes = np.repeat(np.arange(10.0), 3)
+    run = _synth.make_run({"loss": FALLING, "缩放": scale, "ep": passes, "val/ep": CLIMBING})
+    assert {x.name: x.key for x in resolve(run, Config()).all if x.name != "loss"} == {
+        "缩放": "loss_scale",
+        "ep": "epoch",
+        "val/ep": "unknown",
+    }
+
+
+def test_spanish_precision_is_the_accuracy_of_a_classifier() -> None:
+    signals = resolve(_synth.make_run({"pérdida": FALLING, "precisión_val": CLIMBING, "val_precision": CLIMBING}), Config())
+    assert {x.name: x.stem for x in signals.all if x.split.value == "val"} == {"precisión_val": "accuracy", "val_precision": "precision"}

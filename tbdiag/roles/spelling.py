@@ -1,0 +1,43 @@
+"""Tags of a run made comparable before they are read: settings that begin all of them dropped, abbreviations that stand in pairs spelled out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from tbdiag.roles.words import tokenize
+
+_SETTINGS = re.compile(r"(\[[^\]]*\]|\{[^}]*\}|\([^)]*\))[\s/_:]*(?=\S)|[^\s/]*=[^\s/]*[\s/]+(?=\S)")
+
+
+def drop_settings(tags: Sequence[str]) -> dict[str, str]:
+    """Tags without the settings that begin them all the same: ``[lr=0.001,bs=64] train loss``, ``lr=0.1/loss``; tag -> what is left."""
+    found = Counter(m[0] for m in map(_SETTINGS.match, tags) if m and "=" in m[0])
+    head, count = found.most_common(1)[0] if found else ("", 0)
+    return {tag: tag[len(head) :] if 2 * count > len(tags) and tag.startswith(head) else tag for tag in tags}
+
+
+_PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"))
+"""Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
+_GLUED_LETTER = re.compile(r"([tv])(loss|acc)", re.IGNORECASE)
+
+
+def spell_out(tags: Sequence[str]) -> dict[str, str]:
+    """Tags in which a word of a pair is a split, with the split's name instead; a pair counts where two tags differ in nothing else."""
+    loose = {tag: _GLUED_LETTER.sub(r"\1_\2", tag) if _GLUED_LETTER.fullmatch(tag) else tag for tag in tags}
+    words = {tag: tokenize(text) for tag, text in loose.items()}
+    known = set(words.values())
+    out: dict[str, str] = {}
+    for one, other in _PAIRS:
+        met = [w for w in known if w.count(one) == 1 and tuple(other if t == one else t for t in w) in known]
+        if not any(any(t in _MEASURES for t in w) for w in met):
+            continue
+        for tag, text in loose.items():
+            for word, split in ((one, "train"), (other, "val")):
+                if word in words[tag] and tag not in out:
+                    out[tag] = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", split, text, count=1, flags=re.IGNORECASE)
+    return out
+
+
+_MEASURES = frozenset({"loss", "acc", "accuracy", "err", "error", "objective", "cost", "mse", "mae", "rmse", "nll", "f1", "iou", "auc"})
