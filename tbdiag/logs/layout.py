@@ -160,8 +160,8 @@ def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mappin
     """
     alike: dict[tuple[str, ...], list[tuple[str, bool]]] = defaultdict(list)
     for directory, (parent, name) in parts.items():
-        if parent in directories or not directory:
-            continue  # a writer below another one: see `_is_child_writer`
+        if parent in directories or _TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name):
+            continue  # a writer below another one (see `_is_child_writer`), or a split of its parent
         for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
             if _TRAIN.fullmatch(found["split"]) or _EVALUATION.fullmatch(found["split"]):
                 rest = name[: found.start("split")] + "*" + name[found.end("split") :]

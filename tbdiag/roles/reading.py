@@ -264,10 +264,14 @@ def _metric(reading: Reading, hit: _Hit) -> Reading:
     return replace(reading, stem="accuracy") if reading.stem == "hit" else reading  # ``hit@10`` is a cut of a ranking
 
 
+_ALL = frozenset({"params", "parameters", "weights"})
+"""``Params/GradNorm`` is of all of them."""
+
+
 def _layered(reading: Reading, hit: _Hit) -> Reading:
     outside = [t for t in hit.after if t not in NORM_NOISE or t in PARAMETER_WORDS]
     numbered = not _alone(hit) or any(t.rstrip("0123456789") in LAYER_WORDS for t in hit.before)
-    outside += [t for t in hit.before if t in PARAMETER_WORDS or (numbered and t[-1:].isdigit())]
+    outside += [t for t in hit.before if (t in PARAMETER_WORDS and t not in _ALL) or (numbered and t[-1:].isdigit())]
     if not outside and not (hit.after and hit.after[-1].isdigit()):
         return reading
     layer = strip_words(hit.tag, hit.words)
