@@ -248,7 +248,9 @@ def _signs(
     poor = quality is not None and quality < view["quality"] and gain < 0.1 and metric is not None and metric.n >= 3
     if poor and metric is not None and level is not None and level.chance == 0:  # no noise lifts an F1 far above nothing
         poor = level.quality(metric.sign * float(metric.cost.min())) < 1.5 * view["quality"]
-    if poor and metric is not None and level is not None and (level.chance > 0 or quality is not None) and not _climbs(metric):
+    # Below no skill at all (an R2 that never leaves zero) nothing climbs.
+    skilled = quality is not None and quality > 0
+    if poor and metric is not None and level is not None and not (_climbs(metric) and skilled):
         signs.append("metric" if flat else "moves")
         margins.append(view["quality"] / max(quality or 0.0, 0.01) if quality is not None else 1.0)
         evidence.append(
