@@ -82,8 +82,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     pair = pair_up(train, val)
     count = max(1, pair.train_at.size // 10)
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
-    good = loss_left(train, view.features, train_end)
-    if (good if good is not None else train_end / max(train.start_cost, 1e-12)) < view["fits"] and not train.signed:
+    if _fits(view, train, train_end):
         return None  # whatever validation does, what it was trained on it fits
     below = _below_the_mean(view)
     gained = _share(train), _share(val)
@@ -164,6 +163,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(train.signal.key, val.signal.key),
     )
+
+
+def _fits(view: View, train: CurveFacts, end: float) -> bool:
+    """Whether little is left of the loss of guessing, or of the first loss where no R2 of training says that it had been absurd."""
+    left = loss_left(train, view.features, end)
+    metric = view.curve("train_metric")
+    if train.signed or (left is None and metric is not None and is_determination(metric) and metric.end < 0.5):
+        return False
+    return (left if left is not None else end / max(train.start_cost, 1e-12)) < view["fits"]
 
 
 def _below_the_mean(view: View) -> list[Evidence]:
