@@ -38,7 +38,7 @@ def write_pages(state: State, digest: Digest, folder: Path, site: Path, before: 
     for number in range(1, max(pages, len(before)) + 1):
         name = page_name(number)
         here = ranked[(number - 1) * ROWS : number * ROWS]
-        stamp = page_stamp(base, name, here)
+        stamp = page_stamp(base, name, [(run.id, run.changed, run.status) for run in here])
         part = known.get(name)
         if part is not None and part.stamp == stamp and (number == 1 or (before.get(name) == stamp and take_over(site, name, folder))):
             parts[name] = part
