@@ -197,10 +197,13 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
     if norm.n < 8 or loss is None:
         return None
     k = max(3, norm.n // 50)
-    first, late = median(norm.value[:k]), median(tail(norm, 0.5))
+    first = median(norm.value[:k])
+    if first < view["any_unit"]:
+        return None
+    late = median(tail(norm, 0.5))
     fallen = first >= view["depth_ratio"] * late
     worse = loss.end_cost >= loss.first_cost or _learned_nothing(view)
-    if first < view["any_unit"] or not (fallen or worse):
+    if not (fallen or worse):
         return None
     calm = norm.value[norm.value < 10 * late] if fallen else np.empty(0)
     index = int(np.argmax(norm.value < 10 * late)) if fallen else norm.n - 1

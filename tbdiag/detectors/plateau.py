@@ -77,7 +77,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if curve is None or train is None or curve.n < 8:
         return NotApplicable("no training loss", ("train_loss",)) if train is None else NotApplicable(f"only {train.n} points")
     stopped = _early_stop(curve) and _early_stop(train)
-    if not stopped and longest_flat_part(curve, train) < view["share"]:
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    if (not stopped and longest_flat_part(curve, train) < view["share"]) or not _may_be_bad(view, curve, train, metric):
         return None
     learned = max(train.start_cost - train.end_cost, 0.0) if curve is val else 0.0
     since, share = flat_part(curve, learned)
@@ -96,7 +97,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("the loss is rounded so coarsely that it may have gone on falling")
     if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
         return None
-    metric = view.curve("val_metric") or view.curve("train_metric")
     reason, margins, evidence = _bad_level(view, curve, train, metric, since=since, share=share)
     if not reason:
         return None
@@ -174,6 +174,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None) -> bool:
+    """False where a metric that is good leaves none of the reasons of `_bad_level`; most healthy runs end here, at little cost."""
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    if quality is None or quality < view["quality"]:
+        return True
+    spent, last = view.curve("lr"), curve.trace.cost[-4:]
+    if spent is not None and quality < 0.9 and _decayed_by(spent, 0.3, 0.02):
+        return True
+    still = quality < 0.97 and float(np.ptp(last)) <= view["frozen"] * abs(float(last[-1]))
+    return still and curve is not train and not _annealed_late(view)
 
 
 def _bad_level(
