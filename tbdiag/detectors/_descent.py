@@ -64,3 +64,9 @@ def drops_and_stands(cost: Float64, gained: float, sigma: float) -> bool:
         return False
     third = after.size // 3
     return bool(median(after[:third]) - median(after[-third:]) < 0.15 * drops[at])
+
+
+def goes_on_falling(train: Float64) -> bool:
+    """Whether training falls by its trend, where the noise of single batches hides it between two points."""
+    trend = find_trend(train, 6) if train.size >= 10 else None
+    return trend is not None and trend.tau < -0.6 and trend.p < 0.05

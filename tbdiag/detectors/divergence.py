@@ -87,6 +87,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
         val = view.curve("val_loss")
+        if strength < 1 and curve is not None and val is not None:
+            strength = _both_climb(curve, val)
         if strength < 1 and curve is not None and val is not None and _runs_away(curve, val) >= 1:
             curve, strength = val, _runs_away(curve, val)
     if curve is None:
@@ -263,6 +265,17 @@ def _both_rise(view: View, train: CurveFacts) -> float:
     if rise.sigmas < view["sigmas"]:
         return 0.0
     return float(rise.end / (1.5 * val.first_cost))
+
+
+def _both_climb(train: CurveFacts, val: CurveFacts) -> float:
+    """Both losses climb through nearly the whole run to a quarter above where they began, and further above their best."""
+    if min(train.trace.n, val.trace.n) < 12 or min(float(train.value.min()), float(val.value.min())) <= 0:
+        return 0.0
+    above = min(c.end_cost / (1.25 * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))
+    if above < 1 or any(c.best_index > 0.25 * c.n for c in (train, val)):
+        return 0.0
+    trends = [find_trend(c.trace.cost, 6) for c in (train, val)]
+    return float(above) if all(t.tau > 0.5 and t.p < 0.05 for t in trends) else 0.0
 
 
 def _runs_away(train: CurveFacts, val: CurveFacts) -> float:

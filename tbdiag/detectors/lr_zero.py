@@ -62,7 +62,7 @@ def _learns(view: View, start: int) -> bool:
     train = view.curve("train_loss")
     if train is None or train.signed:
         return False
-    cost = train.cost[train.step >= start]
+    cost = train.cost[train.step >= start][1:]  # the first of them was reached before
     if cost.size < 6:
         return False
     k = max(1, cost.size // 10)

@@ -64,6 +64,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._descent import goes_on_falling
 from tbdiag.detectors._several import other_sets
 from tbdiag.detectors._words import label, say, short, stop_early, unit
 from tbdiag.features import CurveFacts
@@ -100,7 +101,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # Five per cent up is up, however noisy: then both get worse, and that is no overfitting.
     if now > then + min(2 * noise, 0.05 * abs(then)) or (val.n < 10 and now >= then):
         return None
-    falls = now < then - 2 * noise
+    falls = now < then - 2 * noise or goes_on_falling(pair.train_at[rise.best_index :])
     learned = train.start_cost - min(then, now)
     if not falls and strength < 2:
         return None  # a training loss that only stays where it is needs a plainer rise
@@ -231,9 +232,11 @@ def _jumped(val: CurveFacts, rise: Rise) -> bool:
     before, behind = after[: i + 1], after[i + 1 :]
     if (before.size < 2 and rise.best_index > 0) or behind.size < 3:
         return False
-    # The level before the jump had not yet risen, the level behind it no longer rises much.
+    # No other step comes near it; the level before had not yet risen, the level behind no longer rises much.
     return bool(
-        steps[i] > 0.6 * rise.amount and median(before) - rise.best < 0.1 * rise.amount and behind[-1] - behind[0] < 0.4 * rise.amount
+        steps[i] > max(0.6 * rise.amount, 2 * float(np.partition(steps, -2)[-2]))
+        and median(before) - rise.best < 0.1 * rise.amount
+        and behind[-1] - behind[0] < 0.4 * rise.amount
     )
 
 

@@ -30,9 +30,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tbdiag.logs.discovery import ListedFile
 
-_TRAIN = re.compile(r"(train|training|trn|train_inner|train_log|fit)", re.IGNORECASE)
+_TRAIN = re.compile(
+    r"(train|training|trn|train_inner|train_log|fit|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento|addestramento|e[gğ]itim"
+    r"|gakushuu?|xunlian|训练|訓練|学習|обучение)",
+    re.IGNORECASE,
+)
 _EVALUATION = re.compile(
-    r"(val|valid|validation|eval|evaluation|test|testing|dev|holdout|training_eval|inference_eval|(valid|infer)_log)", re.IGNORECASE
+    r"(val|valid|validation|eval|evaluation|test|testing|dev|holdout|training_eval|inference_eval|(valid|infer)_log|validierung|validaci[oó]n"
+    r"|valida[cç][aã]o|validazione|verifica|prueba|teste|do[gğ]rulama|kenshou?|yanzheng|验证|驗證|検証|测试|测试集|验证集|валидация)",
+    re.IGNORECASE,
 )
 _EVALUATION_WITH_SUFFIX = re.compile(r"(valid\d+|val\d+|(val|valid|validation|evaluation)[_\-.].+|eval.+)", re.IGNORECASE)
 _EVALUATION_PARENT = re.compile(r"(training_eval|inference_eval|infer_eval|eval)", re.IGNORECASE)

@@ -35,7 +35,7 @@ def find_domain(tags: Iterable[tuple[Role, str]], convention: Convention | None,
     if convention is not None and convention.domain is not None:
         other = classifies and convention.domain in {Domain.LANGUAGE_MODEL, Domain.DIFFUSION}
         return Domain.SUPERVISED if other else convention.domain
-    if {Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS} <= roles:
+    if {Role.GENERATOR_LOSS, Role.DISCRIMINATOR_LOSS} <= roles or sum(role is Role.DISCRIMINATOR_SCORE for role, _ in items) >= 2:
         return Domain.GAN
     words = {word for name in names for word in tokenize(name)}
     if {Role.GENERATOR_LOSS, Role.VALUE_LOSS} <= roles and not roles & {Role.REWARD, Role.POLICY_LOSS}:

@@ -107,7 +107,8 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
         if words == ["eta"] and high > 0.02 and float(value[-1]) < 0.05 * high:
             continue  # the time that is left, in days or hours
         if low >= 0 and (
-            (words in (["rate"], ["eta"], ["alpha"], ["pas"], ["taux"]) and 0 < high <= 0.2) or (words == ["rate", "learn"] and high <= 1)
+            (words in (["rate"], ["eta"], ["alpha"], ["pas"], ["passo"], ["taux"]) and 0 < high <= 0.2)
+            or (words == ["rate", "learn"] and high <= 1)
         ):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
             d.why = f'"{words[0]}", and its values are those of a learning rate'

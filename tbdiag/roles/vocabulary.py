@@ -38,6 +38,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS, LOWER, "cross entropy loss, ce loss, bce loss, nll loss, mse loss, xent loss, neg elbo, contrastive loss, triplet loss, hinge loss, huber loss, focal loss, infonce loss", stem="loss", rank=-1),
     # Names of objectives that stand for the loss where nothing says "loss".
     **_many(Role.LOSS, LOWER, "xe, infonce, info nce, nt xent, ntxent, contrastive, triplet, hinge, huber, smooth l1, focal, ctc", stem="loss", rank=-4),
+    **_many(Role.LOSS, LOWER, "chi2, chisq, chi squared, chi square", stem="loss", rank=-4),
     # Parts of a loss.
     **_many(
         Role.LOSS_COMPONENT,
@@ -56,7 +57,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "token accuracy, mean token accuracy, next token accuracy", stem="token_accuracy"),
     **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
     **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, success rate, win rate, hit rate, pass rate, uas, las", rank=1),
-    **_many(Role.METRIC, HIGHER, "minp, hr 1, hr 5, hr 10, hr 20, hr 50, hr 100, hit ratio, success, is success, lwlrap, motp, sisdr, pcc, plcc, srcc, ppv, npv, sharpe, sharpe ratio, bleu1, bleu2, bleu3, mpa, fwiou", rank=-1),
+    **_many(Role.METRIC, HIGHER, "minp, hr 1, hr 5, hr 10, hr 20, hr 50, hr 100, hit ratio, success, is success, purity, completeness, lwlrap, motp, sisdr, pcc, plcc, srcc, ppv, npv, sharpe, sharpe ratio, bleu1, bleu2, bleu3, mpa, fwiou", rank=-1),
     **_many(Role.METRIC, HIGHER, "f1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
     **_many(Role.METRIC, HIGHER, "precision, prec, recall, sensitivity, specificity, auc, auroc, auprc, roc auc, auc roc, pr auc, average precision, mcc, kappa, qwk, gini"),
     **_many(Role.METRIC, HIGHER, "map 0 5 0 95, map50 95, map 50 95, map 5095", stem="map50_95"),
@@ -70,7 +71,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
-    **_many(Role.METRIC, LOWER, "mae, mean absolute error, l1 error, l1", stem="mae"),
+    **_many(Role.METRIC, LOWER, "mae, mad, mean absolute error, mean absolute deviation, l1 error, l1", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
     **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, absrel, sq rel, sqrel, silog, nrmse, nmse, msle, wape, crps, medr, meanr, mean rank, median rank, frr, cdl1, cdl2"),
     **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
@@ -162,7 +163,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.GENERATOR_LOSS, NONE, "loss g, losses g, losses generator, g loss, generator loss, gen loss, loss gen, loss generator, gloss, lossg, errg, loss g total", rank=3),
     **_many(Role.DISCRIMINATOR_LOSS, NONE, "loss d, losses d, losses discriminator, d loss, discriminator loss, disc loss, loss disc, loss discriminator, dloss, lossd, errd, loss d total, critic wgan loss", rank=3),
     **_many(Role.LOSS_COMPONENT, LOWER, "d real loss, d fake loss, loss d real, loss d fake, disc real loss, disc fake loss, real loss, fake loss, loss real, loss fake, d loss real, d loss fake, discriminator loss real, discriminator loss fake", rank=3),
-    **_many(Role.DISCRIMINATOR_SCORE, NONE, "d x, d g z, d real, d fake, real score, fake score, d loss real score, score real, score fake, disc real, disc fake", rank=3),
+    **_many(Role.DISCRIMINATOR_SCORE, NONE, "d x, d g z, d real, d fake, real score, fake score, d loss real score, score real, score fake, critic real, critic fake, disc real, disc fake", rank=3),
     # Preference tuning.
     **_many(Role.CHOSEN_REWARD, HIGHER, "rewards chosen, chosen rewards, chosen reward, reward chosen", rank=3),
     **_many(Role.REJECTED_REWARD, NONE, "rewards rejected, rejected rewards, rejected reward, reward rejected, reject reward", rank=3),

@@ -49,6 +49,7 @@ VAL_WORDS = frozenset(
         "vld",
         "valset",
         "devset",
+        "hold",
     }
 )
 TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})

@@ -46,6 +46,7 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
         (["a_train", "a_val", "b_train", "b_val"], {"a": ("a_train", "a_val"), "b": ("b_train", "b_val")}),
         (["x/Train.r7", "x/Test.r7", "x/Dev.r7"], {"x/r7": ("Train.r7", "Dev.r7", "Test.r7")}),
         (["a_train", "a_val", "a"], {"a": (), "a_train": ("a_train", "a_val")}),
+        (["m/addestramento", "m/verifica"], {"m": ("addestramento", "verifica")}),
         (["a_train", "b_val"], {"a_train": (), "b_val": ()}),
         (["bert_dev", "bert_test"], {"bert_dev": (), "bert_test": ()}),
         ([".", "a_train", "a_val"], {".": (), "a_train": (), "a_val": ()}),
