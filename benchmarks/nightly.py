@@ -120,7 +120,8 @@ def grow(folder: Path, runs: int, share: float, round_: int) -> int:
 
 
 def timed(command: list[str], env: dict[str, str]) -> dict[str, float]:
-    """Wall clock, CPU seconds and largest process (MiB) of a command and all its children."""
+    """Wall clock, CPU seconds and largest process (MiB) of a command and all its children, once the disk has what was written before."""
+    os.sync()
     code = (
         "import resource,subprocess,sys,time,json;t=time.perf_counter();"
         "r=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.PIPE,text=True);w=time.perf_counter()-t;"

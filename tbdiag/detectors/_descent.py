@@ -67,6 +67,6 @@ def drops_and_stands(cost: Float64, gained: float, sigma: float) -> bool:
 
 
 def goes_on_falling(train: Float64) -> bool:
-    """Whether training falls by its trend, where the noise of single batches hides it between two points."""
+    """Whether training falls by a sixth and by its trend, where the noise of single batches hides it between two points."""
     trend = find_trend(train, 6) if train.size >= 10 else None
-    return trend is not None and trend.tau < -0.6 and trend.p < 0.05
+    return trend is not None and trend.tau < -0.6 and trend.p < 0.05 and median(train[-3:]) < 0.85 * median(train[:3])

@@ -60,7 +60,7 @@ def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     predicted = [t for t in tokens if t in PREDICTED]
     labelled = [t for t in tokens if t in LABELLED]
     classy = any(t in {"class", "classes", "cls"} for t in tokens)
-    end = max((i + 1 for i, t in enumerate(tokens) if t not in NOISE), default=0)  # ``share_0/epoch``
+    end = max((i + 1 for i, t in enumerate(tokens) if t not in NOISE and split_word(t) is None), default=0)  # ``share_0/epoch``
     counted = end > 1 and tokens[end - 1].isdigit() and tokens[max(0, end - (3 if classy else 2))] in {"share", "frac"}
     if not labelled and not predicted and counted:
         predicted = ["share"]

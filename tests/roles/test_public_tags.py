@@ -13,6 +13,34 @@ FALLING = _synth.decay(30, 2.3, 0.1)
 CLIMBING = 0.9 - _synth.decay(30, 0.8, 0.0)
 
 SCRIPTS = [
+    {
+        "chi2_trn": "train_loss",
+        "chi2_hold": "val_loss",
+        "purity_hold": "val_metric",
+        "completeness_0_hold": "val_class_metric",
+        "completeness_1_hold": "val_class_metric",
+        "frac_1_hold": "val_prediction_share",
+    },
+    {
+        "gakushuu/sonshitsu": "train_loss",
+        "kenshou/sonshitsu": "val_loss",
+        "kenshou/seikairitsu": "val_metric",
+        "gakushuuritsu": "lr",
+        "kenshou/wariai_0": "val_prediction_share",
+    },
+    {
+        "addestramento/errore": "train_loss",
+        "verifica/errore": "val_loss",
+        "verifica/esattezza": "val_metric",
+        "norma_gradiente": "grad_norm",
+        "passo": "lr",
+    },
+    {
+        "Training/Verlust": "train_loss",
+        "Validierung/mittlerer_Fehler": "val_metric",
+        "Gewichtsnorm": "weight_norm",
+        "Validierung/Sicherheit": "val_confidence",
+    },
     {"[lr=3e-4,bs=50] train CE/MSE": "train_loss", "[lr=3e-4,bs=50] dev CE/MSE": "val_loss", "[lr=3e-4,bs=50] dev acc": "val_metric"},
     {"lr=0.1,wd=0/train/loss": "train_loss", "lr=0.1,wd=0/val/loss": "val_loss"},
     {"Loss/Train": "train_loss", "Params/GradNorm": "grad_norm", "grad/fc1.weight/norm": "layer_grad_norm"},
@@ -65,7 +93,7 @@ def test_tags_of_public_scripts_are_read(tags: dict[str, str]) -> None:
     assert {x.name for x in signals.all if x.role.value == "metric" and x.direction.value == "lower"} == LOWER & set(tags)
 
 
-LOWER = {"mape", "mean_rank", "crps", "abs_rel"}
+LOWER = {"Validierung/mittlerer_Fehler", "mape", "mean_rank", "crps", "abs_rel"}
 
 
 def test_orders_and_cuts_are_no_classes() -> None:
