@@ -12,7 +12,8 @@ How it is told
     began), over at least three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard
     deviations above the best. With five to nine points also where both losses step above their start, to twice their best,
     for the last three. Or validation ends half as high again as it began while a noisy training loss rises in every block,
-    or twice as high, rising throughout, while training gains nothing. Or a classifier that began near the loss of guessing
+    or twice as high, rising throughout, while training gains nothing; or both climb block by block to a quarter above their
+    starts. Or a classifier that began near the loss of guessing
     stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
     point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
     twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow

@@ -10,9 +10,9 @@ Why it matters
 How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best
     and by more than 5 % of its best (or 7 % of its range), the best lies in the first 85 % of the run, and the training
-    loss does not rise over the same steps. A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
+    loss does not rise over the same steps (it falls where its trend falls by a sixth, too). A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
-    needs none, while training falls. A rise that is one single step is sudden-shift. With fewer than ten points noise
+    needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
     rising in at least two successive intervals to the end, while training falls. Without a validation loss the validation
     metric is read the same way, its fall measured against its range.

@@ -9,7 +9,7 @@ Why it matters
 
 How it is told
     Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had
-    gained; the level before it was quiet, and the level behind it stays closer to the new than to the old value for the
+    gained (or to twice its level, and by a tenth of the gain); the level before it was quiet, and the level behind it stays closer to the new than to the old value for the
     rest of the run (a tenth of it, three points, at least). The training loss must not have left for good itself, which is
     divergence (unless it stepped to a calm new level under a logged learning rate that did not move). Where training jumps
     and then falls smoothly but validation does not recover, the shift is in the training data. A jump of the learning rate

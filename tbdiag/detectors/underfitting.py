@@ -11,7 +11,7 @@ How it is told
     is known), both splits end at a bad level, and the gap between them is small. Bad means: a bounded metric less than
     half-way from chance to perfect while more than 60 % of the loss of guessing is left (a note beyond three tenths of the
     way: what the data leave to chance ends there as well); or more than 85 % of the loss of guessing is left; or no
-    evaluation explained a twentieth of the variance (R2); or both had improved and end no better than they began. With four
+    evaluation explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no better than they began. With four
     or five points and no such reference, both losses must have gained less than a quarter of their start (and more than 5
     %), still improving together.
 
