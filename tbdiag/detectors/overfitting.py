@@ -230,8 +230,8 @@ def _jumped(val: CurveFacts, rise: Rise) -> bool:
     steps = np.diff(after)
     i = int(np.argmax(steps))
     before, behind = after[: i + 1], after[i + 1 :]
-    if (before.size < 2 and rise.best_index > 0) or behind.size < 3:
-        return False
+    if before.size < 2 or behind.size < 3:
+        return False  # what is worse from the second evaluation on had no level to leave
     # No other step comes near it; the level before had not yet risen, the level behind no longer rises much.
     return bool(
         steps[i] > max(0.6 * rise.amount, 2 * float(np.partition(steps, -2)[-2]))

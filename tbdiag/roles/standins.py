@@ -125,11 +125,11 @@ def settle_direction(drafts: list[Draft], run: Run) -> None:
 
 
 def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
-    """A series without a known name that holds powers of two only, from a thousand and more down to less than one, is a loss scale."""
+    """A series without a known name (or ``loss_multiplier``) that holds powers of two only, from a thousand and more down to less than one, is a loss scale."""
     if any(d.role is Role.LOSS_SCALE for d in drafts):
         return
     for d in drafts:
-        if d.role not in {Role.UNKNOWN, Role.COUNTER} or d.name not in run.series:
+        if d.role not in {Role.UNKNOWN, Role.COUNTER, Role.LOSS_COMPONENT} or d.name not in run.series:
             continue
         value = run.series[d.name].value.astype(np.float64)
         if value.size < 4 or not np.isfinite(value).all() or float(value.min()) < 0:
