@@ -383,5 +383,5 @@ DETECTOR = Detector(
     },
     examples=EXAMPLES,
     scale_free=True,
-    explains=("divergence", "nan-inf", "spikes", "instability", "clipping-saturated", "overfitting"),
+    explains=("divergence", "nan-inf", "spikes", "instability", "clipping-saturated"),
 )
