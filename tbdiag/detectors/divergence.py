@@ -13,7 +13,7 @@ How it is told
     deviations above the best. With five to nine points also where both losses step above their start, to twice their best,
     for the last three. Or validation ends half as high again as it began while a noisy training loss rises in every block,
     or twice as high, rising throughout, while training gains nothing; or both climb block by block to a quarter above their
-    starts. Or a classifier that began near the loss of guessing
+    starts, or three eighths above their best. Or a classifier that began near the loss of guessing
     stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
     point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
     twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow
@@ -269,7 +269,7 @@ def _both_rise(view: View, train: CurveFacts) -> float:
 
 
 def _both_climb(train: CurveFacts, val: CurveFacts) -> float:
-    """Both losses climb through nearly the whole run to a quarter above where they began, and further above their best."""
+    """Both losses climb through nearly the whole run to a quarter above where they began, or three eighths above their best."""
     if min(train.trace.n, val.trace.n) < 12 or min(float(train.value.min()), float(val.value.min())) <= 0:
         return 0.0
     above = min(c.end_cost / (1.25 * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))

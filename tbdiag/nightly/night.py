@@ -147,6 +147,7 @@ def _run(options: Options, state: State, judges: _Judges, survey: Survey, begun:
     digest = survey.digest
     plan = make_quiet_plan(state, digest, options.now, key, _reports(options))
     if plan is None:
+        state.put(SURVEY, None)  # until this night is whole, the state knows no set of files: they may come back as they were
         plan = make_plan(survey.runs(), state, options.now, key, _reports(options))
     _say_plan(plan, say)
     number = _begin(state, options.now, say)

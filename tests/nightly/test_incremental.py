@@ -53,6 +53,21 @@ def test_a_night_without_a_change_costs_one_listing(tmp_path: Path, monkeypatch:
     assert nights.run(LATER + 2 * DAY).unchanged == 3
 
 
+def test_runs_that_come_back_after_a_night_that_was_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights = three(tmp_path)
+    nights.run(LATER)
+    (nights.logs / "run0").rename(tmp_path / "unmounted")
+    write(nights.logs / "other", "healthy", seed=9)
+    with monkeypatch.context() as patched:
+        patched.setattr("tbdiag.nightly.night._judge_all", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            nights.run(LATER + DAY)
+    shutil.rmtree(nights.logs / "other")
+    (tmp_path / "unmounted").rename(nights.logs / "run0")
+    night = nights.run(LATER + 2 * DAY)
+    assert (night.unchanged, night.closing.runs) == (3, 3)
+
+
 def test_a_grown_run_costs_only_its_new_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "KEPT_BYTES", 0)
     nights = Nights(tmp_path)
