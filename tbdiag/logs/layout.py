@@ -7,11 +7,13 @@ holds event files):
   training and an evaluation split (Keras, fairseq), or nothing else lies below P;
 - it and siblings are named alike but for a training and an evaluation split (``exp7_train``, ``exp7_val``), or so are directories above
   them (``train/bert``, ``valid/bert``) and one process opened them within a minute;
+- it and others are named like a measure (``exp7/loss_train``, ``exp7/acc_val``), or so are directories above them (``loss_train/exp7``), and
+  one process wrote them;
 - it and a single sibling that is named like a split were opened by one process within a minute, whatever it is named itself;
 - it lies below such an evaluation directory (T5X ``training_eval/<task>``);
 - it is named ``rank_N`` (one writer a process);
 - it is a child that ``add_scalars`` made below H: its name begins with the only tag that it holds (PyTorch: ``/`` -> ``_``, then ``_``;
-  tensorboardX: the tag, then ``/``);
+  tensorboardX: the tag, then ``/``), or with one of its tags where the process opened both within a minute;
 - it is a stub that ``add_hparams`` made below H: named like a float timestamp, or holding hyper-parameters and single points only, where
   H holds scalars.
 
@@ -25,7 +27,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tbdiag.logs.discovery import ListedFile
@@ -164,28 +166,44 @@ def _find_affixed(directories: Mapping[str, Sequence[ListedFile]], parts: Mappin
     They differ in nothing but the split that their names end or begin with; or in a directory above them that is named like a split, where
     one process opened them within a minute; or in one that is named like a measure (``loss_train``, ``acc_val``), where one process did.
     """
-    alike: dict[tuple[str, ...], list[tuple[str, bool]]] = defaultdict(list)
+    alike: dict[_Alike, list[tuple[str, bool]]] = defaultdict(list)
     for directory, (parent, name) in parts.items():
         if parent in directories or _TRAIN.fullmatch(name) or _EVALUATION.fullmatch(name):
             continue  # a writer below another one (see `_is_child_writer`), or a split of its parent
         for found in filter(None, (_SUFFIX.match(name), _PREFIX.match(name))):
             if _TRAIN.fullmatch(found["split"]) or _EVALUATION.fullmatch(found["split"]):
                 rest = name[: found.start("split")] + "*" + name[found.end("split") :]
-                alike[parent, rest.lower(), found["by"]].append((directory, bool(_TRAIN.fullmatch(found["split"]))))
+                alike[_Alike("name", f"{parent}{os.sep}{rest.lower()}")].append((directory, bool(_TRAIN.fullmatch(found["split"]))))
+        process = _process(directories[directory][0])[0]
         for kind, other, trains in _stars(parent):
-            alike[kind, f"{other}{os.sep}{name}", "", _process(directories[directory][0])[0]].append((directory, trains))
+            alike[_Alike(kind, f"{other}{os.sep}{name}", process)].append((directory, trains))
         if _MEASURE.fullmatch(name):
-            alike["measure", parent, "", _process(directories[directory][0])[0]].append((directory, _names_training(name)))
+            alike[_Alike("measure", parent, process)].append((directory, _names_training(name)))
     owner: dict[str, str] = {}
     for place, group in alike.items():
+        members = [directory for directory, _ in group]
         train = [directory for directory, trains in group if trains]
-        measures = place[0] == "measure" and len(place) == 4 and bool(place[-1])
-        if len(group) < 2 or (len(train) != 1 and not measures):
-            continue
-        began = _process(directories[(train or [group[0][0]])[0]][0])[1]
-        if len(place) == 3 or measures or (began and all(abs(_process(directories[d][0])[1] - began) <= _TOGETHER for d, _ in group)):
-            owner |= {directory: min(train or [d for d, _ in group]) for directory, _ in group}
+        if place.kind == "measure":
+            one = bool(place.process)
+        else:
+            one = len(train) == 1 and (place.kind == "name" or _opened_beside(train[0], members, directories))
+        if one and len(members) > 1:
+            owner |= dict.fromkeys(members, min(train or members))
     return owner
+
+
+class _Alike(NamedTuple):
+    """What directories of one run have in common: the name but for a split, or the path but for a ``split`` or ``measure`` in it, and the process."""
+
+    kind: str
+    place: str
+    process: str = ""
+
+
+def _opened_beside(train: str, members: Sequence[str], directories: Mapping[str, Sequence[ListedFile]]) -> bool:
+    """Whether the files' names tell that all writers were opened within a minute of that of training."""
+    began = _process(directories[train][0])[1]
+    return began > 0 and all(abs(_process(directories[directory][0])[1] - began) <= _TOGETHER for directory in members)
 
 
 _SPLIT_WORD = f"{_TRAIN.pattern}|{_EVALUATION.pattern}"
@@ -212,8 +230,8 @@ def _stars(parent: str) -> tuple[tuple[str, str, bool], ...]:
     return tuple(out)
 
 
-_SUFFIX = re.compile(r"(?P<rest>.+)(?P<by>[_\-. ])(?P<split>[A-Za-z]+)$")
-_PREFIX = re.compile(r"(?P<split>[A-Za-z]+)(?P<by>[_\-. ])(?P<rest>.+)$")
+_SUFFIX = re.compile(r"(?P<rest>.+)[_\-. ](?P<split>[A-Za-z]+)$")
+_PREFIX = re.compile(r"(?P<split>[A-Za-z]+)[_\-. ](?P<rest>.+)$")
 """Names of which a split may be a part: ``exp7_train``, ``val.exp7``."""
 
 
