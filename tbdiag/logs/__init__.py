@@ -7,6 +7,7 @@ The whole interface of this room::
 
     list_runs(paths) -> list[RunListing]               one listing: names and files with size and mtime; nothing is decoded
     survey(paths) -> Survey                            the same walk without the grouping: `.digest` tells whether anything changed, `.runs()` lists
+    survey(paths, memory=Memory.load(file))            directories that were not touched since the last such walk are not read again
     read_run(listing, verify=False) -> Run             one run of a listing; never raises for what a file holds
 
     check = ReadabilityCheck(listings)                 for those who read listings themselves: an error where nothing could be read
@@ -26,7 +27,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tbdiag.logs.discovery import ListedFile, RunListing, Survey, list_runs, survey
+from tbdiag.logs.discovery import RunListing, Survey, list_runs, survey
+from tbdiag.logs.memory import Memory
+from tbdiag.logs.walk import ListedFile
 
 if TYPE_CHECKING:
     from tbdiag.logs.reading import ReadabilityCheck, iter_runs, read_run, read_runs
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ListedFile",
+    "Memory",
     "ReadabilityCheck",
     "RunListing",
     "RunState",

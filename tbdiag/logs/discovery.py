@@ -5,35 +5,24 @@ Symbolic links are followed, each directory once; files are ordered by name, whi
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tbdiag.errors import LogdirError
 from tbdiag.logs.files import is_remote
 from tbdiag.logs.layout import group_directories, name_without_split
+from tbdiag.logs.memory import Memory
 from tbdiag.logs.names import printable, root_labels
+from tbdiag.logs.walk import ListedFile, Tree, walk_tree, with_separator
 from tbdiag.model import ReadIssue
 
 StrPath = str | os.PathLike[str]
 Paths = StrPath | Sequence[StrPath]
-
-_MAX_DEPTH = 64
-
-
-class ListedFile(NamedTuple):
-    """One event file of a listing: `path` as the file system knows it, `subrun` below the run's path, size in bytes, mtime in ns."""
-
-    path: str
-    subrun: str
-    size: int
-    mtime_ns: int
 
 
 class RunListing(NamedTuple):
@@ -60,37 +49,11 @@ class RunListing(NamedTuple):
         return f"{len(self.files)}-{sum(f.size for f in self.files)}-{zlib.crc32(os.fsencode(text)):08x}"
 
 
-@dataclass(slots=True)
-class Tree:
-    """Event files below one root: directory (relative, ``""`` for the root) -> files in name order.
-
-    `linked`: whether there are links to directories among them. `on_newer` is called once, at the first file that was written after
-    `after` (ns since the epoch): who wants to do something about new points can begin while the listing goes on.
-    """
-
-    directories: dict[str, list[ListedFile]] = field(default_factory=dict)
-    issues: list[tuple[str, ReadIssue]] = field(default_factory=list)
-    linked: bool = False
-    after: float = math.inf
-    on_newer: Callable[[], None] | None = None
-
-    def tell_newer(self) -> None:
-        """Call `on_newer`, this once."""
-        self.after = math.inf
-        if self.on_newer is not None:
-            self.on_newer()
-
-
 def as_paths(paths: Paths) -> list[str]:
     """One or many paths as strings."""
     if isinstance(paths, (str, os.PathLike)):
         return [os.fspath(paths)]
     return [os.fspath(path) for path in paths]
-
-
-def is_event_file(name: str) -> bool:
-    """Whether TensorBoard would read a file of this name."""
-    return "tfevents" in name and not name.endswith(".profile-empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +103,12 @@ def list_runs(paths: Paths) -> list[RunListing]:
     return survey(paths).runs()
 
 
-def survey(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], None] | None = None) -> Survey:
+def survey(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], None] | None = None, memory: Memory | None = None) -> Survey:
     """Find every event file beneath one or more logdirs or event files: one walk, nothing is opened.
 
     Args:
         after, on_newer: see `Tree`; local directories only, once for each of `paths` that holds such a file.
+        memory: what an earlier walk found; directories that were not touched since are not read again.
 
     Raises:
         LogdirError: a path does not exist, cannot be listed, or holds no event file.
@@ -153,7 +117,8 @@ def survey(paths: Paths, *, after: float = math.inf, on_newer: Callable[[], None
     if not roots:
         raise LogdirError("no logdir was given")
     labels = root_labels(roots) if len(roots) > 1 else [""]
-    return Survey(tuple(_walk_root(root, label, Tree(after=after, on_newer=on_newer)) for root, label in zip(roots, labels, strict=True)))
+    trees = (Tree(after=after, on_newer=on_newer, memory=memory.open_root(root) if memory is not None else None) for root in roots)
+    return Survey(tuple(_walk_root(root, label, tree) for root, label, tree in zip(roots, labels, trees, strict=True)))
 
 
 def _real_path(path: str, parents: dict[str, str]) -> str:
@@ -201,7 +166,7 @@ def _walk_root(root: str, label: str, tree: Tree) -> tuple[str, str, Tree]:
 
 def _runs_of_root(root: str, label: str, tree: Tree) -> list[RunListing]:
     runs = []
-    stem = _with_separator(root)
+    stem = with_separator(root)
     pending = list(tree.issues)
     groups = group_directories(tree.directories)
     for inner, base in sorted((printable(base), base) for base in groups):
@@ -238,120 +203,3 @@ def _common_end(members: Sequence[str]) -> str:
     """``/bert`` of ``train/bert`` and ``valid/bert``; empty where directories end differently."""
     names = {os.path.basename(directory) for directory in members}
     return f"{os.sep}{names.pop()}" if len(names) == 1 else ""
-
-
-def walk_tree(root: str, tree: Tree | None = None) -> Tree:
-    """Find all event files below a directory; they are added to `tree`, if given.
-
-    Raises:
-        LogdirError: the directory does not exist or cannot be listed.
-    """
-    tree = tree if tree is not None else Tree()
-    try:
-        os.scandir(root).close()
-    except FileNotFoundError:
-        raise LogdirError(f"no such file or directory: {printable(root)!r}") from None
-    except OSError as error:
-        raise LogdirError(f"cannot open {printable(root)!r}: {error.strerror or error}") from None
-    # Links wait until all real directories were seen, so that a directory keeps its real name where both exist.
-    plain: list[str] = [""]
-    links: list[str] = []
-    listed: list[str] = []
-    seen: set[tuple[int, int]] | None = None  # which directory is which is asked only where there are links
-    while plain or links:
-        try:
-            if plain:
-                relative = plain.pop()
-                if seen is None:
-                    listed.append(relative)
-                else:
-                    seen.add(_identity(os.stat(os.path.join(root, relative))))
-            else:
-                relative = links.pop(0)
-                seen = seen if seen is not None else _identities(root, listed)
-                if not _is_first(root, relative, tree, seen):
-                    continue
-            _list_directory(root, relative, tree, plain, links)
-        except OSError as error:
-            issue = ReadIssue(
-                "unreadable-file", printable(relative), f"the directory cannot be listed: {error.strerror or error}", damage=False
-            )
-            tree.issues.append((relative, issue))
-    return tree
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _identities(root: str, directories: Iterable[str]) -> set[tuple[int, int]]:
-    found = set()
-    for relative in directories:
-        with contextlib.suppress(OSError):
-            found.add(_identity(os.stat(os.path.join(root, relative))))
-    return found
-
-
-def _is_first(root: str, relative: str, tree: Tree, seen: set[tuple[int, int]]) -> bool:
-    """Whether a link leads to a directory that was not read yet."""
-    tree.linked = True
-    identity = _identity(os.stat(os.path.join(root, relative)))
-    if identity in seen:
-        message = "a symbolic link leads to a directory that was read already"
-        tree.issues.append((relative, ReadIssue("symlink-loop", printable(relative), message, damage=False)))
-        return False
-    seen.add(identity)
-    return True
-
-
-def _list_directory(root: str, relative: str, tree: Tree, plain: list[str], links: list[str]) -> None:
-    if relative.count(os.sep) >= _MAX_DEPTH:
-        message = f"directories more than {_MAX_DEPTH} levels deep were not searched"
-        tree.issues.append((relative, ReadIssue("limit", printable(relative), message, damage=False)))
-        return
-    files: list[ListedFile] = []
-    before = relative + os.sep if relative else ""
-    with os.scandir(_with_separator(root) + relative if relative else root) as entries:
-        for entry in entries:
-            name = entry.name
-            if entry.is_dir(follow_symlinks=False):
-                plain.append(before + name)
-            elif entry.is_symlink() and _is_directory(entry):
-                links.append(before + name)
-            elif is_event_file(name):
-                _list_file(entry, before + name, tree, files)
-    if len(links) > 1:
-        links.sort()
-    if files:
-        tree.directories[relative] = sorted(files, key=_path_of) if len(files) > 1 else files
-
-
-def _with_separator(root: str) -> str:
-    """A root to which relative names can be added as text, which takes a fraction of `os.path.join`."""
-    return root if root.endswith(os.sep) else root + os.sep
-
-
-_path_of = attrgetter("path")
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _list_file(entry: os.DirEntry[str], relative: str, tree: Tree, files: list[ListedFile]) -> None:
-    if entry.name.startswith("._"):
-        message = "an AppleDouble companion of another file, not an event file"
-        tree.issues.append((os.path.dirname(relative), ReadIssue("not-an-event-file", printable(entry.name), message, damage=False)))
-        return
-    try:
-        status = entry.stat()
-    except OSError as error:
-        why = "the link leads nowhere" if entry.is_symlink() else f"the file vanished: {error.strerror or error}"
-        tree.issues.append((os.path.dirname(relative), ReadIssue("vanished", printable(entry.name), why, damage=False)))
-        return
-    if status.st_mtime_ns > tree.after:
-        tree.tell_newer()
-    files.append(ListedFile(entry.path, "", status.st_size, status.st_mtime_ns))

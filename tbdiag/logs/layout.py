@@ -30,7 +30,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from tbdiag.logs.discovery import ListedFile
+    from tbdiag.logs.walk import ListedFile
 
 _TRAIN = re.compile(
     r"(train|training|trn|train_inner|train_log|fit|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento|addestramento|e[gğ]itim"

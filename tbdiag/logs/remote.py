@@ -16,7 +16,7 @@ from tbdiag.events.source import HEAD_BYTES, LocalSource
 from tbdiag.model import ReadIssue
 
 if TYPE_CHECKING:
-    from tbdiag.logs.discovery import Tree
+    from tbdiag.logs.walk import Tree
 
 _SMALL_BLOCK = 1 << 18
 _LARGE_BLOCK = 1 << 23
@@ -67,7 +67,7 @@ def list_tree(url: str) -> Tree:
         ExtraMissingError: a package is missing.
         LogdirError: the URL does not exist or may not be listed.
     """
-    from tbdiag.logs.discovery import ListedFile, Tree, is_event_file
+    from tbdiag.logs.walk import ListedFile, Tree, is_event_file
 
     system, root = open_filesystem(url)
     try:
@@ -99,7 +99,7 @@ def list_tree(url: str) -> Tree:
 
 def _find_files(system: Any, root: str) -> dict[str, Any]:
     """All files below a path, with what the listing tells of each; where it tells no size (web servers), each event file is asked for it."""
-    from tbdiag.logs.discovery import is_event_file
+    from tbdiag.logs.walk import is_event_file
 
     if is_event_file(root.rpartition("/")[2]):
         # A web server would hand out the file itself to be searched for links.

@@ -11,9 +11,10 @@ from tbdiag.events.growth import join_columns
 from tbdiag.events.reader import read_events
 from tbdiag.events.source import HEAD_BYTES, Source
 from tbdiag.logs.assembly import ReadFile, assemble_run
-from tbdiag.logs.discovery import ListedFile, RunListing
+from tbdiag.logs.discovery import RunListing
 from tbdiag.logs.files import open_source
 from tbdiag.logs.names import printable
+from tbdiag.logs.walk import ListedFile
 from tbdiag.model import ReadIssue, Run
 
 

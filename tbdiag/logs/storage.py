@@ -15,7 +15,8 @@ import numpy as np
 
 from tbdiag.errors import StateError
 from tbdiag.events.columns import Damage, FileColumns, Histograms, Items, Points
-from tbdiag.logs.discovery import ListedFile, RunListing
+from tbdiag.logs.discovery import RunListing
+from tbdiag.logs.walk import ListedFile
 from tbdiag.model import ReadIssue
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from tbdiag.nightly import history
 from tbdiag.nightly.naming import OWNER
 from tbdiag.nightly.plan import SURVEY, Plan, make_plan, make_quiet_plan
 from tbdiag.nightly.source import digest_files, path_key, survey_roots
-from tbdiag.nightly.state import COLUMNS, State, open_state, peek_state
+from tbdiag.nightly.state import COLUMNS, MEMORY, State, open_state, peek_state
 from tbdiag.nightly.store import Store
 from tbdiag.nightly.tasks import Answer, Limits, Setup, Task
 
@@ -108,7 +108,8 @@ def run_night(options: Options) -> Night:
 
         def walk() -> None:
             # Where something is to be judged, the workers load what they need while the listing goes on.
-            surveys.append(survey_roots(options.roots, after=_last_night(options.state), on_newer=judges.prepare))
+            memory = options.state / MEMORY
+            surveys.append(survey_roots(options.roots, after=_last_night(options.state), on_newer=judges.prepare, memory=memory))
 
         with open_state(options.state, meanwhile=walk) as state:
             try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DATABASE = "nightly.sqlite"
 REPORTS = "reports"
 COLUMNS = "columns"
+MEMORY = "directories"
+"""File in the state's directory, see `tbdiag.logs.Memory`; it may be deleted at any time."""
 
 
 class State:
