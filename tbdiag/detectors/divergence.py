@@ -270,8 +270,11 @@ def _both_rise(view: View, train: CurveFacts) -> float:
 
 def _both_climb(train: CurveFacts, val: CurveFacts) -> float:
     """Both losses climb through nearly the whole run to a quarter above where they began, or three eighths above their best."""
-    if min(train.trace.n, val.trace.n) < 12 or min(float(train.value.min()), float(val.value.min())) <= 0:
+    lowest = [float(c.value.min()) for c in (val, train)]
+    if min(train.trace.n, val.trace.n) < 12 or min(lowest) <= 0:
         return 0.0
+    if any(c.end_cost < 1.25 * min(c.first_cost, 1.1 * low) for c, low in zip((val, train), lowest, strict=True)):
+        return 0.0  # the same as below, without looking for the best smoothed point
     above = min(c.end_cost / (1.25 * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))
     if above < 1 or any(c.best_index > 0.25 * c.n for c in (train, val)):
         return 0.0

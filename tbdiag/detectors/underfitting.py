@@ -171,6 +171,8 @@ def _fits(view: View, train: CurveFacts, end: float) -> bool:
     metric = view.curve("train_metric")
     if train.signed or (left is None and metric is not None and is_determination(metric) and metric.end < 0.5):
         return False
+    if left is None and end < view["fits"] * train.first_cost:
+        return True  # the start is no lower, and needs the noise to be known
     return (left if left is not None else end / max(train.start_cost, 1e-12)) < view["fits"]
 
 
