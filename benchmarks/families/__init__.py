@@ -30,6 +30,9 @@ melodies, fifty-four mechanisms, and twelve conventions.  It is small, quick to 
 `sealed8` is by another independent examiner, with the rules of `dev5` and `sealed7`: eight tasks on addresses, nights, crowds, captions, binding,
 splice sites, molecules as text and parcels, sixty-two mechanisms, thirteen conventions, a hundred and twenty cases.  It takes ten minutes to make
 and is for scoring only.
+`sealed9` is by an examiner who wrote it as the counterpart of the labelled runs that the project started from: their proportions of symptoms,
+but other tasks (sprites, movements, loans, code, a flow, patches in codes, answers in a text, fuel), causes and names; thirteen conventions, two
+of them with axes of their own (thousandths of an epoch, tokens).  It takes ten minutes to make and is for scoring only.
 
 - `tasks_*`: the problems; `nets`: their models; `setups`: what a mechanism may change; `training`: the loop
 - `faults_*`, `healthy_*`: one function a mechanism, its docstring says what is done
@@ -37,7 +40,7 @@ and is for scoring only.
 - `facts`: what is measured on a training and its healthy twin of the same seed; `labels`, `onsets`: the rules from facts to a label
 - `later`, `later4`: rules of labels that hold for the later splits only (`later4` from the fourth on), so that the labels of the older ones stay as they are
 - `special*`: reinforcement learning and adversarial nets, with rules of their own
-- `plan`, `plan3`, `plan4`, `plan5`, `plan_*5`, `plan_*6`, `plan_*7`, `plan_*8`: which training is written how; `generate`: the command line
+- `plan`, `plan3`, `plan4`, `plan5`, `plan_*5`, `plan_*6`, `plan_*7`, `plan_*8`, `plan_*9`: which training is written how; `generate`: the command line
 
 A label is what shows in the log: ids follow from measured facts by the rules in `labels`, not from what was injected, and a training on
 which nothing shows is left out.

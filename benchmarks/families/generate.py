@@ -27,6 +27,7 @@ LETTER = {"dev": "e", "sealed": "f", "dev3": "g", "sealed3": "h", "dev4": "i", "
 LETTER["sealed6"] = "m"
 LETTER["sealed7"] = "o"
 LETTER["sealed8"] = "q"
+LETTER["sealed9"] = "v"
 
 
 def build(case, tasks):
@@ -162,6 +163,8 @@ def main():
         from families import plan_sealed7 as chosen
     if a.split == "sealed8":
         from families import plan_sealed8 as chosen
+    if a.split == "sealed9":
+        from families import plan_sealed9 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -170,7 +173,7 @@ def main():
             continue
         try:
             state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
-            if state == "kept" and not a.relabel and a.split[-1] in "45678" and chosen.full(a.split, got, verdict):
+            if state == "kept" and not a.relabel and a.split[-1] in "456789" and chosen.full(a.split, got, verdict):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
                 state, verdict = "surplus", verdict["primary"]
         except Exception:

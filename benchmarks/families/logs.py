@@ -67,6 +67,8 @@ def axis(kind, setup):
         "epoch": lambda s: max(1, -(-s // per)),
         "epoch0": lambda s: max(0, -(-s // per) - 1),
         "samples": lambda s: s * setup.batch * setup.accum,
+        "epoch1000": lambda s: 1000 * s // per,
+        "tokens": lambda s: s * setup.batch * setup.accum * 64,
     }[kind]
 
 
