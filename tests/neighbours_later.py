@@ -66,3 +66,72 @@ def below_the_mean(fits: bool) -> Run:
     return _synth.make_run(
         {"train/loss": train, "val/loss": _synth.make_series("val/loss", val, at), "val/r2": _synth.make_series("val/r2", r2, at)}
     )
+
+
+def settles(*, gains: bool) -> Run:
+    """An agent whose policy settles, on what brings more or on nothing."""
+    reward = 4 - decay(70, 10, 0, 5.0) if gains else np.full(70, -6.0)
+    return _synth.make_run(
+        {
+            "rollout/ep_rew_mean": reward + noise(70, 0.6, 15),
+            "train/entropy": decay(70, 1.6, 0.22) + noise(70, 0.02, 16),
+            "train/approx_kl": np.full(70, 0.004),
+        },
+        every=384,
+    )
+
+
+def knows_the_next_token(*, leaks: bool) -> Run:
+    """A language model that is right from the first evaluation on, and loses a thousandth of that at the end; or one that learns."""
+    train = np.r_[decay(20, 3.46, 1e-4, 12.0), np.abs(noise(500, 2e-6, 17)), np.full(20, 0.02)] if leaks else decay(540, 3.4, 1.6, 8.0)
+    val = np.r_[np.full(16, 1e-6), 2e-4, 0.03] if leaks else decay(18, 2.4, 1.66)
+    at = np.arange(18) * 30 + 29
+    return _synth.make_run(
+        {"loss": train, "val_loss": _synth.make_series("val_loss", val, at), "val_ppl": _synth.make_series("val_ppl", np.exp(val), at)}
+    )
+
+
+def deep_stack(*, learns: bool) -> Run:
+    """Norms that fade from the output to the input, where those of the first layer, with its many inputs, are the largest of the front."""
+    level = np.array([8e-4, 4e-5, 1.5e-5, 2e-5, 1.4e-5, 7e-5, 4e-4, 6e-3, 4e-2, 0.5])
+    loss = decay(200, 2.3, 0.2 if learns else 1.95) + noise(200, 0.02, 18)
+    scatter = np.exp(noise(14, 0.3, 19))
+    norms = {f"grad_norm/net.{i}.weight": _synth.make_series(f"g{i}", x * scatter, np.arange(14) * 15) for i, x in enumerate(level)}
+    norms = {tag: _synth.make_series(tag, s.value, s.step) for tag, s in norms.items()}
+    guess = _synth.make_series("val/accuracy", np.full(20, 0.2) if not learns else 0.95 - decay(20, 0.8, 0.0), np.arange(20) * 10 + 9)
+    return _synth.make_run({"train/loss": loss, "val/accuracy": guess, **norms})
+
+
+def pairs_of_answers(*, told_apart: bool) -> Run:
+    """A reward model on pairs whose sides were mixed up, or not."""
+    loss = (decay(45, 0.7, 0.3) if told_apart else np.full(45, 0.6935)) + noise(45, 0.003, 20)
+    accuracy = (0.9 - decay(45, 0.4, 0.0) if told_apart else np.full(45, 0.5)) + noise(45, 0.02, 21)
+    return _synth.make_run(
+        {"train/loss": loss, "train/accuracy": accuracy, "train/margin": accuracy - 0.5, "train/min_reward": -1 - accuracy}
+    )
+
+
+def met_again(height: float) -> Run:
+    """A loss that falls a little when an epoch begins and comes back within it, of a model that generalises."""
+    n, epochs = 30, 18
+    loss = decay(n * epochs, 3.4, 1.55, 9.0) + height * np.tile(np.linspace(-0.5, 0.5, n), epochs) + noise(n * epochs, 0.04, 22)
+    val = _synth.make_series("val_loss", decay(18, 2.4, 1.65, 5.0), np.arange(18) * n + n - 1)
+    return _synth.make_run({"loss": loss, "epoch": np.repeat(np.arange(epochs), n), "val_loss": val})
+
+
+def pixels_of_four_classes(*, rare_found: bool) -> Run:
+    """Accuracies of all pixels as segmentation frameworks call them, beside those of the classes."""
+    at = np.arange(18) * 20 + 20
+    classes = {f"val/Acc.{name}": np.full(18, 0.9 if rare_found else 0.0) for name in ("sky", "car", "tree")} | {
+        "val/Acc.road": np.full(18, 1.0)
+    }
+    series = {**classes, "val/aAcc": np.full(18, 0.98 if rare_found else 0.927), "val/loss": decay(18, 0.42, 0.29, 8.0)}
+    made = {tag: _synth.make_series(tag, v, at) for tag, v in series.items()}
+    return _synth.make_run({"train/loss": _synth.make_series("train/loss", decay(72, 1.2, 0.26, 8.0), np.arange(72) * 5 + 5), **made})
+
+
+def slower_after_a_hiccup() -> Run:
+    """Steps of 0.3 s, one of 3 s, then from step 360 on steps of 2 s."""
+    waits = np.r_[np.full(318, 0.3), 3.0, np.full(40, 0.3), np.full(440, 2.1)] * np.exp(noise(799, 0.05, 23))
+    loss = _synth.make_series("train/loss", decay(800, 2.3, 0.1))
+    return _synth.make_run({"train/loss": type(loss)("train/loss", "", loss.step, 1.7e9 + np.r_[0.0, np.cumsum(waits)], loss.value)})

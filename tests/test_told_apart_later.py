@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tbdiag.diagnosis import diagnose_run
 from tests import neighbours_later as later
 from tests.test_told_apart import said
 
@@ -20,9 +21,29 @@ CASES = [
     (later.six_evaluations(constant=False), "unconverged", False),
     (later.below_the_mean(fits=False), "underfitting", True),
     (later.below_the_mean(fits=True), "underfitting", False),
+    (later.settles(gains=False), "no-learning", True),
+    (later.settles(gains=True), "no-learning", False),
+    (later.knows_the_next_token(leaks=True), "leakage", True),
+    (later.knows_the_next_token(leaks=True), "divergence", False),
+    (later.knows_the_next_token(leaks=True), "noisy-validation", False),
+    (later.knows_the_next_token(leaks=False), "leakage", False),
+    (later.deep_stack(learns=False), "vanishing-gradients", True),
+    (later.deep_stack(learns=True), "vanishing-gradients", False),
+    (later.pairs_of_answers(told_apart=False), "no-learning", True),
+    (later.pairs_of_answers(told_apart=True), "no-learning", False),
+    (later.met_again(0.06), "epoch-sawtooth", False),
+    (later.met_again(0.25), "epoch-sawtooth", True),
+    (later.pixels_of_four_classes(rare_found=False), "class-imbalance", True),
+    (later.pixels_of_four_classes(rare_found=True), "class-imbalance", False),
 ]
 
 
 @pytest.mark.parametrize(("run", "finding", "named"), CASES, ids=lambda x: x if isinstance(x, str) else "")
 def test_neighbours_are_told_apart(run, finding: str, named: bool) -> None:
     assert (finding in said(run)) == named
+
+
+def test_a_slow_step_is_not_where_slow_steps_begin() -> None:
+    found = next(f for f in diagnose_run(later.slower_after_a_hiccup()).findings if f.id == "stalled")
+    assert found.onset is not None
+    assert 355 <= found.onset.middle <= 365

@@ -65,11 +65,15 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     nothing = float(np.mean(reward.value == 0)) > 0.9 and not np.any(reward.value[-(reward.n // 4) :])
     if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing):
         return None
+    entropy = view.curve("entropy")
+    # The policy has settled, on actions that bring no more than those of the beginning.
+    settled = (
+        entropy is not None and entropy.n >= 10 and 0 < entropy.end < 0.4 * entropy.first and reward.end_cost > first - trace.noise.sigma
+    )
     # Costs rise: the policy ends worse than the one it began with, and was never better.
-    worse = trend.tau > 0.4 and trend.change > 0 and trace.beyond_noise(float(trace.smooth[-1]) - first, 6)
+    worse = trend.tau > 0.4 and trend.change > 0 and trace.beyond_noise(float(trace.smooth[-1]) - first, 4 if settled else 6)
     if not worse and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414):
         return None  # it moves about, slowly and widely: whatever that is, it does not stay
-    entropy = view.curve("entropy")
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
     if nothing:
@@ -84,10 +88,20 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     evidence = [say(f"The reward began at {{first:.4g}} and ended at {{end:.4g}}, {course}.", (reward,), **numbers)]
     if still and entropy is not None:
         evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
+    if settled and entropy is not None:
+        evidence.append(
+            say(
+                "The policy's entropy fell from {start:.4g} to {end:.4g}: it has settled, on actions that bring no more than its first ones.",
+                (entropy,),
+                start=entropy.first,
+                end=entropy.end,
+            )
+        )
+    shown = still or worse or nothing or settled
     return Finding(
         id="no-learning",
-        severity=Severity.WARNING if still or worse or nothing else Severity.NOTE,
-        confidence=confidence(1.5, supports=int(still)) if still or worse or nothing else 0.55,
+        severity=Severity.WARNING if shown else Severity.NOTE,
+        confidence=confidence(1.5, supports=int(still)) if shown else 0.55,
         title=f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
         if worse
         else f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),

@@ -100,8 +100,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # in between, samples are met again: `memory` judges that.
     abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error and -fold.inner * np.sign(fold.jump) > 0.2 * abs(fold.jump)
     pattern = fold.explained > view["explained"] and fold.strength > view["strength"]
-    # Two per cent of the level are nobody's trouble, however regular they are.
-    matters = max(abs(fold.jump), fold.amplitude) > 0.03 * (gain if train.signed else abs(train.end_cost))
+    # Three per cent of the level are nobody's trouble, however regular they are, nor are six where validation keeps up.
+    least = 0.06 if _generalises(view, train, gain) else 0.03
+    matters = max(abs(fold.jump), fold.amplitude) > least * (gain if train.signed else abs(train.end_cost))
     order = (
         points >= 8
         and matters

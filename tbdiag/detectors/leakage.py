@@ -54,10 +54,10 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, metric_level, nats
+from tbdiag.features.levels import guessing, is_perplexity, metric_level, nats
 from tbdiag.model import Role, Run, Split
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import median
+from tbdiag.stats.noise import Float64, median
 
 LN2 = 0.6931
 
@@ -68,11 +68,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if metric is None or train is None:
         return NotApplicable("no validation metric or no training loss", ("val_metric", "train_loss"))
     level = metric_level(metric, view.features)
-    if level is None:
+    words = level is None and is_perplexity(metric) and train.start_cost > 0
+    if level is None and not words:
         return NotApplicable("the validation metric has no known best value")
     if min(metric.n, train.n) < 4:
         return None
-    quality = (metric.value - level.chance) / (level.best - level.chance)
+
+    def good(value: Float64) -> Float64:
+        """Share of the way from guessing to perfect; of a perplexity by its logarithm, from the loss that training began with."""
+        if level is None:
+            return 1 - np.log(np.maximum(value, 1.0)) / nats(train, train.start_cost)
+        return (value - level.chance) / (level.best - level.chance)
+
+    quality = good(metric.value)
     early = max(1, round(view["early"] * metric.n))
     reached = np.flatnonzero(quality >= view["perfect"])
     if metric.n >= 8 and quality[0] > 0.97:
@@ -88,10 +96,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # It must have begun untrained: a fine-tuned or resumed model is good from the start. Half of that where no evaluation made an error.
     untrained = train.start_cost > (0.5 if always else 1.0) * (0.5 * chance if chance else 0.3)
     train_metric = view.curve("train_metric")
-    first = level.quality(float(train_metric.value[0])) if train_metric is not None else 0.0
+    alike = train_metric is not None and (level is not None or is_perplexity(train_metric))
+    first = float(good(train_metric.value[:1])[0]) if train_metric is not None and alike else 0.0
     # The mean of a first epoch is high where a single feature tells everything from its middle on; validation knows no error at all then.
     behind = first < 0.95 or (first < 0.99 and always)
-    vanishing = val is not None and nats(val, val.end_cost) < limit * start
+    vanishing = val is not None and nats(val, min(val.end_cost, median(val.cost))) < limit * start
     test = _test_gap(view, metric)
     if not untrained or not behind or not (vanishing or test is not None):
         return None

@@ -15,7 +15,9 @@ How it is told
     jumps by more than 2.5 % of its level from one evaluation to the next, or training by more than 8 %. Or the optimiser is
     known to be Adam and the rate a tenth or more, unless the loss got below a twentieth of its start. Or, at any rate: the
     logged median ratio of updates to weights is above 0.1. A note where the run had learned and broke later: divergence or
-    nan-inf tell that better.
+    nan-inf tell that better. Or, whether a rate is known or not: within the first tenth of the run the norm of the weights
+    trebles and stays there, and the metric ends less than half-way to perfect, or the loss within a tenth of guessing, or the
+    loss gains nothing after the throw while validation ends a seventh above its best.
 
 First check
     Is the rate the one that was meant; does a run with a tenth of it learn?
@@ -74,8 +76,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no training loss", ("train_loss",))
     rate = learning_rate(view)
     ratios = view.group(Role.UPDATE_RATIO)
-    if rate is None and not ratios:
-        return NotApplicable("no learning rate or update ratio", ("lr",))
+    if rate is None and not ratios and view.curve("weight_norm") is None:
+        return NotApplicable("no learning rate, update ratio or norm of the weights", ("lr",))
     if train.n < 6:
         return NotApplicable(f"only {train.n} points")
     plan = schedule(view)
@@ -90,6 +92,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     supports = len(evidence)
     if not evidence:
         evidence, margins = _updates(view, ratios)
+    thrown = not evidence
+    if thrown:
+        evidence, margins = _throws_weights(view, train)
     if not evidence:
         return None
     if rate is not None:
@@ -101,7 +106,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     broke = train.bad_step.size > 0 or (train.gain > max(0.2 * abs(train.first_cost), 2 * train.sigma) and train.rise > 0.5 * train.gain)
     return Finding(
         id="lr-too-high",
-        severity=Severity.NOTE if broke else Severity.WARNING,
+        severity=Severity.NOTE if broke and not thrown else Severity.WARNING,
         confidence=confidence(*margins, supports=supports - 1, doubts=1),
         title=f"The learning rate is too high{named}: the {label(train)} is thrown about and does not get below {train.best:.4g}",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(2, train.trace.n - 1)])),
@@ -206,6 +211,32 @@ def _updates(view: View, ratios: tuple[CurveFacts, ...]) -> tuple[list[Evidence]
     return [], []
 
 
+def _throws_weights(view: View, train: CurveFacts) -> tuple[list[Evidence], list[float]]:
+    """Weights that the first steps threw to a multiple of their size, where they stay, and a loss that never gets well below guessing."""
+    norm, val = view.curve("weight_norm"), view.curve("val_loss")
+    if norm is None or norm.n < 12 or not float(norm.value.min()) > 0 or train.signed:
+        return [], []
+    first, early = float(norm.value[0]), median(norm.value[norm.n // 10 : max(norm.n // 5, norm.n // 10 + 2)])
+    if early < view["thrown"] * first or not 0.7 * early < norm.end < 1.5 * early:
+        return [], []
+    chance = guessing(view.features).chance
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.features) if metric is not None else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    # Nothing is gained after the throw, and validation had been better.
+    since = median(train.trace.cost[train.trace.within(0.1, 0.3)]) if train.trace.n >= 12 else float("inf")
+    fell = val is not None and since < 1.05 * train.end_cost and val.end_cost > 1.15 * float(val.trace.cost.min())
+    if not (fell or (chance is not None and train.end_cost > 0.9 * chance) or (quality is not None and quality < 0.5)):
+        return [], []
+    if train.n < 12 or (quality is not None and quality > 0.5):
+        return [], []
+    text = (
+        f"The first tenth of the run took the weights from a norm of {{first:.3g}} to {{early:.3g}}, where they stayed; the {label(train)} ends "
+        "at {end:.4g}, from {start:.4g}."
+    )
+    return [say(text, (norm, train), first=first, early=early, end=train.end, start=train.first)], [early / (view["thrown"] * first)]
+
+
 def _stands() -> Run:
     rng = np.random.default_rng(131)
     loss = np.concatenate([[5.8, 4.7], np.full(80, 4.5)]) + rng.normal(0, 0.05, 82)
@@ -250,7 +281,18 @@ def _adam() -> Run:
     return _synth.make_run({"train/loss": 0.6 + rng.normal(0, 0.02, 100), "lr": np.full(100, 1e-3)})
 
 
+def _weights(end: float) -> Run:
+    rng = np.random.default_rng(135)
+    n = 60
+    norm = 120 - _synth.decay(n, 100, 0.0, 40.0)
+    loss = np.maximum(_synth.decay(n, 4.0, end, 30.0), 0.9 * end) + rng.normal(0, 0.02, n)
+    loss[4:10] = min(1.4, float(loss[4]))
+    return _synth.make_run({"train/loss": loss, "weight_norm": norm, "val/loss": loss + 0.02})
+
+
 EXAMPLES = (
+    Example("the weights are thrown to five times their norm, the loss back to guessing", lambda: _weights(1.95), fires=True),
+    Example("the weights grow as much and the model learns", lambda: _weights(0.3), fires=False),
     Example("stands at once at a high level", _stands, fires=True),
     Example("thrown up at the start, then jumps about", _thrown, fires=True),
     Example("SGD at 0.1 that learns", _sgd, fires=False),
@@ -266,7 +308,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("train_loss",),
-    wants=("lr", "update_ratio", "val_loss", "val_metric", "train_metric"),
+    wants=("lr", "update_ratio", "val_loss", "val_metric", "train_metric", "weight_norm"),
     domains=DIRECTED,
     thresholds={
         "rate": Threshold(0.05, "Adam above 0.01 and most other optimisers above 0.05 do not train"),
@@ -275,6 +317,9 @@ DETECTOR = Detector(
         "gain": Threshold(0.05, "less than 5 % gained after the first tenth"),
         "jumps": Threshold(0.025, "evaluations on a fixed set normally scatter by 1 to 2 %"),
         "restless": Threshold(0.08, "minibatch noise of a loss that is not small is 1 to 5 % of it"),
+        "thrown": Threshold(
+            3.0, "times the norm of the first point: of 138 healthy trainings none came beyond 2.5 within a tenth of its steps"
+        ),
         "update": Threshold(0.1, "cs231n: about 1e-3 is healthy; a tenth of the weights per step is not"),
     },
     examples=EXAMPLES,

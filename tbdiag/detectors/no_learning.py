@@ -16,8 +16,9 @@ How it is told
     so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
     do when it finds the mean. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
-    learning must show no trend over the whole run while the policy's entropy stays where it began, or fall by more than six
-    deviations (tau above 0.4) without ever having risen by four.
+    learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
+    fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
+    settled; tau above 0.4) without ever having risen by four. Preference tuning is judged by its loss.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -385,7 +386,7 @@ DETECTOR = Detector(
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "train_metric", "reward", "train_reward", "val_reward"),),
     wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm"),
-    domains=SUPERVISED | {Domain.REINFORCEMENT},
+    domains=SUPERVISED | {Domain.REINFORCEMENT, Domain.PREFERENCE},
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
@@ -394,5 +395,5 @@ DETECTOR = Detector(
     },
     examples=EXAMPLES,
     scale_free=False,
-    explains=("plateau", "underfitting"),
+    explains=("plateau", "underfitting", "preference-at-chance"),
 )

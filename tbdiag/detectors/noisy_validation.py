@@ -86,6 +86,8 @@ def _scatters(view: View, val: CurveFacts) -> Finding | None:
     if by_loss and not signed and level > 0 and spread / (view["of_level"] * level) / unsure < 1:
         return None
     train = view.curve("train_loss")
+    if by_loss and not signed and train is not None and level < 0.01 * train.first_cost:
+        return None  # what scatters is next to nothing
     early = median(val.trace.cost[: max(1, val.trace.n // 10)])
     if train is not None and by_loss:
         # Most is often gained before the second evaluation; that the first one is no mere outlier, training's beginning tells.

@@ -9,7 +9,7 @@ Why it matters
 How it is told
     In a layer the share of activations within 5 % of a limit is above 0.5 over the last 30 % of the run, from a logged
     saturated fraction, or from histograms whose values lie within [-1, 1] (tanh) or within [0, 1] with both ends used
-    (sigmoid). Output layers, gates, masks and attention weights saturate by design and are left out by name.
+    (sigmoid; where a third of the values are exact zeros a tenth must be exact ones). Output layers, gates, masks and attention weights saturate by design and are left out by name.
 
 First check
     Print mean and standard deviation of the inputs and of the first saturated layer's pre-activations.
@@ -33,6 +33,7 @@ Sources
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -54,7 +55,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._tails import TAIL, begins, lasts, name_some, say, since, tail
 from tbdiag.features import LayerFacts
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import median
+from tbdiag.stats.noise import Float64, median
 
 _LIMITED_BY_DESIGN = re.compile(
     r"gate|mask|attn|attention|softmax|logit|prob|head|classifier|(^|[/_. ])out(put)?([/_. ]|$)|dropout|input|router|policy"
@@ -154,19 +155,29 @@ def _in_range() -> object:
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.1), **series})
 
 
-def _saturated_histograms(encoding: str, spread: float) -> object:
+def _saturated_histograms(encoding: str, spread: float, function: Callable[[Float64], Float64] = np.tanh) -> object:
     rng = np.random.default_rng(43)
     made = [
-        _synth.make_histograms(f"activations/{i}", [np.tanh(rng.normal(0, spread, 500)) for _ in range(8)], every=50, encoding=encoding)
+        _synth.make_histograms(f"activations/{i}", [function(rng.normal(0, spread, 500)) for _ in range(8)], every=50, encoding=encoding)
         for i in (1, 3)
     ]
     return _synth.make_run({"loss/train": _synth.decay(80, 2.6, 1.6)}, every=5, histograms=made)
+
+
+def _sigmoid(x: Float64) -> Float64:
+    return np.asarray(np.exp(-np.maximum(-x, 0)) / (1 + np.exp(-np.abs(x))), np.float64)
+
+
+def _relu(x: Float64) -> Float64:
+    return np.maximum(x, 0)
 
 
 EXAMPLES = (
     Example("three tanh layers with large initial weights", _saturated, fires=True),
     Example("tanh in PyTorch histograms, pre-activations of 6", lambda: _saturated_histograms("histo", 6.0), fires=True),
     Example("tanh in TensorFlow histograms, pre-activations of 6", lambda: _saturated_histograms("tensor", 6.0), fires=True),
+    Example("sigmoid of raw pixels, rounded to zeros and ones", lambda: _saturated_histograms("histo", 99.0, _sigmoid), fires=True),
+    Example("ReLU that stays below one", lambda: _saturated_histograms("histo", 0.2, _relu), fires=False),
     Example("saturation grows to 0.3 while the model learns", _in_range, fires=False),
     Example("tanh in PyTorch histograms, pre-activations of 1", lambda: _saturated_histograms("histo", 1.0), fires=False),
     Example("tanh in TensorFlow histograms, pre-activations of 1", lambda: _saturated_histograms("tensor", 1.0), fires=False),

@@ -160,9 +160,9 @@ def _slower(view: View, curve: CurveFacts) -> Found | None:
     high = pace > np.sqrt(before * after)
     lasting = np.flatnonzero(~high)
     begin = int(lasting[-1]) + 1 if lasting.size else 0
-    # The new pace must hold: a fifth of the points at least, all but a tenth of those behind the change.
+    # The new pace must hold: a fifth of the points at least, all but a tenth of those behind the change, and at once.
     for i in range(n // 4, n - max(3, n // 10)):
-        if high[i] and float(np.mean(high[i:])) > 0.9:
+        if high[i] and float(np.mean(high[i : i + max(3, n // 50)])) > 0.6 and float(np.mean(high[i:])) > 0.9:
             begin = i
             break
     if n - begin < max(3, n // 10):

@@ -102,10 +102,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     dense = curve.n >= 10 and not by_metric
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
     limit = view["scheduled_share"] if dense and scheduled else view["share"] if dense else view["few_points_share"]
-    if curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and late_share(curves[1])[0] >= view["share"] and late_share(curves[1])[1]:
-        limit *= 0.85  # a dense training loss says the same
-    elif 6 <= curve.n < 10 and plan is not None and plan.constant and bool(np.all(np.diff(curve.trace.cost) < 0)):
+    if 6 <= curve.n < 10 and plan is not None and plan.constant and bool(np.all(np.diff(curve.trace.cost) < 0)):
         limit *= 0.7  # no schedule brings it down at the end
+    elif curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and late_share(curves[1])[0] >= view["share"] and late_share(curves[1])[1]:
+        limit *= 0.85  # a dense training loss says the same
     rest = None if reinforcement else rest_of_loss(curve, view.features, curve.end)
     if reinforcement:
         limit = view["reward_share"]

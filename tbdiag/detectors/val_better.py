@@ -59,7 +59,7 @@ from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
 from tbdiag.features.pairs import Pair, pair_up
-from tbdiag.model import Mark, Run
+from tbdiag.model import Domain, Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
@@ -181,6 +181,8 @@ def _gain(train: CurveFacts, level: float) -> float:
 def _metric_lead(view: View) -> float | None:
     """How far the validation metric is ahead of the same training metric at the end, as a share of the way from chance to perfect."""
     val, train = view.curve("val_metric"), view.curve("train_metric")
+    if view.signals.domain is Domain.PREFERENCE:
+        val, train = view.curve("val_preference_accuracy"), view.curve("train_preference_accuracy")
     if val is None or train is None or val.signal.stem != train.signal.stem or min(val.n, train.n) < 5:
         return None
     level = metric_level(val, view.features)
@@ -252,8 +254,8 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("train_loss", "val_loss"),
-    wants=("val_metric", "train_metric"),
-    domains=SUPERVISED,
+    wants=("val_metric", "train_metric", "val_preference_accuracy", "train_preference_accuracy"),
+    domains=SUPERVISED | {Domain.PREFERENCE},
     thresholds={
         "ratio": Threshold(0.35, "dropout and augmentation make ten to thirty per cent"),
         "of_gain": Threshold(0.5, "dropout makes a fifth of what training gained at most, and noisy or smoothed labels as much or more"),

@@ -9,8 +9,8 @@ Why it matters
 
 How it is told
     Only while the run is still at the level of knowing nothing (a converged model has small gradients too). Across depth:
-    with at least three weight layers the median gradient norm of the first over that of the last is below 0.001 in the
-    second half of the run (0.00001 where the run learned up to 60 % of the way: the last layers learn without the first),
+    with at least three weight layers the median gradient norm of the first (of the first third, where that of the first is
+    no more than ten times as large) over that of the last is below 0.001 in the second half of the run (0.00001 where the run learned up to 60 % of the way: the last layers learn without the first),
     and the norms rise from the input to the output. Globally: the median norm of the second half is below 0.001 of its
     first values, or below one millionth of the loss.
 
@@ -126,14 +126,16 @@ def _across_depth(view: View, layers: tuple[LayerFacts, ...], limit: float) -> t
     if len(layers) < 3:
         return None
     level = np.array([median(tail(x.curve, 0.5)) for x in layers])
-    if not level[-1] > 0 or level[0] >= limit * level[-1]:
+    k = max(1, len(layers) // 3)
+    # A first layer with many inputs has the largest norm of the front; it must be far behind as well.
+    front = float(np.median(level[:k])) if level[0] < 10 * limit * level[-1] else float(level[0])
+    if not level[-1] > 0 or min(front, float(level[0])) >= limit * level[-1]:
         return None
     # Exact zeros in front are frozen or dead layers, unless the norms behind them fade out step by step.
     alive = np.flatnonzero(level > 0)
     fading = np.diff(np.log10(level[alive]))
-    if alive.size < 3 or level[alive[0]] >= limit * level[-1] or float(np.mean(fading > 0)) < 0.6:
+    if alive.size < 3 or min(front, float(level[alive[0]])) >= limit * level[-1] or float(np.mean(fading > 0)) < 0.6:
         return None
-    k = max(1, len(layers) // 3)
     if float(np.median(level[:k])) >= 10 * limit * float(np.median(level[-k:])):
         return None
     # One place that loses more than half of all decades, or a loss in every layer?

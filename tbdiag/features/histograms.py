@@ -124,7 +124,8 @@ class HistogramFacts:
     def activation_kind(self) -> str:
         """`TANH`, `SIGMOID` or `OPEN`, from the smallest and largest value ever logged.
 
-        A sigmoid must be seen near both ends and must not be mostly exact zeros: else it is a ReLU that happens to stay below one.
+        A sigmoid must be seen near both ends and must not be mostly exact zeros: else it is a ReLU that happens to stay below one,
+        unless a tenth of the values crowd at exactly one, where no ReLU stops.
         """
         low, high = self.series.minimum, self.series.maximum
         ok = np.isfinite(low) & np.isfinite(high)
@@ -134,9 +135,16 @@ class HistogramFacts:
         slack = 1e-3
         if -1 - slack <= smallest < -0.5 and 0.5 < largest <= 1 + slack:
             return TANH
-        if -1e-9 <= smallest < 0.1 and 0.9 < largest <= 1 + slack and float(np.nanmedian(self.zero_bounds[0])) < 0.3:
-            return SIGMOID
+        if -1e-9 <= smallest < 0.1 and 0.9 < largest <= 1 + slack:
+            many_zeros = float(np.nanmedian(self.zero_bounds[0])) >= 0.3
+            if not many_zeros or (float(np.median(high[ok])) > 1 - 1e-6 and float(np.nanmedian(self._share_at_one)) > 0.1):
+                return SIGMOID
         return OPEN
+
+    @property
+    def _share_at_one(self) -> Float64:
+        at_one = buckets.sums(self.series.offset, self.series.count * ((self.left >= 0.9) & (self.left <= 1)))
+        return np.where(self.mass > 0, at_one / np.where(self.mass > 0, self.mass, 1.0), np.nan)
 
     @cached_property
     def saturated(self) -> Float64:

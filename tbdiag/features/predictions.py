@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from tbdiag.features import Features
 
 METRIC_NAMES: dict[str, str] = {
-    "accuracy": r"(acc|accuracy|top_?1|top1_acc|acc_?1|(sparse_)?(categorical|binary)_accuracy|accuracy_top1|acc_top1|accuracy_score)",
-    "balanced_accuracy": r"(bal(anced)?_?acc(uracy)?|mean_?(class_?)?acc(uracy)?|uar|macro_?recall|recall_?macro)",
+    "accuracy": r"(acc|accuracy|top_?1|top1_acc|acc_?1|(sparse_)?(categorical|binary)_accuracy|accuracy_top1|acc_top1|accuracy_score|"
+    r"((pixel|overall|multiclass|binary|th)_?|a_?)acc(uracy)?|(decode_)?acc_seg)",
+    "balanced_accuracy": r"(bal(anced)?_?acc(uracy)?|mean_?(class_?)?acc(uracy)?|m_?acc(uracy)?|uar|macro_?recall|recall_?macro)",
     "agreement": r"(mcc|matthews\w*|phi|kappa|cohen_?kappa)",
     "recall": r"(recall|sensitivity|tpr|true_positive_rate|minority_recall|recall_?(pos|positive|minority|1))",
     "f1": r"(f1|f1_?score|f_?1|fscore|f_?score|minority_f1|f1_?(pos|positive|minority|1))",

@@ -322,6 +322,7 @@ def _rank(d: Draft, series: Mapping[str, Series]) -> tuple[float, ...]:
         -len(d.extra),
         not d.writer.running_mean,
         n if d.role in {Role.LOSS, Role.GRAD_NORM, Role.LR, Role.REWARD} else 0,
+        d.role is not Role.LOSS or not {"ctc", "nll", "ce", "mse"}.intersection(tokenize(d.tag)),  # epoch/loss before epoch/loss_ctc
     )
 
 

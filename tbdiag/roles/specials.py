@@ -33,18 +33,24 @@ PREDICTED = frozenset({"pred", "preds", "prediction", "predictions", "predicted"
 LABELLED = frozenset({"label", "labels", "target", "targets", "gt", "true", "truth"})
 GRADIENTS = frozenset({"grad", "grads", "gradient", "gradients"})
 ACTIVATIONS = frozenset({"activation", "activations", "act", "acts", "units", "neurons"})
-_NUMBERED = re.compile(r"(^|/)(predicted|pred|preds|predicted_class)/\d+$")
+_NUMBERED = re.compile(r"(^|[/_])(predicted|pred|preds|predicted_class)[/_]\d+$")
 QUANTILE = re.compile(r"^([pq]\d{1,2}|max|min|median|mean|std)$")
 
 
 def read_special(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     """Reading of a tag that no single phrase explains, or None."""
-    return _layer_norm(tokens, tag) or _activation(tokens, tag) or _share(tokens, tag, split) or _sample_loss(tokens, split)
+    return (
+        _layer_norm(tokens, tag)
+        or _activation(tokens, tag)
+        or _share(tokens, tag, split)
+        or _sample_loss(tokens, split)
+        or _phones(tag, split)
+    )
 
 
 def class_of(tokens: Tokens, measure: Tokens) -> str:
     """Which class a tag names: the words that are neither the measure nor class, split or filling words."""
-    outside = {*measure, *CLASS_WORDS, *SHARE_WORDS, *NOISE}
+    outside = {*measure, *CLASS_WORDS, *SHARE_WORDS, *NOISE, "loss"}
     plain = [t not in outside and split_word(t) is None for t in tokens]
     named = max((i for i, t in enumerate(tokens) if t in CLASS_WORDS), default=-1)
     last = max((i for i, t in enumerate(tokens) if t in measure or t in SHARE_WORDS), default=-1)
@@ -60,8 +66,8 @@ def _share(tokens: Tokens, tag: str, split: Split) -> Reading | None:
     predicted = [t for t in tokens if t in PREDICTED]
     labelled = [t for t in tokens if t in LABELLED]
     classy = any(t in {"class", "classes", "cls"} for t in tokens)
-    end = max((i + 1 for i, t in enumerate(tokens) if t not in NOISE and split_word(t) is None), default=0)  # ``share_0/epoch``
-    counted = end > 1 and tokens[end - 1].isdigit() and tokens[max(0, end - (3 if classy else 2))] in {"share", "frac"}
+    bare_words = [t for t in tokens if t not in NOISE and split_word(t) is None]  # ``share_0/epoch``, ``Share_Va_0``
+    counted = len(bare_words) > 1 and bare_words[-1].isdigit() and bare_words[-(3 if classy else 2) :][0] in {"share", "frac"}
     if not labelled and not predicted and counted:
         predicted = ["share"]
     # ``predicted/3``: nothing but the word and a class
@@ -112,6 +118,16 @@ def _sample_loss(tokens: Tokens, split: Split) -> Reading | None:
     if QUANTILE.match(kind) and (quantile or "sample" in tokens or "samples" in tokens or (kind[0] in "pq" and kind[1:].isdigit())):
         return Reading(Role.SAMPLE_LOSS, split, Direction.LOWER, "sample_loss", sub_kind=kind, why=f"{kind} of the loss of single samples")
     return None
+
+
+def _phones(tag: str, split: Split) -> Reading | None:
+    """``PER/valid``: in small letters the word says nothing."""
+    if not _PHONES.search(tag):
+        return None
+    return Reading(Role.METRIC, split, Direction.LOWER, "per", why='"PER", the phone error rate')
+
+
+_PHONES = re.compile(r"(^|/)PER(/|$)")
 
 
 def _layer_norm(tokens: Tokens, tag: str) -> Reading | None:

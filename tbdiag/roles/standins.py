@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -101,17 +103,30 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
     for d in drafts:
         if d.role not in {Role.UNKNOWN, Role.COUNTER} or d.name not in run.series:
             continue
-        words = [t for t in tokenize(d.tag.rpartition("/")[2]) if split_word(t) is None]
+        words = [t for t in tokenize(re.split(r"[/#|]", d.tag)[-1]) if split_word(t) is None]
         value = run.series[d.name].value
         low, high = (float(value.min()), float(value.max())) if value.size > 2 else (-1.0, 0.0)
         if words == ["eta"] and high > 0.02 and float(value[-1]) < 0.05 * high:
             continue  # the time that is left, in days or hours
         if low >= 0 and (
             (words in (["rate"], ["eta"], ["alpha"], ["pas"], ["passo"], ["taux"]) and 0 < high <= 0.2)
+            or (words == ["eta"] and 0 < high == low <= 10)  # no time that is left stands still
             or (words == ["rate", "learn"] and high <= 1)
         ):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
             d.why = f'"{words[0]}", and its values are those of a learning rate'
+
+
+def settle_norms(drafts: list[Draft], run: Run) -> None:
+    """A series that is called just ``grad`` is the norm of the gradient where no other is, if it never goes below zero."""
+    if any(d.role is Role.GRAD_NORM for d in drafts):
+        return
+    for d in drafts:
+        if d.role is Role.UNKNOWN and d.name in run.series and not d.histogram:
+            words = [t for t in tokenize(re.split(r"[/#|](?!epoch$)", d.tag)[-1]) if split_word(t) is None and t != "epoch"]
+            value = run.series[d.name].value
+            if words in (["grad"], ["gradient"]) and value.size > 2 and float(np.nanmin(value)) >= 0:
+                d.role, d.stem, d.split, d.why = Role.GRAD_NORM, "grad_norm", Split.NONE, f'"{words[0]}", which is never below zero'
 
 
 def settle_direction(drafts: list[Draft], run: Run) -> None:

@@ -57,7 +57,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "token accuracy, mean token accuracy, next token accuracy", stem="token_accuracy"),
     **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
     **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, success rate, win rate, hit rate, pass rate, uas, las", rank=1),
-    **_many(Role.METRIC, HIGHER, "minp, hr 1, hr 5, hr 10, hr 20, hr 50, hr 100, hit ratio, success, is success, purity, completeness, lwlrap, motp, sisdr, pcc, plcc, srcc, ppv, npv, sharpe, sharpe ratio, bleu1, bleu2, bleu3, mpa, fwiou", rank=-1),
+    **_many(Role.METRIC, HIGHER, "minp, r 1, r 5, r 10, hr 1, hr 5, hr 10, hr 20, hr 50, hr 100, hit ratio, success, is success, purity, completeness, lwlrap, motp, sisdr, pcc, plcc, srcc, ppv, npv, sharpe, sharpe ratio, bleu1, bleu2, bleu3, mpa, fwiou", rank=-1),
     **_many(Role.METRIC, HIGHER, "f1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
     **_many(Role.METRIC, HIGHER, "precision, prec, recall, sensitivity, specificity, auc, auroc, auprc, roc auc, auc roc, pr auc, average precision, mcc, kappa, qwk, gini"),
     **_many(Role.METRIC, HIGHER, "map 0 5 0 95, map50 95, map 50 95, map 5095", stem="map50_95"),
@@ -74,7 +74,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, LOWER, "mae, mad, mean absolute error, mean absolute deviation, l1 error, l1", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
     **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, absrel, sq rel, sqrel, silog, nrmse, nmse, msle, wape, crps, medr, meanr, mean rank, median rank, frr, cdl1, cdl2"),
-    **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, word error rate, char error rate, eer, hamming loss, batch wer"),
+    **_many(Role.METRIC, LOWER, "error, err, error rate, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, phone error rate, phoneme error rate, word error rate, char error rate, eer, hamming loss, batch wer"),
     **_many(Role.METRIC, LOWER, "ppl, perplexity, word perplexity, token perplexity", stem="perplexity"),
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bpn, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
@@ -97,10 +97,10 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.COUNTER, NONE, "l2 norm update, l2 norm moment, weight update rms, update norm, momentum norm", rank=2),
     **_many(Role.CLIP_FRACTION, NONE, "clip fraction, clipfrac, clip frac, clip, clipped fraction, fraction clipped, clip rate, grad clip fraction, clip ratio, clipped, grad clipped", stem="clip_fraction"),
-    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, scale amp, fp16 scale, scale fp16, scaler, loss scaling, metric grad scaler, dynamic loss scale", rank=3, stem="loss_scale"),
+    **_many(Role.LOSS_SCALE, NONE, "loss scale, loss scaler, grad scaler, amp scaler, grad scale, scaler scale, amp scale, scale amp, fp16 scale, scale fp16, scaler, loss scaling, metric grad scaler, dynamic loss scale, dynamic scale", rank=3, stem="loss_scale"),
     **_many(Role.HAS_NAN_GRAD, NONE, "has nan grad, have nan, nan count, num nan, skipped steps, skipped updates, amp skipped, overflow count, num overflows, overflows, non finite, nonfinite, is nan, nan grad, nan grads, has nan, grad has nan, found inf, nan gradients, inf grads, skipped iters, nonfinite grads, num nan grads", rank=3, stem="has_nan_grad"),
     # Predictions.
-    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, p max, pmax, max p, mean p max, prob max, probability max, mean prob max, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),
+    **_many(Role.CONFIDENCE, HIGHER, "confidence, mean confidence, avg confidence, certainty, mean certainty, p max, pmax, max p, mean p max, prob max, probability max, mean prob max, max prob, max probability, mean max prob, top prob, mean max softmax, max softmax, softmax max, mean conf, conf mean, avg conf, conf", stem="confidence", rank=1),
     **_many(Role.CALIBRATION_ERROR, LOWER, "ece, calibration error, expected calibration error, mce", stem="ece", rank=1),
     **_many(Role.BASELINE, HIGHER, "majority acc, majority accuracy, accuracy baseline, majority baseline acc, majority baseline, baseline accuracy, majority class, majority rate, input independent baseline", stem="accuracy", rank=3),
     **_many(Role.BASELINE, LOWER, "baseline loss, zero input loss, input independent loss, input independent baseline loss, constant input loss", stem="loss", rank=3),
@@ -110,7 +110,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.PREDICTION_STAT, NONE, "prediction entropy, pred entropy, predictive entropy, softmax entropy, token entropy, logit entropy, output entropy", sub_kind="entropy", rank=2, stem="prediction"),
     **_many(Role.LABEL_SHARE, NONE, "label mean, labels mean, target mean, targets mean", sub_kind="mean", rank=2, stem="label"),
     # Counters and cost.
-    **_many(Role.EPOCH, NONE, "epoch, epochs, current epoch, misc epoch", rank=-3, stem="epoch"),
+    **_many(Role.EPOCH, NONE, "epoch, epochs, current epoch, misc epoch, epoch id", rank=-3, stem="epoch"),
     **_many(
         Role.COUNTER,
         NONE,
@@ -122,7 +122,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.THROUGHPUT,
         HIGHER,
-        "throughput, fps, sps, tps, wps, ups, frames per second, frames per sec, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
+        "throughput, items per sec, items per second, batches per sec, fps, sps, tps, wps, ups, frames per second, frames per sec, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
         "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, ex per sec, ex per second, ex sec, examples per sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
         "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, images second, samples second, steps second, tokens second, total fps",
         rank=3,

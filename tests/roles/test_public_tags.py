@@ -81,6 +81,16 @@ SCRIPTS = [
     {"train/loss1_epoch": "train_loss", "train/loss2_epoch": "train_loss", "train/loss": "train_loss"},
     {"test/Accu": "val_metric", "train/Accu": "train_metric", "train/loss": "train_loss"},
     {"Loss": "train_loss", "mean_rank": "train_metric", "crps": "train_metric", "abs_rel": "train_metric"},
+    {
+        "train/train_loss": "train_loss",
+        "train/loss_ctc": "train_loss",
+        "PER/valid": "val_metric",
+        "run_dev/certainty": "val_confidence",
+        "val/image_to_text_R@1": "val_metric",
+        "device/items_per_sec": "throughput",
+        "Grad/epoch": "grad_norm",
+        "Share_Va_0": "val_prediction_share",
+    },
 ]
 
 
@@ -93,7 +103,7 @@ def test_tags_of_public_scripts_are_read(tags: dict[str, str]) -> None:
     assert {x.name for x in signals.all if x.role.value == "metric" and x.direction.value == "lower"} == LOWER & set(tags)
 
 
-LOWER = {"Validierung/mittlerer_Fehler", "mape", "mean_rank", "crps", "abs_rel"}
+LOWER = {"Validierung/mittlerer_Fehler", "PER/valid", "mape", "mean_rank", "crps", "abs_rel"}
 
 
 def test_orders_and_cuts_are_no_classes() -> None:
@@ -118,14 +128,28 @@ def test_a_measure_of_held_out_data_is_not_moved_where_validation_has_its_own() 
 def test_what_only_values_tell() -> None:
     scale = np.concatenate((2.0 ** np.arange(16, -12, -1.0), [0.0, 0.0]))
     passes = np.repeat(np.arange(10.0), 3)
-    run = _synth.make_run({"loss": FALLING, "缩放": scale, "ep": passes, "val/ep": CLIMBING})
+    run = _synth.make_run(
+        {"loss": FALLING, "缩放": scale, "ep": passes, "val/ep": CLIMBING, "fit/eta": np.full(30, 0.29), "exp3#grad": -FALLING}
+    )
     assert {x.name: x.key for x in resolve(run, Config()).all if x.name != "loss"} == {
         "缩放": "loss_scale",
         "ep": "epoch",
         "val/ep": "unknown",
+        "fit/eta": "lr",  # the time that is left does not stand still
+        "exp3#grad": "unknown",  # no norm is below zero
     }
 
 
 def test_spanish_precision_is_the_accuracy_of_a_classifier() -> None:
     signals = resolve(_synth.make_run({"pérdida": FALLING, "precisión_val": CLIMBING, "val_precision": CLIMBING}), Config())
     assert {x.name: x.stem for x in signals.all if x.split.value == "val"} == {"precisión_val": "accuracy", "val_precision": "precision"}
+
+
+def test_the_loss_itself_stands_before_one_of_its_names() -> None:
+    signals = resolve(_synth.make_run({"train/loss": FALLING, "val/loss_ctc": FALLING, "val/loss": FALLING}), Config())
+    assert signals.mains["val_loss"].name == "val/loss"
+
+
+def test_the_folder_of_an_accuracy_is_no_class() -> None:
+    signals = resolve(_synth.make_run({"loss/loss": FALLING, "loss/class_acc": CLIMBING}), Config())
+    assert signals.mains["train_metric"].name == "loss/class_acc"
