@@ -135,3 +135,16 @@ def slower_after_a_hiccup() -> Run:
     waits = np.r_[np.full(318, 0.3), 3.0, np.full(40, 0.3), np.full(440, 2.1)] * np.exp(noise(799, 0.05, 23))
     loss = _synth.make_series("train/loss", decay(800, 2.3, 0.1))
     return _synth.make_run({"train/loss": type(loss)("train/loss", "", loss.step, 1.7e9 + np.r_[0.0, np.cumsum(waits)], loss.value)})
+
+
+def stands_half_way(quality: float, *, annealed: bool = False) -> Run:
+    """Both losses stand for four fifths of the run, at a level that the metric calls half good, or good."""
+    n = 100
+    lr = 2e-3 * (1 + np.cos(np.linspace(0, np.pi, n))) / 2 if annealed else np.full(n, 2e-3)
+    left = 1 - quality
+    at = np.arange(20) * 5 + 4
+    val = _synth.make_series("val/loss", decay(20, 0.75, left, 40.0) + noise(20, 0.003, 24), at)
+    r2 = _synth.make_series("val/r2", quality - decay(20, 0.2, 0.0, 40.0) + noise(20, 0.002, 25), at)
+    return _synth.make_run(
+        {"train/loss": decay(n, 1.0, left, 40.0) + noise(n, 0.01, 26), "lr": lr, "val/loss": val, "val/r2": r2},
+    )

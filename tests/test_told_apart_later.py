@@ -33,6 +33,9 @@ CASES = [
     (later.pairs_of_answers(told_apart=True), "no-learning", False),
     (later.met_again(0.06), "epoch-sawtooth", False),
     (later.met_again(0.25), "epoch-sawtooth", True),
+    (later.stands_half_way(0.45), "plateau", True),
+    (later.stands_half_way(0.45, annealed=True), "plateau", False),
+    (later.stands_half_way(0.8), "plateau", False),
     (later.pixels_of_four_classes(rare_found=False), "class-imbalance", True),
     (later.pixels_of_four_classes(rare_found=True), "class-imbalance", False),
 ]

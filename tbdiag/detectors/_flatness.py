@@ -84,3 +84,21 @@ def stays_where_it_was(metric: CurveFacts, share: float) -> Evidence | None:
 def is_lifeless(metric: CurveFacts | None, quality: float, left: float) -> bool:
     """Whether a metric of less than half its scale (the F1 of any fixed answer is of that size) stands, with all of guessing's loss left."""
     return metric is not None and left > 0.98 and quality < 0.5 and abs(metric.end - metric.first) < 0.03 * max(abs(metric.first), 1e-12)
+
+
+def stopped_early(curve: CurveFacts) -> bool:
+    """Whether nothing was gained after the first fifth of the run: less than 2 % of the level (of all that was gained, for signed losses)."""
+    trace = curve.trace
+    early = median(trace.cost[trace.within(0.05, 0.25)]) if trace.n >= 10 else float("nan")
+    if curve.signed:
+        return early - curve.end_cost < max(0.02 * (curve.start_cost - curve.end_cost), 0.5 * trace.noise.sigma)
+    return early - curve.end_cost < 0.02 * abs(early)
+
+
+def stands_half_way(curve: CurveFacts, train: CurveFacts, share: float, rest: float | None) -> bool:
+    """Whether both splits stand for about two thirds of the run with more than half of the loss left.
+
+    Args:
+        share: share of the run that `curve` stands; `rest`: share of the loss that is left (`rest_of_loss`).
+    """
+    return rest is not None and rest > 0.5 and share >= 0.65 and train.n >= 8 and flat_part(train)[1] >= 0.6

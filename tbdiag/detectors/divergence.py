@@ -18,7 +18,7 @@ How it is told
     point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
     twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow
     a thousandfold, beyond any error that the returns allow. A training loss below half of its start is no divergence while
-    validation is at its best.
+    validation is at its best, and one that ends below a hundredth of it never is.
 
 First check
     Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.

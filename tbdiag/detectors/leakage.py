@@ -10,7 +10,7 @@ How it is told
     Only a suspicion, never more than 80 % sure: the validation metric is within half a per cent of perfect within the first
     tenth of the run (at least the first evaluation), while training, which began at or near guessing, is still behind; and
     the validation loss ends below a thousandth of the loss of guessing (or of the first training loss), or the test metric
-    ends far below validation. Where no evaluation made an error, training may be further on (the mean of a first epoch, from a quarter of guessing) and four
+    ends far below validation. A perplexity is read by its logarithm, against the loss that training began with. Where no evaluation made an error, training may be further on (the mean of a first epoch, from a quarter of guessing) and four
     thousandths of what two classes cost to guess are enough.
 
 First check

@@ -13,7 +13,8 @@ How it is told
     intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it
     gained stands for it, and training must have learned two and a half times the scatter. Or one evaluation in eight, four
     at least, lies at twice the level around it and comes back, beside a calm training loss. Without a validation loss a
-    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that.
+    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that. What
+    scatters below a hundredth of the first training loss is next to nothing.
 
 First check
     How many samples does one evaluation use, and are they the same each time?

@@ -11,8 +11,9 @@ How it is told
     the run, it improves by less than 1 % of its gain beyond noise; and one thing says that the level is not good: a bounded
     metric is less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or, the rate being
     kept up, such a metric was exactly the same at its last eight evaluations or more, or no better than at its first; or, where
-    nothing says what is good, validation had gained less than 10 % and training less than 30 % in all under a logged
-    learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
+    neither split gained anything in 65 % of the run (60 % for training) under a rate that was kept up, more than half of the loss
+    is left and the metric is less than three quarters of the way to perfect; or, where nothing says what is good, validation
+    had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
     and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
     its peak before 30 % of the run. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
 
@@ -59,7 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part, stays_where_it_was
+from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part, stands_half_way, stays_where_it_was, stopped_early
 from tbdiag.detectors._words import label, say, say_left, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
@@ -76,7 +77,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     curve = val if val is not None and val.n >= 8 else train
     if curve is None or train is None or curve.n < 8:
         return NotApplicable("no training loss", ("train_loss",)) if train is None else NotApplicable(f"only {train.n} points")
-    stopped = _early_stop(curve) and _early_stop(train)
+    stopped = stopped_early(curve) and stopped_early(train)
     metric = view.curve("val_metric") or view.curve("train_metric")
     if (not stopped and longest_flat_part(curve, train) < view["share"]) or not _may_be_bad(view, curve, train, metric):
         return None
@@ -85,7 +86,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
     if stopped:
         since, share = min(since, curve.trace.within(0.0, 0.2).stop - 1), max(share, 0.8)
-    if share < view["share"] or (curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not _early_stop(train)):
+    if share < view["share"] or (curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not stopped_early(train)):
         return None
     end = curve.end_cost
     only_val = curve is val and val.best_index <= max(1, val.n // 20) and _share(train) > 0.5
@@ -180,7 +181,7 @@ def _may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveF
     """False where a metric that is good leaves none of the reasons of `_bad_level`; most healthy runs end here, at little cost."""
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = level.quality(metric.end) if level is not None and metric is not None else None
-    if quality is None or quality < view["quality"]:
+    if quality is None or quality < view["half_way"]:
         return True
     spent, last = view.curve("lr"), curve.trace.cost[-4:]
     if spent is not None and quality < 0.9 and _decayed_by(spent, 0.3, 0.02):
@@ -239,6 +240,11 @@ def _bad_level(
         stands = stays_where_it_was(metric, view["share"])
         if stands and (rest is None or rest > view["left"]) and share > 0.6:
             return "level", [view["quality"] / max(quality, 0.05)], [stands]
+    kept = plan is None or (plan.end > 0.5 * plan.peak and not plan.cyclic)
+    if metric is not None and quality is not None and quality < view["half_way"] and kept and stands_half_way(curve, train, share, rest):
+        text = f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; neither split gains, and {say_left(rest or 0.0, 'rest')}."
+        found = say(text, (metric,), value=metric.end, quality=quality, rest=rest or 0.0)
+        return "level", [share / 0.65, (rest or 0.0) / 0.5], [found]
     total, train_total = _share(curve), _share(train)
     # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart.
     kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
@@ -262,15 +268,6 @@ def _bad_level(
 def _share(curve: CurveFacts) -> float:
     start, gained = abs(curve.start_cost), curve.start_cost - curve.end_cost
     return gained / start if start > 0 and curve.beyond_noise(gained, 2) else 0.0
-
-
-def _early_stop(curve: CurveFacts) -> bool:
-    """Whether nothing was gained after the first fifth of the run: less than 2 % of the level (of all that was gained, for signed losses)."""
-    trace = curve.trace
-    early = median(trace.cost[trace.within(0.05, 0.25)]) if trace.n >= 10 else float("nan")
-    if curve.signed:
-        return early - curve.end_cost < max(0.02 * (curve.start_cost - curve.end_cost), 0.5 * trace.noise.sigma)
-    return early - curve.end_cost < 0.02 * abs(early)
 
 
 def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:
@@ -391,6 +388,7 @@ DETECTOR = Detector(
     thresholds={
         "share": Threshold(0.4, "longer than any annealed end that is meant to be flat"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
+        "half_way": Threshold(0.75, "of 794 healthy trainings none stood so long at so much loss below it"),
         "left": Threshold(0.6, "share of the loss of guessing that is left"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
     },
