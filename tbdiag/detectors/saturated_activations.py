@@ -9,7 +9,7 @@ Why it matters
 How it is told
     In a layer the share of activations within 5 % of a limit is above 0.5 over the last 30 % of the run, from a logged
     saturated fraction, or from histograms whose values lie within [-1, 1] (tanh) or within [0, 1] with both ends used
-    (sigmoid; where a third of the values are exact zeros a tenth must be exact ones). Output layers, gates, masks and attention weights saturate by design and are left out by name.
+    (sigmoid; where a third of the values are zeros only if nearly all the others are ones). Output layers, gates, masks and attention weights saturate by design and are left out by name.
 
 First check
     Print mean and standard deviation of the inputs and of the first saturated layer's pre-activations.

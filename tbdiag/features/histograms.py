@@ -125,7 +125,7 @@ class HistogramFacts:
         """`TANH`, `SIGMOID` or `OPEN`, from the smallest and largest value ever logged.
 
         A sigmoid must be seen near both ends and must not be mostly exact zeros: else it is a ReLU that happens to stay below one,
-        unless a tenth of the values crowd at exactly one, where no ReLU stops.
+        unless hardly anything lies between zero and one, where no ReLU stops, clipped or not.
         """
         low, high = self.series.minimum, self.series.maximum
         ok = np.isfinite(low) & np.isfinite(high)
@@ -136,8 +136,9 @@ class HistogramFacts:
         if -1 - slack <= smallest < -0.5 and 0.5 < largest <= 1 + slack:
             return TANH
         if -1e-9 <= smallest < 0.1 and 0.9 < largest <= 1 + slack:
-            many_zeros = float(np.nanmedian(self.zero_bounds[0])) >= 0.3
-            if not many_zeros or (float(np.median(high[ok])) > 1 - 1e-6 and float(np.nanmedian(self._share_at_one)) > 0.1):
+            zeros = self.zero_bounds[0]
+            at_ends = float(np.nanmedian(zeros + self._share_at_one))
+            if float(np.nanmedian(zeros)) < 0.3 or (float(np.nanmedian(self._share_at_one)) > 0.1 and at_ends > 0.97):
                 return SIGMOID
         return OPEN
 
