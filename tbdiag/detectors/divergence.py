@@ -390,7 +390,7 @@ DETECTOR = Detector(
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
-        "factor": Threshold(0.405, "log of 1.5: a loss half as high again as its best"),
+        "factor": Threshold(0.336, "log of 1.4: a loss two fifths above its best"),
         "guessing": Threshold(1.25, "a quarter above the loss of guessing, throughout the last 60 % of the run"),
         "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
     },

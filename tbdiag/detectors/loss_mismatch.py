@@ -380,7 +380,10 @@ DETECTOR = Detector(
     domains=SUPERVISED,
     thresholds={
         "floor": Threshold(0.04, "noise and a last few per cent of learning; other floors are further away"),
-        "summed": Threshold(4.0, "begin, middle and end exceed a mean cross-entropy by one factor; sums are over eight samples and more"),
+        "summed": Threshold(
+            3.0,
+            "begin, middle and end exceed a mean cross-entropy by one factor; sums are over eight samples and more, views or heads may be three",
+        ),
     },
     examples=EXAMPLES,
     scale_free=False,

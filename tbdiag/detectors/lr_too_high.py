@@ -314,8 +314,8 @@ DETECTOR = Detector(
         "rate": Threshold(0.05, "Adam above 0.01 and most other optimisers above 0.05 do not train"),
         "adam": Threshold(0.01, "UMLAUT: upper limit of the rate for Adam"),
         "sgd": Threshold(1.0, "SGD with normalisation trains at 0.1 and more"),
-        "gain": Threshold(0.05, "less than 5 % gained after the first tenth"),
-        "jumps": Threshold(0.025, "evaluations on a fixed set normally scatter by 1 to 2 %"),
+        "gain": Threshold(0.07, "less than 7 % gained after the first tenth"),
+        "jumps": Threshold(0.02, "evaluations on a fixed set normally scatter by 1 to 2 %"),
         "restless": Threshold(0.08, "minibatch noise of a loss that is not small is 1 to 5 % of it"),
         "thrown": Threshold(
             3.0, "times the norm of the first point: of 138 healthy trainings none came beyond 2.5 within a tenth of its steps"

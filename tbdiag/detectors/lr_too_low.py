@@ -217,7 +217,7 @@ DETECTOR = Detector(
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "tiny": Threshold(2e-6, "below any rate that trains from scratch; fine-tuning at 1e-6 moves its loss"),
-        "slow": Threshold(1e-4, "above, a crawl has other causes"),
+        "slow": Threshold(1.5e-4, "above, a crawl has other causes"),
     },
     examples=EXAMPLES,
     scale_free=False,

@@ -389,7 +389,7 @@ DETECTOR = Detector(
     domains=SUPERVISED | {Domain.REINFORCEMENT, Domain.PREFERENCE},
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
-        "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
+        "chance": Threshold(0.9, "within a tenth of the loss of guessing"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "quality": Threshold(0.1, "less than a tenth of the way from chance to perfect"),
     },

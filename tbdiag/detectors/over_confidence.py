@@ -274,7 +274,7 @@ DETECTOR = Detector(
     wants=(*WANTS, *PROGRESS_ROLES, "max_class_share"),
     domains=DIRECTED,
     thresholds={
-        "gap": Threshold(0.12, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
+        "gap": Threshold(0.1, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
         "implied_gap": Threshold(0.15, "the same where the accuracy is only bounded by the loss"),
         "calibration_error": Threshold(0.15, "binned estimates of healthy networks reach 0.1"),
     },

@@ -389,7 +389,7 @@ DETECTOR = Detector(
         "share": Threshold(0.4, "longer than any annealed end that is meant to be flat"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "half_way": Threshold(0.75, "of 794 healthy trainings none stood so long at so much loss below it"),
-        "left": Threshold(0.6, "share of the loss of guessing that is left"),
+        "left": Threshold(0.5, "share of the loss of guessing that is left"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
     },
     examples=EXAMPLES,

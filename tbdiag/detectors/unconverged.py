@@ -318,10 +318,12 @@ DETECTOR = Detector(
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "share": Threshold(
-            0.07, "an exponential decay makes that much in 2.4 time constants; of 61 healthy trainings from scratch none was above 0.044"
+            0.06, "an exponential decay makes that much in 2.6 time constants; of 61 healthy trainings from scratch none was above 0.044"
         ),
         "scheduled_share": Threshold(0.10, "where the learning rate changes: an exponential decay of two time constants"),
-        "few_points_share": Threshold(0.15, "an exponential decay of four to nine points and 1.4 time constants makes that much"),
+        "few_points_share": Threshold(
+            0.11, "an exponential decay of four to nine points and 1.8 time constants makes that much; no healthy training of 794 did"
+        ),
         "pace": Threshold(0.7, "an exponential decay of three time constants over the run keeps up 47 % from quarter to quarter"),
         "of_level": Threshold(0.15, "half as many steps again would bring a quarter of the loss"),
         "matters": Threshold(0.05, "of a level that the metric calls good: half as many steps again would bring less than that"),

@@ -365,7 +365,7 @@ DETECTOR = Detector(
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
-        "left": Threshold(0.6, "share of the loss of guessing that is left"),
+        "left": Threshold(0.5, "share of the loss of guessing that is left"),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
         "explained": Threshold(0.05, "R2 of the mean is 0; a model that learned anything was above 0.1 in every healthy training"),
         "explained_in_training": Threshold(0.2, "more in training alone is overfitting or a gap"),

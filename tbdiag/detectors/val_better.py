@@ -91,16 +91,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         by_metric = _metric_lead(view)
         if min(margins) < 1 and by_metric is not None and gap > 0.12 * level_train and gap > 0.05 * start:
             margins = [by_metric / view["metric_lead"]]
-    of_gain = min(margins) < 1 and gap > view["least_of_level"] * abs(level_train) * (2 if signed else 1)
-    if of_gain:
-        margins = _of_gain(view, pair, gap)
-    if min(margins) < 1 or train.signal.stem != val.signal.stem:
-        return None
     # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.
     ratio = pair.train_at / np.maximum(pair.val.trace.cost, 1e-12)
-    tail = ratio[ratio.size // 2 :]
-    moved = not signed and not of_gain and float(pair.val.trace.cost[0]) > 1.5 * level_val
-    if moved and float(ratio[0]) > 0.85 * median(tail) and float(np.ptp(ratio)) < 0.3 * median(ratio):
+    moved = not signed and float(pair.val.trace.cost[0]) > 1.5 * level_val
+    scaled = moved and float(ratio[0]) > 0.85 * median(ratio[ratio.size // 2 :]) and float(np.ptp(ratio)) < 0.3 * median(ratio)
+    if (min(margins) < 1 or scaled) and gap > view["least_of_level"] * abs(level_train) * (2 if signed else 1):
+        margins, scaled = _of_gain(view, pair, gap), False
+    if min(margins) < 1 or scaled or train.signal.stem != val.signal.stem:
         return None
     if -pair.gap[-1] < 0.4 * gap:
         return None
@@ -257,10 +254,10 @@ DETECTOR = Detector(
     wants=("val_metric", "train_metric", "val_preference_accuracy", "train_preference_accuracy"),
     domains=SUPERVISED | {Domain.PREFERENCE},
     thresholds={
-        "ratio": Threshold(0.35, "dropout and augmentation make ten to thirty per cent"),
+        "ratio": Threshold(0.3, "dropout and augmentation make ten to thirty per cent"),
         "of_gain": Threshold(0.5, "dropout makes a fifth of what training gained at most, and noisy or smoothed labels as much or more"),
         "least_of_level": Threshold(
-            0.2, "of the training loss (twice that where it goes below zero); fine-tuning with dropout reached 0.11"
+            0.14, "of the training loss (twice that where it goes below zero); fine-tuning with dropout reached 0.11"
         ),
         "least_of_gain": Threshold(0.25, "dropout reached 0.23 in public runs that nothing was wrong with"),
         "metric_lead": Threshold(0.09, "validation ahead of training by that share of the way from chance to perfect; dropout made 0.07"),
