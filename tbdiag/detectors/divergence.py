@@ -8,7 +8,7 @@ Why it matters
 
 How it is told
     The training loss (in logarithms where it spans more than a factor of three) rises more than 6 noise standard deviations
-    above its smoothed best, ends above it by more than a factor of 1.5 and by more than 0.3 of its range (or above where it
+    above its smoothed best, ends above it by more than a factor of 1.4 and by more than 0.3 of its range (or above where it
     began), over at least three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard
     deviations above the best. With five to nine points also where both losses step above their start, to twice their best,
     for the last three. Or validation ends half as high again as it began while a noisy training loss rises in every block,

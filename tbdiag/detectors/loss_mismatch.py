@@ -14,7 +14,7 @@ How it is told
     the number of classes is unknown, loss plus accuracy must imply the same whole number in both splits (or in one, with a
     first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
-    and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at four times ln K or more and stays that multiple of
+    and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at three times ln K or more and stays that multiple of
     what its accuracy costs at most (or at eight times and stays above that, whatever multiple it is: no loss that is minimised does).
     Metric against loss: the training loss falls by more than half of its
     range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its

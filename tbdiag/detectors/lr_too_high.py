@@ -9,10 +9,10 @@ Why it matters
 
 How it is told
     The logged or configured rate is at least 0.05 (one, for an optimiser known to be SGD; a hundredth, for one known to be
-    Adam) and is never lowered, and one of these shows: nothing is gained after the first tenth of the run although more
+    Adam) and is never lowered, and one of these shows: less than 7 % is gained after the first tenth of the run although more
     than 60 % of the starting loss is left (or 80 % of the loss of guessing, or the first value was eight times as high); or
     the loss began more than twice as high as guessing allows (or as it ended, with three tenths of it left) and validation
-    jumps by more than 2.5 % of its level from one evaluation to the next, or training by more than 8 %. Or the optimiser is
+    jumps by more than 2 % of its level from one evaluation to the next, or training by more than 8 %. Or the optimiser is
     known to be Adam and the rate a tenth or more, unless the loss got below a twentieth of its start. Or, at any rate: the
     logged median ratio of updates to weights is above 0.1. A note where the run had learned and broke later: divergence or
     nan-inf tell that better. Or, whether a rate is known or not: within the first tenth of the run the norm of the weights

@@ -10,7 +10,7 @@ How it is told
     The configured learning rate, or the median of the logged one, is below 2e-6, and the loss (or the return) does not
     move: less than 3 % of its start, no trend. Or the rate is constant and the training or validation loss falls smoothly
     (noise below 3 % of its level) and steadily (the last third is at least half as steep as the first) by less than a fifth
-    of its start: a warning below 2e-6, below 1e-4 a note beside unconverged.
+    of its start: a warning below 2e-6, below 1.5e-4 a note beside unconverged.
 
 First check
     Is the rate the one that was meant, in every parameter group, and are weights changing at all?

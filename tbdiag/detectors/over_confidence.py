@@ -8,7 +8,7 @@ Why it matters
     Probabilities are used for thresholds, ranking and deferral to people; with over-confident ones all of these fail silently.
 
 How it is told
-    Mean confidence minus accuracy of the same split is above 0.12 over the last 30 % of the run (a note from 0.05 on). The
+    Mean confidence minus accuracy of the same split is above 0.1 over the last 30 % of the run (a note from 0.05 on). The
     difference is a lower bound of the calibration error, so a large value is conclusive; while the training loss is still
     bad it is a note. Without an accuracy the loss bounds it: an honest classifier with error rate e among K classes has a
     cross-entropy of at most h(e) + e ln(K - 1), and a confidence 0.15 above what that allows counts. A logged calibration

@@ -9,7 +9,7 @@ Why it matters
 How it is told
     The curve gained something first, and does not swing by more than half of that. From some step on, for at least 40 % of
     the run, it improves by less than 1 % of its gain beyond noise; and one thing says that the level is not good: a bounded
-    metric is less than half-way from chance to perfect while more than 60 % of the loss of guessing is left; or, the rate being
+    metric is less than half-way from chance to perfect while more than half of the loss of guessing is left; or, the rate being
     kept up, such a metric was exactly the same at its last eight evaluations or more, or no better than at its first; or, where
     neither split gained anything in 65 % of the run (60 % for training) under a rate that was kept up, more than half of the loss
     is left and the metric is less than three quarters of the way to perfect; or, where nothing says what is good, validation

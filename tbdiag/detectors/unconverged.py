@@ -7,17 +7,17 @@ Why it matters
     Going on is the cheapest improvement there is, and any comparison with other runs is unfair until then.
 
 How it is told
-    The last quarter of the run's steps brought more than 7 % of the whole gain (an exponential decay of 2.4 time constants
+    The last quarter of the run's steps brought more than 6 % of the whole gain (an exponential decay of 2.6 time constants
     brings that much; a straight line a quarter; 10 % where the learning rate changes), the trend there is significant,
     validation has not risen since its best, and the learning rate has not been annealed below a tenth of its peak. Or every
     loss fell by more than 15 % of its level in the last quarter, at 70 % or more of the pace of the quarter before (or, above
     15 % of its start, as steadily in logarithms in that quarter's second half as in its first), however little that is of a
     high start; or a curve stood for most of the run and left that level only in its last three points. With fewer than ten
-    points training and validation must both have made more than 15 % of their gain there (10 % under a constant rate, falling
+    points training and validation must both have made more than 11 % of their gain there (8 % under a constant rate, falling
     at every one). A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the last quarter brought
     less than 5 % of the level (a fine-tuning that had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
-    last quarter brought, follows a schedule (the former two unless the rate is known to be constant). Without any loss the metrics are read, with 15 %
-    for 7 % and for 5 %. Of a perplexity the logarithm is read.
+    last quarter brought, follows a schedule (the former two unless the rate is known to be constant). Without any loss the metrics are read, with 11 %
+    for 6 % and 15 % for 5 %. Of a perplexity the logarithm is read.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?

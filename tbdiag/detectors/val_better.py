@@ -8,11 +8,11 @@ Why it matters
     If validation is too easy or leaks, its numbers promise what will not hold, and the choice of checkpoints is worthless.
 
 How it is told
-    Over the second half of the run the training loss exceeds the validation loss by more than 35 % of the training loss, by
+    Over the second half of the run the training loss exceeds the validation loss by more than 30 % of the training loss, by
     more than 15 % of the loss at the beginning (of guessing, where that is known), by a quarter of what training gained and
     by 3 noise standard deviations (or at every evaluation of that half by nearly half of it), and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead
-    of training's by more than 9 % of its scale (in preference tuning the preference accuracy). Or by more than half of all that training gained and a fifth of the
-    training loss (two fifths of it where it goes below zero) while both losses fell. The lag of half an epoch that a training
+    of training's by more than 9 % of its scale (in preference tuning the preference accuracy). Or by more than half of all that training gained and a seventh of
+    the training loss (twice that where it goes below zero) while both losses fell. The lag of half an epoch that a training
     average has is allowed for by comparing with training just before each evaluation.
 
 First check
