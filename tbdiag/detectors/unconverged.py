@@ -7,7 +7,7 @@ Why it matters
     Going on is the cheapest improvement there is, and any comparison with other runs is unfair until then.
 
 How it is told
-    The last quarter of the run's steps brought more than 6 % of the whole gain (an exponential decay of 2.6 time constants
+    The last quarter of the run's steps brought more than 7 % of the whole gain (an exponential decay of 2.4 time constants
     brings that much; a straight line a quarter; 10 % where the learning rate changes), the trend there is significant,
     validation has not risen since its best, and the learning rate has not been annealed below a tenth of its peak. Or every
     loss fell by more than 15 % of its level in the last quarter, at 70 % or more of the pace of the quarter before (or, above
@@ -17,7 +17,7 @@ How it is told
     at every one). A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the last quarter brought
     less than 5 % of the level (a fine-tuning that had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
     last quarter brought, follows a schedule (the former two unless the rate is known to be constant). Without any loss the metrics are read, with 11 %
-    for 6 % and 15 % for 5 %. Of a perplexity the logarithm is read.
+    for 7 % and 15 % for 5 %. Of a perplexity the logarithm is read.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?
@@ -318,7 +318,7 @@ DETECTOR = Detector(
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "share": Threshold(
-            0.06, "an exponential decay makes that much in 2.6 time constants; of 61 healthy trainings from scratch none was above 0.044"
+            0.07, "an exponential decay makes that much in 2.4 time constants; of 61 healthy trainings from scratch none was above 0.044"
         ),
         "scheduled_share": Threshold(0.10, "where the learning rate changes: an exponential decay of two time constants"),
         "few_points_share": Threshold(
