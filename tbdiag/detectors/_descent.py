@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.features import CurveFacts
+from tbdiag.model import Role
 from tbdiag.stats.noise import Float64, median, sliding
 from tbdiag.stats.trend import find_trend
 
@@ -70,3 +71,8 @@ def goes_on_falling(train: Float64) -> bool:
     """Whether training falls by a sixth and by its trend, where the noise of single batches hides it between two points."""
     trend = find_trend(train, 6) if train.size >= 10 else None
     return trend is not None and trend.tau < -0.6 and trend.p < 0.05 and median(train[-3:]) < 0.85 * median(train[:3])
+
+
+def next_to_nothing(train: CurveFacts, value: float) -> bool:
+    """Whether a value of a loss is below a hundredth of the loss that training began with: what happens there is nobody's trouble."""
+    return train.signal.role is Role.LOSS and not train.signed and value < 0.01 * max(train.first_cost, float(train.cost[0]))

@@ -50,7 +50,9 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
         return None
     chance = log(k)
     first = float(loss.value[0]) / (chance if known_k else min(chance, _honest(1.0 - float(accuracy.value[0]), k)))
-    if first < view["summed"] or (loss.trace.noise_bounds[0] > 0.1 * loss.end and not bool(np.all(np.diff(loss.trace.cost) < 0))):
+    if first < view["summed"] or (
+        first < 4 * view["summed"] and loss.trace.noise_bounds[0] > 0.1 * loss.end and not bool(np.all(np.diff(loss.trace.cost) < 0))
+    ):
         return None
     ratios = [first]
     for low, high in ((0.4, 0.6), (0.85, 1.0)):

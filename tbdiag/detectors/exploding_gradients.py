@@ -7,13 +7,13 @@ Why it matters
     The gradient norm shows it before the loss does. A run that explodes is lost from there on, and often ends in NaN.
 
 How it is told
-    There is no absolute limit below a million: a norm scales with the loss and with the number of parameters. The norm must
+    There is no absolute limit below 300,000: a norm scales with the loss and with the number of parameters. The norm must
     rise tenfold over the median of what came before, stay there for at least three logged points (or to the last finite
     one), and the training loss must leave its level after that by more than 4 noise standard deviations and a tenth of what
     had been learned, without coming back; or turn non-finite. Without that, a norm that ends a thousand times above the
     median before is an early warning, unless most of the loss was learned after the rise (learning that begins late raises
     norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never
-    finite while the loss is not either. A norm above a million in the first points counts if it falls a thousandfold later,
+    finite while the loss is not either. A norm above 300,000 in the first points counts if it falls a thousandfold later,
     or the loss ends worse than it began, or a metric ends at guessing. A norm that is huge from the start counts as well where the outputs are orders of
     magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
     14 nats in the largest unit that its end and its errors allow. Three bursts or more of thirty times the norms before
@@ -24,7 +24,7 @@ First check
     Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.
 
 First action
-    Add clipping of the global gradient norm at the 90th percentile of the norms before the rise. Where the norm was above a million at its
+    Add clipping of the global gradient norm at the 90th percentile of the norms before the rise. Where the norm was above 300,000 at its
     first point, training has not made it so: restore the default initialisation. Where it left a usual level within the first points:
     lower the learning rate by a factor of 10 (100 within 40 steps, see nan-inf).
 
@@ -223,10 +223,10 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
 
 
 def _learned_nothing(view: View) -> bool:
-    """Whether a metric with a known chance level ends a twentieth of the way to perfect at most: that has no unit."""
+    """Whether a metric with a known chance level ends a seventh of the way to perfect at most: that has no unit."""
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 4 else None
-    return level is not None and metric is not None and level.quality(metric.end) < 0.05
+    return level is not None and metric is not None and level.quality(metric.end) < 0.15
 
 
 def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
@@ -379,7 +379,7 @@ DETECTOR = Detector(
         "norm_at_start": Threshold(1e3, "labelled healthy trainings start at 16 at most, one whose loss is scaled by 1e4 apart"),
         "times_constant": Threshold(100.0, "squared errors against those of a constant; R2 has no unit"),
         "nats": Threshold(14.0, "ln of a million classes; healthy norms of a mean cross-entropy are below it or start with less loss"),
-        "any_unit": Threshold(1e6, "TheDeepChecker: a mean gradient above 1e6; loss units alone reach 1e4 to 1e5"),
+        "any_unit": Threshold(3e5, "TheDeepChecker: a mean gradient above 1e6; loss units alone reach 1e4 to 1e5"),
     },
     examples=EXAMPLES,
     scale_free=True,

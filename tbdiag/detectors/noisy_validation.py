@@ -56,6 +56,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
@@ -87,8 +88,8 @@ def _scatters(view: View, val: CurveFacts) -> Finding | None:
     if by_loss and not signed and level > 0 and spread / (view["of_level"] * level) / unsure < 1:
         return None
     train = view.curve("train_loss")
-    if by_loss and not signed and train is not None and level < 0.01 * train.first_cost:
-        return None  # what scatters is next to nothing
+    if by_loss and train is not None and next_to_nothing(train, level):
+        return None
     early = median(val.trace.cost[: max(1, val.trace.n // 10)])
     if train is not None and by_loss:
         # Most is often gained before the second evaluation; that the first one is no mere outlier, training's beginning tells.

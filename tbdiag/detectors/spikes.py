@@ -15,6 +15,7 @@ How it is told
     Three such spikes, or one higher than three quarters of the range and three times its level, are a warning; otherwise a
     note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less than
     a tenth of the run and comes back.
+    What is below a hundredth of the first loss even at its peak is no trouble.
 
 First check
     Compare the batches, the gradient norm and the loss scale at the steps of the spikes.
@@ -57,6 +58,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._returns import RETURNS, return_dips
 from tbdiag.detectors._words import label, say, scale_lr, unit
 from tbdiag.features import CurveFacts
@@ -96,6 +98,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if train.signal.writer.running_mean or (train.signal.writer.median_window or 0) > 1:
         return NotApplicable("the writer smooths the loss")
     spikes = _spikes(view, train) if train.n >= view["points"] else _few(view, train)
+    spikes = [s for s in spikes if not next_to_nothing(train, float(train.value[s.peak]))]
     if not spikes:
         return None
     span = max(min(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), max(_learned(train), 1e-12)), 1e-12)

@@ -44,6 +44,7 @@ _WORDS = {
     "verifica": "validation",
     "gradiente gradienti gradientes": "gradient",
     "fracao frazione fraccion quota": "share",
+    "predicha predichas predicho predita preditas predetta predette": "predicted",
     "revocacao": "recall",
     "confianca confianza fiducia": "confidence",
     "puntuacion pontuacao punteggio": "score",

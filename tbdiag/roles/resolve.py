@@ -15,7 +15,7 @@ from tbdiag.roles.choose import choose_mains, settle_counters, settle_scales, se
 from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
-from tbdiag.roles.standins import settle_direction, settle_loss_scale, settle_losses, settle_norms, settle_rates
+from tbdiag.roles.standins import settle_direction, settle_loss_scale, settle_losses, settle_norms, settle_rates, settle_short
 
 
 def resolve(run: Run, config: Config | None = None) -> Signals:
@@ -37,6 +37,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_unusable(drafts, run, forced)
     settle_splits(drafts, run)
     settle_counters(drafts, run)
+    settle_short(drafts, run)
     settle_rates(drafts, run)
     settle_norms(drafts, run)
     settle_loss_scale(drafts, run)

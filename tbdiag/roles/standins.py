@@ -129,6 +129,29 @@ def settle_norms(drafts: list[Draft], run: Run) -> None:
                 d.role, d.stem, d.split, d.why = Role.GRAD_NORM, "grad_norm", Split.NONE, f'"{words[0]}", which is never below zero'
 
 
+_SHORT = {
+    "tl": (Role.LOSS, Direction.LOWER, "loss", Split.TRAIN),
+    "vl": (Role.LOSS, Direction.LOWER, "loss", Split.VAL),
+    "ta": (Role.METRIC, Direction.HIGHER, "accuracy", Split.TRAIN),
+    "va": (Role.METRIC, Direction.HIGHER, "accuracy", Split.VAL),
+    "gn": (Role.GRAD_NORM, Direction.NONE, "grad_norm", Split.NONE),
+    "wn": (Role.WEIGHT_NORM, Direction.NONE, "weight_norm", Split.NONE),
+}
+"""Tags of two letters, which say something only together."""
+
+
+def settle_short(drafts: list[Draft], run: Run) -> None:
+    """``tl`` beside ``vl`` are two losses where nothing else is a loss; then ``ta``/``t_a``, ``va``, ``gn`` and ``wn`` are what they seem."""
+    tags = {d.tag.lower().replace("_", ""): d for d in drafts if d.role is Role.UNKNOWN and d.name in run.series and not d.histogram}
+    if not {"tl", "vl"} <= tags.keys() or any(d.role is Role.LOSS for d in drafts):
+        return
+    for short, (role, direction, stem, split) in _SHORT.items():
+        if short in tags:
+            d = tags[short]
+            d.role, d.direction, d.stem, d.split, d.extra = role, direction, stem, split, ()
+            d.why = f'"{d.tag}", beside "tl" and "vl"'
+
+
 def settle_direction(drafts: list[Draft], run: Run) -> None:
     """A series that is called just ``metric`` may be an error as well: higher is better unless it ends below its start."""
     for d in drafts:

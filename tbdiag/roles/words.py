@@ -50,6 +50,7 @@ VAL_WORDS = frozenset(
         "valset",
         "devset",
         "hold",
+        "unseen",
     }
 )
 TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
@@ -57,6 +58,9 @@ _BARS = re.compile(r"(?:\|{1,2}|‖)\s*([A-Za-z_]+)\s*(?:\|{1,2}|‖)(?:_?2\b)?"
 """``|grad|``, ``||w||_2``: how a norm is written by hand."""
 _OUTSIDE = re.compile(r"(?<![^\W_])out[\W_]?of[\W_]?samples?(?![^\W_])", re.IGNORECASE)
 _INSIDE = re.compile(r"(?<![^\W_])in[\W_]?sample(?![^\W_])", re.IGNORECASE)
+_BY = re.compile(r"(?<=[A-Za-z])[\W_]?[Bb]y[\W_]?(tokens?|steps?|epochs?|iters?|iterations?|samples?|examples?)(?![^\W_])", re.IGNORECASE)
+"""``loss_by_tokens``: what the axis counts."""
+_MEAN_OF = re.compile(r"\(?\bmean of \d+\b\)?", re.IGNORECASE)
 _JOIN = {
     ("held", "out"): "heldout",
     ("hold", "out"): "holdout",
@@ -78,6 +82,10 @@ def tokenize(text: str) -> tuple[str, ...]:
         text = text.replace("²", "2")
     if "ample" in text:
         text = _OUTSIDE.sub("holdout", _INSIDE.sub("train", text))
+    if "y" in text:
+        text = _BY.sub("", text)
+    if "mean of" in text:
+        text = _MEAN_OF.sub("", text)
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
         low = word.lower()
         low = WORDS.get(low, low)

@@ -91,6 +91,21 @@ SCRIPTS = [
         "Grad/epoch": "grad_norm",
         "Share_Va_0": "val_prediction_share",
     },
+    {
+        "Loss while training (mean of 8)": "train_loss",
+        "Loss on unseen data": "val_loss",
+        "Correct on unseen data": "val_metric",
+        "Length of the gradient": "grad_norm",
+        "Rows a second": "throughput",
+    },
+    {
+        "loss_by_tokens/fit": "train_loss",
+        "loss_by_tokens/heldout": "val_loss",
+        "norms_by_tokens/grads": "grad_norm",
+        "norms_by_tokens/params": "weight_norm",
+        "share_by_tokens/0": "prediction_share",
+        "fraccion_predicha/1": "prediction_share",
+    },
 ]
 
 
@@ -153,3 +168,17 @@ def test_the_loss_itself_stands_before_one_of_its_names() -> None:
 def test_the_folder_of_an_accuracy_is_no_class() -> None:
     signals = resolve(_synth.make_run({"loss/loss": FALLING, "loss/class_acc": CLIMBING}), Config())
     assert signals.mains["train_metric"].name == "loss/class_acc"
+
+
+def test_two_letters_say_something_together() -> None:
+    run = _synth.make_run({"tl": FALLING, "vl": FALLING, "t_a": CLIMBING, "v_a": CLIMBING, "gn": FALLING, "wn": FALLING})
+    assert {x.name: x.key for x in resolve(run, Config()).all} == {
+        "tl": "train_loss",
+        "vl": "val_loss",
+        "t_a": "train_metric",
+        "v_a": "val_metric",
+        "gn": "grad_norm",
+        "wn": "weight_norm",
+    }
+    alone = resolve(_synth.make_run({"loss": FALLING, "vl": FALLING, "gn": FALLING}), Config())
+    assert {x.name: x.role.value for x in alone.all if x.name != "loss"} == {"vl": "unknown", "gn": "unknown"}
