@@ -8,7 +8,7 @@ Why it matters
 
 How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
-    says that this is not a run that had converged before: the loss stays within a tenth of the loss of guessing (with a metric
+    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (with a metric
     below a quarter of its scale, or below half of it that stands as still, with 98 %); or a bounded metric stays near chance
     (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives
     exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
@@ -389,7 +389,7 @@ DETECTOR = Detector(
     domains=SUPERVISED | {Domain.REINFORCEMENT, Domain.PREFERENCE},
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
-        "chance": Threshold(0.9, "within a tenth of the loss of guessing"),
+        "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "quality": Threshold(0.1, "less than a tenth of the way from chance to perfect"),
     },

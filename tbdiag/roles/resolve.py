@@ -16,6 +16,7 @@ from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
 from tbdiag.roles.standins import settle_direction, settle_loss_scale, settle_losses, settle_norms, settle_rates, settle_short
+from tbdiag.roles.twins import settle_scores, settle_twins
 
 
 def resolve(run: Run, config: Config | None = None) -> Signals:
@@ -35,9 +36,11 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     drafts = copy_drafts(plan)
     forced = _override(drafts, run, config) if config is not None else ()
     settle_unusable(drafts, run, forced)
+    settle_short(drafts, run)
+    settle_twins(drafts, run, plan.domain)
+    settle_scores(drafts, run, plan.domain)
     settle_splits(drafts, run)
     settle_counters(drafts, run)
-    settle_short(drafts, run)
     settle_rates(drafts, run)
     settle_norms(drafts, run)
     settle_loss_scale(drafts, run)

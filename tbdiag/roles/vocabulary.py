@@ -80,12 +80,12 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bpn, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
     # Optimiser.
-    **_many(Role.LR, NONE, "lrn rate, rate learn, opt rate, rate opt, adam alpha, lr, lrs, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
+    **_many(Role.LR, NONE, "lrn rate, learn speed, learning speed, step length, steplen, step len, stepsz, learnrate, rate sgd, rate adam, rate learn, opt rate, rate opt, adam alpha, lr, lrs, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norms grads, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, dl norm, gradient length, length of the gradient, grad length, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, grad len, gradlen, gradient len, gradl2, gradient size, grad size, size gradient, gradient euclid, norm of the gradient, norm gradient, nrm grad, nrm g, abs grad, gr l2, g l2, gn global, normgrad, nabla norm, norm nabla, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norms grads, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, dl norm, gradient length, length of the gradient, grad length, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grads total, grad total, gradients total, gradient global l2, gradients global l2, grads global l2, grad global l2, grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "l2 grad, l2 grads, l2 gradient, l2 gradients, grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
-    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weights l2, weight norm, weights norm, w norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
+    **_many(Role.WEIGHT_NORM, NONE, "weight l2, weight length, length weight, length of the weight, length weights, size weights, size of weights, weight size, norm of the weights, nrm w, w l2, theta l2, wlen, weights l2, weight norm, weights norm, w norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
     **_many(Role.WEIGHT_NORM, NONE, "weights global norm, weight global norm, params global norm, param global norm, parameters global norm, weights total norm, params total norm", stem="weight_norm", rank=2),
     **_many(Role.WEIGHT_NORM, NONE, "l2 norm param", stem="weight_norm", rank=1),
     **_many(
@@ -123,7 +123,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(
         Role.THROUGHPUT,
         HIGHER,
-        "throughput, rows a second, samples a second, steps a second, items per sec, items per second, batches per sec, fps, sps, tps, wps, ups, frames per second, frames per sec, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
+        "throughput, chars per second, pairs s, tok s, ktok s, ex s, pictures each second, images each second, rows a second, samples a second, steps a second, items per sec, items per second, batches per sec, fps, sps, tps, wps, ups, frames per second, frames per sec, samples per second, steps per second, tokens per second, tokens per sec, samples per sec, steps per sec, "
         "global step sec, steps sec, steps per s, samples per s, tokens per s, images per s, it per s, ex per sec, ex per second, ex sec, examples per sec, examples sec, examples per second, images per second, imgs per sec, it s, its per sec, imgs sec, img sec, imgs s, img s, images s, samples s, tokens s, steps s, batches sec, iters sec, iter s, tflops, mfu, batches per second, "
         "seqs per second, tgtper, tokens per second per gpu, tokens sec, samples sec, sequences per second, images sec, iterations per second, images second, samples second, steps second, tokens second, total fps",
         rank=3,
@@ -244,6 +244,14 @@ NOISE = frozenset(
         "log10",
         "log2",
         "while",
+        "du",
+        "del",
+        "della",
+        "der",
+        "des",
+        "los",
+        "las",
+        "dos",
         "now",
     ]
 )

@@ -1,0 +1,180 @@
+"""Twins: two series of which one was taken in training and the other in validation, though no tag says so in words that are known.
+
+A script names both alike but for one place (``cost @learn``, ``cost @exam``), and evaluates more rarely than it trains. Where a run has no
+validation loss, or nothing that is called a loss at all, that is enough to tell: what falls in both is the loss, the sparser is validation's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tbdiag.model import Direction, Domain, Role, Run, Split
+from tbdiag.roles.plan import Draft
+from tbdiag.roles.standins import STAND_INS
+from tbdiag.roles.vocabulary import NOISE
+from tbdiag.roles.words import split_word, tokenize
+
+_JUDGED = frozenset({Domain.SUPERVISED, Domain.LANGUAGE_MODEL, Domain.SELF_SUPERVISED})
+_LEARNING = frozenset(
+    {"learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "known", "old", "past", "in", "a", "t"}
+)
+_JUDGING = frozenset(
+    {
+        *(
+            "judge",
+            "judged",
+            "judging",
+            "exam",
+            "examiner",
+            "quiz",
+            "probe",
+            "trial",
+            "control",
+            "assess",
+            "midterm",
+            "novel",
+            "new",
+            "future",
+        ),
+        *("out", "check", "checked", "chk", "aside", "kept", "keptback", "never", "premiere", "b", "v", "gen", "ho", "dv", "vfy", "tested"),
+    }
+)
+"""Words that name a split only beside their like."""
+
+
+def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
+    """Find the two losses where no validation loss is known, and give whatever is named like them their splits."""
+    if domain not in _JUDGED:
+        return
+    losses = [d for d in drafts if d.role in {Role.LOSS, Role.LOSS_COMPONENT} and d.name in run.series]
+    if any(d.role is Role.LOSS and d.split in {Split.VAL, Split.TEST} for d in losses):
+        return
+    named = [d for d in losses if d.split is not Split.VAL]
+    for one, other, words in _pairs(named or [d for d in drafts if _may_be_loss(d, run)]):
+        # Parts of a loss are named alike as well; there words that are known must tell.
+        train, val, said = _tell(one, other, words, run, by_number=not named)
+        if train is None or val is None:
+            continue
+        for d, split in ((train, Split.TRAIN), (val, Split.VAL)):
+            d.why = (
+                f'{d.why}; {split.value}, by its twin "{(val if d is train else train).name}": alike but for "{words[0]}" and "{words[1]}"'
+            )
+            stem = next((s for s in STAND_INS if d.stem.startswith(s)), "loss")  # of a perplexity the logarithm is read
+            d.role, d.direction, d.stem, d.split, d.extra = Role.LOSS, Direction.LOWER, stem, split, ()
+        _spread(drafts, said)
+        return
+
+
+def settle_scores(drafts: list[Draft], run: Run, domain: Domain) -> None:
+    """Where a run has losses and nothing that is called a metric: the first series of validation that rises between 0 and 1, or to 100."""
+    if domain not in _JUDGED or any(d.role in {Role.METRIC, Role.PREFERENCE_ACCURACY} for d in drafts):
+        return
+    if not any(d.role is Role.LOSS and d.split is Split.VAL for d in drafts):
+        return
+    rising = [d for d in drafts if d.role is Role.UNKNOWN and _rises(d, run)]
+    for d in rising:
+        split = d.split if d.split is not Split.NONE else _says(" ".join(tokenize(f"{d.subrun}/{d.tag}")))
+        if split in {Split.VAL, Split.TEST}:
+            _call_metric(d, Split.VAL, "rises between bounds, and nothing else is a metric")
+            for one, other, words in _pairs([x for x in rising if x is d or x.role is Role.UNKNOWN]):
+                if d in (one, other) and {_says(w) for w in words} == {Split.TRAIN, Split.VAL}:
+                    _call_metric(other if one is d else one, Split.TRAIN, f'the twin of "{d.name}"')
+                    return
+            return
+
+
+def _call_metric(d: Draft, split: Split, why: str) -> None:
+    d.role, d.direction, d.stem, d.split, d.extra, d.why = Role.METRIC, Direction.HIGHER, "metric", split, (), why
+
+
+def _rises(d: Draft, run: Run) -> bool:
+    if d.histogram or d.name not in run.series or d.layer is not None:
+        return False
+    value = run.series[d.name].value.astype(np.float64)
+    value = value[np.isfinite(value)]
+    if value.size < 5 or float(value.min()) < 0 or float(value.max()) > 100 or 1 < float(value.max()) < 10:
+        return False
+    k = max(1, value.size // 10)
+    return bool(np.median(value[-k:]) > 1.1 * np.median(value[:k])) and float(np.corrcoef(np.arange(value.size), value)[0, 1]) > 0.3
+
+
+def _may_be_loss(d: Draft, run: Run) -> bool:
+    """Whether a series of unknown meaning, or an error, falls as a loss does."""
+    if (
+        d.histogram
+        or d.name not in run.series
+        or not (d.role is Role.UNKNOWN or (d.role is Role.METRIC and d.direction is Direction.LOWER))
+    ):
+        return False
+    value = run.series[d.name].value.astype(np.float64)
+    value = value[np.isfinite(value)]
+    if value.size < 5 or float(value.min()) <= 0:
+        return False
+    k = max(1, value.size // 10)
+    first, last = float(np.median(value[:k])), float(np.median(value[-k:]))
+    return last < 0.97 * first and float(np.corrcoef(np.arange(value.size), value)[0, 1]) < -0.3
+
+
+def _pairs(drafts: list[Draft]) -> Iterator[tuple[Draft, Draft, tuple[str, str]]]:
+    """Series that are named alike but for some words in one place, in the order in which they were logged."""
+    words = [tokenize(f"{d.subrun}/{d.tag}") for d in drafts]
+    for i, one in enumerate(drafts):
+        for j in range(i + 1, len(drafts)):
+            a, b = words[i], words[j]
+            head = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+            rest = min(len(a), len(b)) - head
+            end = next((n for n in range(rest) if a[-1 - n] != b[-1 - n]), rest)
+            apart = a[head : len(a) - end], b[head : len(b) - end]
+            if head + end and all(0 < len(x) <= 4 for x in apart):
+                yield one, drafts[j], (" ".join(apart[0]), " ".join(apart[1]))
+
+
+def _tell(
+    one: Draft, other: Draft, words: tuple[str, str], run: Run, *, by_number: bool
+) -> tuple[Draft | None, Draft | None, dict[str, Split]]:
+    """Which is training's and which validation's: by words that are known beside each other, else (`by_number`) by how often they were logged."""
+    if NOISE.issuperset(w for text in words for w in text.split()):
+        return None, None, {}  # the same by step and by epoch
+    says = [_says(w) for w in words]
+    n = [len(run.series[d.name]) for d in (one, other)]
+    if min(n) < 3:
+        return None, None, {}
+    if says[0] is says[1] is None and by_number and 3 * min(n) <= 2 * max(n):
+        says = [Split.TRAIN, Split.VAL] if n[0] > n[1] else [Split.VAL, Split.TRAIN]
+    elif says[0] is None and says[1] is not None:
+        says[0] = Split.VAL if says[1] is Split.TRAIN else Split.TRAIN
+    elif says[1] is None and says[0] is not None:
+        says[1] = Split.VAL if says[0] is Split.TRAIN else Split.TRAIN
+    if {*says} != {Split.TRAIN, Split.VAL} or not (by_number or any(_says(w) is Split.VAL for w in words)):
+        return None, None, {}
+    # Validation is not logged oftener than training.
+    train, val = (one, other) if says[0] is Split.TRAIN else (other, one)
+    if len(run.series[val.name]) > 1.5 * len(run.series[train.name]):
+        return None, None, {}
+    return train, val, {w: s for w, s in zip(words, says, strict=True) if s is not None}
+
+
+def _says(words: str) -> Split | None:
+    tokens = words.split()
+    named = {split_word(t) for t in tokens} - {None}
+    if named:
+        return Split.TRAIN if named == {Split.TRAIN} else Split.VAL if Split.TRAIN not in named else None
+    judging, learning = not _JUDGING.isdisjoint(tokens), not _LEARNING.isdisjoint(tokens)
+    return None if judging is learning else Split.VAL if judging else Split.TRAIN
+
+
+def _spread(drafts: list[Draft], said: dict[str, Split]) -> None:
+    for d in drafts:
+        if (
+            d.split is not Split.NONE
+            or d.histogram
+            or d.role not in {Role.METRIC, Role.CLASS_METRIC, Role.CONFIDENCE, Role.PREDICTION_SHARE}
+        ):
+            continue
+        text = f" {' '.join(tokenize(f'{d.subrun}/{d.tag}'))} "
+        found = {split for words, split in said.items() if f" {words} " in text}
+        if len(found) == 1:
+            d.split = found.pop()
+            d.why += f", {d.split.value} as the loss that is named like it"

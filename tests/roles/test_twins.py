@@ -1,0 +1,82 @@
+"""Losses and metrics that only their likeness and their course give away, and what must not be taken for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tbdiag.config import Config
+from tbdiag.detectors import _synth
+from tbdiag.model import Run
+from tbdiag.roles import resolve
+
+
+def _run(train: dict[str, str], val: dict[str, str], **more: np.ndarray) -> Run:
+    """Training logs 120 points, validation 15; each tag with its course."""
+    rng = np.random.default_rng(3)
+    course = {
+        "falls": lambda n: _synth.decay(n, 2.3, 0.4),
+        "rises": lambda n: 0.9 - _synth.decay(n, 0.7, 0.0),
+        "stands": lambda n: np.full(n, 0.5),
+    }
+    made = {}
+    for tags, n, every in ((train, 120, 5), (val, 15, 40)):
+        for tag, kind in tags.items():
+            made[tag] = _synth.make_series(tag, course[kind](n) + rng.normal(0, 0.005, n), np.arange(1, n + 1) * every)
+    return _synth.make_run({**made, **more})
+
+
+def _keys(run: Run) -> dict[str, str]:
+    return {x.name: x.key for x in resolve(run, Config()).all if x.role.value != "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        ("learnTotal", "judgeTotal"),
+        ("J_A", "J_B"),
+        ("surprise (books)", "surprise (held-out book)"),
+        ("u_fit", "u_new"),
+        ("cost @practice", "cost @exam"),
+        ("koszt nauki", "koszt walidacji"),
+        ("penalty/day crew", "penalty/night crew (validation)"),
+    ],
+)
+def test_what_falls_in_twins_is_the_loss_and_the_sparser_is_validation(train: str, val: str) -> None:
+    keys = _keys(_run({train: "falls"}, {val: "falls"}))
+    assert keys == {train: "train_loss", val: "val_loss"}
+
+
+def test_the_words_of_the_losses_tell_the_splits_of_the_rest() -> None:
+    keys = _keys(_run({"cost/practice": "falls", "accuracy/practice": "rises"}, {"cost/exam": "falls", "accuracy/exam": "rises"}))
+    assert keys == {
+        "cost/practice": "train_loss",
+        "accuracy/practice": "train_metric",
+        "cost/exam": "val_loss",
+        "accuracy/exam": "val_metric",
+    }
+
+
+def test_what_rises_between_bounds_is_the_metric_where_nothing_else_is() -> None:
+    keys = _keys(_run({"loss/practice": "falls", "marks/practice": "rises"}, {"loss/exam": "falls", "marks/exam": "rises"}))
+    assert keys["marks/exam"] == "val_metric"
+    assert keys["marks/practice"] == "train_metric"
+    keys = _keys(_run({"loss/train": "falls"}, {"loss/val": "falls", "accuracy/val": "rises", "sharpness/val": "rises"}))
+    assert "sharpness/val" not in keys
+
+
+@pytest.mark.parametrize(
+    ("train", "other"),
+    [
+        ({"train/loss_ctc": "falls"}, {"train/loss_att": "falls"}),
+        ({"train/loss": "falls"}, {"train/pde_loss": "falls"}),
+        ({"loss/step": "falls"}, {"loss/epoch": "falls"}),
+    ],
+)
+def test_parts_of_a_loss_and_its_means_are_no_twins(train: dict[str, str], other: dict[str, str]) -> None:
+    assert "val_loss" not in _keys(_run(train, other)).values()
+
+
+def test_what_does_not_fall_is_no_loss() -> None:
+    assert not _keys(_run({"x_A": "stands"}, {"x_B": "stands"}))
+    assert not _keys(_run({"x_A": "rises"}, {"x_B": "rises"}))
