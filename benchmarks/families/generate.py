@@ -28,6 +28,7 @@ LETTER["sealed6"] = "m"
 LETTER["sealed7"] = "o"
 LETTER["sealed8"] = "q"
 LETTER["sealed9"] = "v"
+LETTER["sealed10"] = "w"
 
 
 def build(case, tasks):
@@ -77,7 +78,7 @@ def make(case, tasks, out):
     kept = types.SimpleNamespace(
         evals=[{"val_loss": e["val_loss"], "val_score": e["val_score"]} for e in trace.evals],
         rising=trace.setup.task.rising,
-        later=int(case.split[-1]) if case.split[-1].isdigit() else 0,
+        later=int(case.split.lstrip("adelsv") or 0),
         setup=types.SimpleNamespace(truth=trace.setup.truth),
     )
     memory = Path(out).parent / f"{Path(out).name}-facts"
@@ -165,6 +166,8 @@ def main():
         from families import plan_sealed8 as chosen
     if a.split == "sealed9":
         from families import plan_sealed9 as chosen
+    if a.split == "sealed10":
+        from families import plan_sealed10 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -173,7 +176,12 @@ def main():
             continue
         try:
             state, verdict, f = relabel(case, a.out) if a.relabel else make(case, tasks, a.out)
-            if state == "kept" and not a.relabel and a.split[-1] in "456789" and chosen.full(a.split, got, verdict):
+            if (
+                state == "kept"
+                and not a.relabel
+                and (a.split[-1] in "456789" or a.split == "sealed10")
+                and chosen.full(a.split, got, verdict)
+            ):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
                 state, verdict = "surplus", verdict["primary"]
         except Exception:
