@@ -148,3 +148,40 @@ def stands_half_way(quality: float, *, annealed: bool = False) -> Run:
     return _synth.make_run(
         {"train/loss": decay(n, 1.0, left, 40.0) + noise(n, 0.01, 26), "lr": lr, "val/loss": val, "val/r2": r2},
     )
+
+
+def right_from_the_first_evaluation(*, errors: float) -> Run:
+    """Training's first mean over an epoch is a quarter of guessing; validation makes no error, or a few."""
+    n = 12
+    train = np.r_[0.19, 0.004, decay(n - 2, 2e-3, 1e-4)]
+    val = decay(n, 1.5e-3, 5e-5) + errors / 4
+    return _synth.make_run(
+        {"train/loss": train, "val/loss": val, "val/accuracy": 1.0 - errors - 0.5 * decay(n, errors, 0.0), "val/f1": np.full(n, 1 - errors)}
+    )
+
+
+def trains_well_late(end: float) -> Run:
+    """Training becomes good at its end only, or stays where validation is; validation stands."""
+    train = np.linspace(1.6, end, 200) + noise(200, 0.02, 27)
+    at = np.arange(20) * 10 + 9
+    val = _synth.make_series("val/loss", decay(20, 1.7, 1.45, 5.0) + noise(20, 0.005, 28), at)
+    accuracy = _synth.make_series("val/accuracy", 0.45 - decay(20, 0.1, 0.0, 5.0), at)
+    right = 0.3 + (0.95 if end < 0.5 else 0.5) * (1.6 - train) / 1.6
+    return _synth.make_run({"train/loss": train, "train/accuracy": np.clip(right, 0, 1), "val/loss": val, "val/accuracy": accuracy})
+
+
+def norms_from_the_start(size: float, *, learns: bool) -> Run:
+    """Norms of a million from the first point on, of a model that stays at guessing, or of a loss in another unit."""
+    loss = decay(40, 6e5, 8e4 if not learns else 2e4)
+    accuracy = np.full(40, 0.1) + noise(40, 0.004, 29) if not learns else 0.9 - decay(40, 0.7, 0.0)
+    norm = size * decay(40, 1.0, 0.3) * np.exp(noise(40, 0.05, 30))
+    return _synth.make_run(
+        {"train/loss": loss, "grad_norm": norm, "train/accuracy": accuracy, "val/accuracy": accuracy, "val/loss": loss * 1.01}
+    )
+
+
+def new_labels_among_fourteen_epochs(*, comes_back: bool) -> Run:
+    """The training loss jumps between two epochs and learns anew; validation is worse ever after, or recovers."""
+    train = np.r_[decay(7, 1.9, 0.35, 3.0), decay(7, 1.5, 0.6 if not comes_back else 0.3, 3.0)]
+    val = np.r_[decay(7, 1.8, 0.5, 3.0), np.linspace(0.75, 1.05, 7) if not comes_back else decay(7, 1.4, 0.42, 4.0)]
+    return _synth.make_run({"train/loss": train + noise(14, 0.01, 31), "val/loss": val + noise(14, 0.01, 32)})
