@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tbdiag.logs.walk import ListedFile
 
 _TRAIN = re.compile(
-    r"(train|training|trn|train_inner|train_log|fit|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento|addestramento|e[gğ]itim"
+    r"(train|training|trn|train_inner|train_log|fit|learn|practice|seen|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento|addestramento|e[gğ]itim"
     r"|gakushuu?|xunlian|训练|訓練|学習|обучение)",
     re.IGNORECASE,
 )

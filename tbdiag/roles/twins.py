@@ -149,9 +149,9 @@ def _tell(
         says[1] = Split.VAL if says[0] is Split.TRAIN else Split.TRAIN
     if {*says} != {Split.TRAIN, Split.VAL} or not (by_number or any(_says(w) is Split.VAL for w in words)):
         return None, None, {}
-    # Validation is not logged oftener than training.
     train, val = (one, other) if says[0] is Split.TRAIN else (other, one)
-    if len(run.series[val.name]) > 1.5 * len(run.series[train.name]):
+    # Validation is not logged oftener than training, unless both words say which is which.
+    if None in map(_says, words) and len(run.series[val.name]) > 1.5 * len(run.series[train.name]):
         return None, None, {}
     return train, val, {w: s for w, s in zip(words, says, strict=True) if s is not None}
 

@@ -115,6 +115,15 @@ def test_two_writers_below_a_third_are_one_run_where_one_process_opened_all(tmp_
     assert (len(runs) == 1) == together
 
 
+def test_folders_called_learn_and_check_of_one_process_are_one_run(tmp_path):
+    for i, name in enumerate(("learn", "check")):
+        write_run(tmp_path / "job" / name, regular_events(12, _LOSS), f"events.out.tfevents.1764208400.node.77.{i}")
+        write_run(tmp_path / "sweep" / name, regular_events(12, _LOSS), f"events.out.tfevents.176420{8400 + 900 * i}.node.{77 + i}.0")
+    assert [run.name for run in logs.read_runs(tmp_path)] == ["job", "sweep/check", "sweep/learn"]
+    signals = resolve(logs.read_runs(tmp_path)[0], Config())
+    assert {signals.mains[key].name for key in ("train_loss", "val_loss")} == {"learn/loss", "check/loss"}
+
+
 def test_children_of_add_scalars_belong_to_their_parent(tmp_path):
     _write(tmp_path, ".", tags=("lr",))
     _write(tmp_path, "metrics_loss_train", "metrics_loss_val", tags=("metrics/loss",))
