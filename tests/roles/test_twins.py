@@ -77,6 +77,13 @@ def test_parts_of_a_loss_and_its_means_are_no_twins(train: dict[str, str], other
     assert "val_loss" not in _keys(_run(train, other)).values()
 
 
+@pytest.mark.parametrize(("one", "other"), [("loss_a", "loss_b"), ("loss/old", "loss/new"), ("cost_in", "cost_out")])
+def test_two_heads_that_are_logged_equally_often_are_no_twins(one: str, other: str) -> None:
+    falling = _synth.decay(60, 2.3, 0.4)
+    assert "val_loss" not in _keys(_synth.make_run({one: falling, other: falling + 0.1})).values()
+    assert _keys(_run({one: "falls"}, {other: "falls"}))[other] == "val_loss"
+
+
 def test_what_does_not_fall_is_no_loss() -> None:
     assert not _keys(_run({"x_A": "stands"}, {"x_B": "stands"}))
     assert not _keys(_run({"x_A": "rises"}, {"x_B": "rises"}))
