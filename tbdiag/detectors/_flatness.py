@@ -95,10 +95,6 @@ def stopped_early(curve: CurveFacts) -> bool:
     return early - curve.end_cost < 0.02 * abs(early)
 
 
-def stands_half_way(curve: CurveFacts, train: CurveFacts, share: float, rest: float | None) -> bool:
-    """Whether both splits stand for about two thirds of the run with more than half of the loss left.
-
-    Args:
-        share: share of the run that `curve` stands; `rest`: share of the loss that is left (`rest_of_loss`).
-    """
-    return rest is not None and rest > 0.5 and share >= 0.65 and train.n >= 8 and flat_part(train)[1] >= 0.6
+def stands_half_way(train: CurveFacts, rest: float, left: float) -> bool:
+    """Whether training stands for six tenths of the run as well, with more than a share `left` of the loss remaining (`rest`)."""
+    return rest > left and train.n >= 8 and flat_part(train)[1] >= 0.6

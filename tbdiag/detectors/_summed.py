@@ -36,7 +36,7 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
     """A loss that is the same multiple of what its accuracy costs at the beginning, in the middle and at the end.
 
     An untrained classifier of K classes loses ln K. A trained one with a share e of errors that means what it says loses at most
-    h(e) + e ln(K - 1), h the entropy of e. Where begin, middle and end all exceed that by one factor of four or more (equal to a
+    h(e) + e ln(K - 1), h the entropy of e. Where begin, middle and end all exceed that by one factor of three or more (equal to a
     factor of two, or to a third where the accuracy stays below one half), the loss is another unit, not worse. Where K is not known, all
     that holds for a thousand classes (by a factor of twenty where most answers are wrong), and no other term of the loss is logged that could explain it.
     """

@@ -14,7 +14,7 @@ How it is told
     median before is an early warning, unless most of the loss was learned after the rise (learning that begins late raises
     norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never
     finite while the loss is not either. A norm above 300,000 in the first points counts if it falls a thousandfold later,
-    or the loss ends worse than it began, or a metric ends at guessing. A norm that is huge from the start counts as well where the outputs are orders of
+    or the loss ends worse than it began, or a metric less than a seventh of the way from guessing. A norm that is huge from the start counts as well where the outputs are orders of
     magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
     14 nats in the largest unit that its end and its errors allow. Three bursts or more of thirty times the norms before
     count if the loss jumps with them and ends above its best. Across depth: the first layer's norm is a thousand times the

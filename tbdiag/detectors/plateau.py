@@ -241,10 +241,11 @@ def _bad_level(
         if stands and (rest is None or rest > view["left"]) and share > 0.6:
             return "level", [view["quality"] / max(quality, 0.05)], [stands]
     kept = plan is None or (plan.end > 0.5 * plan.peak and not plan.cyclic)
-    if metric is not None and quality is not None and quality < view["half_way"] and kept and stands_half_way(curve, train, share, rest):
-        text = f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; neither split gains, and {say_left(rest or 0.0, 'rest')}."
-        found = say(text, (metric,), value=metric.end, quality=quality, rest=rest or 0.0)
-        return "level", [share / 0.65, (rest or 0.0) / 0.5], [found]
+    half = metric is not None and quality is not None and quality < view["half_way"] and kept and share >= view["long"]
+    if half and metric is not None and rest is not None and stands_half_way(train, rest, view["left"]):
+        text = f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; neither split gains, and {say_left(rest, 'rest')}."
+        found = say(text, (metric,), value=metric.end, quality=quality or 0.0, rest=rest)
+        return "level", [share / view["long"], rest / view["left"]], [found]
     total, train_total = _share(curve), _share(train)
     # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart.
     kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
@@ -388,6 +389,7 @@ DETECTOR = Detector(
     thresholds={
         "share": Threshold(0.4, "longer than any annealed end that is meant to be flat"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
+        "long": Threshold(0.65, "about two thirds of the run"),
         "half_way": Threshold(0.75, "of 794 healthy trainings none stood so long at so much loss below it"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),

@@ -322,7 +322,8 @@ DETECTOR = Detector(
         ),
         "scheduled_share": Threshold(0.10, "where the learning rate changes: an exponential decay of two time constants"),
         "few_points_share": Threshold(
-            0.11, "an exponential decay of four to nine points and 1.8 time constants makes that much; no healthy training of 794 did"
+            0.11,
+            "an exponential decay of four to nine points and 1.8 time constants makes that much; it alarmed on none of 794 healthy trainings",
         ),
         "pace": Threshold(0.7, "an exponential decay of three time constants over the run keeps up 47 % from quarter to quarter"),
         "of_level": Threshold(0.15, "half as many steps again would bring a quarter of the loss"),

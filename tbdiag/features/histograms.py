@@ -136,15 +136,10 @@ class HistogramFacts:
         if -1 - slack <= smallest < -0.5 and 0.5 < largest <= 1 + slack:
             return TANH
         if -1e-9 <= smallest < 0.1 and 0.9 < largest <= 1 + slack:
-            crowded = float(np.nanmedian(self._share(0.9, 1.0))) > 0.1 and float(np.nanmedian(self._share(0.05, 0.9))) < 0.03
+            crowded = float(np.nanmedian(self.share_between(0.9, 1.0))) > 0.1 and float(np.nanmedian(self.share_between(0.05, 0.9))) < 0.03
             if float(np.nanmedian(self.zero_bounds[0])) < 0.3 or crowded:
                 return SIGMOID
         return OPEN
-
-    def _share(self, low: float, high: float) -> Float64:
-        """Share of the values in buckets that begin between two limits; float64 ``[n]``, NaN where nothing was counted."""
-        inside = buckets.sums(self.series.offset, self.series.count * ((self.left >= low) & (self.left < high)))
-        return np.where(self.mass > 0, inside / np.where(self.mass > 0, self.mass, 1.0), np.nan)
 
     @cached_property
     def saturated(self) -> Float64:

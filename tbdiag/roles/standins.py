@@ -125,7 +125,7 @@ def settle_norms(drafts: list[Draft], run: Run) -> None:
         if d.role is Role.UNKNOWN and d.name in run.series and not d.histogram:
             words = [t for t in tokenize(re.split(r"[/#|](?!epoch$)", d.tag)[-1]) if split_word(t) is None and t != "epoch"]
             value = run.series[d.name].value
-            if words in (["grad"], ["gradient"]) and value.size > 2 and float(np.nanmin(value)) >= 0:
+            if words in (["grad"], ["gradient"]) and value.size > 2 and np.isfinite(value).any() and float(np.nanmin(value)) >= 0:
                 d.role, d.stem, d.split, d.why = Role.GRAD_NORM, "grad_norm", Split.NONE, f'"{words[0]}", which is never below zero'
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from tbdiag.model import Direction, Domain, Role, Run, Split
 from tbdiag.roles.plan import Draft
@@ -18,32 +19,49 @@ from tbdiag.roles.words import split_word, tokenize
 
 _JUDGED = frozenset({Domain.SUPERVISED, Domain.LANGUAGE_MODEL, Domain.SELF_SUPERVISED})
 _LEARNING = frozenset(
-    {"learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "in", "a", "t"}
+    ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "in", "a", "t"]
 )
 _JUDGING = frozenset(
-    {
-        *(
-            "judge",
-            "judged",
-            "judging",
-            "exam",
-            "examiner",
-            "quiz",
-            "probe",
-            "trial",
-            "control",
-            "assess",
-            "midterm",
-            "check",
-            "checked",
-            "chk",
-        ),
-        *("aside", "kept", "keptback", "never", "premiere", "gen", "ho", "dv", "vfy", "tested", "novel", "new", "future", "out", "b", "v"),
-    }
+    [
+        "judge",
+        "judged",
+        "judging",
+        "exam",
+        "examiner",
+        "quiz",
+        "probe",
+        "trial",
+        "control",
+        "assess",
+        "midterm",
+        "check",
+        "checked",
+        "chk",
+        "aside",
+        "kept",
+        "keptback",
+        "never",
+        "premiere",
+        "gen",
+        "ho",
+        "dv",
+        "vfy",
+        "tested",
+        "novel",
+        "new",
+        "future",
+        "out",
+        "b",
+        "v",
+    ]
 )
 """Words that name a split only beside their like."""
-_WEAK = frozenset({"a", "b", "t", "v", "in", "out", "old", "new", "known", "novel", "past", "future"})
+_WEAK = frozenset(["a", "b", "t", "v", "in", "out", "old", "new", "known", "novel", "past", "future"])
 """Of these those that name two heads or two kinds of data as well: validation must be the sparser."""
+
+
+_MOST = 100
+"""Series that are compared with each other; a log of thousands without a known loss must not cost seconds."""
 
 
 def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
@@ -99,7 +117,7 @@ def _rises(d: Draft, run: Run) -> bool:
     if value.size < 5 or float(value.min()) < 0 or float(value.max()) > 100 or 1 < float(value.max()) < 10:
         return False
     k = max(1, value.size // 10)
-    return bool(np.median(value[-k:]) > 1.1 * np.median(value[:k])) and float(np.corrcoef(np.arange(value.size), value)[0, 1]) > 0.3
+    return bool(np.median(value[-k:]) > 1.1 * np.median(value[:k])) and _trend(value) > 0.3
 
 
 def _may_be_loss(d: Draft, run: Run) -> bool:
@@ -116,11 +134,17 @@ def _may_be_loss(d: Draft, run: Run) -> bool:
         return False
     k = max(1, value.size // 10)
     first, last = float(np.median(value[:k])), float(np.median(value[-k:]))
-    return last < 0.97 * first and float(np.corrcoef(np.arange(value.size), value)[0, 1]) < -0.3
+    return last < 0.97 * first and _trend(value) < -0.3
+
+
+def _trend(value: npt.NDArray[np.float64]) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.corrcoef(np.arange(value.size), value)[0, 1])
 
 
 def _pairs(drafts: list[Draft]) -> Iterator[tuple[Draft, Draft, tuple[str, str]]]:
     """Series that are named alike but for some words in one place, in the order in which they were logged."""
+    drafts = drafts[:_MOST]
     words = [tokenize(f"{d.subrun}/{d.tag}") for d in drafts]
     for i, one in enumerate(drafts):
         for j in range(i + 1, len(drafts)):
