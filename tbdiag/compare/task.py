@@ -99,7 +99,7 @@ def _broke_at_once(after: SideRun) -> bool:
     """Whether the later run broke within its first tenth: a rate raised too far throws the loss up before the first point is logged."""
     first, last = after.features.steps
     found = [f for f in after.findings if f["id"] in BREAKS and f["severity"] != "note"]
-    return any(not f.get("onset") or f["onset"]["first_step"] <= first + AT_START * (last - first) for f in found)
+    return any(_from_start(f, first, last) for f in found)
 
 
 def _thrown_up(before: Features, after: Features) -> bool:
@@ -113,11 +113,13 @@ def _thrown_up(before: Features, after: Features) -> bool:
 
 def _start_moves(finding: Mapping[str, Any], features: Features) -> bool:
     """Whether the cure of a finding can change the loss before the first update: it concerns the start, and began there."""
-    onset = finding.get("onset")
-    first, last = features.steps
-    return finding["id"] in OTHER_LOSS or (
-        finding["id"] in START_MOVES and (not onset or onset["first_step"] <= first + AT_START * (last - first))
-    )
+    return finding["id"] in OTHER_LOSS or (finding["id"] in START_MOVES and _from_start(finding, *features.steps))
+
+
+def _from_start(finding: Mapping[str, Any], first: int, last: int) -> bool:
+    """Whether a finding concerns the whole run or begins in its first tenth, on the axis of the curves."""
+    onset = finding.get("drawn_onset") or finding.get("onset")
+    return not onset or onset["first_step"] <= first + AT_START * (last - first)
 
 
 def _other_start(before: Features, after: Features, *, moves: bool, few_samples: bool) -> str:

@@ -206,11 +206,10 @@ def _expect_memorising(outcomes: tuple[Outcome, ...], features: Features) -> tup
 def _span(run: Run, features: Features) -> dict[str, Any]:
     first, last = features.steps
     walls = [t for f in run.files for t in (f.first_wall_time, f.last_wall_time) if t is not None]
-    main = next((s for s in features.signals.all if s.main and s.key == "train_loss"), None)
     return {
         "first_step": first,
         "last_step": last,
-        "axis": main.axis.value if main else "step",
+        "axis": features.axis.value,
         "points": sum(len(s) for s in run.series.values()),
         "series": len(run.series),
         "histogram_series": len(run.histograms),

@@ -146,6 +146,7 @@ def _data_check(head: Finding | None, features: Features) -> str:
 
 
 def _where(head: Finding) -> str:
-    assert head.onset is not None
-    first, last = head.onset.first_step, head.onset.last_step
+    onset = head.drawn_onset or head.onset
+    assert onset is not None
+    first, last = onset.first_step, onset.last_step
     return f"step {last:,}" if first == last else f"steps {first:,} to {last:,}"

@@ -47,6 +47,7 @@ def say_own_unit(finding: Finding, features: Features) -> Finding:
         extent=turn(finding.extent),
         drawn_onset=finding.onset,
         drawn_extent=finding.extent,
+        onset_axis=unit,
     )
 
 

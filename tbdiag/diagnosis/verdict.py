@@ -48,7 +48,10 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
     tail += f", {accepted} accepted" if accepted else ""
     if strong:
         first = strong[0]
-        since = f" from step {first.onset.first_step:,}" if first.onset else ""
+        since = ""
+        if first.onset is not None:
+            own = f" ({first.onset_axis} {first.onset.first_step:,})" if first.drawn_onset else ""
+            since = f" from step {(first.drawn_onset or first.onset).first_step:,}{own}"
         more = f", {len(strong) - 1} more finding{'s' * (len(strong) != 2)}" if len(strong) > 1 else ""
         return f"{name}: {say_id(first.id)}{since}{more}{tail}"
     clean = sum(o.kind is OutcomeKind.CLEAN for o in outcomes)
@@ -59,18 +62,24 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
 
 
 def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
-    """Step, role, tag and value of the best point of the validation loss, else of the main validation metric or reward."""
+    """Step, role, tag and value of the best point of the validation loss, else of the main validation metric or reward.
+
+    Where it was logged on another axis than the curves are drawn on, also that axis and the step there (``axis``, ``drawn_step``).
+    """
     for key in ("val_loss", "val_metric", "test_loss", "val_reward", "reward", "train_reward"):
         curve = features.curve(key)
         if curve is None or curve.n < 2 or curve.signal.direction is Direction.NONE:
             continue
         index = best_point(curve)
+        drawn = int(curve.step[index])
+        step = own_step(curve.name, drawn, features)
         return {
-            "step": own_step(curve.name, int(curve.step[index]), features),
+            "step": step,
             "role": key,
             "tag": curve.name,
             "value": float(curve.value[index]),
             "split": curve.signal.split.value if curve.signal.split is not Split.NONE else "",
+            **({"axis": curve.signal.axis.value, "drawn_step": drawn} if step != drawn else {}),
         }
     return None
 

@@ -93,7 +93,7 @@ def make_curve(signal: Signal, features: Features) -> Curve:
         main=signal.main,
         layer=signal.layer,
         depth=signal.depth,
-        axis=signal.axis.value,
+        axis=signal.axis.value if signal.logged is None else features.axis.value,
         log_scale=facts.log_scale,
         nonfinite=tuple((int(series.step[i]), _name(raw[i])) for i in bad),
         first_wall_time=_number(float(series.wall_time[0])) if len(series) else None,

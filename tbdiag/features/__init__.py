@@ -15,7 +15,7 @@ from tbdiag.features.derived import DERIVED
 from tbdiag.features.histograms import HistogramFacts
 from tbdiag.features.layers import LayerFacts, layer_facts
 from tbdiag.features.tiny import TinyTest, read_tiny_test
-from tbdiag.model import Role, Run, Signal, Signals, Split
+from tbdiag.model import Axis, Role, Run, Signal, Signals, Split
 
 if TYPE_CHECKING:
     from tbdiag.features.levels import Guess
@@ -98,6 +98,12 @@ class Features:
     def role_names(self) -> frozenset[str]:
         """Plain values of all roles that any signal has."""
         return frozenset(role.value for role in self.signals.by_role)
+
+    @property
+    def axis(self) -> Axis:
+        """Unit of the axis on which the curves are compared and drawn: the training loss's, steps where that was moved or is absent."""
+        main = self.signals.main("train_loss")
+        return main.axis if main is not None and main.logged is None else Axis.STEP
 
     @property
     def steps(self) -> tuple[int, int]:

@@ -150,6 +150,7 @@ class Finding:
         fingerprint: stable identity (id, roles, coarse onset; no measured values).
         drawn_onset, drawn_extent: the same on the axis that the curves are drawn on, where the series that prove the finding were logged on
             another one (validation in epochs beside training in steps); None where both are the same.
+        onset_axis: unit of `onset` and `extent` where it is not the run's, such as ``epoch``; else ``""``.
         phase: troubleshooting order: 0 curves, 1 predictions, 2 gradients, 3 data, 4 hyper-parameters, 5 model, 6 log health.
     """
 
@@ -171,6 +172,7 @@ class Finding:
     phase: int = 0
     drawn_onset: Interval | None = None
     drawn_extent: Interval | None = None
+    onset_axis: str = ""
     roles: tuple[str, ...] = ()
     chain: tuple[Link, ...] = ()
 

@@ -123,7 +123,8 @@ class RunReport:
         verdict: ``healthy``, ``findings``, ``unclear`` or ``unreadable``.
         status: ``ended`` or ``live`` (still being written, as judged against a given time).
         span: ``first_step``, ``last_step``, ``axis``, ``points``, ``seconds``, ``files``, ``bytes``, ``bytes_readable``.
-        best_checkpoint: ``step``, ``role``, ``tag``, ``value`` of the best validation point, or None.
+        best_checkpoint: ``step``, ``role``, ``tag``, ``value`` of the best validation point, or None; where it counts another unit than
+            the curves, also ``axis`` (its unit) and ``drawn_step`` (the step on theirs).
         next_experiment: ``finding``, ``kind``, ``cost``, ``action``, ``why``, ``outcomes``, ``success_rule`` (a sentence), ``rule``,
             ``command`` (see `tbdiag.diagnosis.experiment`); or None.
     """

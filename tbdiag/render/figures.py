@@ -65,7 +65,7 @@ def _lr(run: Mapping[str, Any]) -> Line | None:
 def _bands_and_events(finding: Mapping[str, Any]) -> tuple[list[tuple[int, int, str]], list[tuple[int, str]]]:
     """Onset, bands and events of a finding: they hold for all of its charts."""
     bands, events = [], []
-    onset = finding["onset"]
+    onset = _drawn_onset(finding)
     if onset:
         bands.append((onset["first_step"], onset["last_step"], "onset"))
     for mark in (m for e in finding["evidence"] for m in e.get("marks") or ()):
@@ -75,6 +75,12 @@ def _bands_and_events(finding: Mapping[str, Any]) -> tuple[list[tuple[int, int, 
         elif mark["kind"] == "event" and at is not None:
             events.append((at, label))
     return list(dict.fromkeys(bands)), list(dict.fromkeys(events))
+
+
+def _drawn_onset(finding: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """A finding's onset on the axis that the curves are drawn on."""
+    onset: Mapping[str, int] | None = finding["drawn_onset"] or finding["onset"]
+    return onset
 
 
 def _of_group(finding: Mapping[str, Any], tags: set[str]) -> tuple[list[tuple[float, str]], dict[str, tuple[int, float]]]:
@@ -188,7 +194,9 @@ def series_figures(run: Mapping[str, Any], run_index: int, *, limit: int = CHART
     for group in groups[:limit]:
         tags = {c["tag"] for _, c in group}
         bands = [
-            (f["onset"]["first_step"], f["onset"]["last_step"], "") for f in heads if tags & {s for e in f["evidence"] for s in e["series"]}
+            (onset["first_step"], onset["last_step"], "")
+            for f in heads
+            if (onset := _drawn_onset(f)) and tags & {s for e in f["evidence"] for s in e["series"]}
         ]
         lines = _lines(group, run_index)
         frame = Frame(
@@ -345,8 +353,8 @@ def _spark(line: Line, run: Mapping[str, Any], tag: str) -> str:
     x, y = Scale(first, last if last > first else first + 1, 3, 117), Scale(lo, hi, 25, 3, log)
     band = ""
     head = next((f for f in run["findings"] if f.get("caused_by") is None and f["onset"] and f["severity"] != "note"), None)
-    if head:
-        a, b = x.place(head["onset"]["first_step"]), x.place(head["onset"]["last_step"])
+    if head and (onset := _drawn_onset(head)):
+        a, b = x.place(onset["first_step"]), x.place(onset["last_step"])
         band = f'<rect class="bd" x="{a:.0f}" y="0" width="{max(b - a, 2):.0f}" height="28" fill="{BAND}" fill-opacity=".3"/>'
     ring = ""
     if line.best and y.lo <= line.best[1] <= y.hi:

@@ -19,7 +19,7 @@ def render_github(report: dict[str, Any]) -> str:
         for finding in words.heads(run):
             text = finding["title"]
             if finding["onset"]:
-                text += f" (onset {words.interval(finding['onset'])})"
+                text += f" (onset {words.onset(finding)})"
             if finding["first_action"] and finding["severity"] != "note":
                 text += f"\nFirst action: {finding['first_action']}"
             followers = words.consequences(run, finding)

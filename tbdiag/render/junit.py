@@ -63,7 +63,7 @@ def _suite(run: Mapping[str, Any]) -> tuple[str, tuple[int, int, int, int]]:
 def _body(finding: Mapping[str, Any]) -> str:
     lines = [finding["title"]]
     if finding["onset"]:
-        lines.append(f"Onset: {words.interval(finding['onset'])}")
+        lines.append(f"Onset: {words.onset(finding)}")
     if finding["caused_by"]:
         lines.append(f"Consequence of {finding['caused_by']}. {finding['caused_by_why']}".strip())
     if order := words.chain(finding):

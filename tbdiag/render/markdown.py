@@ -84,9 +84,9 @@ def _overview(runs: list[dict[str, Any]]) -> list[str]:
     for run in runs[:_OVERVIEW_ROWS]:
         kind = words.worst(run)
         first = next((f for f in words.heads(run) if f["severity"] != "note"), None)
-        best = words.step(run["best_checkpoint"]["step"]) if run["best_checkpoint"] else ""
+        best = words.best_step(run["best_checkpoint"])
         action = escape(words.in_short(run["next_experiment"]["action"])) if run["next_experiment"] else ""
-        onset = words.interval(first["onset"]) if first else ""
+        onset = words.onset(first) if first else ""
         rows.append(f"| {_SIGNS[kind]} | {code(words.label(run))} | {escape(words.headline(run))} | {onset} | {best} | {action} |")
     if len(runs) > _OVERVIEW_ROWS:
         rows.append(f"| | and {words.plural(len(runs) - _OVERVIEW_ROWS, 'run')} more | | | | |")
@@ -118,7 +118,7 @@ def _run(run: Mapping[str, Any], many: bool) -> list[str]:
         rows = ["| | finding | onset | confidence |", "|---|---|--:|--:|"]
         for f in heads:
             rows.append(
-                f"| {_SIGNS[f['severity']]} {f['severity']} | {escape(f['title'])} | {words.interval(f['onset'])} | {round(100 * f['confidence'])} % |"
+                f"| {_SIGNS[f['severity']]} {f['severity']} | {escape(f['title'])} | {words.onset(f)} | {round(100 * f['confidence'])} % |"
             )
         parts.append("\n".join(rows))
     parts += [_details(run, f) for f in heads]

@@ -119,7 +119,7 @@ def _run(run: Mapping[str, Any], say: _Writer, brief: bool) -> None:
 
 
 def _finding(run: Mapping[str, Any], finding: Mapping[str, Any], say: _Writer, brief: bool) -> None:
-    onset = f", onset {words.interval(finding['onset'])}" if finding["onset"] else ""
+    onset = f", onset {words.onset(finding)}" if finding["onset"] else ""
     mark = say.paint(f"{finding['severity']}", _COLOURS.get(finding["severity"], "0"))
     say.wrap(finding["title"], first=f"{_SIGNS.get(finding['severity'], '?')} ")
     say.line(f"    {mark} {finding['id']}{onset}, confidence {round(100 * finding['confidence'])} %")

@@ -71,6 +71,34 @@ def interval(value: Mapping[str, Any] | None) -> str:
     return step(first) if first == last else f"{step(first)}\u2013{step(last)}"
 
 
+def onset(finding: Mapping[str, Any]) -> str:
+    """Where a finding begins on the axis of the curves; where its series count another unit, there too: ``68-114 (epoch 3-5)``."""
+    drawn = finding.get("drawn_onset")
+    if not drawn:
+        return interval(finding["onset"])
+    return f"{interval(drawn)} ({_unit(finding.get('onset_axis'))} {interval(finding['onset'])})"
+
+
+def extent_end(finding: Mapping[str, Any]) -> str:
+    """The last step of a finding's extent, as `onset` tells the first."""
+    drawn, logged = finding.get("drawn_extent"), finding["extent"]
+    if not drawn:
+        return step(logged["last_step"]) if logged else ""
+    return f"{step(drawn['last_step'])} ({_unit(finding.get('onset_axis'))} {step(logged['last_step'])})"
+
+
+def best_step(best: Mapping[str, Any] | None) -> str:
+    """Step of the best checkpoint, as `onset` tells a finding's; ``""`` without one."""
+    if not best:
+        return ""
+    drawn = best.get("drawn_step")
+    return step(best["step"]) if drawn is None else f"{step(drawn)} ({_unit(best.get('axis'))} {step(best['step'])})"
+
+
+def _unit(axis: Any) -> str:
+    return str(axis or "step").replace("_", " ")
+
+
 def problem(issue: Mapping[str, Any]) -> str:
     """What could not be read, or which suppression no longer serves, in one line."""
     said = "" if issue.get("kind") == "suppression" else "not read: "
@@ -102,7 +130,7 @@ def rule_label(experiment: Mapping[str, Any]) -> str:
 
 def axis_word(run: Mapping[str, Any]) -> str:
     """Word for one step of a run: ``step``, ``epoch``, ``env step``."""
-    return str(run["span"].get("axis") or "step").replace("_", " ")
+    return _unit(run["span"].get("axis"))
 
 
 def duration(seconds: float | None) -> str:
