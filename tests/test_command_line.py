@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,27 @@ def test_explain_prints_every_page(capfd: pytest.CaptureFixture[str]) -> None:
     assert all(d.id in pages for d in load_detectors())
     assert run(["explain", "overfiting"]) == 2
     assert "overfitting" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["html", "json"])
+def test_the_command_that_checks_the_next_run_names_the_report_and_runs(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "night run").mkdir()
+    target = f"night run/mine.{kind}"
+    assert run(["report", FAULTY, "--format", kind, "-o", target]) == 0
+    told = [line.split("Check it with: ")[1] for line in capfd.readouterr().out.splitlines() if "Check it with: " in line]
+    assert told == [f"tbdiag verify '{target}' NEXT_LOGDIR"]
+    program, *arguments = shlex.split(told[0].replace("NEXT_LOGDIR", shlex.quote(FAULTY)))
+    assert program == "tbdiag"
+    assert run(arguments) in (0, 1)
+    assert "verfitting" in capfd.readouterr().out
+
+
+def test_the_report_does_not_tell_where_it_lies(tmp_path: Path) -> None:
+    target = tmp_path / "mine.html"
+    assert run(["report", FAULTY, "-o", str(target)]) == 0
+    page = target.read_text(encoding="utf-8")
+    assert "tbdiag verify tbdiag-report.html NEXT_LOGDIR" in page
+    assert "mine.html" not in page

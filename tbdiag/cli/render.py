@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
         from tbdiag.cli.output import use_colour
         from tbdiag.render import load_report
         from tbdiag.render import render as write
+        from tbdiag.render.prepare import DEFAULT_FILE
 
         data = load_report(report)
         options: dict[str, object] = {}
@@ -40,8 +41,8 @@ def register(app: typer.Typer) -> None:
             options = {"explanations": explain_findings(data)}
         if limit is not None and format in (Format.MARKDOWN, Format.HTML):
             options["limit"] = limit
+        target = output if output is not None else DEFAULT_FILE if format is Format.HTML else "-"
         text = write(data, format.value, show_paths=show_paths, **options)  # type: ignore[arg-type]
-        target = output if output is not None else "tbdiag-report.html" if format is Format.HTML else "-"
         written = write_result(text, target)
         if written is not None:
             typer.echo(f"report: {written.resolve().as_uri()}", err=True)

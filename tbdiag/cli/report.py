@@ -63,14 +63,16 @@ def register(app: typer.Typer) -> None:
         from tbdiag.cli.explain import explain_findings
         from tbdiag.cli.settings import load_settings
         from tbdiag.render import render
+        from tbdiag.render.prepare import DEFAULT_FILE
 
         settings = load_settings(Path(logdirs[0]), config, {"roles": role or (), "select": select or (), "ignore": ignore or ()})
         report = judge(logdirs, settings, verify=verify, quiet=quiet, jobs=jobs)
-        target = output if output is not None else "tbdiag-report.html" if format is Format.HTML else "-"
+        target = output if output is not None else DEFAULT_FILE if format is Format.HTML else "-"
         explanations = explain_findings(report.to_dict()) if format is Format.HTML else None
         written = write_result(render(report, format.value, show_paths=show_paths, explanations=explanations), target)
         if not quiet:
-            say_summary(report, written, to_stderr=written is None)
+            # The report itself must not tell where it lies: the same runs give the same bytes.
+            say_summary(report, written, file=target if target != "-" and format in (Format.HTML, Format.JSON) else None)
         if open_it and written is not None:
             typer.launch(written.resolve().as_uri())
         return exit_code(report, fail_on.value, strict)
@@ -97,13 +99,14 @@ def _on_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def say_summary(report: Report, written: Path | None, *, to_stderr: bool) -> None:
+def say_summary(report: Report, written: Path | None, *, file: str | None = None) -> None:
     """Verdict, findings with onset, the one next experiment and the report's link, on the terminal."""
     import sys
 
     from tbdiag.render import render
 
-    text = render(report, "text", brief=True, colour=use_colour(sys.stderr if to_stderr else sys.stdout))
+    to_stderr = written is None  # the report itself went to the output
+    text = render(report, "text", brief=True, colour=use_colour(sys.stderr if to_stderr else sys.stdout), file=file)
     if written is not None:
         text = f"{text.rstrip()}\n\nreport: {written.resolve().as_uri()}"
     if to_stderr:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tbdiag.model.report import to_plain
-from tbdiag.nightly.naming import show_name
+from tbdiag.nightly.naming import name_report, show_name
 from tbdiag.nightly.tasks import FoundRow, Judgement, Setup, Task
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def judge_together(tasks: Sequence[Task], setup: Setup) -> list[Judgement]:
     read = [read_listed(task.listing, setup.columns, setup.now) for task in tasks]
     judged = iter(judge_runs_together([run for run, _ in read if run.readable], setup.config, now=setup.now))
     return [
-        _reduce_judged(next(judged), head, setup) if run.readable else _judge_unreadable(run, head, task, setup)
+        _reduce_judged(next(judged), head, task, setup) if run.readable else _judge_unreadable(run, head, task, setup)
         for task, (run, head) in zip(tasks, read, strict=True)
     ]
 
 
-def _reduce_judged(judged: Judged, head: bytes, setup: Setup) -> Judgement:
+def _reduce_judged(judged: Judged, head: bytes, task: Task, setup: Setup) -> Judgement:
     run = judged.run
     writes = _writes(run)
     return Judgement(
@@ -60,7 +60,7 @@ def _reduce_judged(judged: Judged, head: bytes, setup: Setup) -> Judgement:
         spark=draw_spark(judged),
         head=head,
         names=_names(run.hparams, judged.features.signals.config),
-        report=_render(judged, setup),
+        report=_render(judged, setup, task),
     )
 
 
@@ -84,7 +84,7 @@ def _judge_unreadable(run: Run, head: bytes, task: Task, setup: Setup) -> Judgem
         spark="",
         head=head,
         names=_names(run.hparams, {}),
-        report=_write(build_report([report])) if setup.reports == "all" else None,
+        report=_write(build_report([report]), task) if setup.reports == "all" else None,
     )
 
 
@@ -222,15 +222,17 @@ def _names(hparams: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, s
     return out
 
 
-def _render(judged: Judged, setup: Setup) -> bytes | None:
+def _render(judged: Judged, setup: Setup, task: Task) -> bytes | None:
     if setup.reports == "none" or (setup.reports != "all" and not any(f.severity.rank <= 1 for f in judged.findings)):
         return None
     from tbdiag.diagnosis import build_report, write_run_report
 
-    return _write(build_report([write_run_report(judged)]))
+    return _write(build_report([write_run_report(judged)]), task)
 
 
-def _write(report: Report) -> bytes:
+def _write(report: Report, task: Task) -> bytes:
+    from tbdiag.nightly.source import path_key
     from tbdiag.render import render
 
-    return render(report, "html").encode("utf-8", "replace")
+    file = name_report(path_key(task.listing), show_name(task.listing.name))
+    return render(report, "html", file=file).encode("utf-8", "replace")

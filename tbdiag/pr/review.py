@@ -119,8 +119,8 @@ def write_files(
     report = result.head.report
     texts = {
         "comment.md": comment(result, name=name, link=link),
-        "report.html": render(report, "html", explanations=explanations),
-        "report.json": render(report, "json"),
+        "report.html": render(report, "html", explanations=explanations, file="report.html"),
+        "report.json": render(report, "json", file="report.json"),
         "junit.xml": render(report, "junit"),
     }
     folder = Path(out)

@@ -33,6 +33,7 @@ def render(
     *,
     show_paths: bool = False,
     explanations: Mapping[str, str] | None = None,
+    file: str | None = None,
     **options: Any,
 ) -> str:
     """A report as text of one of the `FORMATS`.
@@ -42,6 +43,7 @@ def render(
         format: one of `FORMATS`.
         show_paths: keep home directories, user and host names, which are left out otherwise.
         explanations: documentation by finding id, which HTML reports carry for the findings that they hold.
+        file: the HTML or JSON report that `tbdiag verify` is to read, named in the report's commands; ``tbdiag-report.html`` by default.
         options: ``markdown``: ``limit`` (characters), ``marker`` (name in the hidden first line), ``link`` (URL of the full
             report); ``text``: ``colour``, ``width``; ``html``: ``limit`` (bytes).
 
@@ -51,14 +53,17 @@ def render(
     """
     from importlib import import_module
 
-    from tbdiag.render.prepare import prepare
+    from tbdiag.render.prepare import name_file, prepare
 
     if format not in _RENDERERS:
         raise UsageError(f"unknown report format {format!r}: use one of {', '.join(FORMATS)}")
     module, function = _RENDERERS[format]
     if format == "html":
         options["explanations"] = explanations or {}
-    text: str = getattr(import_module(f"tbdiag.render.{module}"), function)(prepare(report, show_paths=show_paths), **options)
+    prepared = prepare(report, show_paths=show_paths)
+    if file is not None:
+        prepared = name_file(prepared, file)
+    text: str = getattr(import_module(f"tbdiag.render.{module}"), function)(prepared, **options)
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from tbdiag.errors import ReportError
 from tbdiag.render.decimate import keep_extremes
 from tbdiag.render.privacy import scrub
 
+DEFAULT_FILE = "tbdiag-report.html"
+"""Where a report is written unless told otherwise; what its commands name."""
+_VERIFY, _NEXT = "tbdiag verify ", "NEXT_LOGDIR"
 POINTS = 400
 """Most points of a curve; what the report's curves hold."""
 
@@ -109,6 +113,18 @@ def prepare(report: Any, *, show_paths: bool = False) -> dict[str, Any]:
     return cleaned
 
 
+def name_file(report: dict[str, Any], file: str) -> dict[str, Any]:
+    """The report with the name of a saved report in the commands that read one."""
+    name = shlex.quote(file)
+    runs = []
+    for run in report["runs"]:
+        chosen = run["next_experiment"]
+        if chosen and str(chosen.get("command") or "").startswith(_VERIFY):
+            chosen = {**chosen, "command": f"{_VERIFY}{name} {_NEXT}"}
+        runs.append({**run, "next_experiment": chosen})
+    return {**report, "runs": runs}
+
+
 def with_points(report: dict[str, Any], limit: int) -> dict[str, Any]:
     """The report with at most `limit` points a curve, each value at the seven digits that a float32 has."""
     runs = [{**run, "curves": [_reduced(c, limit) for c in run["curves"]]} for run in report["runs"]]
@@ -140,4 +156,4 @@ def _seven_digits(values: list[float | None]) -> list[float | None]:
     return rounded
 
 
-__all__ = ["POINTS", "plain", "prepare", "with_points"]
+__all__ = ["DEFAULT_FILE", "POINTS", "name_file", "plain", "prepare", "with_points"]
