@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tbdiag.model import Domain, Role
 from tbdiag.roles.convention import Convention
-from tbdiag.roles.words import VAL_WORDS, tokenize
+from tbdiag.roles.splits import VAL_WORDS
+from tbdiag.roles.words import tokenize
 
 _POLICY = frozenset({Role.POLICY_LOSS, Role.POLICY_CLIP_FRACTION, Role.EXPLAINED_VARIANCE, Role.APPROX_KL, Role.EPISODE_LENGTH})
 _OUTCOMES = frozenset({"win", "wins", "success", "solved", "elo"})

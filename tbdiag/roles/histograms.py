@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from tbdiag.model import Role, Split
 from tbdiag.roles.measure import PARAMETER_WORDS, Reading
+from tbdiag.roles.splits import find_splits, split_word
 from tbdiag.roles.vocabulary import NOISE
-from tbdiag.roles.words import find_splits, split_word, tokenize
+from tbdiag.roles.words import tokenize
 
 HIST_GRADIENT = frozenset({"grad", "grads", "gradient", "gradients"})
 HIST_ACTIVATION = frozenset({"activation", "activations", "act", "acts", "output", "outputs", "features", "hidden", "units"})

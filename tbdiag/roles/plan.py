@@ -16,8 +16,9 @@ from tbdiag.roles.layers import order_layers
 from tbdiag.roles.measure import Reading
 from tbdiag.roles.reading import read_scalar
 from tbdiag.roles.spelling import drop_settings, spell_out
+from tbdiag.roles.splits import split_word, subrun_split
 from tbdiag.roles.vocabulary import NOISE, VOCABULARY
-from tbdiag.roles.words import split_word, subrun_split, tokenize
+from tbdiag.roles.words import tokenize
 
 Key = tuple[str, str]
 """Sub-run and tag."""

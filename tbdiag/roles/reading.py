@@ -9,8 +9,9 @@ from functools import lru_cache
 from tbdiag.model import Axis, Direction, Role, Split
 from tbdiag.roles.measure import CLASS_WORDS, PARAMETER_WORDS, Reading, Tokens
 from tbdiag.roles.specials import class_of, read_special
+from tbdiag.roles.splits import find_splits, split_word
 from tbdiag.roles.vocabulary import LONGEST, NOISE, VOCABULARY, Word
-from tbdiag.roles.words import find_splits, split_word, tokenize
+from tbdiag.roles.words import tokenize
 
 LAYER_WORDS = frozenset(
     {"layer", "layers", "block", "blocks", "conv", "fc", "dense", "linear", "stage", "encoder", "decoder", "head", "norm", "h"}

@@ -6,8 +6,9 @@ import re
 
 from tbdiag.model import Direction, Role, Split
 from tbdiag.roles.measure import CLASS_WORDS, Reading, Tokens
+from tbdiag.roles.splits import split_word
 from tbdiag.roles.vocabulary import ACTIVATION_KINDS, NOISE
-from tbdiag.roles.words import split_word, tokenize
+from tbdiag.roles.words import tokenize
 
 SHARE_WORDS = frozenset(
     {

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from tbdiag.roles.splits import PAIRS
 from tbdiag.roles.words import tokenize
 
 _SETTINGS = re.compile(r"(\[[^\]]*\]|\{[^}]*\}|\([^)]*\))[\s/_:]*(?=\S)|[^\s/]*=[^\s/]*[\s/]+(?=\S)")
@@ -18,8 +19,6 @@ def drop_settings(tags: Sequence[str]) -> dict[str, str]:
     return {tag: tag[len(head) :] if 2 * count > len(tags) and tag.startswith(head) else tag for tag in tags}
 
 
-_PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"))
-"""Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
 _GLUED_LETTER = re.compile(r"([tv])(loss|acc)", re.IGNORECASE)
 
 
@@ -29,7 +28,7 @@ def spell_out(tags: Sequence[str]) -> dict[str, str]:
     words = {tag: tokenize(text) for tag, text in loose.items()}
     known = set(words.values())
     out: dict[str, str] = {}
-    for one, other in _PAIRS:
+    for one, other in PAIRS:
         met = [w for w in known if w.count(one) == 1 and tuple(other if t == one else t for t in w) in known]
         if not any(any(t in _MEASURES for t in w) for w in met):
             continue

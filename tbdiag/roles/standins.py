@@ -10,7 +10,8 @@ import numpy.typing as npt
 from tbdiag.model import Direction, Domain, Role, Run, Series, Split
 from tbdiag.roles.convention import Convention
 from tbdiag.roles.plan import Draft
-from tbdiag.roles.words import split_word, tokenize
+from tbdiag.roles.splits import split_word
+from tbdiag.roles.words import tokenize
 
 STAND_INS = ("mse", "mae", "rmse", "perplexity", "bits")
 """Error metrics that stand for the loss where no series is called loss."""

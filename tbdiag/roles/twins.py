@@ -13,51 +13,12 @@ import numpy.typing as npt
 
 from tbdiag.model import Direction, Domain, Role, Run, Split
 from tbdiag.roles.plan import Draft
+from tbdiag.roles.splits import JUDGING_WORDS, LEARNING_WORDS, WEAK_WORDS, split_word
 from tbdiag.roles.standins import STAND_INS
 from tbdiag.roles.vocabulary import NOISE
-from tbdiag.roles.words import split_word, tokenize
+from tbdiag.roles.words import tokenize
 
 _JUDGED = frozenset({Domain.SUPERVISED, Domain.LANGUAGE_MODEL, Domain.SELF_SUPERVISED})
-_LEARNING = frozenset(
-    ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "in", "a", "t"]
-)
-_JUDGING = frozenset(
-    [
-        "judge",
-        "judged",
-        "judging",
-        "exam",
-        "examiner",
-        "quiz",
-        "probe",
-        "trial",
-        "control",
-        "assess",
-        "midterm",
-        "check",
-        "checked",
-        "chk",
-        "aside",
-        "kept",
-        "keptback",
-        "never",
-        "premiere",
-        "gen",
-        "ho",
-        "dv",
-        "vfy",
-        "tested",
-        "novel",
-        "new",
-        "future",
-        "out",
-        "b",
-        "v",
-    ]
-)
-"""Words that name a split only beside their like."""
-_WEAK = frozenset(["a", "b", "t", "v", "in", "out", "old", "new", "known", "novel", "past", "future"])
-"""Of these those that name two heads or two kinds of data as well: validation must be the sparser."""
 
 
 _MOST = 100
@@ -179,7 +140,7 @@ def _tell(
     # Validation is not logged oftener than training, unless both words say which is which.
     if None in map(_says, words) and len(run.series[val.name]) > 1.5 * len(run.series[train.name]):
         return None, None, {}
-    weak = all(not w or _WEAK.issuperset(w) for w in (_telling(text) for text in words))
+    weak = all(not w or WEAK_WORDS.issuperset(w) for w in (_telling(text) for text in words))
     if weak and not by_number and 3 * len(run.series[val.name]) > 2 * len(run.series[train.name]):
         return None, None, {}
     return train, val, {w: s for w, s in zip(words, says, strict=True) if s is not None}
@@ -190,13 +151,13 @@ def _says(words: str) -> Split | None:
     named = {split_word(t) for t in tokens} - {None}
     if named:
         return Split.TRAIN if named == {Split.TRAIN} else Split.VAL if Split.TRAIN not in named else None
-    judging, learning = not _JUDGING.isdisjoint(tokens), not _LEARNING.isdisjoint(tokens)
+    judging, learning = not JUDGING_WORDS.isdisjoint(tokens), not LEARNING_WORDS.isdisjoint(tokens)
     return None if judging is learning else Split.VAL if judging else Split.TRAIN
 
 
 def _telling(words: str) -> set[str]:
     """Words that `_says` went by."""
-    return {t for t in words.split() if split_word(t) is not None or t in _LEARNING or t in _JUDGING}
+    return {t for t in words.split() if split_word(t) is not None or t in LEARNING_WORDS or t in JUDGING_WORDS}
 
 
 def _spread(drafts: list[Draft], said: dict[str, Split]) -> None:

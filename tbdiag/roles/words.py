@@ -1,11 +1,10 @@
-"""Tags as words: how a tag is cut into tokens, and which words name a split. Case and separators carry no meaning."""
+"""Tags as words: how a tag is cut into tokens. Case and separators carry no meaning."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from tbdiag.model import Split
 from tbdiag.roles.languages import WORDS, translate
 
 _CAMEL = re.compile(
@@ -24,36 +23,6 @@ _MISSPELT = re.compile(r"^ac+[ua]*r+[ua]*c+y$")
 _CLASS = re.compile(r"^(class|cls|loss|losses|norm|psnr|ssim|iou|dice|ndcg|recall|precision|reward|kl|hits|share|pred)(\d{1,3})$")
 """A word with the number of its class, head or rank."""
 
-_VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
-
-TRAIN_WORDS = frozenset({"train", "training", "trn", "tr", "trains", "trainset", "fit"})
-VAL_WORDS = frozenset(
-    {
-        "val",
-        "valid",
-        "validation",
-        "validate",
-        "eval",
-        "evaluation",
-        "evaluator",
-        "evaluate",
-        "evaluating",
-        "validating",
-        "dev",
-        "heldout",
-        "holdout",
-        "oof",
-        "cv",
-        "va",
-        "vl",
-        "vld",
-        "valset",
-        "devset",
-        "hold",
-        "unseen",
-    }
-)
-TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
 _BARS = re.compile(r"(?:\|{1,2}|‖)\s*([A-Za-z_]+)\s*(?:\|{1,2}|‖)(?:_?2\b)?")
 """``|grad|``, ``||w||_2``: how a norm is written by hand."""
 _OUTSIDE = re.compile(r"(?<![^\W_])out[\W_]?of[\W_]?samples?(?![^\W_])", re.IGNORECASE)
@@ -103,42 +72,3 @@ def tokenize(text: str) -> tuple[str, ...]:
 
 
 _WHOLE = frozenset({"validation", "training", "testing", "evaluation"})
-
-
-def split_word(token: str) -> Split | None:
-    """Split that a token names, or None."""
-    if token in TRAIN_WORDS:
-        return Split.TRAIN
-    if (
-        token in VAL_WORDS
-        or _VALIDATION.match(token)
-        or (token[:5] == "valid" and token[5:].isdigit())
-        or (token[:3] == "val" and token[3:].isdigit())
-    ):
-        return Split.VAL
-    if token in TEST_WORDS:
-        return Split.TEST
-    return None
-
-
-def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
-    """Position and split of every token that names one (``std dev`` does not)."""
-    found = []
-    for i, token in enumerate(tokens):
-        split = split_word(token)
-        if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev"}):
-            continue
-        if token == "eval" and i and tokens[i - 1] == "train":
-            continue  # train_eval/loss: training data seen through the evaluation code, as a first action asks for it
-        found.append((i, split))
-    return found
-
-
-@lru_cache(maxsize=4096)
-def subrun_split(subrun: str) -> Split | None:
-    """Split that a sub-run's directory names: ``validation``, ``eval_news``, ``loss_val``, ``training_eval/task``, ``train_inner``."""
-    tokens = tokenize(subrun)
-    if "training" in tokens and "eval" in tokens:
-        return Split.VAL
-    found = find_splits(tokens)
-    return found[-1][1] if found else None

@@ -1,0 +1,126 @@
+"""Which words name a split: those that always do, those that do beside their like, and those that do in pairs.
+
+Directories are told by names of their own (`tbdiag.logs.layout`), before any tag is read.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from tbdiag.model import Split
+from tbdiag.roles.words import tokenize
+
+_VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
+
+TRAIN_WORDS = frozenset({"train", "training", "trn", "tr", "trains", "trainset", "fit"})
+VAL_WORDS = frozenset(
+    {
+        "val",
+        "valid",
+        "validation",
+        "validate",
+        "eval",
+        "evaluation",
+        "evaluator",
+        "evaluate",
+        "evaluating",
+        "validating",
+        "dev",
+        "heldout",
+        "holdout",
+        "oof",
+        "cv",
+        "va",
+        "vl",
+        "vld",
+        "valset",
+        "devset",
+        "hold",
+        "unseen",
+    }
+)
+TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
+
+LEARNING_WORDS = frozenset(
+    ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "in", "a", "t"]
+)
+JUDGING_WORDS = frozenset(
+    [
+        "judge",
+        "judged",
+        "judging",
+        "exam",
+        "examiner",
+        "quiz",
+        "probe",
+        "trial",
+        "control",
+        "assess",
+        "midterm",
+        "check",
+        "checked",
+        "chk",
+        "aside",
+        "kept",
+        "keptback",
+        "never",
+        "premiere",
+        "gen",
+        "ho",
+        "dv",
+        "vfy",
+        "tested",
+        "novel",
+        "new",
+        "future",
+        "out",
+        "b",
+        "v",
+    ]
+)
+"""Words that name a split only beside their like."""
+WEAK_WORDS = frozenset(["a", "b", "t", "v", "in", "out", "old", "new", "known", "novel", "past", "future"])
+"""Of these those that name two heads or two kinds of data as well: validation must be the sparser."""
+
+PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"))
+"""Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
+
+
+def split_word(token: str) -> Split | None:
+    """Split that a token names, or None."""
+    if token in TRAIN_WORDS:
+        return Split.TRAIN
+    if (
+        token in VAL_WORDS
+        or _VALIDATION.match(token)
+        or (token[:5] == "valid" and token[5:].isdigit())
+        or (token[:3] == "val" and token[3:].isdigit())
+    ):
+        return Split.VAL
+    if token in TEST_WORDS:
+        return Split.TEST
+    return None
+
+
+def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
+    """Position and split of every token that names one (``std dev`` does not)."""
+    found = []
+    for i, token in enumerate(tokens):
+        split = split_word(token)
+        if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev"}):
+            continue
+        if token == "eval" and i and tokens[i - 1] == "train":
+            continue  # train_eval/loss: training data seen through the evaluation code, as a first action asks for it
+        found.append((i, split))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def subrun_split(subrun: str) -> Split | None:
+    """Split that a sub-run's directory names: ``validation``, ``eval_news``, ``loss_val``, ``training_eval/task``, ``train_inner``."""
+    tokens = tokenize(subrun)
+    if "training" in tokens and "eval" in tokens:
+        return Split.VAL
+    found = find_splits(tokens)
+    return found[-1][1] if found else None
