@@ -29,6 +29,7 @@ LETTER["sealed7"] = "o"
 LETTER["sealed8"] = "q"
 LETTER["sealed9"] = "v"
 LETTER["sealed10"] = "w"
+LETTER["sealed11"] = "y"
 
 
 def build(case, tasks):
@@ -168,6 +169,8 @@ def main():
         from families import plan_sealed9 as chosen
     if a.split == "sealed10":
         from families import plan_sealed10 as chosen
+    if a.split == "sealed11":
+        from families import plan_sealed11 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -179,7 +182,7 @@ def main():
             if (
                 state == "kept"
                 and not a.relabel
-                and (a.split[-1] in "456789" or a.split == "sealed10")
+                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11"))
                 and chosen.full(a.split, got, verdict)
             ):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")

@@ -69,6 +69,7 @@ def axis(kind, setup):
         "samples": lambda s: s * setup.batch * setup.accum,
         "epoch1000": lambda s: 1000 * s // per,
         "tokens": lambda s: s * setup.batch * setup.accum * 64,
+        "micro": lambda s: 4 * s,
     }[kind]
 
 
