@@ -8,8 +8,8 @@ Why it matters
 
 How it is told
     It learned something (more than 5 % of its start, or less without any doubt where guessing among three classes or more
-    is known), both splits end at a bad level, and the gap between them is small. Bad means: a bounded metric less than
-    half-way from chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the
+    is known), both splits end at a bad level, and the gap between them is small (up to double that where training itself
+    keeps half of the loss of guessing). Bad means: a bounded metric less than half-way from chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the
     way: what the data leave to chance ends there as well); or more than 85 % of the loss of guessing is left; or no
     evaluation explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no better than they began. With four
     or five points and no such reference, both losses must have gained less than a quarter of their start (and more than 5
@@ -101,13 +101,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
     apart = max(val_end - train_end, 0.5 * (train_end - val_end))
-    if not below and apart > view["gap"] * abs(train_end) and val.beyond_noise(apart, 3):
+    rest = rest_of_loss(train, view.features, train.end)
+    most = view["gap_unfit"] if rest is not None and rest > 0.5 else view["gap"]
+    if not below and apart > most * abs(train_end) and val.beyond_noise(apart, 3):
         return None
     evidence.insert(
         0,
         say(
             f"The {label(train)} ended at {{train_end:.4g}} (from {{train_first:.4g}}) and the {label(val)} at {{val_end:.4g}} (from {{val_first:.4g}}): "
-            "both high, close together.",
+            + ("both high, close together." if apart <= view["gap"] * abs(train_end) else "both high."),
             (train, val),
             train_end=train_end,
             train_first=train.first,
@@ -362,6 +364,7 @@ DETECTOR = Detector(
     thresholds={
         "learned": Threshold(0.05, "less is no-learning"),
         "gap": Threshold(0.15, "training and validation within 15 %"),
+        "gap_unfit": Threshold(0.3, "within 30 % where training itself keeps half of the loss of guessing"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
