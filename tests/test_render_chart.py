@@ -202,3 +202,12 @@ def test_names_stand_where_the_lines_end():
     named = {e.text: float(e.get("x")) for e in parse(line_chart([whole, cut], Frame(width=600, height=236))).iter(f"{SVG}text")}
     assert named["whole"] > 520
     assert 150 < named["cut"] < 260
+
+
+@pytest.mark.parametrize(("level", "log"), [(3e4, True), (2.0, False)])
+def test_runs_that_lie_decades_apart_share_a_log_axis(level, log):
+    """Each of them alone needs none; on a linear axis the lower one would be a line on the ground."""
+    steps = list(range(20))
+    low = Line(steps, [0.5 - 0.02 * i for i in steps], role="val_loss", label="low")
+    high = Line(steps, [level * (1 - 0.02 * i) for i in steps], role="val_loss", label="high")
+    assert ("log" in texts(line_chart([low, high], Frame()))) is log

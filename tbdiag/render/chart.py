@@ -101,13 +101,22 @@ def line_of(curve: dict[str, Any], key: str = "", label: str | None = None, colo
     )
 
 
+def _all_suit_log(lines: Sequence[Line]) -> bool:
+    """Whether a logarithmic axis shows each of the curves better, or all of them together: runs that lie decades apart."""
+    values = [[v for v in line.values if v is not None] for line in lines]
+    if not lines or any(not v for v in values):
+        return False
+    each = all(suits_log(v, line.role, line.log) for v, line in zip(values, lines, strict=True))
+    return each or all(suits_log([x for v in values for x in v], line.role, False) for line in lines)
+
+
 def line_chart(lines: Sequence[Line], frame: Frame) -> str:
     """The chart as an ``<svg>`` element; `describe` is its text alternative unless the frame has a label."""
     from tbdiag.render.marks import draw_marks
 
     lines = [_tamed(line) for line in lines]
     finite = [v for line in lines for v in line.values if v is not None]
-    log = bool(lines) and all(suits_log([v for v in line.values if v is not None], line.role, line.log) for line in lines)
+    log = _all_suit_log(lines)
     keep = [line.best[1] for line in lines if line.best] + [tame(v) for v, _ in frame.levels]
     starts = [v for line in lines for v in line.values[:2] if v is not None]
     lo, hi, clipped = value_range(finite, log=log, keep=keep, starts=starts)
