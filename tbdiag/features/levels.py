@@ -20,6 +20,7 @@ _ZERO = re.compile(
 _ACCURACY = re.compile(r"acc|top_?\d|hits?_?(at|@)|(^|_)hits?(_?\d|$)|correct")
 _AUC = re.compile(r"auc|auroc|roc|c_?index|concordance")
 _DETERMINATION = re.compile(r"(^|[^a-z])([rd]2|r_?squared)")
+_RECOGNITION = re.compile(r"(^|[^a-z])(wer|cer|per)([^a-z]|$)")
 _ERROR = re.compile(r"error|(^|[^a-z])(wer|cer|err)([^a-z]|$)")
 
 
@@ -118,7 +119,12 @@ def metric_level(curve: CurveFacts, features: Features) -> Level | None:
     if float(curve.value.max()) > 1.01 * unit or (unit == 100.0 and float(curve.value.max()) > 100.5):
         return None
     if curve.signal.direction is Direction.LOWER:
-        return Level(unit, 0.0, "an error rate of 1 is the worst") if _ERROR.search(name) else None
+        if not _ERROR.search(name):
+            return None
+        classes = guessing(features).classes
+        if classes and classes >= 2 and not _RECOGNITION.search(name):
+            return Level(unit * (1 - 1 / classes), 0.0, f"guessing among {classes} classes")
+        return Level(unit, 0.0, "an error rate of 1 is the worst")
     if curve.signal.direction is not Direction.HIGHER:
         return None
     if _AUC.search(name):

@@ -78,9 +78,34 @@ def _register(kind: str, split: Split) -> None:
     @derived(name)
     def make(features: Features) -> Signal | None:
         found = named_metric(features, kind, split)
-        if found is None and name == "val_accuracy":
-            found = _accuracy_by_value(features)
+        if found is None and kind == "accuracy":
+            found = _accuracy_by_value(features) if split is Split.VAL else None
+            return _fraction_signal(name, found) if found is not None else _accuracy_of_errors(features, name, split)
         return _fraction_signal(name, found)
+
+
+_ERROR_RATE = re.compile(r"(top_?1_?|class(ification)?_?|cls_?|misclass\w*_?)?(err|error)s?(_?rate)?|misclass\w*", re.IGNORECASE)
+
+
+def _accuracy_of_errors(features: Features, name: str, split: Split) -> Signal | None:
+    """One minus the error rate of a classifier, where only that was logged."""
+    if not features.signals.classes:
+        return None
+    for curve in features.group(Role.METRIC, split):
+        signal = curve.signal
+        if (
+            not curve.n
+            or signal.layer
+            or signal.class_id
+            or signal.direction is not Direction.LOWER
+            or not _ERROR_RATE.fullmatch(signal.stem)
+        ):
+            continue
+        rate = curve.value * as_fraction(curve)
+        if 0 <= float(rate.min()) and float(rate.max()) <= 1:
+            why = f"one minus {curve.name}"
+            return make_signal(name, curve.step, curve.wall_time, 1 - rate, why, role=Role.METRIC, split=split, direction=Direction.HIGHER)
+    return None
 
 
 def _accuracy_by_value(features: Features) -> CurveFacts | None:
@@ -232,6 +257,9 @@ def confidence_and_accuracy(features: Features) -> tuple[CurveFacts, CurveFacts]
             # Trainers that put every extra value under train/ log what was measured in an evaluation at its steps.
             other = named_metric(features, "accuracy", Split.VAL)
             known = [other] if other is not None and np.array_equal(other.step, confidence.step) else []
+        if not known and split in (Split.VAL, Split.TRAIN):
+            by_errors = features.curve(f"{split.value}_accuracy")
+            known = [by_errors] if by_errors is not None and by_errors.n else []
         if known:
             end = confidence.end * as_fraction(confidence)
             return confidence, min(known, key=lambda a: abs(a.end * as_fraction(a) - end))

@@ -29,16 +29,18 @@ from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from tbdiag.model.splits import TEST_WORDS, TRAIN_WORDS, VAL_WORDS
+
 if TYPE_CHECKING:
     from tbdiag.logs.walk import ListedFile
 
 _TRAIN = re.compile(
-    r"(train|training|trn|train_inner|train_log|fit|learn|practice|seen|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento|addestramento|e[gğ]itim"
-    r"|gakushuu?|xunlian|训练|訓練|学習|обучение)",
+    rf"({'|'.join(sorted(TRAIN_WORDS))}|train_inner|train_log|learn|practice|seen|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento"
+    r"|addestramento|e[gğ]itim|gakushuu?|xunlian|训练|訓練|学習|обучение)",
     re.IGNORECASE,
 )
 _EVALUATION = re.compile(
-    r"(val|valid|validation|eval|evaluation|test|testing|dev|holdout|training_eval|inference_eval|(valid|infer)_log|validierung|validaci[oó]n"
+    rf"({'|'.join(sorted(VAL_WORDS | TEST_WORDS))}|training_eval|inference_eval|(valid|infer)_log|validierung|validaci[oó]n"
     r"|valida[cç][aã]o|validazione|verifica|prueba|teste|do[gğ]rulama|kenshou?|yanzheng|验证|驗證|検証|测试|测试集|验证集|валидация)",
     re.IGNORECASE,
 )

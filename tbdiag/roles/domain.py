@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tbdiag.model import Domain, Role
+from tbdiag.model.splits import VAL_WORDS
 from tbdiag.roles.convention import Convention
-from tbdiag.roles.splits import VAL_WORDS
 from tbdiag.roles.words import tokenize
 
 _POLICY = frozenset({Role.POLICY_LOSS, Role.POLICY_CLIP_FRACTION, Role.EXPLAINED_VARIANCE, Role.APPROX_KL, Role.EPISODE_LENGTH})

@@ -15,7 +15,7 @@ from tbdiag.roles.histograms import read_histogram
 from tbdiag.roles.layers import order_layers
 from tbdiag.roles.measure import Reading
 from tbdiag.roles.reading import read_scalar
-from tbdiag.roles.spelling import drop_settings, spell_out
+from tbdiag.roles.spelling import drop_settings, find_repeated_children, read_child, spell_out
 from tbdiag.roles.splits import split_word, subrun_split
 from tbdiag.roles.vocabulary import NOISE, VOCABULARY
 from tbdiag.roles.words import tokenize
@@ -75,10 +75,12 @@ def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
     shorter = drop_settings([t for _, t in scalars])
     skip, words = _common_prefix(list(shorter.values())), spell_out(list(shorter.values()))
     spelled = {tag: words.get(text, text) for tag, text in shorter.items()}
-    drafts = [_draft(s, t, False, convention, skip, spelled=spelled.get(t)) for s, t in scalars]
+    repeated = find_repeated_children(scalars)
+    drafts = [_draft(s, t, False, convention, skip, spelled=spelled.get(t), repeated=repeated) for s, t in scalars]
     drafts += [_draft(s, t, True, convention, ()) for s, t in histograms]
     _settle_sibling(drafts)
     _settle_letters(drafts)
+    _settle_generators(drafts)
     classifies = any(d.role is Role.METRIC and not d.convention and d.stem in _CLASSIFIER for d in drafts)
     domain = find_domain([(d.role, d.tag.lower()) for d in drafts], convention, classifies=classifies)
     _mark_repeats(drafts)
@@ -102,6 +104,22 @@ def _settle_letters(drafts: list[Draft]) -> None:
     for d in lettered:
         d.role, d.direction, d.stem, d.rank = Role.LOSS, Direction.LOWER, "loss", -2
         d.why += ", and nothing speaks of an agent"
+
+
+_ADVERSARY = frozenset({"d", "disc", "discriminator", "critic", "adv", "adversarial", "gan", "fake", "real"})
+
+
+def _settle_generators(drafts: list[Draft]) -> None:
+    """``loss/g/total`` without any sign of an adversary: a model that generates, and its loss."""
+    found = [d for d in drafts if d.role is Role.GENERATOR_LOSS and not d.convention]
+    others = [d for d in drafts if d.role in {Role.DISCRIMINATOR_LOSS, Role.DISCRIMINATOR_SCORE, Role.VALUE_LOSS}]
+    if not found or others or any(not _ADVERSARY.isdisjoint(tokenize(d.tag)) for d in drafts if not d.histogram):
+        return
+    whole = [d for d in found if "total" in tokenize(d.tag)] or [d for d in found if not d.extra]
+    for d in found:
+        role, stem = (Role.LOSS, "loss") if d in whole else (Role.LOSS_COMPONENT, "_".join((*d.extra, "loss")))
+        d.role, d.stem, d.direction, d.rank = role, stem, Direction.LOWER, -2
+        d.why += ", and nothing speaks of a discriminator"
 
 
 _OTHER = {Split.TRAIN: Split.VAL, Split.VAL: Split.TRAIN}
@@ -130,12 +148,19 @@ _CLASSIFIER = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "f1",
 
 
 def _draft(
-    subrun: str, tag: str, histogram: bool, convention: Convention | None, skip: tuple[str, ...], *, spelled: str | None = None
+    subrun: str,
+    tag: str,
+    histogram: bool,
+    convention: Convention | None,
+    skip: tuple[str, ...],
+    *,
+    spelled: str | None = None,
+    repeated: frozenset[str] = frozenset(),
 ) -> Draft:
-    """A name as its words read; `spelled`: the tag with its abbreviations spelled out."""
+    """A name as its words read; `spelled`: the tag with its abbreviations spelled out, `repeated`: see `find_repeated_children`."""
     spelled = spelled or tag
     count = len(skip) if skip and tokenize(spelled)[: len(skip)] == skip else 0
-    reading = read_histogram(tag) if histogram else read_scalar(_with_child(subrun, spelled), count)
+    reading = read_histogram(tag) if histogram else read_scalar(read_child(subrun, spelled, repeated), count)
     name = f"{subrun}/{tag}" if subrun else tag
     split = reading.split if reading.split is not Split.NONE else subrun_split(subrun) or Split.NONE
     draft = Draft(
@@ -166,19 +191,6 @@ def _draft(
         if entry is not None:
             _apply(draft, entry, convention)
     return draft
-
-
-def _with_child(subrun: str, tag: str) -> str:
-    """``add_scalars("metrics", {"acc": ..})`` writes the tag ``metrics`` to ``metrics_acc``: the child's name says what is measured."""
-    if subrun and {t for t in tokenize(tag) if split_word(t) is None} <= _NAMELESS:
-        return f"{subrun}/{tag}"  # a writer a curve: the folder says what it is
-    for head in (tag.replace("/", "_") + "_", tag + "/"):
-        if len(subrun) > len(head) and subrun.startswith(head):
-            return f"{tag}/{subrun[len(head) :]}"
-    return tag
-
-
-_NAMELESS = frozenset({"value", "values", "data", "scalar", "scalars", "series", "curve", "y"})
 
 
 def _explain(reading: Reading, subrun: str, split: Split) -> str:

@@ -135,7 +135,7 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         return Reading(short[0], split, short[1], short[2], -3, why=f'"{last[0]}" and nothing else')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
-    start, size, word = max(hits, key=lambda h: (h[1], h[2].rank, h[0]))
+    start, size, word = max(_of_the_leaf(hits, tokens, tag), key=lambda h: (h[1], h[2].rank, h[0]))
     split = _nearest(splits, start, size)
     if word.role is Role.METRIC and word.direction is Direction.LOWER and any(w.role is Role.LOSS and w.rank < 0 for _, _, w in hits):
         # ``CE/MSE``: whichever of the two the task asks for.
@@ -183,6 +183,17 @@ def _find_phrases(tokens: Tokens) -> list[tuple[int, int, Word]]:
             if word is not None:
                 out.append((i, size, word))
     return out
+
+
+def _of_the_leaf(hits: list[tuple[int, int, Word]], tokens: Tokens, tag: str) -> list[tuple[int, int, Word]]:
+    """``lm-loss-validation/accuracy``: a metric that the last part names alone is what is measured, and the loss only the folder."""
+    if "/" not in tag:
+        return hits
+    first = len(tokens) - len(tokenize(tag.rsplit("/", 1)[1]))
+    own = [h for h in hits if h[0] >= first]
+    if any(h[2].role is Role.LOSS for h in own) or not any(h[2].role is Role.METRIC and h[2].direction is Direction.HIGHER for h in own):
+        return hits
+    return own
 
 
 def _nearest(splits: list[tuple[int, Split]], start: int, size: int) -> Split:
@@ -262,7 +273,7 @@ def _metric(reading: Reading, hit: _Hit) -> Reading:
             return replace(reading, class_id=last, extra=tuple(t for t in reading.extra if t != last))
     if reading.extra and reading.role is Role.METRIC:
         return replace(reading, stem="_".join((reading.stem, *reading.extra)))
-    return replace(reading, stem="accuracy") if reading.stem == "hit" else reading  # ``hit@10`` is a cut of a ranking
+    return replace(reading, stem="accuracy") if reading.stem in {"hit", "hits"} else reading  # ``hit@10`` is a cut of a ranking
 
 
 _ALL = frozenset({"params", "parameters", "weights"})

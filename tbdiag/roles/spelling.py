@@ -1,12 +1,16 @@
-"""Tags of a run made comparable before they are read: settings that begin all of them dropped, abbreviations that stand in pairs spelled out."""
+"""Tags of a run made comparable before they are read: settings that begin all of them dropped, abbreviations that stand in pairs spelled out,
+names of children that ``add_scalars`` made put behind their tag.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tbdiag.roles.splits import PAIRS
+from tbdiag.model import Role
+from tbdiag.roles.reading import read_scalar
+from tbdiag.roles.splits import PAIRS, split_word
 from tbdiag.roles.words import tokenize
 
 _SETTINGS = re.compile(r"(\[[^\]]*\]|\{[^}]*\}|\([^)]*\))[\s/_:]*(?=\S)|[^\s/]*=[^\s/]*[\s/]+(?=\S)")
@@ -40,3 +44,33 @@ def spell_out(tags: Sequence[str]) -> dict[str, str]:
 
 
 _MEASURES = frozenset({"loss", "acc", "accuracy", "err", "error", "objective", "cost", "mse", "mae", "rmse", "nll", "f1", "iou", "auc"})
+
+
+def _child(subrun: str, tag: str) -> str | None:
+    """``acc`` of the tag ``metrics`` in ``metrics_acc``, as ``add_scalars("metrics", {"acc": ..})`` writes it."""
+    heads = (tag.replace("/", "_") + "_", tag + "/")
+    return next((subrun[len(head) :] for head in heads if len(subrun) > len(head) and subrun.startswith(head)), None)
+
+
+def find_repeated_children(scalars: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Children that several tags have alike: ``test epoch loss`` of ``acc`` as of ``loss`` was copied, and says no more than the split."""
+    found = Counter(child for subrun, tag in scalars if (child := _child(subrun, tag)) is not None)
+    return frozenset(child for child, count in found.items() if count > 1)
+
+
+_MEASURED = frozenset({Role.LOSS, Role.METRIC})
+
+
+def read_child(subrun: str, tag: str, repeated: frozenset[str]) -> str:
+    """``add_scalars("metrics", {"acc": ..})``: the child's name says what is measured, unless it was copied to another measure's tag."""
+    if subrun and {t for t in tokenize(tag) if split_word(t) is None} <= _NAMELESS:
+        return f"{subrun}/{tag}"  # a writer a curve: the folder says what it is
+    child = _child(subrun, tag)
+    if child is None:
+        return tag
+    if child in repeated and {read_scalar(tag).role, read_scalar(child).role} == _MEASURED:
+        return tag  # its split is told by the sub-run
+    return f"{tag}/{child}"
+
+
+_NAMELESS = frozenset({"value", "values", "data", "scalar", "scalars", "series", "curve", "y"})

@@ -1,7 +1,4 @@
-"""Which words name a split: those that always do, those that do beside their like, and those that do in pairs.
-
-Directories are told by names of their own (`tbdiag.logs.layout`), before any tag is read.
-"""
+"""Which words name a split: those that always do (`tbdiag.model.splits`), those that do beside their like, and those that do in pairs."""
 
 from __future__ import annotations
 
@@ -9,38 +6,10 @@ import re
 from functools import lru_cache
 
 from tbdiag.model import Split
+from tbdiag.model.splits import TEST_WORDS, TRAIN_WORDS, VAL_WORDS
 from tbdiag.roles.words import tokenize
 
 _VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
-
-TRAIN_WORDS = frozenset({"train", "training", "trn", "tr", "trains", "trainset", "fit"})
-VAL_WORDS = frozenset(
-    {
-        "val",
-        "valid",
-        "validation",
-        "validate",
-        "eval",
-        "evaluation",
-        "evaluator",
-        "evaluate",
-        "evaluating",
-        "validating",
-        "dev",
-        "heldout",
-        "holdout",
-        "oof",
-        "cv",
-        "va",
-        "vl",
-        "vld",
-        "valset",
-        "devset",
-        "hold",
-        "unseen",
-    }
-)
-TEST_WORDS = frozenset({"test", "te", "testing", "tst", "testset"})
 
 LEARNING_WORDS = frozenset(
     ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "in", "a", "t"]
