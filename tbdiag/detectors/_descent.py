@@ -73,6 +73,14 @@ def goes_on_falling(train: Float64) -> bool:
     return trend is not None and trend.tau < -0.6 and trend.p < 0.05 and median(train[-3:]) < 0.85 * median(train[:3])
 
 
-def next_to_nothing(train: CurveFacts, value: float) -> bool:
-    """Whether a value of a loss is below a hundredth of the loss that training began with: what happens there is nobody's trouble."""
-    return train.signal.role is Role.LOSS and not train.signed and value < 0.01 * max(train.first_cost, float(train.cost[0]))
+def next_to_nothing(train: CurveFacts, value: float, accuracy: CurveFacts | None = None) -> bool:
+    """Whether a value of a loss is below a hundredth of the loss that training began with: what happens there is nobody's trouble.
+
+    Below a hundredth of a nat as well where training makes hardly an error all the while: what began solved has no loss to compare with.
+    """
+    if train.signal.role is not Role.LOSS or train.signed:
+        return False
+    solved = (
+        accuracy is not None and accuracy.n >= 4 and np.quantile(accuracy.value, 0.1) > 0.99 * (100 if accuracy.value.max() > 1.5 else 1)
+    )
+    return value < max(0.01 * max(train.first_cost, float(train.cost[0])), 0.01 if solved else 0.0)

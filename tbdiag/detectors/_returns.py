@@ -173,6 +173,8 @@ def return_dips(view: View) -> Finding | NotApplicable | None:
     if dip.size > trace.n // 10 or back.size < 3 or median(back[-5:]) > level[first] + 0.15 * gain:
         return None
     worst = int(dip[np.argmax(trace.cost[dip])])
+    if dip.size == 1 and float(trace.cost[worst] - level[worst]) < 0.6 * gain:
+        return None  # at the highest return there is, a point of unlucky episodes is all the noise that shows
     numbers = {"usual": reward.sign * level[first], "worst": reward.sign * float(trace.cost[worst]), "step": float(trace.last_step[worst])}
     step = int(trace.last_step[worst])
     text = "The return was calm at {usual:.4g}, broke down to {worst:.4g} by step {step:,.0f}, and came back."

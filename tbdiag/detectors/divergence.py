@@ -89,7 +89,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
         val = view.curve("val_loss")
-        if curve is not None and next_to_nothing(curve, curve.end_cost):
+        if curve is not None and next_to_nothing(curve, curve.end_cost, view.curve("train_accuracy")):
             return None
         if strength < 1 and curve is not None and val is not None:
             strength = _both_climb(curve, val)
@@ -387,7 +387,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward", "value_loss"),),
-    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric", "value_loss"),
+    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric", "value_loss", "train_accuracy"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),

@@ -81,9 +81,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signed = by_loss and (train.signed or val.signed)
     pair = pair_up(train, val)
     gap = pair.tail_gap()
-    # A rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
+    # A plain rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
     random = by_loss and stays_at_guessing(val, view.features)
-    if gap <= 0 or (val.rise > 0.05 * abs(val.best) and val.beyond_noise(val.rise, 4) and not random):
+    if gap <= 0 or (val.rise > view["rise"] * abs(val.best) and val.beyond_noise(val.rise, 4) and not random):
         return None
     mean = random and _only_the_mean(view)
     margins = (
@@ -303,6 +303,9 @@ DETECTOR = Detector(
         "good": Threshold(0.3, "training has learned most of what there is"),
         "ratio": Threshold(0.5, "validation half as high again as training"),
         "of_gain": Threshold(0.4, "validation misses nearly half of what training gained; a healthy gap makes a tenth or two"),
+        "rise": Threshold(
+            0.25, "validation that rises by more is overfitting or divergence; where that is told the gap is its consequence"
+        ),
         "of_first": Threshold(0.15, "of the starting loss: a gap between two tiny losses does not matter"),
         "metric_only": Threshold(0.2, "of the way from guessing to perfect: without losses the gap must be plain"),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),

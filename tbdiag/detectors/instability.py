@@ -59,6 +59,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import stays_at_guessing
@@ -93,7 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         for test in (_swings, _restless, _exploded):
             found = test(view, train, val)
             signs += [found] if found else []
-    if not signs:
+    if not signs or next_to_nothing(train, float(np.quantile(train.cost, 0.9)), view.curve("train_accuracy")):
         return None
     signs.sort(key=lambda s: -s[0])
     margin, _, begin = signs[0]
@@ -341,7 +342,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "reward", "train_reward"),),
-    wants=("val_loss", "lr"),
+    wants=("val_loss", "lr", "train_accuracy"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "swings": Threshold(3, "one or two may be a warm-up or a change of schedule"),

@@ -211,7 +211,9 @@ def measure_growth(curve: CurveFacts, view: View, *, straight: bool) -> tuple[fl
     steep = second >= view["any_case"] and whole >= view["any_case"] and last > 0
     gained = np.diff([*(_at(curve, q) for q in (0.0, 0.25, 0.5, 0.75)), end])
     # What diffuses (a square root) or is held by decay gains less and less; a push that nothing answers gains the same or more.
-    even = bool(np.all(gained[1:] >= view["straight"] * gained[:-1])) and gained[2:].sum() >= 0.95 * gained[:2].sum() > 0
+    # Learning adds to the first quarter.
+    least = np.array([view["straight"] - 0.1, view["straight"], view["straight"]])
+    even = bool(np.all(gained[1:] >= least * gained[:-1])) and gained[2:].sum() >= 0.95 * gained[:2].sum() > 0
     line = straight and even and whole >= view["whole"] and end > SLACK * median(curve.value[curve.between(0.5, 1.0)])
     return (second, whole, steady) if runaway or steep or line else None
 
@@ -258,7 +260,10 @@ DETECTOR = Detector(
         "second_half": Threshold(1.5, "growth from the middle to the end"),
         "whole": Threshold(3.0, "growth over the run"),
         "steady": Threshold(0.85, "last quarter over the one before: 1 exponential, 0.71 straight line"),
-        "straight": Threshold(0.9, "what a quarter gains over the one before: 1 straight line; a square root gains 0.41, 0.77 and 0.84"),
+        "straight": Threshold(
+            0.9,
+            "what a quarter gains over the one before: 1 straight line; a square root gains 0.41, 0.77 and 0.84; 0.1 less behind the first",
+        ),
         "any_case": Threshold(4.0, "a power of two and more in the second half"),
     },
     examples=EXAMPLES,

@@ -81,7 +81,16 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "weight-growth": ("generalization-gap", "divergence", "nan-inf", "exploding-gradients", "instability", "over-confidence"),
     "kl-blow-up": (*RETURNS, "entropy-collapse"),
     "entropy-collapse": (*RETURNS, "plateau"),
-    "instability": (*RETURNS, "spikes", "noisy-validation", "exploding-gradients", "plateau", "underfitting", "unconverged"),
+    "instability": (
+        *RETURNS,
+        "spikes",
+        "noisy-validation",
+        "exploding-gradients",
+        "frozen-weights",
+        "plateau",
+        "underfitting",
+        "unconverged",
+    ),
     "spikes": ("noisy-validation", "exploding-gradients", "clipping-saturated"),
     "tiny-overfit-fails": ("no-learning", "plateau", "underfitting", "unconverged", "low-confidence"),
     "no-learning": (
@@ -137,9 +146,9 @@ SEEN_BEFORE = frozenset({("sudden-shift", i) for i in BREAKS} | {("weight-growth
 """Pairs of which the first must have been seen before the second began. Training that breaks moves every evaluation and every weight at
 once, so that a shift or a growth that comes with it is its consequence; only one that was there before can be its cause."""
 
-BEGUN_BEFORE = frozenset({("exploding-gradients", "nan-inf")})
+BEGUN_BEFORE = frozenset({("exploding-gradients", "nan-inf"), ("instability", "frozen-weights")})
 """Pairs of which the first must have begun before the second may have: a norm that is not finite where the loss is not either explains
-nothing, whatever grew before does."""
+nothing, whatever grew before does; weights stand still behind swings that killed every unit."""
 
 ACTS_BEFORE = frozenset(("lr-schedule", i) for i in STALLED_LEARNING)
 """Pairs of which the first acts before it is seen: a rate that falls away stops the learning before it has come to nothing."""

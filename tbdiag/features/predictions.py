@@ -102,7 +102,7 @@ def _accuracy_of_errors(features: Features, name: str, split: Split) -> Signal |
         ):
             continue
         rate = curve.value * as_fraction(curve)
-        if 0 <= float(rate.min()) and float(rate.max()) <= 1:
+        if float(rate.min()) >= 0 and float(rate.max()) <= 1:
             why = f"one minus {curve.name}"
             return make_signal(name, curve.step, curve.wall_time, 1 - rate, why, role=Role.METRIC, split=split, direction=Direction.HIGHER)
     return None

@@ -90,6 +90,7 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
     breaks: list[tuple[str, Break]] = []
     repeats: list[Break] = []
     stepless: list[str] = []
+    going_on: list[str] = []
 
     def resolve(step: Any, make_track: Callable[[], Track]) -> Resolution | None:
         # Most tags have nothing to resolve: then the places of their points are not even made.
@@ -103,6 +104,8 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
                 repeats.append(resolution.repeats)
             if resolution.stepless:
                 stepless.append(track.name)
+            if resolution.step is not None:
+                going_on.append(track.name)
         return resolution
 
     for tag in _tags(part.scalars for part in parts):
@@ -120,6 +123,12 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
             f"all points of {len(stepless)} tag{'s' * (len(stepless) != 1)} carry one step (first: {stepless[0]!r}): logged without a step"
         )
         draft.issues.append(ReadIssue("duplicate-step", home, message, damage=False))
+    if going_on:
+        message = (
+            f"the steps of {len(going_on)} tag{'s' * (len(going_on) != 1)} begin again with every epoch (first: {going_on[0]!r}): "
+            "they are read as going on; log the number of all batches so far instead"
+        )
+        draft.issues.append(ReadIssue("epoch-steps", home, message, damage=False))
 
 
 def _span(part: FileColumns) -> tuple[float, float] | None:
@@ -183,7 +192,8 @@ def _add_scalars(draft: _Draft, subrun: str, tag: bytes, found: list[Points | No
         series = Series(text, subrun, step, wall_time, value, plugin)
     else:
         kept, gone = resolution.kept, resolution.superseded
-        series = Series(text, subrun, step[kept], wall_time[kept], value[kept], plugin)
+        on = step[kept] if resolution.step is None else resolution.step
+        series = Series(text, subrun, on, wall_time[kept], value[kept], plugin)
         if gone.size:
             draft.superseded[unique(series.name, draft.superseded)] = Series(text, subrun, step[gone], wall_time[gone], value[gone], plugin)
     draft.series[unique(series.name, draft.series)] = series
@@ -210,7 +220,8 @@ def _add_histograms(draft: _Draft, subrun: str, tag: bytes, found: list[Histogra
         rows = np.concatenate(
             [np.arange(a, a + k) for a, k in zip(starts[kept].tolist(), sizes.tolist(), strict=True)] or [np.zeros(0, np.int64)]
         )
-        step, wall_time, moments, right, count = step[kept], wall_time[kept], moments[kept], right[rows], count[rows]
+        step = step[kept] if resolution.step is None else resolution.step
+        wall_time, moments, right, count = wall_time[kept], moments[kept], right[rows], count[rows]
         left = left[rows] if left is not None else None
     offset = np.zeros(sizes.size + 1, dtype=np.int64)
     np.cumsum(sizes, out=offset[1:])

@@ -3,11 +3,13 @@
 Points are taken in the order in which they were written: files by name, records as they lie in the file. An *attempt* ends where a tag's
 step goes back. **The later attempt wins from its first step on:** earlier points at or beyond that step are superseded; so are earlier
 points of the same step within an attempt. A SessionLog START supersedes, in every tag of its directory, earlier points at or beyond its
-step. Two exceptions:
+step. Three exceptions:
 
 - disorder: a step that goes back by at most two (or half a percent of the span) past at most two points, and repeats none of them, comes
   from a writer that hands in its points late; it is sorted, not resolved;
-- a tag whose points (three or more) all carry the same step was logged without a step; all points stay.
+- a tag whose points (three or more) all carry the same step was logged without a step; all points stay;
+- a tag of one file that goes back three times or more, each time to where it began and after as many points, was logged with the index of
+  the batch in its epoch; all points stay, and the steps go on where the epoch before ended.
 
 Superseded points are kept aside and reported, never dropped.
 """
@@ -65,6 +67,8 @@ class Resolution:
     breaks: list[Break]
     repeats: Break | None
     stepless: bool = False
+    step: Int64 | None = None
+    """Steps of what is kept, where they are not those that were logged."""
 
 
 def resolve_track(track: Track, starts: list[tuple[int, int, int]]) -> Resolution | None:
@@ -80,6 +84,8 @@ def resolve_track(track: Track, starts: list[tuple[int, int, int]]) -> Resolutio
     if n >= 3 and not starts and bool(np.all(step == step[0])):
         return Resolution(np.arange(n), np.zeros(0, dtype=np.int64), [], None, stepless=True)
     cuts = _find_cuts(step)
+    if not starts and (going_on := _join_passes(track, cuts)) is not None:
+        return Resolution(np.arange(n), np.zeros(0, dtype=np.int64), [], None, step=going_on)
     attempt = np.zeros(n, dtype=np.int64)
     attempt[cuts] = 1
     attempt = np.cumsum(attempt)
@@ -126,6 +132,29 @@ def _find_cuts(step: Int64) -> Int64:
         if not late:
             cuts.append(i)
     return np.array(cuts, dtype=np.int64)
+
+
+def _join_passes(track: Track, cuts: Int64) -> Int64 | None:
+    """Steps that go on from pass to pass, int64 ``[n]``; None where the steps do not begin again with every pass over the data."""
+    step, wall = track.step, track.wall_time
+    if cuts.size < 3 or np.any(track.file != track.file[0]) or not np.all(np.isfinite(wall)) or np.any(np.diff(wall) < 0):
+        return None
+    passes = np.split(np.arange(step.size), cuts)
+    sizes = np.array([p.size for p in passes])
+    usual = int(np.median(sizes))
+    inside = np.concatenate([np.diff(step[p]) for p in passes])
+    if usual < 2 or np.any(inside <= 0) or sizes[-1] > usual + 1 or np.any(np.abs(sizes[:-1] - usual) > max(1, usual // 20)):
+        return None
+    stride = int(np.median(inside))
+    first, last = np.array([step[p[0]] for p in passes]), np.array([step[p[-1]] for p in passes[:-1]])
+    if np.ptp(first) > stride or np.ptp(last) > stride:
+        return None
+    # A job that is started again and again takes its time to begin.
+    waits, paces = wall[cuts] - wall[cuts - 1], np.array([wall[p[-1]] - wall[p[0]] for p in passes[:-1]])
+    if np.median(waits) > max(2.0 * float(np.median(paces)), 1.0):
+        return None
+    period = int(last.max()) - int(first.min()) + stride
+    return step + period * np.repeat(np.arange(len(passes)), sizes)
 
 
 def _session_cuts(track: Track, starts: list[tuple[int, int, int]]) -> list[tuple[int, int, tuple[int, int]]]:

@@ -287,6 +287,35 @@ def test_a_tag_without_steps_keeps_all_points(tmp_path):
     assert [i.kind for i in run.issues] == ["duplicate-step"]
 
 
+@pytest.mark.parametrize(("passes", "last"), [(6, 10), (4, 7)])
+def test_steps_that_begin_again_with_every_epoch_go_on(tmp_path, passes, last):
+    """The index of the batch logged as the step: ten points an epoch, every fifth batch; the last epoch may be cut short."""
+    events = regular_events(10 * (passes - 1) + last, _LOSS)
+    for i, event in enumerate(events):
+        event.step = 5 * (i % 10)
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert run.series["loss"].step.tolist() == [5 * i for i in range(len(events))]
+    assert not run.restarts
+    assert not run.superseded
+    assert [i.kind for i in run.issues] == ["epoch-steps"]
+    assert "begin again with every epoch" in run.issues[0].message
+
+
+@pytest.mark.parametrize(("begins", "wait"), [((0, 10, 20), 0.0), ((0, 10, 13, 29), 0.0), ((0, 10, 20, 30), 600.0)])
+def test_restarts_are_no_epochs(tmp_path, begins, wait):
+    """Twice only, after unequal numbers of points, or each time after a long wait: a job that was started again."""
+    events = regular_events(40, _LOSS)
+    for i, event in enumerate(events):
+        begin = max(b for b in begins if b <= i)
+        event.step = i - begin
+        event.wall_time += wait * begins.index(begin)
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert run.restarts
+    assert run.superseded
+
+
 def test_a_listing_tells_once_that_something_is_newer(tmp_path) -> None:
     _write(tmp_path, "a", "b", "c/d")
     for name, seconds in (("a", 100), ("b", 300), ("c/d", 300)):
