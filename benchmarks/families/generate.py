@@ -30,6 +30,7 @@ LETTER["sealed8"] = "q"
 LETTER["sealed9"] = "v"
 LETTER["sealed10"] = "w"
 LETTER["sealed11"] = "y"
+LETTER["sealed12"] = "k"
 
 
 def build(case, tasks):
@@ -171,6 +172,8 @@ def main():
         from families import plan_sealed10 as chosen
     if a.split == "sealed11":
         from families import plan_sealed11 as chosen
+    if a.split == "sealed12":
+        from families import plan_sealed12 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -182,7 +185,7 @@ def main():
             if (
                 state == "kept"
                 and not a.relabel
-                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11"))
+                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11", "sealed12"))
                 and chosen.full(a.split, got, verdict)
             ):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")

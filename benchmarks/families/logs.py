@@ -96,7 +96,7 @@ def folded(values, fold, every, per=0):
 def turned(conv, name, value):
     """A score or a loss as the convention shows it."""
     if name == "loss":
-        return {"ppl": np.exp(min(value, 60.0)), "bits": value / np.log(2)}.get(conv.turn_loss, value)
+        return {"ppl": np.exp(min(value, 60.0)), "bits": value / np.log(2), "likelihood": -value}.get(conv.turn_loss, value)
     if value is None or name not in ("acc", "top1"):
         return value
     return {"percent": 100 * value, "error": 1 - value}.get(conv.turn, value)
