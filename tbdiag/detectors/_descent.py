@@ -84,3 +84,13 @@ def next_to_nothing(train: CurveFacts, value: float, accuracy: CurveFacts | None
         accuracy is not None and accuracy.n >= 4 and np.quantile(accuracy.value, 0.1) > 0.99 * (100 if accuracy.value.max() > 1.5 else 1)
     )
     return value < max(0.01 * max(train.first_cost, float(train.cost[0])), 0.01 if solved else 0.0)
+
+
+def settles(train: CurveFacts, val: CurveFacts | None) -> bool:
+    """Whether training only loses the head start that it began with (a fine-tuning, a mean that has just begun) while
+    validation loses nothing.
+    """
+    if val is None or val.n < 5 or train.signed or train.end_cost > 1.5 * float(train.cost[0]) or train.sigma > 0.1 * train.end_cost:
+        return False
+    keeps = 0.02 * abs(float(val.cost[0]))
+    return train.best_index < 0.1 * train.n and val.end_cost <= float(val.cost[0]) + keeps

@@ -64,12 +64,17 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say, schedule
 from tbdiag.features import CurveFacts
 from tbdiag.model import Run
+from tbdiag.roles.words import tokenize
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, fold_at
 
 CHANCE = 1e-5
 """Of an F ratio as large without a pattern: in simulated t noise with 4 degrees of freedom the least of 2,000 was 3e-5."""
+
+
+_AVERAGES = frozenset({"avg", "average", "averaged", "mean"})
+"""Words of a loss that may be a mean since the epoch began: it steps down where the next epoch begins, whatever is learned."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -120,6 +125,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and -fold.jump > 0.03 * abs(train.end_cost)
         and points >= 5
         and not _generalises(view, train, gain)
+        and _AVERAGES.isdisjoint(tokenize(train.name))
     )
     if not order and not memory:
         return None

@@ -46,7 +46,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "over-confidence",
         *STALLED_LEARNING,
     ),
-    "vanishing-gradients": ("frozen-weights", "prediction-collapse", "low-confidence", *STALLED_LEARNING),
+    "vanishing-gradients": ("frozen-weights", "prediction-collapse", "low-confidence", "lr-too-high", *STALLED_LEARNING),
     "frozen-weights": ("vanishing-gradients", "prediction-collapse", "generalization-gap", *STALLED_LEARNING),
     "loss-mismatch": (
         "low-confidence",
@@ -146,9 +146,16 @@ SEEN_BEFORE = frozenset({("sudden-shift", i) for i in BREAKS} | {("weight-growth
 """Pairs of which the first must have been seen before the second began. Training that breaks moves every evaluation and every weight at
 once, so that a shift or a growth that comes with it is its consequence; only one that was there before can be its cause."""
 
-BEGUN_BEFORE = frozenset({("exploding-gradients", "nan-inf"), ("instability", "frozen-weights")})
+BEGUN_BEFORE = frozenset(
+    {
+        ("exploding-gradients", "nan-inf"),
+        ("instability", "frozen-weights"),
+        ("lr-too-high", "vanishing-gradients"),
+    }
+)
 """Pairs of which the first must have begun before the second may have: a norm that is not finite where the loss is not either explains
-nothing, whatever grew before does; weights stand still behind swings that killed every unit."""
+nothing, whatever grew before does; weights stand still behind swings that killed every unit; a rate that is too
+high leaves no gradients behind, and gradients that were not there at the first point are no work of it."""
 
 ACTS_BEFORE = frozenset(("lr-schedule", i) for i in STALLED_LEARNING)
 """Pairs of which the first acts before it is seen: a rate that falls away stops the learning before it has come to nothing."""

@@ -23,6 +23,7 @@ VAL_WORDS = frozenset(
         "va",
         "vl",
         "vld",
+        "minival",
         "valing",
         "evaling",
         "validing",

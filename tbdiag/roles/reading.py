@@ -261,7 +261,8 @@ def _metric(reading: Reading, hit: _Hit) -> Reading:
             return replace(reading, role=Role.LOSS, stem="loss", rank=-3, extra=(), why=why)
         stem = "_".join((*words, reading.stem, "loss"))
         return replace(reading, role=Role.LOSS_COMPONENT, direction=Direction.LOWER, stem=stem, extra=words, why=why)
-    if reading.role is Role.METRIC and "@" in hit.tag and hit.after[-1:] in {("1",), ("5",)} and reading.stem == "accuracy":
+    if reading.role is Role.METRIC and "@" in hit.tag and hit.after[-1:] in {("1",), ("5",)} and reading.stem in {"accuracy", "prec"}:
+        # ``prec@1``, as ImageNet's scripts call the share of answers that are right.
         return replace(reading, stem="accuracy" if hit.after[-1] == "1" else "top5_accuracy", extra=hit.before)
     if reading.role is Role.METRIC and "@" not in hit.tag:
         if any(t in CLASS_WORDS for t in hit.tokens[:-1]):

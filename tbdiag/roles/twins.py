@@ -38,7 +38,9 @@ def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
         train, val, said = _tell(one, other, words, run, by_number=not named)
         if train is None or val is None:
             continue
-        for d, split in ((train, Split.TRAIN), (val, Split.VAL)):
+        # A test set stands for validation, and the metrics of it do so together with its loss.
+        held_out = Split.TEST if val.split is Split.TEST else Split.VAL
+        for d, split in ((train, Split.TRAIN), (val, held_out)):
             d.why = (
                 f'{d.why}; {split.value}, by its twin "{(val if d is train else train).name}": alike but for "{words[0]}" and "{words[1]}"'
             )
