@@ -90,7 +90,9 @@ def settles(train: CurveFacts, val: CurveFacts | None) -> bool:
     """Whether training only loses the head start that it began with (a fine-tuning, a mean that has just begun) while
     validation loses nothing.
     """
-    if val is None or val.n < 5 or train.signed or train.end_cost > 1.5 * float(train.cost[0]) or train.sigma > 0.1 * train.end_cost:
+    if val is None or val.n < 5 or train.signed or train.end_cost > 1.5 * float(train.cost[0]):
+        return False
+    if train.sigma > 0.1 * train.end_cost or val.sigma > 0.05 * val.end_cost:
         return False
     keeps = 0.02 * abs(float(val.cost[0]))
     return train.best_index < 0.1 * train.n and val.end_cost <= float(val.cost[0]) + keeps
