@@ -73,3 +73,24 @@ def test_the_band_lies_where_it_lies_in_a_log_of_steps(report):
     assert bands[0] == pytest.approx(bands[1], abs=2)
     charts = [re.findall(r">(epochs?|steps?)</text>", render(r, "html")) for r in (report, same)]
     assert charts[0] == charts[1]
+
+
+def test_validation_that_counts_its_own_batches_is_put_on_the_steps_of_training():
+    """Ten batches of validation after every fifty steps: step 60 of validation is step 300 of training."""
+    run = overfitting(validation_in_epochs=False)
+    val = run.series["val/loss"]
+    run = replace(run, series={**run.series, "val/loss": replace(val, step=val.step // 5)})
+    report = tbdiag.diagnose([run])
+    page = re.sub(r"<[^>]+>", "", render(report, "html"))
+    assert re.search(r"Best checkpoint: step 3\d\d \(logged as 60\)|Best checkpoint: step 2[5-9]\d \(logged as 60\)", page)
+    assert "overfitting" in [f.id for f in report.runs[0].findings]
+    assert report.runs[0].findings[0].onset.last_step <= 120 < report.runs[0].findings[0].drawn_onset.first_step
+
+
+def test_validation_that_ends_early_keeps_its_steps():
+    """Evaluations of the first fifth of a run, in the same unit, at the wall times of their steps: nothing is moved."""
+    run = overfitting(validation_in_epochs=False)
+    val = run.series["val/loss"]
+    kept = replace(val, step=val.step // 5, wall_time=1.7e9 + (val.step // 5).astype(np.float64))
+    report = tbdiag.diagnose([replace(run, series={**run.series, "val/loss": kept})])
+    assert max(next(c for c in report.runs[0].curves if c.role == "val_loss").steps) == 200

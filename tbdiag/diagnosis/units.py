@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tbdiag.features import Features
-from tbdiag.model import Finding, Interval, Series, Signal
+from tbdiag.model import Axis, Finding, Interval, Series, Signal
 
 _STEP = re.compile(r"\bstep ([\d,]*\d)")
 
@@ -30,6 +30,7 @@ def say_own_unit(finding: Finding, features: Features) -> Finding:
     if pair is None or signal is None or name is None:
         return finding
     unit = signal.axis.value
+    word = "logged as" if signal.axis is Axis.STEP else unit
 
     def turn(interval: Interval | None) -> Interval | None:
         if interval is None:
@@ -38,7 +39,7 @@ def say_own_unit(finding: Finding, features: Features) -> Finding:
 
     def name_both(match: re.Match[str]) -> str:
         step = int(match.group(1).replace(",", ""))
-        return f"{match.group(0)} ({unit} {own_step(name, step, features):,})"
+        return f"{match.group(0)} ({word} {own_step(name, step, features):,})"
 
     return replace(
         finding,

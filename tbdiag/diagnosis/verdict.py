@@ -50,7 +50,8 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
         first = strong[0]
         since = ""
         if first.onset is not None:
-            own = f" ({first.onset_axis} {first.onset.first_step:,})" if first.drawn_onset else ""
+            word = "logged as" if first.onset_axis == "step" else first.onset_axis
+            own = f" ({word} {first.onset.first_step:,})" if first.drawn_onset else ""
             since = f" from step {(first.drawn_onset or first.onset).first_step:,}{own}"
         more = f", {len(strong) - 1} more finding{'s' * (len(strong) != 2)}" if len(strong) > 1 else ""
         return f"{name}: {say_id(first.id)}{since}{more}{tail}"

@@ -79,9 +79,20 @@ def _register(kind: str, split: Split) -> None:
     def make(features: Features) -> Signal | None:
         found = named_metric(features, kind, split)
         if found is None and kind == "accuracy":
-            found = _accuracy_by_value(features) if split is Split.VAL else None
+            found = (_accuracy_by_value(features) if split is Split.VAL else None) or _accuracy_of_something(features, split)
             return _fraction_signal(name, found) if found is not None else _accuracy_of_errors(features, name, split)
         return _fraction_signal(name, found)
+
+
+_OTHER_ACCURACY = re.compile(r"top|token|balanced|mean|macro|class|aux|neg|pos|reconstruction")
+
+
+def _accuracy_of_something(features: Features, split: Split) -> CurveFacts | None:
+    """The main metric of a split where it is an accuracy with a word more: ``mean_fg_acc``, ``loss_viewpoint - acc``."""
+    curve = features.curve(f"{split.value}_metric")
+    if curve is None or not curve.n or not curve.signal.stem.startswith("accuracy_") or _OTHER_ACCURACY.search(curve.signal.stem):
+        return None
+    return curve
 
 
 _ERROR_RATE = re.compile(r"(top_?1_?|class(ification)?_?|cls_?|misclass\w*_?)?(err|error)s?(_?rate)?|misclass\w*", re.IGNORECASE)

@@ -76,7 +76,7 @@ def onset(finding: Mapping[str, Any]) -> str:
     drawn = finding.get("drawn_onset")
     if not drawn:
         return interval(finding["onset"])
-    return f"{interval(drawn)} ({_unit(finding.get('onset_axis'))} {interval(finding['onset'])})"
+    return f"{interval(drawn)} ({_own(finding.get('onset_axis'))} {interval(finding['onset'])})"
 
 
 def extent_end(finding: Mapping[str, Any]) -> str:
@@ -84,7 +84,7 @@ def extent_end(finding: Mapping[str, Any]) -> str:
     drawn, logged = finding.get("drawn_extent"), finding["extent"]
     if not drawn:
         return step(logged["last_step"]) if logged else ""
-    return f"{step(drawn['last_step'])} ({_unit(finding.get('onset_axis'))} {step(logged['last_step'])})"
+    return f"{step(drawn['last_step'])} ({_own(finding.get('onset_axis'))} {step(logged['last_step'])})"
 
 
 def best_step(best: Mapping[str, Any] | None) -> str:
@@ -92,7 +92,12 @@ def best_step(best: Mapping[str, Any] | None) -> str:
     if not best:
         return ""
     drawn = best.get("drawn_step")
-    return step(best["step"]) if drawn is None else f"{step(drawn)} ({_unit(best.get('axis'))} {step(best['step'])})"
+    return step(best["step"]) if drawn is None else f"{step(drawn)} ({_own(best.get('axis'))} {step(best['step'])})"
+
+
+def _own(axis: Any) -> str:
+    """What a number in the log's own unit is called beside one on the axis of the curves; steps of its own need another word."""
+    return "logged as" if _unit(axis) == "step" else _unit(axis)
 
 
 def _unit(axis: Any) -> str:

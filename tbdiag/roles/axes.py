@@ -4,7 +4,7 @@ Frameworks mix axes in one log: MMEngine counts the train loss in iterations and
 learning rate by step and the losses by epoch. Rules compare series by step, so every series is put on the finest axis in use:
 
 * two series are on different axes when they end at about the same wall time but the last step of one is more than
-  `RATIO` times that of the other (literature 6.3, point 6), or twice where all wall times between agree;
+  `RATIO` times that of the other (literature 6.3, point 6), or 1.8 times where all wall times between agree;
 * the coarser one gets a copy whose steps are those that the finer one had reached at the same wall time; where wall times
   say nothing (all equal, not finite), steps are stretched in proportion. The fit is made straight where a straight line
   describes it to within two logged points, since epochs are equally long;
@@ -30,7 +30,7 @@ Float64 = npt.NDArray[np.float64]
 RATIO = 5.0
 """Last steps that differ by more than this factor at the same wall time are on different axes."""
 LEAST_RATIO = 1.8
-"""By so much at least they differ where every single wall time agrees that one of them counts epochs."""
+"""By so much at least they differ where every single wall time agrees that one of them counts in its own unit."""
 COARSE_LIMIT = 2000
 """A series that passes this step is not counted in epochs."""
 SAME_END = 0.15
@@ -65,8 +65,8 @@ def _other_axis(coarse: Series, fine: Series) -> bool:
         return False  # most pairs end here, before anything is computed
     if np.any(np.diff(coarse.step) <= 0):
         return False
-    if high <= RATIO * low and not _counts_epochs(coarse, fine):
-        return False
+    if high <= RATIO * low:
+        return _counts_its_own(coarse, fine)
     if np.median(np.diff(coarse.step)) > 10:
         return False
     a, b = _span(coarse), _span(fine)
@@ -76,22 +76,19 @@ def _other_axis(coarse: Series, fine: Series) -> bool:
     return abs(a[1] - b[1]) <= SAME_END * span
 
 
-def _counts_epochs(coarse: Series, fine: Series) -> bool:
-    """Whether few steps make an epoch: `coarse` counts one by one, and at every wall time `fine` had got `high / low` times as far."""
+def _counts_its_own(coarse: Series, fine: Series) -> bool:
+    """Whether `coarse` counts epochs of few steps, or validation's own batches: evenly, and at every wall time `fine` had got `high / low` times as far."""
     ratio = float(fine.step[-1]) / float(coarse.step[-1])
-    if (
-        ratio < LEAST_RATIO
-        or len(coarse) < 5
-        or len(fine) < 2 * len(coarse)
-        or int(coarse.step[0]) > 1
-        or np.any(np.diff(coarse.step) != 1)
-    ):
+    if ratio < LEAST_RATIO or len(coarse) < 5 or len(fine) < 2 * len(coarse):
+        return False
+    every = int(coarse.step[1] - coarse.step[0])
+    if int(coarse.step[0]) not in {0, 1, every} or np.any(np.diff(coarse.step) != every):
         return False
     wall, reference = coarse.wall_time.astype(np.float64), fine.wall_time.astype(np.float64)
     if not (np.all(np.isfinite(wall)) and np.all(np.isfinite(reference))) or np.any(np.diff(reference) < 0) or np.any(np.diff(wall) <= 0):
         return False
     reached = np.interp(wall, reference, fine.step.astype(np.float64))
-    place = (coarse.step - coarse.step[0] + 1) / len(coarse) * float(fine.step[-1])
+    place = ((coarse.step - coarse.step[0]) / every + 1) / len(coarse) * float(fine.step[-1])
     return bool(np.max(np.abs(reached - place)) <= 1.5 * float(fine.step[-1]) / len(coarse))
 
 
@@ -153,8 +150,10 @@ def align(signals: list[Signal]) -> tuple[list[Signal], Series | None]:
         if key not in cache:
             cache[key] = map_steps(series, reference)
         copy = replace(series, step=cache[key])
-        why = f"{signal.why}; logged by epoch, put on the steps of {reference.name} by wall time"
-        out.append(replace(signal, series=copy, logged=series, axis=Axis.EPOCH, why=why))
+        epochs = float(np.median(np.diff(series.step))) <= 2
+        said = "logged by epoch" if epochs else "counts steps of its own"
+        why = f"{signal.why}; {said}, put on the steps of {reference.name} by wall time"
+        out.append(replace(signal, series=copy, logged=series, axis=Axis.EPOCH if epochs else Axis.STEP, why=why))
         if signal.main and moved is None:
             moved = copy
     return out, moved
