@@ -201,7 +201,7 @@ def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | N
     margin = min(found.val_level / view["restless"], found.val_gain / view["restless_gain"])
     if margin < 1 or stays_at_guessing(val, view.features):
         return None  # validation that knows nothing is another trouble, and jumps as it likes
-    if not val.signed and median(val.trace.cost[val.trace.n // 2 :]) < 0.05 * float(train.value[0]):
+    if not val.signed and median(val.trace.cost[val.trace.n // 2 :]) < 0.05 * min(float(train.value[0]), 3 * val.first):
         return None  # of what little is left any share is nothing
     return (
         margin,

@@ -75,6 +75,8 @@ def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | N
         level_val, level_train = abs(median(half_val)), abs(median(half_train))
         # A first evaluation of an untrained model may be thousands of times any later one; that is no gain to measure by.
         gain_val = min(gain_val, max(gain_train, level_val))
+        # Nor is a first batch that was thrown up, which validation came too late to see.
+        gain_train = min(gain_train, max(3 * gain_val, level_train))
     if min(level_val, level_train) <= 0:
         return None
     of_val, of_train = scatter(half_val), scatter(half_train)
