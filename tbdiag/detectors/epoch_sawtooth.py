@@ -11,8 +11,8 @@ How it is told
     The training loss is folded at the epoch boundaries (from the epoch tag or the spacing of evaluations), at least four
     epochs. Order: the phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6),
     with eight points an epoch or more, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of
-    the boundaries and is taken back within the epoch by a fifth at least (or the phase explains more than half, with an F ratio above 12). With three to eight points an epoch the
-    place in the epoch must explain two fifths of the variance, with an F ratio that chance makes once in a hundred thousand
+    the boundaries and is taken back within the epoch by a fifth at least (or the phase explains more than half, or makes
+    more of a difference than the whole run gains, with an F ratio above 12). With three to eight points an epoch the place in the epoch must explain two fifths of the variance, with an F ratio that chance makes once in a hundred thousand
     times, and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero).
     A pattern of less than 3 % of the loss (6 % where validation keeps up with training) is nobody's trouble.
     Memorisation: the loss drops by more than 4 standard errors at 80 % of the boundaries, these drops make up more than 60
@@ -113,7 +113,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         points >= 8
         and matters
         and pattern
-        and (abrupt or (fold.strength > 2 * view["strength"] and fold.explained > 0.5))
+        and (abrupt or (fold.strength > 2 * view["strength"] and (fold.explained > 0.5 or fold.amplitude > gain)))
         and not _slow(fold, gain)
     )
     memory = (
@@ -147,7 +147,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         ends,
         evidence,
         sure=confidence(margin, supports=int(order and fold.jumps.size >= 6)),
-        title=f"Epoch sawtooth: the {label(train)} steps by {fold.jump:.2g} at the epoch boundaries and does not fall in between",
+        title=f"Epoch sawtooth: the {label(train)} "
+        + (
+            f"moves by {fold.amplitude:.2g} with the place in the epoch"
+            if order and not abrupt
+            else f"steps by {fold.jump:.2g} at the epoch boundaries and does not fall in between"
+        ),
         order=order,
     )
 
@@ -233,7 +238,7 @@ def _means_since_epoch(step: Int64, value: Float64, ends: Int64) -> bool:
 
 def _slow(fold: Fold, gain: float) -> bool:
     """Whether the pattern is only the descent itself, which is steeper at the beginning of the run."""
-    return -fold.inner * (fold.jumps.size + 1) > 0.5 * gain and fold.jump <= 0 and fold.explained < 0.5
+    return -fold.inner * (fold.jumps.size + 1) > 0.5 * gain and fold.jump <= 0 and fold.explained < 0.5 and fold.amplitude < gain
 
 
 def _run(pattern: Float64, epochs: int, seed: int, fall: float = 0.4) -> Run:
