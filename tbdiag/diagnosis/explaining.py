@@ -160,6 +160,9 @@ high leaves no gradients behind, and gradients that were not there at the first 
 ACTS_BEFORE = frozenset(("lr-schedule", i) for i in STALLED_LEARNING)
 """Pairs of which the first acts before it is seen: a rate that falls away stops the learning before it has come to nothing."""
 
+OPENS_BEFORE = frozenset({("overfitting", "generalization-gap")})
+"""Pairs whose order says nothing: what is learned by heart opens a gap long before validation turns."""
+
 
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
     """Set `caused_by` of every finding that another one explains, and the chain of every head. `span` is the length of the run in steps."""
@@ -233,7 +236,7 @@ def _not_later(head: Finding, other: Finding, span: int) -> bool:
     """Whether the head may have begun before (or with) the other; a finding without onset concerns the whole run."""
     if (head.id, other.id) in SEEN_BEFORE:
         return head.onset is not None and other.onset is not None and head.onset.last_step <= other.onset.first_step
-    if head.onset is None or other.onset is None:
+    if head.onset is None or other.onset is None or (head.id, other.id) in OPENS_BEFORE:
         return True
     if (head.id, other.id) in BEGUN_BEFORE:
         return head.onset.first_step < other.onset.first_step
@@ -255,4 +258,6 @@ def _reason(head: Finding, other: Finding, between: tuple[str, ...] = ()) -> str
         return f"{head.id} begins at step {began:,}, no later than {other.id} (step {first:,}), and produces it{by}"
     if began <= last:
         return f"{head.id} begins at step {began:,}, within the onset of {other.id} (steps {first:,} to {last:,}), and produces it{by}"
+    if (head.id, other.id) in OPENS_BEFORE:
+        return f"{head.id} opens it: what is learned by heart parts the two before validation turns"
     return f"{head.id} produces {other.id}{by}, which was seen first because it is logged more often"
