@@ -207,6 +207,7 @@ def _chain(head: Finding, findings: list[Finding]) -> tuple[Link, ...]:
         return ()
     first = head.onset.first_step
     story = [f for f in findings if head.id in (f.caused_by, f.id) and f.severity.rank < 2 and f.onset and f.onset.last_step >= first]
+    story = [f for f in story if (head.id, f.id) not in OPENS_BEFORE or _start(f) >= first]
     if len(story) < 2:
         return ()
     # States are seen only as often as they are logged; the head stays first.

@@ -135,7 +135,9 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         return Reading(short[0], split, short[1], short[2], -3, why=f'"{last[0]}" and nothing else')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
-    start, size, word = max(_of_the_leaf(hits, tokens, tag), key=lambda h: (h[1], h[2].rank, h[0]))
+    start, size, word = max(hits, key=_weight)
+    if word.role is Role.LOSS:
+        start, size, word = max(_of_the_leaf(hits, tokens, tag), key=_weight)
     split = _nearest(splits, start, size)
     if word.role is Role.METRIC and word.direction is Direction.LOWER and any(w.role is Role.LOSS and w.rank < 0 for _, _, w in hits):
         # ``CE/MSE``: whichever of the two the task asks for.
@@ -183,6 +185,11 @@ def _find_phrases(tokens: Tokens) -> list[tuple[int, int, Word]]:
             if word is not None:
                 out.append((i, size, word))
     return out
+
+
+def _weight(hit: tuple[int, int, Word]) -> tuple[int, int, int]:
+    """By which of several phrases a tag is read: the longest, of these the one of the highest rank, of these the last."""
+    return hit[1], hit[2].rank, hit[0]
 
 
 def _of_the_leaf(hits: list[tuple[int, int, Word]], tokens: Tokens, tag: str) -> list[tuple[int, int, Word]]:

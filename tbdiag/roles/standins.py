@@ -40,8 +40,10 @@ def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Con
         other = Split.VAL if split is Split.TRAIN else Split.TRAIN
         if has[split] or not group:
             continue
-        if len(group) == 1:
+        if len(group) == 1 and group[0].stem not in _NO_WHOLE:
             _promote(group[0], "the only part of a loss that was logged")
+        elif len(group) == 1:
+            continue
         elif (convention is not None and convention.losses_sum) or not has[other]:
             total = _sum([d for d in group if d.stem in common or not parts[other]], split, run)
             if total is not None:
@@ -82,6 +84,8 @@ def _components(drafts: list[Draft], split: Split) -> list[Draft]:
     return [d for d in drafts if d.role is Role.LOSS_COMPONENT and d.split is split and d.sub_kind is None and d.stem not in _NO_PARTS]
 
 
+_NO_WHOLE = frozenset({"kl", "kl_loss", "entropy_loss"})
+"""Parts that alone are a regularisation and never the loss: ``objective/kl``."""
 _NO_PARTS = frozenset({"loss_max", "loss_min", "loss_std", "loss_sum", "loss_mean_normalized", "loss_per_all"})
 
 

@@ -54,13 +54,14 @@ def settle_scores(drafts: list[Draft], run: Run, domain: Domain) -> None:
     """Where a run has losses and nothing that is called a metric: the first series of validation that rises between 0 and 1, or to 100."""
     if domain not in _JUDGED or any(d.role in {Role.METRIC, Role.PREFERENCE_ACCURACY} for d in drafts):
         return
-    if not any(d.role is Role.LOSS and d.split is Split.VAL for d in drafts):
+    held_out = next((d.split for d in drafts if d.role is Role.LOSS and d.split in {Split.VAL, Split.TEST}), None)
+    if held_out is None:
         return
     rising = [d for d in drafts if d.role is Role.UNKNOWN and _rises(d, run)]
     for d in rising:
         split = d.split if d.split is not Split.NONE else _says(" ".join(tokenize(f"{d.subrun}/{d.tag}")))
         if split in {Split.VAL, Split.TEST}:
-            _call_metric(d, Split.VAL, "rises between bounds, and nothing else is a metric")
+            _call_metric(d, held_out, "rises between bounds, and nothing else is a metric")
             for one, other, words in _pairs([x for x in rising if x is d or x.role is Role.UNKNOWN]):
                 if d in (one, other) and {_says(w) for w in words} == {Split.TRAIN, Split.VAL}:
                     _call_metric(other if one is d else one, Split.TRAIN, f'the twin of "{d.name}"')
