@@ -136,7 +136,7 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=_weight)
-    if word.role is Role.LOSS:
+    if word.role in _FOLDERS:
         start, size, word = max(_of_the_leaf(hits, tokens, tag), key=_weight)
     split = _nearest(splits, start, size)
     if word.role is Role.METRIC and word.direction is Direction.LOWER and any(w.role is Role.LOSS and w.rank < 0 for _, _, w in hits):
@@ -192,13 +192,16 @@ def _weight(hit: tuple[int, int, Word]) -> tuple[int, int, int]:
     return hit[1], hit[2].rank, hit[0]
 
 
+_FOLDERS = frozenset({Role.LOSS, Role.GENERATOR_LOSS})
+
+
 def _of_the_leaf(hits: list[tuple[int, int, Word]], tokens: Tokens, tag: str) -> list[tuple[int, int, Word]]:
     """``lm-loss-validation/accuracy``: a metric that the last part names alone is what is measured, and the loss only the folder."""
     if "/" not in tag:
         return hits
     first = len(tokens) - len(tokenize(tag.rsplit("/", 1)[1]))
     own = [h for h in hits if h[0] >= first]
-    if any(h[2].role is Role.LOSS for h in own) or not any(h[2].role is Role.METRIC and h[2].direction is Direction.HIGHER for h in own):
+    if any(h[2].role in _FOLDERS for h in own) or not any(h[2].role is Role.METRIC and h[2].direction is Direction.HIGHER for h in own):
         return hits
     return own
 
