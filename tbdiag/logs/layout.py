@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from tbdiag.logs.walk import ListedFile
 
 _TRAIN = re.compile(
-    rf"({'|'.join(sorted(TRAIN_WORDS))}|train_inner|train_log|learn|practice|seen|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento"
+    rf"((?:{'|'.join(sorted(TRAIN_WORDS))})(?:[_\-.](?:logs?|summar(?:y|ies)))?|train_inner|learn|practice|seen|entra[iî]nement|apprentissage|entrenamiento|treino|treinamento"
     r"|addestramento|e[gğ]itim|gakushuu?|xunlian|训练|訓練|学習|обучение)",
     re.IGNORECASE,
 )
 _EVALUATION = re.compile(
-    rf"({'|'.join(sorted(VAL_WORDS | TEST_WORDS))}|training_eval|inference_eval|(valid|infer)_log|validierung|validaci[oó]n"
+    rf"((?:{'|'.join(sorted(VAL_WORDS | TEST_WORDS))})(?:[_\-.](?:logs?|summar(?:y|ies)))?|training_eval|inference_eval|infer_log|validierung|validaci[oó]n"
     r"|valida[cç][aã]o|validazione|verifica|prueba|teste|do[gğ]rulama|kenshou?|yanzheng|验证|驗證|検証|测试|测试集|验证集|валидация)",
     re.IGNORECASE,
 )

@@ -165,6 +165,25 @@ def settle_direction(drafts: list[Draft], run: Run) -> None:
             if not float(value[-1]) >= float(value[0]):
                 d.direction = Direction.NONE
                 d.why += ", and nothing says which way is better"
+        elif d.role is Role.METRIC and d.stem.split("_")[0] in _OVERLAPS and d.name in run.series and _falls_with_its_loss(d, drafts, run):
+            d.role, d.direction, d.stem = Role.LOSS_COMPONENT, Direction.LOWER, f"{d.stem}_loss"
+            d.why += ", which falls as its loss does: one minus the overlap"
+
+
+_OVERLAPS = frozenset({"dice", "tversky", "jaccard"})
+
+
+def _falls_with_its_loss(d: Draft, drafts: list[Draft], run: Run) -> bool:
+    """Whether an overlap, of which more is better, ends below seven tenths of its start beside a loss of its split that falls as well."""
+
+    def kept(name: str) -> float:
+        value = run.series[name].value.astype(np.float64)
+        value = value[np.isfinite(value)]
+        few = max(1, value.size // 10)
+        return float(np.median(value[-few:]) / max(np.median(value[:few]), 1e-12)) if value.size >= 5 and value.min() >= 0 else np.inf
+
+    beside = [o.name for o in drafts if o.role is Role.LOSS and o.split is d.split and o.name in run.series and not o.histogram]
+    return kept(d.name) < 0.7 and any(kept(name) < 0.9 for name in beside)
 
 
 def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
@@ -184,6 +203,9 @@ def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
             d.why = "all its values are powers of two, as a loss scale's are"
 
 
+_LIKELIHOODS = frozenset({"log_likelihood", "loglik", "log_lik", "elbo"})
+
+
 def _promote_metrics(drafts: list[Draft], run: Run) -> None:
     groups = {stem: [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram] for stem in STAND_INS}
     # An error that both splits log before one that a single split does.
@@ -193,6 +215,11 @@ def _promote_metrics(drafts: list[Draft], run: Run) -> None:
             for d in group:
                 _promote(d, "no series is called loss, this error stands for it")
             return
+    likely = [d for d in drafts if d.role is Role.METRIC and d.stem in _LIKELIHOODS and not d.histogram]
+    if likely:
+        for d in likely:
+            _promote(d, "no series is called loss, this likelihood is what is maximised")
+        return
     errors = [d for d in drafts if d.role is Role.METRIC and d.stem.startswith("err") and d.name in run.series]
     tops = [float(np.nanmax(run.series[d.name].value)) for d in errors if len(run.series[d.name])]
     if {Split.TRAIN, Split.VAL} <= {d.split for d in errors} and tops and 1 < max(tops) < 20:  # neither shares nor percent

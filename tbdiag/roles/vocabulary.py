@@ -68,7 +68,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "bleu, bleu4, bleu 4, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
     **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
     **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
-    **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, neg log perplexity, quality", rank=-1),
+    **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, loglik, log lik, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
