@@ -12,8 +12,10 @@ How it is told
     epochs. Order: the phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6),
     with eight points an epoch or more, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of
     the boundaries and is taken back within the epoch by a fifth at least (or the phase explains more than half, or makes
-    more of a difference than the whole run gains, with an F ratio above 12). With three to eight points an epoch the place in the epoch must explain two fifths of the variance, with an F ratio that chance makes once in a hundred thousand
-    times, and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero).
+    more of a difference than the whole run gains, with an F ratio above 12). With three to eight points an epoch the place
+    in the epoch must explain two fifths of the variance, with an F ratio that chance makes once in a hundred thousand times,
+    and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero; a fifth
+    where it explains three quarters), a tenth of the points at either end taken for spikes.
     A pattern of less than 3 % of the loss (6 % where validation keeps up with training) is nobody's trouble.
     Memorisation: the loss drops by more than 4 standard errors at 80 % of the boundaries, these drops make up more than 60
     % of what was gained, within epochs the loss does not fall, and validation, where it is logged, ends behind training by
@@ -168,11 +170,14 @@ def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
     if not 3 <= train.n / (ends.size + 1) < 8 or ends.size < 8:
         return None
     plan = schedule(view)
-    phases = explain_by_phase(train.step, train.cost, ends)
+    # A tenth of the points may be spikes: they say nothing of a place that is met in every epoch.
+    calm = np.clip(train.cost, *np.quantile(train.cost, (0.1, 0.9)))
+    phases = explain_by_phase(train.step, calm, ends)
     if phases is None or (plan is not None and plan.cyclic):
         return None
     scale = train.start_cost - train.end_cost if train.signed else abs(median(train.cost))
-    margins = (phases.explained / 0.4, np.log(max(phases.chance, 1e-300)) / np.log(CHANCE), phases.amplitude / max(0.5 * scale, 1e-12))
+    apart = 0.5 if phases.explained < view["nearly_all"] else 0.2
+    margins = (phases.explained / 0.4, np.log(max(phases.chance, 1e-300)) / np.log(CHANCE), phases.amplitude / max(apart * scale, 1e-12))
     if min(margins) < 1:
         return None
     evidence = say(
@@ -310,6 +315,7 @@ DETECTOR = Detector(
     thresholds={
         "explained": Threshold(0.2, "without a pattern the corrected share stays below 0.15 (simulated)"),
         "strength": Threshold(6.0, "F ratio; without a pattern 1, above 5 once in ten thousand at 9 and 27 degrees of freedom"),
+        "nearly_all": Threshold(0.75, "of the variance, with few points an epoch: then a fifth of the level is enough"),
         "share": Threshold(0.8, "the same sign at four of five boundaries"),
     },
     examples=EXAMPLES,

@@ -134,7 +134,7 @@ def explain_by_phase(step: Int64, values: Float64, ends: Int64) -> Phases | None
         same, group = np.unique(np.minimum((place * bins - 1e-9).astype(np.int64).clip(0), bins - 1), return_inverse=True)
     size = np.bincount(group)
     free = values.size - same.size - 1
-    if points < 3 or np.unique(period).size < 6 or same.size < 3 or size.min() < 2 or free < same.size:
+    if points < 3 or np.unique(period).size < 6 or same.size < 3 or size.min() < 3 or free < same.size:
         return None
     rest = values - values.mean()
     level = np.bincount(group, rest) / size
