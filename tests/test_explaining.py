@@ -170,3 +170,19 @@ def test_what_seems_to_have_begun_before_its_head_is_not_told_in_order() -> None
     head = next(f for f in told if f.id == "divergence")
     assert {f.id for f in told if f.caused_by == "divergence"} >= {"instability"}
     assert "instability" not in [link.id for link in head.chain]
+
+
+@pytest.mark.parametrize(("head", "later"), [("lr-too-high", "vanishing-gradients"), ("instability", "frozen-weights")])
+def test_what_kills_a_net_leads_only_where_it_began_before(head: str, later: str) -> None:
+    """Gradients that were not there at the first point are no work of the rate; weights that stand still from the start of no swing."""
+    after = {f.id: f.caused_by for f in judge(finding(head, onset=(10, 40)), finding(later, Severity.ERROR, onset=(60, 80)))}
+    assert after[later] == head
+    at_once = {f.id: f.caused_by for f in judge(finding(head, onset=(10, 40)), finding(later, Severity.ERROR, onset=(0, 5)))}
+    assert at_once[later] is None
+
+
+def test_overfitting_leads_the_gap_that_it_opened_and_the_story_stays_in_order() -> None:
+    judged = {f.id: f for f in judge(finding("overfitting", onset=(700, 900)), finding("generalization-gap", onset=(50, 90)))}
+    assert judged["generalization-gap"].caused_by == "overfitting"
+    assert "before validation turns" in judged["generalization-gap"].caused_by_why
+    assert judged["overfitting"].chain == ()

@@ -31,6 +31,9 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
     ("directories", "expected"),
     [
         (["train", "validation"], {".": ("train", "validation")}),
+        (["tb/tr", "tb/va"], {"tb": ("tr", "va")}),
+        (["train_logs", "valid_logs"], {".": ("train_logs", "valid_logs")}),
+        (["train_summaries", "test_summaries"], {".": ("test_summaries", "train_summaries")}),
         (["a/train", "a/validation", "b/train", "b/validation"], {"a": ("train", "validation"), "b": ("train", "validation")}),
         (["x/train", "x/train_inner", "x/valid"], {"x": ("train", "train_inner", "valid")}),
         ([".", "eval"], {".": ("eval",)}),

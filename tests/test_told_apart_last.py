@@ -1,0 +1,91 @@
+"""Pairs of runs that differ in one thing, of which one has the symptom: found with a tenth and an eleventh set of labelled trainings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tbdiag.detectors import _synth
+from tbdiag.diagnosis import diagnose_run
+from tbdiag.model import Run, Severity
+
+
+def said(run: Run) -> set[str]:
+    return {f.id for f in diagnose_run(run).findings if f.severity is not Severity.NOTE}
+
+
+def noise(n: int, sigma: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, sigma, n)
+
+
+def a_third_of_the_picture(*, gap: float) -> Run:
+    """Eight classes, a third of the way in training; validation is `gap` of the training loss worse."""
+    n = 16
+    train = _synth.decay(n, 2.08, 1.4, 6.0) + noise(n, 0.01, 1)
+    return _synth.make_run(
+        {
+            "train/loss": train,
+            "val/loss": _synth.decay(n, 2.06, 1.4 * (1 + gap), 6.0) + noise(n, 0.01, 2),
+            "val/accuracy": 0.32 - _synth.decay(n, 0.195, 0.0, 6.0) + noise(n, 0.005, 3),
+        },
+        every=20,
+    )
+
+
+def fine_tuned(*, validation_rises: bool) -> Run:
+    """Training loses its head start within ten points and stands; validation keeps its level, or goes with it."""
+    n = 70
+    train = 0.24 - 0.065 * np.exp(-np.arange(n) / 3) + noise(n, 0.003, 4)
+    val = 0.255 + (0.12 * (1 - np.exp(-np.arange(n) / 3)) if validation_rises else 0.0) + noise(n, 0.002, 5)
+    return _synth.make_run({"train/loss": train, "val/loss": val}, every=4)
+
+
+def at_the_highest_return(*, points: int) -> Run:
+    """Returns that stand at the most there is, 80, and break down to 50 for some epochs."""
+    reward = np.minimum(80.0, 16 + 8.0 * np.arange(100.0)) - np.abs(noise(100, 1.0, 6)) * (np.arange(100) % 4 == 0)
+    reward[75 : 75 + points] = 50.0
+    return _synth.make_run({"rollout/ep_rew_mean": reward, "train/approx_kl": np.full(100, 0.01)}, every=1000)
+
+
+def pushed(*, slows_down: bool) -> Run:
+    """The norm of all weights: a little learning first, then a push in a straight line, or a walk that gains less and less."""
+    t = np.linspace(0, 1, 80)
+    norm = 6.5 + 20.0 * (np.sqrt(t) if slows_down else t**1.12) + 1.8 * (1 - np.exp(-12 * t))
+    return _synth.make_run({"train/loss": _synth.decay(80, 1.4, 0.2), "train/weight_norm": norm}, every=7)
+
+
+def means_since_the_epoch_began(*, named: bool) -> Run:
+    """A loss that steps down where each epoch begins; its name says that it is an average, or that it is none."""
+    level = np.repeat(1.8 * 0.8 ** np.arange(14), 5) + noise(70, 0.004, 7)
+    tag = "avg_train_loss" if named else "train_loss"
+    val = 2.5 + 10 * (1 - np.exp(-np.arange(14) / 4))
+    return _synth.make_run({tag: level, "epoch": np.repeat(np.arange(14.0), 5), "val_loss": _synth.make_series("val_loss", val, every=5)})
+
+
+def solved_from_the_start(*, errors: bool) -> Run:
+    """A loss of a ten-thousandth that jumps about by factors, where hardly an answer is wrong; or the same course a thousand times as high."""
+    n = 200
+    loss = 10 ** (-3.5 + 0.7 * np.sin(np.arange(n) / 6) + noise(n, 0.2, 20)) * (1000 if errors else 1)
+    accuracy = np.full(n, 0.6 if errors else 1.0) + np.abs(noise(n, 0.001, 21)) * -1
+    return _synth.make_run({"train/loss": loss, "train/accuracy": accuracy})
+
+
+CASES = [
+    (a_third_of_the_picture(gap=0.2), "underfitting", True),
+    (a_third_of_the_picture(gap=0.6), "underfitting", False),
+    (fine_tuned(validation_rises=True), "divergence", True),
+    (fine_tuned(validation_rises=False), "divergence", False),
+    (at_the_highest_return(points=4), "spikes", True),
+    (at_the_highest_return(points=1), "spikes", False),
+    (pushed(slows_down=False), "weight-growth", True),
+    (pushed(slows_down=True), "weight-growth", False),
+    (means_since_the_epoch_began(named=False), "epoch-sawtooth", True),
+    (means_since_the_epoch_began(named=True), "epoch-sawtooth", False),
+    (solved_from_the_start(errors=True), "instability", True),
+    (solved_from_the_start(errors=False), "instability", False),
+]
+
+
+@pytest.mark.parametrize(("run", "finding", "named"), CASES, ids=lambda x: x if isinstance(x, str) else "")
+def test_neighbours_are_told_apart(run: Run, finding: str, named: bool) -> None:
+    assert (finding in said(run)) == named
