@@ -50,7 +50,7 @@ VOCABULARY: dict[str, Word] = {
     ),
     **_many(Role.LOSS_COMPONENT, LOWER, "kl, kld, kl div, kl divergence, recon, reconstruction", rank=-3),
     # Quality, higher is better.
-    **_many(Role.METRIC, HIGHER, "accuracy, prec1, percent correct, pct correct, frac correct, fraction correct, correct rate, correct ratio, share correct, acc, accu, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
+    **_many(Role.METRIC, HIGHER, "accuracy, pacc, pixel acc, prec1, percent correct, pct correct, frac correct, fraction correct, correct rate, correct ratio, share correct, acc, accu, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "correct", stem="accuracy", rank=-2),
     **_many(Role.METRIC, HIGHER, "macc, mean acc", stem="balanced_accuracy"),
     **_many(Role.METRIC, HIGHER, "allacc, all acc, pixel acc, pixel accuracy", stem="accuracy"),
@@ -68,7 +68,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "bleu, bleu4, bleu 4, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
     **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
     **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, corr, explained var"),
-    **_many(Role.METRIC, HIGHER, "ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, loglik, log lik, neg log perplexity, quality", rank=-1),
+    **_many(Role.METRIC, HIGHER, "hmean, ndcg, mrr, hits, hit, elo, elbo, fitness, log likelihood, loglik, log lik, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
@@ -82,7 +82,7 @@ VOCABULARY: dict[str, Word] = {
     # Optimiser.
     **_many(Role.LR, NONE, "global schedule, lrn rate, learn speed, learning speed, step length, steplen, step len, stepsz, learnrate, rate sgd, rate adam, rate learn, opt rate, rate opt, adam alpha, lr, lrs, lrate, l rate, learn rate, learning rate, step size, stepsize, current lr, cur lr, last lr, base lr, actor lr, lr0, learningrate, optim lr", stem="lr"),
     **_many(Role.COUNTER, NONE, "lr mul, lr scale, momentum, mom, weight decay, wd, clip range, ent coef, batch size, bsz, wpb, global batch size, world size, kl coef", rank=3),
-    **_many(Role.GRAD_NORM, NONE, "grad norm, grad len, gradlen, gradient len, gradl2, gradient size, grad size, size gradient, gradient euclid, norm of the gradient, norm gradient, nrm grad, nrm g, abs grad, gr l2, g l2, gn global, normgrad, nabla norm, norm nabla, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norms grads, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, dl norm, gradient length, length of the gradient, grad length, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
+    **_many(Role.GRAD_NORM, NONE, "grad norm, gradients l2, grad len, gradlen, gradient len, gradl2, gradient size, grad size, size gradient, gradient euclid, norm of the gradient, norm gradient, nrm grad, nrm g, abs grad, gr l2, g l2, gn global, normgrad, nabla norm, norm nabla, gradient norm, gradients norm, grads norm, gnorm, g norm, global norm, global grad norm, norm grad, grad global norm, total norm, norms grad, norms grads, norm grads, grad norms, grads norms, gradient norms, gradient l2, grads l2, norms gradient, norm gradient, norm g, dl norm, gradient length, length of the gradient, grad length, grad magnitude, gradient magnitude, grad mag", stem="grad_norm"),
     **_many(Role.GRAD_NORM, NONE, "grads total, grad total, total grad, total grads, total gradient, gradients total, gradient global l2, gradients global l2, grads global l2, grad global l2, grad 2 norm total, grad 2 0 norm total, grad norm total, total grad norm, grads total norm, gradient total norm, l2 norm grad global, avg grad norm, norm of gradients", stem="grad_norm", rank=2),
     **_many(Role.GRAD_NORM, NONE, "l2 grad, l2 grads, l2 gradient, l2 gradients, grad 2 0 norm, grad 2 norm, l2 norm grad, grad l2 norm, grad l2, grad norm l2, gradient l2 norm", stem="grad_norm", rank=1),
     **_many(Role.WEIGHT_NORM, NONE, "weight l2, l2 params, l2 param, l2 weights, weight length, length weight, length of the weight, length weights, size weights, size of weights, weight size, norm of the weights, nrm w, w l2, theta l2, wlen, weights l2, weight norm, weights norm, w norm, param norm, params norm, parameter norm, parameters norm, l2 norm param global, weight rms, model norm, network norm, params l2, weight l2 norm, wnorm, norm weights, norms weights, theta norm, norm theta, norms param, norms params, norm param, weight norms, l2 weights, norm params", stem="weight_norm"),
