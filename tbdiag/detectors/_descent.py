@@ -86,13 +86,14 @@ def next_to_nothing(train: CurveFacts, value: float, accuracy: CurveFacts | None
     return value < max(0.01 * max(train.first_cost, float(train.cost[0])), 0.01 if solved else 0.0)
 
 
-def settles(train: CurveFacts, val: CurveFacts | None) -> bool:
-    """Whether training only loses the head start that it began with (a fine-tuning, a mean that has just begun) while
-    validation loses nothing.
+def harmless(train: CurveFacts | None, val: CurveFacts | None, accuracy: CurveFacts | None) -> bool:
+    """Whether a training loss that rises has come to next to nothing, or only loses the head start that it began with.
+
+    The latter (a fine-tuning, a mean that has just begun) while validation, which hardly moves, loses nothing.
     """
-    if val is None or val.n < 5 or train.signed or train.end_cost > 1.5 * float(train.cost[0]):
+    if train is None or next_to_nothing(train, train.end_cost, accuracy):
+        return train is not None
+    if val is None or val.n < 5 or train.signed or train.end_cost > 1.5 * float(train.cost[0]) or train.best_index >= 0.1 * train.n:
         return False
-    if train.sigma > 0.1 * train.end_cost or val.sigma > 0.05 * val.end_cost:
-        return False
-    keeps = 0.02 * abs(float(val.cost[0]))
-    return train.best_index < 0.1 * train.n and val.end_cost <= float(val.cost[0]) + keeps
+    first = float(val.cost[0])
+    return val.end_cost <= first + 0.02 * abs(first) and train.sigma <= 0.1 * train.end_cost and val.sigma <= 0.05 * val.end_cost

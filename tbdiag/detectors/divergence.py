@@ -64,7 +64,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
-from tbdiag.detectors._descent import next_to_nothing, settles
+from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lr_jump
 from tbdiag.detectors._returns import value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
@@ -89,7 +89,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
         val = view.curve("val_loss")
-        if curve is not None and (next_to_nothing(curve, curve.end_cost, view.curve("train_accuracy")) or settles(curve, val)):
+        if curve is not None and next_to_nothing(curve, curve.end_cost):
             return None
         if strength < 1 and curve is not None and val is not None:
             strength = _both_climb(curve, val)
@@ -99,9 +99,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
         return NotApplicable(f"only {curve.n} points")
-    if strength < 1:
-        return None
     reward = curve.signal.role in (Role.REWARD, Role.VALUE_LOSS)
+    if strength < 1 or (not reward and harmless(view.curve("train_loss"), view.curve("val_loss"), view.curve("train_accuracy"))):
+        return None
     onset = rise_onset(curve, logarithmic=curve.log_scale)
     held_out = curve.signal.split in (Split.VAL, Split.TEST)
     val = None if reward or held_out else view.curve("val_loss" if curve.signal.role is Role.LOSS else "val_metric")

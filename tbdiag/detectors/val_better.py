@@ -79,7 +79,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if gap <= 0 or (level_train <= 0 and not signed):
         return None
     margins = [0.0]
-    ahead = None if signed else _metric_lead(view)
     if not signed:
         chance = guessing(view.features).chance
         start = max(chance or 0.0, train.first_cost, val.first_cost)
@@ -89,16 +88,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
         margins.append(max(gap / (3 * val.sigma), float(steady)) if val.sigma > 0 else 16.0)
         # Strong dropout halves a small loss; but it is small against all that training gained.
         margins.append(gap / (view["least_of_gain"] * max(start - level_train, _gain(train, level_train), 1e-12)))
-        if min(margins) < 1 and ahead is not None and gap > 0.12 * level_train and gap > 0.05 * start:
-            margins = [ahead / view["metric_lead"]]
+        if min(margins) < 1 and gap > 0.12 * level_train and gap > 0.05 * start:
+            ahead = _metric_lead(view)
+            margins = margins if ahead is None else [ahead / view["metric_lead"]]
     # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.
     ratio = pair.train_at / np.maximum(pair.val.trace.cost, 1e-12)
     moved = not signed and float(pair.val.trace.cost[0]) > 1.5 * level_val
     scaled = (
         moved
-        and (ahead is None or ahead < view["metric_lead"])
         and float(ratio[0]) > 0.85 * median(ratio[ratio.size // 2 :])
         and float(np.ptp(ratio)) < 0.3 * median(ratio)
+        and (_metric_lead(view) or 0.0) < view["metric_lead"]  # a metric knows no reduction
     )
     if (min(margins) < 1 or scaled) and gap > view["least_of_level"] * abs(level_train) * (2 if signed else 1):
         margins, scaled = _of_gain(view, pair, gap), False
