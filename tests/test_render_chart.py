@@ -211,3 +211,10 @@ def test_runs_that_lie_decades_apart_share_a_log_axis(level, log):
     low = Line(steps, [0.5 - 0.02 * i for i in steps], role="val_loss", label="low")
     high = Line(steps, [level * (1 - 0.02 * i) for i in steps], role="val_loss", label="high")
     assert ("log" in texts(line_chart([low, high], Frame()))) is log
+
+
+def test_validation_that_turns_is_not_flattened_by_the_decades_of_training():
+    steps = list(range(40))
+    train = Line(steps, [2.3 * 0.8**i for i in steps], role="train_loss", label="train")
+    val = Line(steps, [1.1 + 0.007 * i for i in steps], role="val_loss", label="val")
+    assert "log" not in texts(line_chart([train, val], Frame()))

@@ -102,12 +102,15 @@ def line_of(curve: dict[str, Any], key: str = "", label: str | None = None, colo
 
 
 def _all_suit_log(lines: Sequence[Line]) -> bool:
-    """Whether a logarithmic axis shows each of the curves better, or all of them together: runs that lie decades apart."""
+    """Whether a logarithmic axis shows each of the curves better, or one quantity of several runs that lie decades apart.
+
+    Training and validation of one run are no such pair: validation's turn would vanish behind training's decades.
+    """
     values = [[v for v in line.values if v is not None] for line in lines]
     if not lines or any(not v for v in values):
         return False
     each = all(suits_log(v, line.role, line.log) for v, line in zip(values, lines, strict=True))
-    return each or all(suits_log([x for v in values for x in v], line.role, False) for line in lines)
+    return each or (len({line.role for line in lines}) == 1 and suits_log([x for v in values for x in v], lines[0].role, False))
 
 
 def line_chart(lines: Sequence[Line], frame: Frame) -> str:
