@@ -9,11 +9,12 @@ Why it matters
 How it is told
     It learned something (more than 5 % of its start, or less without any doubt where guessing among three classes or more
     is known), both splits end at a bad level, and the gap between them is small (up to double that where training itself
-    keeps half of the loss of guessing). Bad means: a bounded metric less than half-way from chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the
-    way: what the data leave to chance ends there as well); or more than 85 % of the loss of guessing is left; or no
-    evaluation explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no better than they began. With four
-    or five points and no such reference, both losses must have gained less than a quarter of their start (and more than 5
-    %), still improving together.
+    keeps half of the loss of guessing and validation does not rise). Bad means: a bounded metric less than half-way from
+    chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the way: what
+    the data leave to chance ends there as well); or more than 85 % of the loss of guessing is left; or no evaluation
+    explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no
+    better than they began. With four or five points and no such reference, both losses must have gained less than a
+    quarter of their start (and more than 5 %), still improving together.
 
 First check
     Is the learning rate reasonable, is the model large enough, do the inputs carry the signal?
