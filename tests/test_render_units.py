@@ -94,3 +94,16 @@ def test_validation_that_ends_early_keeps_its_steps():
     kept = replace(val, step=val.step // 5, wall_time=1.7e9 + (val.step // 5).astype(np.float64))
     report = tbdiag.diagnose([replace(run, series={**run.series, "val/loss": kept})])
     assert max(next(c for c in report.runs[0].curves if c.role == "val_loss").steps) == 200
+
+
+def test_a_log_without_steps_is_judged_in_the_order_of_writing():
+    """``add_scalar(tag, value)`` without a step: all points stand at zero, and still have a course."""
+    run = overfitting(validation_in_epochs=False)
+    stepless = {name: replace(s, step=np.zeros_like(s.step)) for name, s in run.series.items()}
+    report = tbdiag.diagnose([replace(run, series=stepless)])
+    finding = next(f for f in report.runs[0].findings if f.id == "overfitting")
+    assert 4 <= finding.onset.first_step <= finding.onset.last_step <= 450
+    curve = next(c for c in report.runs[0].curves if c.role == "train_loss")
+    assert curve.steps[-1] == STEPS - 1
+    assert "logged without a step" in next(s.why for s in report.runs[0].signals if s.tag == "val/loss")
+    assert all(not s.step.any() for s in stepless.values())

@@ -122,6 +122,18 @@ def _growing(steps: Int64) -> Int64:
     return out
 
 
+def count_stepless(signals: list[Signal]) -> list[Signal]:
+    """Scalar series whose points (three or more) all carry one step get their place in the order of writing as the step."""
+    out = []
+    for signal in signals:
+        series = signal.series
+        if series is not None and len(series) >= 3 and int(series.step[0]) == int(series.step[-1]):
+            counted = replace(series, step=np.arange(len(series), dtype=np.int64))
+            signal = replace(signal, series=counted, why=f"{signal.why}; logged without a step, counted in the order of writing")
+        out.append(signal)
+    return out
+
+
 def align(signals: list[Signal]) -> tuple[list[Signal], Series | None]:
     """Put every scalar series of a run on the finest axis; signals that need nothing are returned as they are.
 
