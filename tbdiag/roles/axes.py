@@ -122,16 +122,24 @@ def _growing(steps: Int64) -> Int64:
     return out
 
 
-def count_stepless(signals: list[Signal]) -> list[Signal]:
-    """Scalar series whose points (three or more) all carry one step get their place in the order of writing as the step."""
-    out = []
-    for signal in signals:
-        series = signal.series
-        if series is not None and len(series) >= 3 and int(series.step[0]) == int(series.step[-1]):
-            counted = replace(series, step=np.arange(len(series), dtype=np.int64))
-            signal = replace(signal, series=counted, why=f"{signal.why}; logged without a step, counted in the order of writing")
-        out.append(signal)
-    return out
+def is_stepless(series: Series | None) -> bool:
+    """Whether three points or more all carry one step: logged without any."""
+    return series is not None and len(series) >= 3 and int(series.step[0]) == int(series.step[-1])
+
+
+def put_on_one_axis(signals: list[Signal]) -> tuple[list[Signal], Series | None]:
+    """`align`, after scalar series without steps got their place in the order of writing as the step; they have no unit of their own to go back to."""
+    bare = {s.name for s in signals if is_stepless(s.series)}
+    if not bare:
+        return align(signals)
+    aligned, moved = align([_count(s) if s.name in bare else s for s in signals])
+    return [replace(s, logged=None, axis=Axis.STEP) if s.name in bare else s for s in aligned], moved
+
+
+def _count(signal: Signal) -> Signal:
+    assert signal.series is not None
+    counted = replace(signal.series, step=np.arange(len(signal.series), dtype=np.int64))
+    return replace(signal, series=counted, why=f"{signal.why}; logged without a step, counted in the order of writing")
 
 
 def align(signals: list[Signal]) -> tuple[list[Signal], Series | None]:

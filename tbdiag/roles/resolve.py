@@ -9,7 +9,7 @@ import numpy as np
 
 from tbdiag.config import Config, parse_key
 from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Writer
-from tbdiag.roles.axes import align, count_stepless
+from tbdiag.roles.axes import put_on_one_axis
 from tbdiag.roles.chance import find_chance
 from tbdiag.roles.choose import choose_mains, settle_counters, settle_scales, settle_splits, settle_unusable
 from tbdiag.roles.epochs import find_epochs
@@ -53,7 +53,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
         drafts += [d for d, _ in made]
     choose_mains(drafts, series, frozenset(forced))
     signals = [_signal(d, series, run) for d in drafts]
-    signals, moved = align(count_stepless(signals))
+    signals, moved = put_on_one_axis(signals)
     found, source = find_config(run, signals)
     domain = _refine(plan.domain, found)
     classes, chance, why = find_chance(signals, found, domain)
