@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
         """Write a saved report in another format."""
         from tbdiag.cli.explain import explain_findings
         from tbdiag.cli.output import use_colour
+        from tbdiag.model.report import DEFAULT_FILE
         from tbdiag.render import load_report
         from tbdiag.render import render as write
-        from tbdiag.render.prepare import DEFAULT_FILE
 
         data = load_report(report)
         options: dict[str, object] = {}

@@ -62,8 +62,8 @@ def register(app: typer.Typer) -> None:
         """Diagnose every run beneath LOGDIR and write one report."""
         from tbdiag.cli.explain import explain_findings
         from tbdiag.cli.settings import load_settings
+        from tbdiag.model.report import DEFAULT_FILE
         from tbdiag.render import render
-        from tbdiag.render.prepare import DEFAULT_FILE
 
         settings = load_settings(Path(logdirs[0]), config, {"roles": role or (), "select": select or (), "ignore": ignore or ()})
         report = judge(logdirs, settings, verify=verify, quiet=quiet, jobs=jobs)

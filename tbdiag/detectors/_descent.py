@@ -80,9 +80,7 @@ def next_to_nothing(train: CurveFacts, value: float, accuracy: CurveFacts | None
     """
     if train.signal.role is not Role.LOSS or train.signed:
         return False
-    solved = (
-        accuracy is not None and accuracy.n >= 4 and np.quantile(accuracy.value, 0.1) > 0.99 * (100 if accuracy.value.max() > 1.5 else 1)
-    )
+    solved = accuracy is not None and accuracy.n >= 4 and float(np.quantile(accuracy.value, 0.1)) > 0.99
     return value < max(0.01 * max(train.first_cost, float(train.cost[0])), 0.01 if solved else 0.0)
 
 

@@ -9,8 +9,8 @@ Why it matters
 
 How it is told
     Training becomes good (its loss falls below 30 % of its start, or of the loss of guessing, or below half of validation's
-    start, at its end, while validation keeps three quarters of that, or below 65 % while it keeps 90 %), validation does not rise, and
-    over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
+    start, at its end, while validation keeps three quarters of that, or below 65 % while it keeps 90 %), validation does not
+    rise by a quarter of its best beyond noise, and over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
     deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without
     the gap closing, and, where losses alone tell and validation is less than four times as high, without validation still
     improving (5 % of its level in the second half, beyond its noise or by falling throughout). Where losses go below zero, by more than 40 % of all that training

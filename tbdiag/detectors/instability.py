@@ -11,10 +11,11 @@ How it is told
     standard deviations of a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
     is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
-    first loss is left). Early explosion: the loss rose more than tenfold above its best, and
+    first loss, or of three times the first validation loss, is left). Early explosion: the loss rose more than tenfold above its best, and
     above its start, and took long to come back. Few points (four to nine): at least two changes of direction with a typical
     change of more than a third of the level, in training and in validation. A cyclic learning rate that the swings follow
-    explains them.
+    explains them, and a loss that is next to nothing (a hundredth of its start, or of a nat where training makes no errors)
+    may jump as it likes.
 
 First check
     Do the swings follow the learning rate, the batch size, or single batches; what does the gradient norm do?

@@ -16,10 +16,9 @@ from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, list_alive, list_hypot
 from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
 from tbdiag.features import Features
 from tbdiag.model import Finding, MissingEvidence, SuccessRule
+from tbdiag.model.report import verify_command
 from tbdiag.success import compile_rule
 
-VERIFY = "tbdiag verify tbdiag-report.html NEXT_LOGDIR"
-"""The command that checks the success rule on the next run; a report carries its data, so it names no path of this machine."""
 RESUMES = ("resume", "checkpoint", "continue")
 """Words of a first action that costs a part of a run only."""
 WORTH_LOGGING = 2
@@ -81,7 +80,7 @@ def _ask(action: str, why: str, rule: SuccessRule) -> dict[str, Any]:
         "outcomes": (),
         "success_rule": rule.sentence,
         "rule": rule,
-        "command": VERIFY,
+        "command": verify_command(),
     }
 
 
@@ -107,7 +106,7 @@ def _experiment(heads: list[Finding], findings: tuple[Finding, ...], features: F
         "outcomes": tuple(_outcomes(choice)),
         "success_rule": rule.sentence,
         "rule": rule,
-        "command": VERIFY,
+        "command": verify_command(),
     }
 
 

@@ -26,7 +26,7 @@ class Case:
     @property
     def onset(self) -> int | None:
         """Step of the head's onset on the common axis, the last plausible one."""
-        interval = self.head.drawn_onset or self.head.onset
+        interval = self.head.drawn
         return interval.last_step if interval else None
 
     @property
@@ -39,7 +39,7 @@ class Case:
     @property
     def from_start(self) -> bool:
         """Whether the head began within the first twentieth of the run."""
-        interval = self.head.drawn_onset or self.head.onset
+        interval = self.head.drawn
         first, last = self.features.steps
         return interval is not None and interval.first_step <= first + 0.05 * (last - first)
 

@@ -146,7 +146,6 @@ def _data_check(head: Finding | None, features: Features) -> str:
 
 
 def _where(head: Finding) -> str:
-    onset = head.drawn_onset or head.onset
-    assert onset is not None
-    first, last = onset.first_step, onset.last_step
+    assert head.drawn is not None
+    first, last = head.drawn.first_step, head.drawn.last_step
     return f"step {last:,}" if first == last else f"steps {first:,} to {last:,}"

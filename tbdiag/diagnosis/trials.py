@@ -121,7 +121,7 @@ def train_eval(case: Case) -> Trial | None:
 
 def replay_in_float32(case: Case) -> Trial | None:
     """The steps around a NaN once more, in full precision and with anomaly detection."""
-    interval = case.head.drawn_onset or case.head.onset
+    interval = case.head.drawn
     if interval is None:
         return None
     told = case.head.onset or interval
@@ -163,7 +163,7 @@ def print_inputs(case: Case) -> Trial | None:
 
 def reevaluate(case: Case) -> Trial | None:
     """Two checkpoints, one evaluation: did the model change, or what it is measured with?"""
-    interval = case.head.drawn_onset or case.head.onset
+    interval = case.head.drawn
     curve = next((c for c in map(case.features.curve, case.head.roles) if c is not None and c.n), None)
     if interval is None or curve is None or _logged(case, FIXED_EVAL):
         return None

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from tbdiag.features import Features
-from tbdiag.model import Axis, Finding, Interval, Series, Signal
+from tbdiag.model import Finding, Interval, Series, Signal
+from tbdiag.model.findings import own_unit
 from tbdiag.roles.axes import is_stepless
 
 _STEP = re.compile(r"\bstep ([\d,]*\d)")
@@ -31,7 +32,7 @@ def say_own_unit(finding: Finding, features: Features) -> Finding:
     if pair is None or signal is None or name is None:
         return finding
     unit = signal.axis.value
-    word = "logged as" if signal.axis is Axis.STEP else unit
+    word = own_unit(unit)
 
     def turn(interval: Interval | None) -> Interval | None:
         if interval is None:

@@ -12,6 +12,7 @@ from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
 from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
+from tbdiag.model.findings import own_unit
 
 QUALITY = ("val_loss", "val_metric", "test_metric", "test_loss", "train_metric", "reward", "val_reward", "train_reward")
 
@@ -49,10 +50,9 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
     if strong:
         first = strong[0]
         since = ""
-        if first.onset is not None:
-            word = "logged as" if first.onset_axis == "step" else first.onset_axis
-            own = f" ({word} {first.onset.first_step:,})" if first.drawn_onset else ""
-            since = f" from step {(first.drawn_onset or first.onset).first_step:,}{own}"
+        if first.drawn is not None and first.onset is not None:
+            own = f" ({own_unit(first.onset_axis)} {first.onset.first_step:,})" if first.drawn_onset else ""
+            since = f" from step {first.drawn.first_step:,}{own}"
         more = f", {len(strong) - 1} more finding{'s' * (len(strong) != 2)}" if len(strong) > 1 else ""
         return f"{name}: {say_id(first.id)}{since}{more}{tail}"
     clean = sum(o.kind is OutcomeKind.CLEAN for o in outcomes)

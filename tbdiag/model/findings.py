@@ -136,6 +136,12 @@ class Link:
     onset: Interval
 
 
+def own_unit(axis: str | None) -> str:
+    """What a number in the log's own unit is called beside one on the axis of the curves; steps of its own need another word."""
+    word = (axis or "step").replace("_", " ")
+    return "logged as" if word == "step" else word
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One symptom that a detector found, and what to do about it.
@@ -175,6 +181,11 @@ class Finding:
     onset_axis: str = ""
     roles: tuple[str, ...] = ()
     chain: tuple[Link, ...] = ()
+
+    @property
+    def drawn(self) -> Interval | None:
+        """The onset on the axis that the curves are drawn on."""
+        return self.drawn_onset or self.onset
 
 
 class OutcomeKind(str, Enum):

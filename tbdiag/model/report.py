@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
@@ -13,6 +14,14 @@ from tbdiag.model.findings import Finding, Outcome
 from tbdiag.model.issues import ReadIssue
 
 SCHEMA_VERSION = "1.0"
+DEFAULT_FILE = "tbdiag-report.html"
+"""Where a report is written unless told otherwise; what its commands name."""
+VERIFY = "tbdiag verify "
+
+
+def verify_command(file: str = DEFAULT_FILE) -> str:
+    """The command that checks a saved report's success rules on the next run; by default it names no path of this machine."""
+    return f"{VERIFY}{shlex.quote(file)} NEXT_LOGDIR"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from tbdiag.errors import ReportError
+from tbdiag.model.report import VERIFY, verify_command
 from tbdiag.render.decimate import keep_extremes
 from tbdiag.render.privacy import scrub
 
-DEFAULT_FILE = "tbdiag-report.html"
-"""Where a report is written unless told otherwise; what its commands name."""
-_VERIFY, _NEXT = "tbdiag verify ", "NEXT_LOGDIR"
 POINTS = 400
 """Most points of a curve; what the report's curves hold."""
 
@@ -115,12 +112,11 @@ def prepare(report: Any, *, show_paths: bool = False) -> dict[str, Any]:
 
 def name_file(report: dict[str, Any], file: str) -> dict[str, Any]:
     """The report with the name of a saved report in the commands that read one."""
-    name = shlex.quote(file)
     runs = []
     for run in report["runs"]:
         chosen = run["next_experiment"]
-        if chosen and str(chosen.get("command") or "").startswith(_VERIFY):
-            chosen = {**chosen, "command": f"{_VERIFY}{name} {_NEXT}"}
+        if chosen and str(chosen.get("command") or "").startswith(VERIFY):
+            chosen = {**chosen, "command": verify_command(file)}
         runs.append({**run, "next_experiment": chosen})
     return {**report, "runs": runs}
 
@@ -156,4 +152,4 @@ def _seven_digits(values: list[float | None]) -> list[float | None]:
     return rounded
 
 
-__all__ = ["DEFAULT_FILE", "POINTS", "name_file", "plain", "prepare", "with_points"]
+__all__ = ["POINTS", "name_file", "plain", "prepare", "with_points"]

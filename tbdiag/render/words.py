@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tbdiag.model.findings import own_unit
+
 SEVERITIES = ("error", "warning", "note")
 
 _HIDDEN = re.compile(
@@ -76,7 +78,7 @@ def onset(finding: Mapping[str, Any]) -> str:
     drawn = finding.get("drawn_onset")
     if not drawn:
         return interval(finding["onset"])
-    return f"{interval(drawn)} ({_own(finding.get('onset_axis'))} {interval(finding['onset'])})"
+    return f"{interval(drawn)} ({own_unit(finding.get('onset_axis'))} {interval(finding['onset'])})"
 
 
 def extent_end(finding: Mapping[str, Any]) -> str:
@@ -84,7 +86,7 @@ def extent_end(finding: Mapping[str, Any]) -> str:
     drawn, logged = finding.get("drawn_extent"), finding["extent"]
     if not drawn:
         return step(logged["last_step"]) if logged else ""
-    return f"{step(drawn['last_step'])} ({_own(finding.get('onset_axis'))} {step(logged['last_step'])})"
+    return f"{step(drawn['last_step'])} ({own_unit(finding.get('onset_axis'))} {step(logged['last_step'])})"
 
 
 def best_step(best: Mapping[str, Any] | None) -> str:
@@ -92,16 +94,7 @@ def best_step(best: Mapping[str, Any] | None) -> str:
     if not best:
         return ""
     drawn = best.get("drawn_step")
-    return step(best["step"]) if drawn is None else f"{step(drawn)} ({_own(best.get('axis'))} {step(best['step'])})"
-
-
-def _own(axis: Any) -> str:
-    """What a number in the log's own unit is called beside one on the axis of the curves; steps of its own need another word."""
-    return "logged as" if _unit(axis) == "step" else _unit(axis)
-
-
-def _unit(axis: Any) -> str:
-    return str(axis or "step").replace("_", " ")
+    return step(best["step"]) if drawn is None else f"{step(drawn)} ({own_unit(best.get('axis'))} {step(best['step'])})"
 
 
 def problem(issue: Mapping[str, Any]) -> str:
@@ -135,7 +128,7 @@ def rule_label(experiment: Mapping[str, Any]) -> str:
 
 def axis_word(run: Mapping[str, Any]) -> str:
     """Word for one step of a run: ``step``, ``epoch``, ``env step``."""
-    return _unit(run["span"].get("axis"))
+    return str(run["span"].get("axis") or "step").replace("_", " ")
 
 
 def duration(seconds: float | None) -> str:
