@@ -176,8 +176,12 @@ def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
     if phases is None or (plan is not None and plan.cyclic):
         return None
     scale = train.start_cost - train.end_cost if train.signed else abs(median(train.cost))
-    apart = 0.5 if phases.explained < view["nearly_all"] else 0.2
-    margins = (phases.explained / 0.4, np.log(max(phases.chance, 1e-300)) / np.log(CHANCE), phases.amplitude / max(apart * scale, 1e-12))
+    apart = view["apart"] if phases.explained < view["nearly_all"] else view["apart_nearly_all"]
+    margins = (
+        phases.explained / view["explained_coarsely"],
+        np.log(max(phases.chance, 1e-300)) / np.log(CHANCE),
+        phases.amplitude / max(apart * scale, 1e-12),
+    )
     if min(margins) < 1:
         return None
     evidence = say(
@@ -315,7 +319,10 @@ DETECTOR = Detector(
     thresholds={
         "explained": Threshold(0.2, "without a pattern the corrected share stays below 0.15 (simulated)"),
         "strength": Threshold(6.0, "F ratio; without a pattern 1, above 5 once in ten thousand at 9 and 27 degrees of freedom"),
-        "nearly_all": Threshold(0.75, "of the variance, with few points an epoch: then a fifth of the level is enough"),
+        "explained_coarsely": Threshold(0.4, "of the variance, with three to eight points an epoch, beside a chance of 1e-5"),
+        "apart": Threshold(0.5, "so much of its level the loss moves with the place in the epoch, with few points an epoch"),
+        "nearly_all": Threshold(0.75, "of the variance, with few points an epoch: then less is enough"),
+        "apart_nearly_all": Threshold(0.2, "a fifth of the level, where the place explains nearly all"),
         "share": Threshold(0.8, "the same sign at four of five boundaries"),
     },
     examples=EXAMPLES,

@@ -103,7 +103,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
     apart = max(val_end - train_end, 0.5 * (train_end - val_end))
     rest = rest_of_loss(train, view.features, train.end)
-    most = view["gap_unfit"] if rest is not None and rest > 0.5 and val.rise <= 0.05 * abs(val.best_cost) else view["gap"]
+    most = view["gap_unfit"] if rest is not None and rest > 0.5 and val.rise <= view["rise"] * abs(val.best_cost) else view["gap"]
     if not below and apart > most * abs(train_end) and val.beyond_noise(apart, 3):
         return None
     evidence.insert(
@@ -366,6 +366,7 @@ DETECTOR = Detector(
         "learned": Threshold(0.05, "less is no-learning"),
         "gap": Threshold(0.15, "training and validation within 15 %"),
         "gap_unfit": Threshold(0.3, "within 30 % where training itself keeps half of the loss of guessing and validation does not rise"),
+        "rise": Threshold(0.05, "validation that rises by more has a story of its own: generalization-gap or overfitting"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),

@@ -10,7 +10,7 @@ import numpy as np
 from tbdiag.features import Features
 from tbdiag.model import Finding, Interval, Series, Signal
 from tbdiag.model.findings import own_unit
-from tbdiag.roles.axes import is_stepless
+from tbdiag.model.runs import is_stepless
 
 _STEP = re.compile(r"\bstep ([\d,]*\d)")
 
@@ -63,7 +63,7 @@ def _moved(name: str, features: Features) -> tuple[Series, Series] | None:
     logged, signal = features.run.series.get(name), _find(name, features)
     if logged is None or signal is None or signal.series is None or not len(logged) or len(logged) != len(signal.series):
         return None
-    if is_stepless(logged):
+    if is_stepless(logged.step):
         return None  # there is no unit to go back to
     return None if np.array_equal(logged.step, signal.series.step) else (logged, signal.series)
 

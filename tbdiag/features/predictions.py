@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,48 +10,25 @@ from tbdiag.features.curves import CurveFacts
 from tbdiag.features.derived import derived
 from tbdiag.features.series import make_signal, nan_reduce, overlay
 from tbdiag.model import Direction, Role, Scale, Signal, Split
+from tbdiag.roles.metrics import METRIC_NAMES, is_error_rate, is_named, is_other_accuracy
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
 
-METRIC_NAMES: dict[str, str] = {
-    "accuracy": r"(acc|accuracy|top_?1|top1_acc|acc_?1|(sparse_)?(categorical|binary)_accuracy|accuracy_top1|acc_top1|accuracy_score|"
-    r"((pixel|overall|multiclass|binary|th)_?|a_?)acc(uracy)?|(decode_)?acc_seg)",
-    "balanced_accuracy": r"(bal(anced)?_?acc(uracy)?|mean_?(class_?)?acc(uracy)?|m_?acc(uracy)?|uar|macro_?recall|recall_?macro)",
-    "agreement": r"(mcc|matthews\w*|phi|kappa|cohen_?kappa)",
-    "recall": r"(recall|sensitivity|tpr|true_positive_rate|minority_recall|recall_?(pos|positive|minority|1))",
-    "f1": r"(f1|f1_?score|f_?1|fscore|f_?score|minority_f1|f1_?(pos|positive|minority|1))",
-    "macro_f1": r"(f1_?macro|macro_?f1|macro_?f1_?score|f1_?score_?macro)",
-    "auc": r"(auc|auroc|roc_?auc|auc_?roc|rocauc)",
-}
-"""Metrics that are looked for by name -> pattern of the whole stem."""
-
-_PATTERNS = {name: re.compile(pattern) for name, pattern in METRIC_NAMES.items()}
-_SPLIT_WORDS = re.compile(
-    r"^(train|training|val|valid|validation|eval|evaluation|test|dev)[/_. -]|[/_. -](train|val|valid|validation|eval|test)$"
-)
-
 
 def named_metric(features: Features, kind: str, split: Split) -> CurveFacts | None:
-    """The metric of a kind (see `METRIC_NAMES`) on a split, the main metric first; None where none was logged."""
+    """The metric of a kind (see `roles.metrics`) on a split, the main metric first; None where none was logged."""
     fits = []
     for signal in features.signals.role(Role.METRIC, split):
         if signal.series is None or not len(signal.series) or signal.layer or signal.class_id:
             continue
-        if _fits(kind, signal.stem, signal.series.tag):
+        if is_named(kind, signal.stem, signal.series.tag):
             fits.append(signal)
     if not fits:
         return None
     best = max(fits, key=lambda s: (s.main, len(s.series) if s.series is not None else 0))
     curve = features.of(best)
     return curve if curve.n else None
-
-
-@lru_cache(maxsize=1024)
-def _fits(kind: str, stem: str, tag: str) -> bool:
-    last = _SPLIT_WORDS.sub("", _SPLIT_WORDS.sub("", tag.lower()))  # train/valid_macro_f1 names two
-    spellings = (re.sub(r"[^a-z0-9]+", "_", t).strip("_") for t in (stem.lower(), last, last.rsplit("/", 1)[-1]))
-    return any(_PATTERNS[kind].fullmatch(text) for text in spellings)
 
 
 def as_fraction(curve: CurveFacts) -> float:
@@ -84,18 +59,12 @@ def _register(kind: str, split: Split) -> None:
         return _fraction_signal(name, found)
 
 
-_OTHER_ACCURACY = re.compile(r"top|token|balanced|mean|macro|class|aux|neg|pos|reconstruction")
-
-
 def _accuracy_of_something(features: Features, split: Split) -> CurveFacts | None:
     """The main metric of a split where it is an accuracy with a word more: ``mean_fg_acc``, ``loss_viewpoint - acc``."""
     curve = features.curve(f"{split.value}_metric")
-    if curve is None or not curve.n or not curve.signal.stem.startswith("accuracy_") or _OTHER_ACCURACY.search(curve.signal.stem):
+    if curve is None or not curve.n or not is_other_accuracy(curve.signal.stem):
         return None
     return curve
-
-
-_ERROR_RATE = re.compile(r"(top_?1_?|class(ification)?_?|cls_?|misclass\w*_?)?(err|error)s?(_?rate)?|misclass\w*", re.IGNORECASE)
 
 
 def _accuracy_of_errors(features: Features, name: str, split: Split) -> Signal | None:
@@ -104,13 +73,7 @@ def _accuracy_of_errors(features: Features, name: str, split: Split) -> Signal |
         return None
     for curve in features.group(Role.METRIC, split):
         signal = curve.signal
-        if (
-            not curve.n
-            or signal.layer
-            or signal.class_id
-            or signal.direction is not Direction.LOWER
-            or not _ERROR_RATE.fullmatch(signal.stem)
-        ):
+        if not curve.n or signal.layer or signal.class_id or signal.direction is not Direction.LOWER or not is_error_rate(signal.stem):
             continue
         rate = curve.value * as_fraction(curve)
         if float(rate.min()) >= 0 and float(rate.max()) <= 1:

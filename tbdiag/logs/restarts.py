@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.model import Restart
+from tbdiag.model.runs import is_stepless
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -81,7 +82,7 @@ def resolve_track(track: Track, starts: list[tuple[int, int, int]]) -> Resolutio
     n = step.size
     if n < 2 or (not starts and bool(np.all(step[1:] > step[:-1]))):
         return None
-    if n >= 3 and not starts and bool(np.all(step == step[0])):
+    if not starts and is_stepless(step):
         return Resolution(np.arange(n), np.zeros(0, dtype=np.int64), [], None, stepless=True)
     cuts = _find_cuts(step)
     if not starts and (going_on := _join_passes(track, cuts)) is not None:

@@ -15,6 +15,11 @@ Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
 
+def is_stepless(step: Int64) -> bool:
+    """Whether three points or more (int64 ``[n]``) all carry one step: the script logged without any."""
+    return step.size >= 3 and bool(step[0] == step[-1]) and bool(np.all(step == step[0]))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """All points of one scalar tag of one run, after restarts were resolved, in ascending step order.

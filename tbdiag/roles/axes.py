@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.model import Axis, Series, Signal
-from tbdiag.model.runs import Int64
+from tbdiag.model.runs import Int64, is_stepless
 
 Float64 = npt.NDArray[np.float64]
 
@@ -122,14 +122,9 @@ def _growing(steps: Int64) -> Int64:
     return out
 
 
-def is_stepless(series: Series | None) -> bool:
-    """Whether three points or more all carry one step: logged without any."""
-    return series is not None and len(series) >= 3 and int(series.step[0]) == int(series.step[-1])
-
-
 def put_on_one_axis(signals: list[Signal]) -> tuple[list[Signal], Series | None]:
     """`align`, after scalar series without steps got their place in the order of writing as the step; they have no unit of their own to go back to."""
-    bare = {s.name for s in signals if is_stepless(s.series)}
+    bare = {s.name for s in signals if s.series is not None and is_stepless(s.series.step)}
     if not bare:
         return align(signals)
     aligned, moved = align([_count(s) if s.name in bare else s for s in signals])
