@@ -31,6 +31,7 @@ LETTER["sealed9"] = "v"
 LETTER["sealed10"] = "w"
 LETTER["sealed11"] = "y"
 LETTER["sealed12"] = "k"
+LETTER["sealed13"] = "q"
 
 
 def build(case, tasks):
@@ -174,6 +175,8 @@ def main():
         from families import plan_sealed11 as chosen
     if a.split == "sealed12":
         from families import plan_sealed12 as chosen
+    if a.split == "sealed13":
+        from families import plan_sealed13 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -185,7 +188,7 @@ def main():
             if (
                 state == "kept"
                 and not a.relabel
-                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11", "sealed12"))
+                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11", "sealed12", "sealed13"))
                 and chosen.full(a.split, got, verdict)
             ):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
