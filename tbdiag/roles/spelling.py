@@ -43,7 +43,28 @@ def spell_out(tags: Sequence[str]) -> dict[str, str]:
     return out
 
 
-_MEASURES = frozenset({"loss", "acc", "accuracy", "err", "error", "objective", "cost", "mse", "mae", "rmse", "nll", "f1", "iou", "auc"})
+_MEASURES = frozenset(
+    {
+        "loss",
+        "acc",
+        "accuracy",
+        "err",
+        "error",
+        "objective",
+        "cost",
+        "mse",
+        "mae",
+        "rmse",
+        "nll",
+        "ce",
+        "bce",
+        "xent",
+        "total",
+        "f1",
+        "iou",
+        "auc",
+    }
+)
 
 
 def _child(subrun: str, tag: str) -> str | None:

@@ -12,7 +12,7 @@ from tbdiag.roles.words import tokenize
 _VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
 
 LEARNING_WORDS = frozenset(
-    ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "in", "a", "t"]
+    ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "home", "in", "a", "t"]
 )
 JUDGING_WORDS = frozenset(
     [
@@ -29,6 +29,9 @@ JUDGING_WORDS = frozenset(
         "midterm",
         "check",
         "checked",
+        "checking",
+        "away",
+        "ev",
         "chk",
         "aside",
         "kept",
@@ -52,7 +55,18 @@ JUDGING_WORDS = frozenset(
 WEAK_WORDS = frozenset(["a", "b", "t", "v", "in", "out", "old", "new", "known", "novel", "past", "future"])
 """Of these those that name two heads or two kinds of data as well: validation must be the sparser."""
 
-PAIRS = (("t", "v"), ("is", "oos"), ("learn", "check"), ("fit", "check"), ("train", "check"), ("tr", "check"))
+PAIRS = (
+    ("t", "v"),
+    ("is", "oos"),
+    ("learn", "check"),
+    ("fit", "check"),
+    ("train", "check"),
+    ("tr", "check"),
+    ("tr", "ev"),
+    ("tr", "chk"),
+    ("trn", "chk"),
+    ("home", "away"),
+)
 """Words that name training and validation only beside each other: ``t_loss`` and ``v_loss``, ``IS mse`` and ``OOS mse``."""
 
 
@@ -60,16 +74,15 @@ def split_word(token: str) -> Split | None:
     """Split that a token names, or None."""
     if token in TRAIN_WORDS:
         return Split.TRAIN
-    if (
-        token in VAL_WORDS
-        or _VALIDATION.match(token)
-        or (token[:5] == "valid" and token[5:].isdigit())
-        or (token[:3] == "val" and token[3:].isdigit())
-    ):
+    if token in VAL_WORDS or _VALIDATION.match(token):
         return Split.VAL
     if token in TEST_WORDS:
         return Split.TEST
-    return None
+    return _NUMBERED.get(token.rstrip("0123456789")) if token[-1:].isdigit() else None
+
+
+_NUMBERED = {"train": Split.TRAIN, "val": Split.VAL, "valid": Split.VAL, "test": Split.TEST}
+"""Splits with a year, a share or a number behind them: ``val2017``, ``train90``."""
 
 
 def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
@@ -77,8 +90,8 @@ def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
     found = []
     for i, token in enumerate(tokens):
         split = split_word(token)
-        if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev"}):
-            continue
+        if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev", "no"}):
+            continue  # train_no_dev is the name of what is left for training
         if token == "eval" and i and tokens[i - 1] == "train":
             continue  # train_eval/loss: training data seen through the evaluation code, as a first action asks for it
         found.append((i, split))

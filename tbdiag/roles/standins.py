@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Con
     """Find a loss for each split that has none: a stand-in metric, the only component, or the sum of the components.
 
     Returns:
-        Drafts made here with their series (sums), to be added to the run's signals.
+        Drafts made here with their series (sums, likelihoods with their sign turned), to be added to the run's signals.
     """
     made: list[tuple[Draft, Series]] = []
     if domain in {Domain.REINFORCEMENT, Domain.GAN}:
@@ -53,7 +54,7 @@ def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Con
         else:
             _promote(group[0], "no total of this split is logged, the first part stands for it")
     if not made and not any(has.values()) and not any(parts.values()):
-        _promote_metrics(drafts, run)
+        made = _promote_metrics(drafts, run)
         _promote_curves(drafts, run)
     return made
 
@@ -203,10 +204,10 @@ def settle_loss_scale(drafts: list[Draft], run: Run) -> None:
             d.why = "all its values are powers of two, as a loss scale's are"
 
 
-_LIKELIHOODS = frozenset({"log_likelihood", "loglik", "log_lik", "elbo"})
+_LIKELIHOODS = ("log_likelihood", "elbo")
 
 
-def _promote_metrics(drafts: list[Draft], run: Run) -> None:
+def _promote_metrics(drafts: list[Draft], run: Run) -> list[tuple[Draft, Series]]:
     groups = {stem: [d for d in drafts if d.role is Role.METRIC and d.stem == stem and not d.histogram] for stem in STAND_INS}
     # An error that both splits log before one that a single split does.
     for stem in sorted(STAND_INS, key=lambda s: -len({d.split for d in groups[s]} & {Split.TRAIN, Split.VAL})):
@@ -214,17 +215,32 @@ def _promote_metrics(drafts: list[Draft], run: Run) -> None:
         if group:
             for d in group:
                 _promote(d, "no series is called loss, this error stands for it")
-            return
-    likely = [d for d in drafts if d.role is Role.METRIC and d.stem in _LIKELIHOODS and not d.histogram]
+            return []
+    likely = [d for d in drafts if d.role is Role.METRIC and d.stem.startswith(_LIKELIHOODS) and not d.histogram]
     if likely:
+        values = [run.series[d.name].value for d in likely if d.name in run.series]
+        # Of discrete answers it never exceeds zero: its negative is a loss in nats, and has levels. A density's has none.
+        if values and all(not v.size or float(np.nanmax(v)) <= 0 for v in values):
+            return [_turn(d, run.series[d.name]) for d in likely if d.name in run.series]
         for d in likely:
             _promote(d, "no series is called loss, this likelihood is what is maximised")
-        return
+        return []
     errors = [d for d in drafts if d.role is Role.METRIC and d.stem.startswith("err") and d.name in run.series]
     tops = [float(np.nanmax(run.series[d.name].value)) for d in errors if len(run.series[d.name])]
     if {Split.TRAIN, Split.VAL} <= {d.split for d in errors} and tops and 1 < max(tops) < 20:  # neither shares nor percent
         for d in errors:
             _promote(d, "no series is called loss, and this error is no share")
+    return []
+
+
+def _turn(d: Draft, series: Series) -> tuple[Draft, Series]:
+    """The negative of a log likelihood as the loss of its split; what was logged is judged no more."""
+    name = f"-{d.name}"
+    why = f"{d.why}; no series is called loss, the negative of this likelihood is one, in nats"
+    turned = replace(series, tag=name, subrun="", value=-series.value)
+    draft = replace(d, name=name, subrun="", tag=name, role=Role.LOSS, direction=Direction.LOWER, stem="loss", extra=(), why=why)
+    d.role, d.why = Role.IGNORED, f"{d.why}; judged as the loss {name}"
+    return draft, turned
 
 
 def _sum(group: list[Draft], split: Split, run: Run) -> tuple[Draft, Series] | None:

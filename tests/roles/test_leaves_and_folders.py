@@ -80,12 +80,23 @@ def test_a_key_that_was_copied_to_another_measure_says_no_more_than_the_split() 
 
 
 def test_a_likelihood_is_what_is_maximised_where_nothing_is_called_loss() -> None:
-    signals = resolve(run_of(**{"fit.log_likelihood": -FALLING, "dev.log_likelihood": -FALLING, "dev.accuracy": CLIMBING}), Config())
-    loss = signals.main("val_loss")
+    of_densities = {"fit.log_likelihood": 2.0 - FALLING, "dev.log_likelihood": 2.0 - FALLING, "dev.accuracy": CLIMBING}
+    loss = resolve(run_of(**of_densities), Config()).main("val_loss")
     assert loss is not None
     assert (loss.name, loss.direction) == ("dev.log_likelihood", Direction.HIGHER)
     beside = resolve(run_of(**{"loss": FALLING, "log_likelihood": -FALLING}), Config())
     assert next(s for s in beside.all if s.name == "log_likelihood").key == "train_metric"
+
+
+@pytest.mark.parametrize("names", [("model/ll", "heldout/ll"), ("fit.log_likelihood", "dev.log_likelihood"), ("logp (train)", "logp (val)")])
+def test_a_likelihood_that_never_exceeds_zero_is_judged_as_a_loss_in_nats(names: tuple[str, str]) -> None:
+    train, val = names
+    signals = resolve(run_of(**{train: -FALLING, val: -FALLING, "dev/acc": CLIMBING}), Config())
+    for key, name in (("train_loss", train), ("val_loss", val)):
+        loss = signals.main(key)
+        assert loss is not None and loss.series is not None
+        assert (loss.name, loss.direction) == (f"-{name}", Direction.LOWER)
+        assert np.allclose(loss.series.value, FALLING)
 
 
 def test_one_minus_the_error_rate_of_a_classifier_is_its_accuracy() -> None:

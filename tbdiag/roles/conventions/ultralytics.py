@@ -36,11 +36,19 @@ V8 = Convention(
 )
 V5 = Convention(
     name="YOLOv5",
-    source="ultralytics/yolov5: utils/loggers/__init__.py",
-    signs={"x/lr0": 0.8, "train/obj_loss": 0.6, "metrics/map_0.5": 0.6},
+    source="ultralytics/yolov5: utils/loggers/__init__.py, classify/train.py",
+    signs={
+        "x/lr0": 0.8,
+        "train/obj_loss": 0.6,
+        "metrics/map_0.5": 0.6,
+        "metrics/accuracy_top1": 0.3,
+        "metrics/accuracy_top5": 0.3,
+        "lr/0": 0.5,
+    },
     axis=Axis.EPOCH,
     writer=Writer(mean_window=None),
     losses_sum=True,
-    tags=(*METRICS, Tag("x/lr*", Role.LR)),
+    tags=(*METRICS, Tag("x/lr*", Role.LR), Tag("lr/0", Role.LR)),
+    notes="classification logs one loss, of a folder called test or val, and metrics/accuracy_top1 of the same.",
 )
 CONVENTIONS = (V8, V5)
