@@ -93,8 +93,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     limit = view["vanishing"]
     if always:
         start, limit = max(start, LN2), 4 * limit  # a first mean over an epoch is half learned; two classes cost as much to guess
-    # It must have begun untrained: a fine-tuned or resumed model is good from the start. Half of that where no evaluation made an error.
-    untrained = train.start_cost > (0.5 if always else 1.0) * (0.5 * chance if chance else 0.3)
+    # It must have begun untrained: a fine-tuned or resumed model is good from the start. Less where no evaluation made an error, for then
+    # the first mean over an epoch may be that of a task that was solved within a few steps.
+    begun = 0.5 * chance if chance else 0.3
+    untrained = train.start_cost > (0.5 * min(begun, 0.3) if always else begun)
     train_metric = view.curve("train_metric")
     alike = train_metric is not None and (level is not None or is_perplexity(train_metric))
     first = float(good(train_metric.value[:1])[0]) if train_metric is not None and alike else 0.0

@@ -235,8 +235,9 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             int(words),
         )
     if metric is not None and quality is not None and rest is not None and not words:
-        # Without the number of classes 0.4 may be good; then nearly all of the loss must be left.
-        if quality >= view["quality"] or rest <= (view["left"] if left is not None else 0.8):
+        # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
+        known = left is not None or (is_determination(metric) and quality < view["surely"])
+        if quality >= view["quality"] or rest <= (view["left"] if known else 0.8):
             return [], [], 0
         return (
             [view["quality"] / max(quality, 0.05), rest / view["left"]],

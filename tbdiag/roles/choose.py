@@ -143,7 +143,7 @@ def _is_evaluated(d: Draft, train: Draft | None, drafts: list[Draft], run: Run) 
     own = run.series[d.name].step
     metrics = (m for m in drafts if m.role is Role.METRIC and m.split is not Split.TRAIN and m.name in run.series)
     return (
-        own.size >= 3 and 3 * own.size <= len(run.series[train.name]) and any(np.array_equal(run.series[m.name].step, own) for m in metrics)
+        own.size >= 3 and 2 * own.size <= len(run.series[train.name]) and any(np.array_equal(run.series[m.name].step, own) for m in metrics)
     )
 
 

@@ -88,13 +88,16 @@ def test_a_likelihood_is_what_is_maximised_where_nothing_is_called_loss() -> Non
     assert next(s for s in beside.all if s.name == "log_likelihood").key == "train_metric"
 
 
-@pytest.mark.parametrize("names", [("model/ll", "heldout/ll"), ("fit.log_likelihood", "dev.log_likelihood"), ("logp (train)", "logp (val)")])
+@pytest.mark.parametrize(
+    "names", [("model/ll", "heldout/ll"), ("fit.log_likelihood", "dev.log_likelihood"), ("logp (train)", "logp (val)")]
+)
 def test_a_likelihood_that_never_exceeds_zero_is_judged_as_a_loss_in_nats(names: tuple[str, str]) -> None:
     train, val = names
     signals = resolve(run_of(**{train: -FALLING, val: -FALLING, "dev/acc": CLIMBING}), Config())
     for key, name in (("train_loss", train), ("val_loss", val)):
         loss = signals.main(key)
-        assert loss is not None and loss.series is not None
+        assert loss is not None
+        assert loss.series is not None
         assert (loss.name, loss.direction) == (f"-{name}", Direction.LOWER)
         assert np.allclose(loss.series.value, FALLING)
 
