@@ -67,7 +67,8 @@ _WORDS = {
     "perplessita perplejidad perplexite perplexiteit saskinlik": "perplexity",
     "leersnelheid leertempo": "lr",
     "memoria memoire geheugen": "memory",
-    "strato": "layer",
+    "strato schicht couche capa camada warstwa laag": "layer",
+    "aktivierungen aktivierung attivazioni attivazione activaciones ativacoes aktywacje activaties aktivasyon": "activations",
     "confianca confianza fiducia": "confidence",
     "puntuacion pontuacao punteggio": "score",
     # Japanese and Chinese in Latin letters
@@ -162,6 +163,7 @@ _SIGNS = {
         "梯度 勾配 기울기": "grad",
         "范数 ノルム 노름": "norm",
         "权重 重み 가중치": "weight",
+        "激活 活性化 활성화 активации активаций": "activations",
         "平均": "mean",
         "总": "total",
         "轮次": "epoch",
