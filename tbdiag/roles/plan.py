@@ -13,7 +13,7 @@ from tbdiag.roles.convention import Convention, Tag, find_tag, recognise
 from tbdiag.roles.domain import find_domain
 from tbdiag.roles.histograms import read_histogram
 from tbdiag.roles.layers import order_layers
-from tbdiag.roles.measure import Reading
+from tbdiag.roles.measure import Reading, Tokens
 from tbdiag.roles.reading import read_scalar
 from tbdiag.roles.spelling import drop_settings, find_repeated_children, read_child, spell_out
 from tbdiag.roles.splits import split_word, subrun_split
@@ -300,7 +300,7 @@ _RANKED = ("bleu", "rouge", "psnr", "ssim", "hits", "hit", "ndcg", "hr")
 """Measures with a number that names no class: an order, a cut, a stage."""
 _CUTS = frozenset({"1", "3", "5", "10", "20", "50", "100"})
 """``Acc_1`` and ``Acc_5`` are top-1 and top-5."""
-_OF_CLASSES = frozenset({"iou", "dice", "recall", "precision", "f1", "ap", "accuracy"})
+_OF_CLASSES = frozenset({"iou", "dice", "dsc", "jaccard", "recall", "precision", "f1", "ap", "accuracy"})
 
 
 def _settle_classes(drafts: list[Draft]) -> None:
@@ -316,7 +316,7 @@ def _settle_classes(drafts: list[Draft]) -> None:
             words = any(not i.isdigit() for i in ids)
             if len(ids) >= 2 and (d.stem.startswith(_RANKED) or (ids <= _CUTS and not {"1", "2"} <= ids)):
                 d.stem, d.extra, d.class_id = f"{d.stem}{d.class_id}", (*d.extra, d.class_id), None
-            elif (len(ids) >= 2 and ids & {"0", "1"} and not words) or (len(ids) >= 3 and words and d.stem in _OF_CLASSES):
+            elif (len(ids) >= 2 and ids & {"0", "1"} and not words) or (len(ids) >= 3 and words and _base(d) in _OF_CLASSES):
                 d.role = Role.CLASS_METRIC
                 d.why += f" of class {d.class_id}"
             else:
@@ -324,18 +324,29 @@ def _settle_classes(drafts: list[Draft]) -> None:
                 d.class_id = None
 
 
+def _base(d: Draft) -> str:
+    """The measure without the words that qualify it."""
+    return d.stem.removesuffix("_" + "_".join(d.extra)) if d.extra else d.stem
+
+
 def _name_classes(drafts: list[Draft]) -> None:
-    """``recall_cat, recall_dog, recall_cow``: the same measure with one word more, three times or oftener, is one of classes."""
-    groups: dict[tuple[str, str, Split], list[Draft]] = {}
+    """``recall_cat, recall_dog, recall_cow``: the same measure with another word in one place, three times or oftener, is one of classes."""
+    groups: dict[tuple[str, str, Split, Tokens], list[tuple[Draft, str]]] = {}
     for d in drafts:
-        if d.role is Role.METRIC and d.class_id is None and len(d.extra) == 1 and not d.convention:
-            base = d.stem.removesuffix(f"_{d.extra[0]}")
-            if base in _OF_CLASSES and d.extra[0] not in _AVERAGED and d.tag.lower().rstrip("0123456789%)]").endswith(d.extra[0]):
-                groups.setdefault((d.subrun, base, d.split), []).append(d)
-    for (_, base, _), found in groups.items():
-        if len({d.extra[0] for d in found}) >= 3:
-            for d in found:
-                d.class_id, d.stem, d.extra = d.extra[0], base, ()
+        if d.role is Role.METRIC and d.class_id is None and 0 < len(d.extra) <= 3 and not d.convention:
+            base = _base(d)
+            if base not in _OF_CLASSES:
+                continue
+            tokens = tokenize(d.tag)
+            for word in d.extra:
+                if word not in _AVERAGED and not word.isdigit() and tokens.count(word) == 1:
+                    place = tuple("*" if t == word else t for t in tokens)
+                    groups.setdefault((d.subrun, base, d.split, place), []).append((d, word))
+    for (_, base, _, _), found in groups.items():
+        if len({word for _, word in found}) >= 3 and all(d.class_id is None for d, _ in found):
+            for d, word in found:
+                d.extra = tuple(w for w in d.extra if w != word)
+                d.class_id, d.stem = word, "_".join((base, *d.extra))
 
 
 _AVERAGED = frozenset({"macro", "micro", "weighted", "samples", "balanced", "pos", "positive", "neg", "negative", "all", "best", "ema"})

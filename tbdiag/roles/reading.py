@@ -127,8 +127,9 @@ def _read(tokens: Tokens, tag: str) -> Reading:
     if special is not None:
         return special
     hits = _find_phrases(tokens)
-    if not hits and "total" in tokens and split is not Split.NONE and all(t in NOISE or split_word(t) is not None for t in tokens):
-        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why='"total" of a split')
+    whole = split is not Split.NONE and all(t in NOISE or t == "sum" or split_word(t) is not None for t in tokens)
+    if not hits and whole and not {"total", "sum"}.isdisjoint(tokens):
+        return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why="the total of a split")
     last = () if hits else _last_words(tag)
     short = _LETTERS.get(last)
     if short is not None and (split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM} or short[2].startswith("rank")):

@@ -29,6 +29,13 @@ _OUTSIDE = re.compile(r"(?<![^\W_])out[\W_]?of[\W_]?samples?(?![^\W_])", re.IGNO
 _INSIDE = re.compile(r"(?<![^\W_])in[\W_]?sample(?![^\W_])", re.IGNORECASE)
 _BY = re.compile(r"(?<=[A-Za-z])[\W_]?[Bb]y[\W_]?(tokens?|steps?|epochs?|iters?|iterations?|samples?|examples?)(?![^\W_])", re.IGNORECASE)
 """``loss_by_tokens``: what the axis counts."""
+_KEPT_BACK = re.compile(r"(?<![^\W_])(held|kept|set|left)[\W_]?(back|aside)(?![^\W_])|(?<![^\W_])withheld(?![^\W_])", re.IGNORECASE)
+_WHOLE_SPLIT = re.compile(
+    r"(?<![^\W_])(full|news|sub|inner|outer|small|big|id|ood|smallset)(train|val|valid|dev|test)(?![^\W_])", re.IGNORECASE
+)
+"""``newsdev``, ``fullval``: which part of a split, written in one word with it."""
+_COMPLEMENT = re.compile(r"(?:^|(?<=[/ ]))1 ?[-−] ?([A-Za-z]+)")
+"""``1-dice``: what a score lacks to be perfect, which is a loss."""
 _MEAN_OF = re.compile(r"\(?\bmean of \d+\b\)?", re.IGNORECASE)
 _JOIN = {
     ("held", "out"): "heldout",
@@ -53,6 +60,9 @@ def tokenize(text: str) -> tuple[str, ...]:
         text = _OUTSIDE.sub("holdout", _INSIDE.sub("train", text))
     if "y" in text:
         text = _BY.sub("", text)
+    text = _WHOLE_SPLIT.sub(r"\1 \2", _KEPT_BACK.sub("heldout", text))
+    if "1" in text:
+        text = _COMPLEMENT.sub(r"\1 loss", text)
     if "mean of" in text:
         text = _MEAN_OF.sub("", text)
     for word in _TOKEN.findall(_CAMEL.sub(" ", text)):
