@@ -300,7 +300,7 @@ _RANKED = ("bleu", "rouge", "psnr", "ssim", "hits", "hit", "ndcg", "hr")
 """Measures with a number that names no class: an order, a cut, a stage."""
 _CUTS = frozenset({"1", "3", "5", "10", "20", "50", "100"})
 """``Acc_1`` and ``Acc_5`` are top-1 and top-5."""
-_OF_CLASSES = frozenset({"iou", "dice", "dsc", "jaccard", "recall", "precision", "f1", "ap", "accuracy"})
+_OF_CLASSES = frozenset({"iou", "dice", "dsc", "jaccard", "pck", "recall", "precision", "f1", "ap", "accuracy"})
 
 
 def _settle_classes(drafts: list[Draft]) -> None:
@@ -349,7 +349,7 @@ def _name_classes(drafts: list[Draft]) -> None:
                 d.class_id, d.stem = word, "_".join((base, *d.extra))
 
 
-_AVERAGED = frozenset({"macro", "micro", "weighted", "samples", "balanced", "pos", "positive", "neg", "negative", "all", "best", "ema"})
+_AVERAGED = frozenset({"macro", "micro", "weighted", "samples", "balanced", "all", "best", "ema"})
 """Words beside a measure that name no class."""
 
 
