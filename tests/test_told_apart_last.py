@@ -70,6 +70,41 @@ def solved_from_the_start(*, errors: bool) -> Run:
     return _synth.make_run({"train/loss": loss, "train/accuracy": accuracy})
 
 
+def rows_in_order(*, up_again: bool) -> Run:
+    """Ten points an epoch: a loss that depends on the place in it and comes back at its end, or a mean since the epoch began that settles."""
+    place = np.tile(np.arange(10.0), 20)
+    shape = 0.04 * (place - 5) ** 2 if up_again else np.exp(-place)
+    return _synth.make_run({"train/loss": 0.1 + shape + noise(200, 0.005, 30), "epoch": np.repeat(np.arange(20.0), 10)}, every=5)
+
+
+def a_line_to_nought(*, learned: bool) -> Run:
+    """A tiny rate under a linear decay: the loss moves by a thirtieth, and accuracy is constant all the while or good from the start."""
+    n = 60
+    left = 1 - np.arange(n) / n
+    loss = 1.61 - 0.04 * (1 - left**2) + noise(n, 0.0005, 31)
+    accuracy = np.full(n, 0.22) if not learned else 0.8 + noise(n, 0.002, 32)
+    return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.002, "val/accuracy": accuracy, "lr": 1e-5 * left + 1e-12})
+
+
+def another_constant(*, learned: bool) -> Run:
+    """Accuracy steps from 0.28 to 0.22 of four classes while nothing is learned, or from 0.88 to 0.52 after it was."""
+    n = 24
+    loss = np.full(n, np.log(4)) if not learned else _synth.decay(n, np.log(4), 0.3, 4.0)
+    accuracy = (
+        np.where(np.arange(n) < 14, 0.28, 0.22) if not learned else np.where(np.arange(n) < 14, 0.88 - _synth.decay(n, 0.6, 0.0, 2.0), 0.52)
+    )
+    run = {"train/loss": loss + noise(n, 0.002, 33), "val/loss": loss + noise(n, 0.002, 34), "val/accuracy": accuracy + noise(n, 0.001, 35)}
+    return _synth.make_run(run, every=20)
+
+
+def up_before_nan(*, points: int) -> Run:
+    """Validation rises for some evaluations, then both losses are NaN."""
+    val = np.concatenate(([0.72, 0.47, 0.3, 0.233, 0.216, 0.203, 0.207], 0.207 + 0.06 * np.arange(1, points + 1), np.full(6, np.nan)))
+    n = val.size
+    train = np.concatenate((_synth.decay(n - 6, 1.3, 0.05, 4.0), np.full(6, np.nan)))
+    return _synth.make_run({"train/loss": train, "val/loss": val}, every=40)
+
+
 CASES = [
     (a_third_of_the_picture(gap=0.2), "underfitting", True),
     (a_third_of_the_picture(gap=0.6), "underfitting", False),
@@ -83,6 +118,14 @@ CASES = [
     (means_since_the_epoch_began(named=True), "epoch-sawtooth", False),
     (solved_from_the_start(errors=True), "instability", True),
     (solved_from_the_start(errors=False), "instability", False),
+    (rows_in_order(up_again=True), "epoch-sawtooth", True),
+    (rows_in_order(up_again=False), "epoch-sawtooth", False),
+    (a_line_to_nought(learned=False), "lr-too-low", True),
+    (a_line_to_nought(learned=True), "lr-too-low", False),
+    (another_constant(learned=True), "sudden-shift", True),
+    (another_constant(learned=False), "sudden-shift", False),
+    (up_before_nan(points=5), "overfitting", True),
+    (up_before_nan(points=1), "overfitting", False),
 ]
 
 

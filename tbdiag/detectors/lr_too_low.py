@@ -10,7 +10,8 @@ How it is told
     The configured learning rate, or the median of the logged one, is below 2e-6, and the loss (or the return) does not
     move: less than 3 % of its start, no trend. Or the rate is constant and the training or validation loss falls smoothly
     (noise below 3 % of its level) and steadily (the last third is at least half as steep as the first) by less than a fifth
-    of its start: a warning below 2e-6, below 1.5e-4 a note beside unconverged.
+    of its start: a warning below 2e-6, below 1.5e-4 a note beside unconverged. A warning below 1.5e-4 as well, under any
+    schedule, where the run ends as a model that knows nothing; steadily then means against the sum of the rates.
 
 First check
     Is the rate the one that was meant, in every parameter group, and are weights changing at all?
@@ -80,8 +81,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     steady = plan is None or plan.constant
     fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
     # A fixed validation set shows a crawl that the noise of minibatches hides.
-    crawls = next((c for c in (fixed, curve) if c is not None and c.n >= 8 and not _flat(c) and _crawls(c)), None)
-    crawling = crawls if steady or (crawls is not None and plan is not None and not plan.annealed and _untrained(view, crawls)) else None
+    crawls = next((c for c in (fixed, curve) if c is not None and c.n >= 8 and not _flat(c) and _crawls(c, None if steady else lr)), None)
+    crawling = crawls if steady or (crawls is not None and _untrained(view, crawls)) else None
     if tiny and flat:
         return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
     if tiny and crawling is not None and view.signals.domain in (Domain.SUPERVISED, Domain.LANGUAGE_MODEL):
@@ -100,7 +101,11 @@ def _untrained(view: View, loss: CurveFacts) -> bool:
         return left > 0.9
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
-    return level is not None and metric is not None and level.quality(metric.end) < 0.15
+    if level is None or metric is None:
+        return False
+    # Where the number of classes is not known, an answer that never changes is none of a model that learned.
+    same = metric.n >= 6 and float(np.ptp(metric.value)) < 0.005 * abs(level.best - level.chance)
+    return level.quality(metric.end) < (0.5 if same else 0.15)
 
 
 def _flat(curve: CurveFacts) -> bool:
@@ -112,8 +117,8 @@ def _flat(curve: CurveFacts) -> bool:
     return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * trace.noise.sigma)
 
 
-def _crawls(curve: CurveFacts) -> bool:
-    """A smooth, nearly straight, slow descent."""
+def _crawls(curve: CurveFacts, lr: CurveFacts | None) -> bool:
+    """A smooth, slow descent that is nearly straight, in the sum of the rates where they are not constant."""
     trace = curve.trace
     if trace.n < 8 or curve.start_cost <= 0:
         return False
@@ -121,7 +126,11 @@ def _crawls(curve: CurveFacts) -> bool:
     k = max(1, trace.n // 12)
     a, b, c, d = (median(trace.cost[max(i - k, 0) : i + k + 1]) for i in (0, third, 2 * third, trace.n - 1))
     smooth = trace.noise.sigma < 0.03 * abs(d)
-    return smooth and a > b > c > d and (c - d) > 0.5 * (a - b) and (a - d) < 0.2 * a
+    first, last = 1.0, 1.0
+    if lr is not None:
+        rates = np.interp(trace.step, lr.step.astype(np.float64), lr.value)
+        first, last = float(rates[:third].sum()), float(rates[-third:].sum())
+    return smooth and a > b > c > d and (c - d) * first > 0.5 * (a - b) * last and (a - d) < 0.2 * a
 
 
 def _finding(view: View, curve: CurveFacts, rate: float, *, severity: Severity, margin: float) -> Finding:

@@ -223,8 +223,10 @@ def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
 
 
 def _jumped(val: CurveFacts, rise: Rise) -> bool:
-    """Whether the rise is one single step between two levels."""
+    """Whether the rise is one single step between two levels, or the last point before NaN and no other."""
     after = val.trace.cost[rise.best_index :]
+    if val.bad_step.size and val.bad_step[-1] > val.step[-1] and 1 < after.size <= 4:
+        return bool(after[-2] - rise.best < 0.5 * rise.amount)
     if after.size < 6 or val.n < 10:
         return False
     steps = np.diff(after)

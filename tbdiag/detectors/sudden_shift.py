@@ -60,6 +60,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._relearning import relearned
 from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Mark, Role, Run
 from tbdiag.stats.confidence import confidence
@@ -156,7 +157,7 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
     """The first of validation, its metric and training that steps for the worse, with what training did there."""
     metric = view.curve("val_metric")
     for curve in (val, metric):
-        if curve is None or curve.n < 6:
+        if curve is None or curve.n < 6 or _at_guessing(view, curve):
             continue
         found = _step(view, curve)
         if found is None:
@@ -177,6 +178,12 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
         if found is not None:
             return train, "comes down", found
     return None
+
+
+def _at_guessing(view: View, curve: CurveFacts) -> bool:
+    """Whether a metric never left guessing: from one constant answer to another nothing shifts."""
+    level = metric_level(curve, view.features) if curve.signal.role is Role.METRIC else None
+    return level is not None and level.chance > 0 and level.quality(curve.best) < 0.1
 
 
 def _step(view: View, curve: CurveFacts) -> Step | None:

@@ -12,7 +12,24 @@ from tbdiag.roles.words import tokenize
 _VALIDATION = re.compile(r"^vali[dt]+a[a-z]*[io]ns?$")
 
 LEARNING_WORDS = frozenset(
-    ["learn", "learned", "learning", "practice", "rehearsal", "study", "seen", "tune", "old", "known", "past", "home", "in", "a", "t"]
+    [
+        "learn",
+        "learned",
+        "learning",
+        "practice",
+        "rehearsal",
+        "study",
+        "seen",
+        "tune",
+        "old",
+        "known",
+        "past",
+        "home",
+        "inner",
+        "in",
+        "a",
+        "t",
+    ]
 )
 JUDGING_WORDS = frozenset(
     [
@@ -47,12 +64,13 @@ JUDGING_WORDS = frozenset(
         "new",
         "future",
         "out",
+        "outer",
         "b",
         "v",
     ]
 )
 """Words that name a split only beside their like."""
-WEAK_WORDS = frozenset(["a", "b", "t", "v", "in", "out", "old", "new", "known", "novel", "past", "future"])
+WEAK_WORDS = frozenset(["a", "b", "t", "v", "in", "out", "inner", "outer", "old", "new", "known", "novel", "past", "future"])
 """Of these those that name two heads or two kinds of data as well: validation must be the sparser."""
 
 PAIRS = (
@@ -87,13 +105,16 @@ _NUMBERED = {"train": Split.TRAIN, "val": Split.VAL, "valid": Split.VAL, "test":
 
 def find_splits(tokens: tuple[str, ...]) -> list[tuple[int, Split]]:
     """Position and split of every token that names one (``std dev`` does not)."""
-    found = []
+    found: list[tuple[int, Split]] = []
+    during = {"during", "while", "in"} & set(tokens)
     for i, token in enumerate(tokens):
         split = split_word(token)
         if split is None or (token == "dev" and i and tokens[i - 1] in {"std", "standard", "stdev", "no"}):
             continue  # train_no_dev is the name of what is left for training
         if token == "eval" and i and tokens[i - 1] == "train":
             continue  # train_eval/loss: training data seen through the evaluation code, as a first action asks for it
+        if split is Split.TRAIN and during and found and tokens[i - 1] in during:
+            continue  # eval_during_train/loss: when it was evaluated, not on what
         found.append((i, split))
     return found
 

@@ -106,6 +106,7 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
     """A series that is called just ``rate``, ``eta``, ``alpha`` (``pas``, ``taux``) is the learning rate where no other is and its values are such."""
     if any(d.role is Role.LR for d in drafts):
         return
+    train = next((run.series[d.name].step for d in drafts if d.role is Role.LOSS and d.split is Split.TRAIN and d.name in run.series), None)
     for d in drafts:
         if d.role not in {Role.UNKNOWN, Role.COUNTER} or d.name not in run.series:
             continue
@@ -117,6 +118,7 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
         if low >= 0 and (
             (words in (["rate"], ["eta"], ["alpha"], ["pas"], ["passo"], ["taux"]) and 0 < high <= 0.2)
             or (words == ["eta"] and 0 < high == low <= 10)  # no time that is left stands still
+            or (words == ["alpha"] and 0 < high <= 1 and train is not None and np.array_equal(run.series[d.name].step, train))
             or (words == ["rate", "learn"] and high <= 1)
         ):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
@@ -124,14 +126,19 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
 
 
 def settle_norms(drafts: list[Draft], run: Run) -> None:
-    """A series that is called just ``grad`` is the norm of the gradient where no other is, if it never goes below zero."""
+    """A series that is called just ``grad`` or ``slope`` is the norm of the gradient where no other is, if it never goes below zero."""
     if any(d.role is Role.GRAD_NORM for d in drafts):
         return
     for d in drafts:
         if d.role is Role.UNKNOWN and d.name in run.series and not d.histogram:
             words = [t for t in tokenize(re.split(r"[/#|](?!epoch$)", d.tag)[-1]) if split_word(t) is None and t != "epoch"]
             value = run.series[d.name].value
-            if words in (["grad"], ["gradient"]) and value.size > 2 and np.isfinite(value).any() and float(np.nanmin(value)) >= 0:
+            if (
+                words in (["grad"], ["gradient"], ["slope"])
+                and value.size > 2
+                and np.isfinite(value).any()
+                and float(np.nanmin(value)) >= 0
+            ):
                 d.role, d.stem, d.split, d.why = Role.GRAD_NORM, "grad_norm", Split.NONE, f'"{words[0]}", which is never below zero'
 
 

@@ -38,6 +38,7 @@ def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
         train, val, said = _tell(one, other, words, run, by_number=not named)
         if train is None or val is None:
             continue
+        common = {Split.NONE, one.split} if one.split is other.split else {Split.NONE}  # ``fit/inner`` and ``fit/outer``: all of them fit
         # A test set stands for validation, and the metrics of it do so together with its loss.
         held_out = Split.TEST if val.split is Split.TEST else Split.VAL
         for d, split in ((train, Split.TRAIN), (val, held_out)):
@@ -46,7 +47,7 @@ def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
             )
             stem = next((s for s in STAND_INS if d.stem.startswith(s)), "loss")  # of a perplexity the logarithm is read
             d.role, d.direction, d.stem, d.split, d.extra = Role.LOSS, Direction.LOWER, stem, split, ()
-        _spread(drafts, said)
+        _spread(drafts, said, common)
         return
 
 
@@ -163,13 +164,10 @@ def _telling(words: str) -> set[str]:
     return {t for t in words.split() if split_word(t) is not None or t in LEARNING_WORDS or t in JUDGING_WORDS}
 
 
-def _spread(drafts: list[Draft], said: dict[str, Split]) -> None:
+def _spread(drafts: list[Draft], said: dict[str, Split], common: set[Split]) -> None:
+    """Give what is named like one of the twins its split, where it has none but what they had in `common`."""
     for d in drafts:
-        if (
-            d.split is not Split.NONE
-            or d.histogram
-            or d.role not in {Role.METRIC, Role.CLASS_METRIC, Role.CONFIDENCE, Role.PREDICTION_SHARE}
-        ):
+        if d.split not in common or d.histogram or d.role not in {Role.METRIC, Role.CLASS_METRIC, Role.CONFIDENCE, Role.PREDICTION_SHARE}:
             continue
         text = f" {' '.join(tokenize(f'{d.subrun}/{d.tag}'))} "
         found = {split for words, split in said.items() if f" {words} " in text}

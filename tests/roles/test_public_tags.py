@@ -87,6 +87,8 @@ SCRIPTS = [
     {"Xent (seen docs)": "train_loss", "Xent (held-back docs)": "val_loss", "Macro F1 (held-back docs)": "val_metric"},
     {"xent.train": "train_loss", "xent.newsdev": "val_loss"},
     {"train/1-dice": "train_loss", "val/1-dice": "val_loss"},
+    {"train/loss": "train_loss", "eval_during_train/loss": "val_loss", "eval_during_train/accuracy": "val_metric"},
+    {"J_train": "train_loss", "J_cv": "val_loss", "norm_dJ": "grad_norm"},
     {"sum_tr": "train_loss", "sum_va": "val_loss", "ok_frac_va": "val_metric"},
     {"run07.t.ce": "train_loss", "run07.v.ce": "val_loss", "run07.v.top1": "val_metric", "run07.lr": "lr"},
     {"loss": "train_loss", "mAP": "val_metric", "rank1": "val_metric"},

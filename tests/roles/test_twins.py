@@ -57,6 +57,11 @@ def test_the_words_of_the_losses_tell_the_splits_of_the_rest() -> None:
     }
 
 
+def test_a_word_that_all_share_names_no_split_where_twins_tell() -> None:
+    keys = _keys(_run({"fit/inner/cost": "falls"}, {"fit/outer/cost": "falls", "fit/outer/f1": "rises"}))
+    assert keys == {"fit/inner/cost": "train_loss", "fit/outer/cost": "val_loss", "fit/outer/f1": "val_metric"}
+
+
 def test_what_rises_between_bounds_is_the_metric_where_nothing_else_is() -> None:
     keys = _keys(_run({"loss/practice": "falls", "marks/practice": "rises"}, {"loss/exam": "falls", "marks/exam": "rises"}))
     assert keys["marks/exam"] == "val_metric"
