@@ -23,7 +23,7 @@ def drop_settings(tags: Sequence[str]) -> dict[str, str]:
     return {tag: tag[len(head) :] if 2 * count > len(tags) and tag.startswith(head) else tag for tag in tags}
 
 
-_GLUED_LETTER = re.compile(r"([tv])(loss|acc)", re.IGNORECASE)
+_GLUED_LETTER = re.compile(r"([tv])(loss|acc|nll|ce|bce|mse|mae|err|f1|auc|iou|dice|wer|bleu|ctc|xe)", re.IGNORECASE)
 
 
 def spell_out(tags: Sequence[str]) -> dict[str, str]:

@@ -33,9 +33,10 @@ def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
     if any(d.role is Role.LOSS and d.split in {Split.VAL, Split.TEST} for d in losses):
         return
     named = [d for d in losses if d.split is not Split.VAL]
+    scored = _names_of_scores(drafts, run)
     for one, other, words in _pairs(named or [d for d in drafts if _may_be_loss(d, run)]):
-        # Parts of a loss are named alike as well; there words that are known must tell.
-        train, val, said = _tell(one, other, words, run, by_number=not named)
+        # Parts of a loss are named alike as well; there words that are known must tell, or those that scores have too.
+        train, val, said = _tell(one, other, words, run, by_number=not named, scored=scored)
         if train is None or val is None:
             continue
         common = {Split.NONE, one.split} if one.split is other.split else {Split.NONE}  # ``fit/inner`` and ``fit/outer``: all of them fit
@@ -118,26 +119,37 @@ def _pairs(drafts: list[Draft]) -> Iterator[tuple[Draft, Draft, tuple[str, str]]
             rest = min(len(a), len(b)) - head
             end = next((n for n in range(rest) if a[-1 - n] != b[-1 - n]), rest)
             apart = a[head : len(a) - end], b[head : len(b) - end]
-            if head + end and all(0 < len(x) <= 4 for x in apart):
+            if head + end and any(apart) and all(len(x) <= 4 for x in apart):
                 yield one, drafts[j], (" ".join(apart[0]), " ".join(apart[1]))
 
 
 def _tell(
-    one: Draft, other: Draft, words: tuple[str, str], run: Run, *, by_number: bool
+    one: Draft, other: Draft, words: tuple[str, str], run: Run, *, by_number: bool, scored: str
 ) -> tuple[Draft | None, Draft | None, dict[str, Split]]:
-    """Which is training's and which validation's: by words that are known beside each other, else (`by_number`) by how often they were logged."""
+    """Which is training's and which validation's: by words that are known beside each other, else (`by_number`) by how often they were logged.
+
+    Words that the scores of the run (`scored`, their names) have as well are no part of a loss: then how often tells too, and one known word.
+    """
     if NOISE.issuperset(w for text in words for w in text.split()):
         return None, None, {}  # the same by step and by epoch
     says = [_says(w) for w in words]
     n = [len(run.series[d.name]) for d in (one, other)]
     if min(n) < 3:
         return None, None, {}
-    if says[0] is says[1] is None and by_number and 3 * min(n) <= 2 * max(n):
+    beside = [f" {w} " in scored and _NO_SPLIT.isdisjoint(w.split()) for w in words]
+    if not all(words):
+        marked = words.index("") == 0
+        if says[marked] is not None or not beside[marked] or 3 * n[marked] > 2 * n[not marked]:
+            return None, None, {}
+        train, val = (one, other) if marked else (other, one)
+        return train, val, {words[marked]: Split.VAL}
+    if says[0] is says[1] is None and (by_number or all(beside)) and 3 * min(n) <= 2 * max(n):
         says = [Split.TRAIN, Split.VAL] if n[0] > n[1] else [Split.VAL, Split.TRAIN]
+        by_number = True
     elif says[0] is None and says[1] is not None:
-        says[0] = Split.VAL if says[1] is Split.TRAIN else Split.TRAIN
+        says[0], by_number = (Split.VAL if says[1] is Split.TRAIN else Split.TRAIN), by_number or beside[0]
     elif says[1] is None and says[0] is not None:
-        says[1] = Split.VAL if says[0] is Split.TRAIN else Split.TRAIN
+        says[1], by_number = (Split.VAL if says[0] is Split.TRAIN else Split.TRAIN), by_number or beside[1]
     if {*says} != {Split.TRAIN, Split.VAL} or not (by_number or any(_says(w) is Split.VAL for w in words)):
         return None, None, {}
     train, val = (one, other) if says[0] is Split.TRAIN else (other, one)
@@ -148,6 +160,19 @@ def _tell(
     if weak and not by_number and 3 * len(run.series[val.name]) > 2 * len(run.series[train.name]):
         return None, None, {}
     return train, val, {w: s for w, s in zip(words, says, strict=True) if s is not None}
+
+
+_NO_SPLIT = frozenset(
+    {"teacher", "student", "aux", "auxiliary", "baseline", "random", "majority", "reference", "ref", "best", "oracle", "actor", "critic"}
+)
+"""Words of other models, heads and answers: what is logged under them is no split of the data."""
+
+
+def _names_of_scores(drafts: list[Draft], run: Run) -> str:
+    """The words of all series that are scores, or rise as scores do, one space between two and around them."""
+    kinds = {Role.METRIC, Role.CLASS_METRIC, Role.CONFIDENCE}
+    found = (d for d in drafts if not d.histogram and (d.role in kinds or (d.role is Role.UNKNOWN and _rises(d, run))))
+    return "  ".join(" ".join(("", *tokenize(f"{d.subrun}/{d.tag}"), "")) for _, d in zip(range(_MOST), found, strict=False))
 
 
 def _says(words: str) -> Split | None:

@@ -17,6 +17,12 @@ _GLUED = re.compile(
     r"|rmse|mrr|ndcg|dice|bleu|rouge|ppl|perplexity|wer|cer|recall|precision|top1|top5|snr)$"
 )
 
+_GLUED_SPLIT = re.compile(
+    r"^(?:(trn?|te|tst|va|vld|dv|dev)(loss|acc|nll|mse|mae|err|error|f1|auc|iou|dice|ce|bce|xent|ppl)"
+    r"|(l|j|ls|loss|nll|ce|bce|xe|mse|mae|acc|err|f1|auc|iou|dice|ppl)(train|trn|val|vld|valid|test|tst|dev))$"
+)
+"""``trloss``, ``accval``, ``Ltrain``: a split and a measure without anything between them."""
+
 _MISSPELT = re.compile(r"^ac+[ua]*r+[ua]*c+y$")
 """accuarcy and the like are found in one public script in a hundred."""
 
@@ -71,8 +77,8 @@ def tokenize(text: str) -> tuple[str, ...]:
         if "_" in low:
             out += low.split("_")
             continue
-        glued = (_GLUED.match(low) or _CLASS.match(low)) if low not in _WHOLE else None
-        for part in glued.groups() if glued else ("accuracy",) if _MISSPELT.match(low) else (low,):
+        glued = (_GLUED.match(low) or _CLASS.match(low) or _GLUED_SPLIT.match(low)) if low not in _WHOLE else None
+        for part in filter(None, glued.groups()) if glued else ("accuracy",) if _MISSPELT.match(low) else (low,):
             joined = _JOIN.get((out[-1], part)) if out else None
             if joined:
                 out[-1] = joined
