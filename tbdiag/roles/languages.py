@@ -8,7 +8,7 @@ import unicodedata
 _WORDS = {
     # German
     "verlust verluste kosten": "loss",
-    "validierung validierungs prufmenge prufen pruefen prufdaten pruefdaten testdaten klausur kontrolle unbekannt": "validation",
+    "validierung validierungs prufmenge prufen pruefen prufdaten pruefdaten testdaten klausur kontrolle kontrollteil unbekannt": "validation",
     "trainings lernmenge lerndaten lernen ubung ubungsdaten bekannt": "train",
     "genauigkeit treffergenauigkeit": "accuracy",
     "trefferquote": "recall",
@@ -42,7 +42,7 @@ _WORDS = {
     # Spanish, Portuguese, Italian
     "perdida perda perdita": "loss",
     "entrenamiento aprendizaje treino treinamento addestramento addestra apprendimento": "train",
-    "validacion comprobacion validacao validazione valida collaudo controle developpement": "validation",
+    "validacion comprobacion validacao validazione valida collaudo controle developpement reserva riserva": "validation",
     "exactitud acuracia accuratezza nauwkeurigheid": "accuracy",
     "prueba teste": "test",
     "recompensa ricompensa": "reward",
@@ -53,8 +53,8 @@ _WORDS = {
     "coste costo custo koszt kosten": "cost",
     "strata verlies": "loss",
     # Polish, Dutch
-    "nauka nauki uczenia uczacy leerset oefening oefenen": "train",
-    "walidacja walidacji walidacyjny validatie examen": "validation",
+    "nauka nauki uczenia uczacy leerset leerdeel oefening oefenen": "train",
+    "walidacja walidacji walidacyjny validatie examen proefdeel": "validation",
     "sprawdzian testowy proefset toets": "test",
     "norma normy": "norm",
     "wag": "weight",
@@ -135,11 +135,12 @@ _SIGNS = {
     for signs, english in {
         "学习率 學習率 学習率 학습률 η": "lr",
         "损失 損失 손실 потери потерь 목적함수": "loss",
-        "训练集 训练 訓練 学習 훈련 학습 обучение обучающая обучающей": "train",
+        "ошибка ошибки": "error",
+        "训练集 训练 訓練 学習 훈련 학습 обучение обучающая обучающей учёба": "train",
         "норма нормы": "norm",
         "градиента градиентов ∇": "grad",
         "весов": "weight",
-        "验证集 验证 驗證 検証 開発 검증 валидация валидации валидационная проверка проверке проверочная": "validation",
+        "验证集 留出集 验证 驗證 検証 開発 검증 валидация валидации валидационная проверка проверке проверочная контроль": "validation",
         "测试集 测试 測試 テスト 테스트": "test",
         "正确率 准确率 准确度 準確率 正解率 精度 정확도 точность": "accuracy",
         "重建 再構成 재구성": "reconstruction",

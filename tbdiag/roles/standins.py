@@ -116,7 +116,7 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
         if words == ["eta"] and high > 0.02 and float(value[-1]) < 0.05 * high:
             continue  # the time that is left, in days or hours
         if low >= 0 and (
-            (words in (["rate"], ["eta"], ["alpha"], ["pas"], ["passo"], ["taux"]) and 0 < high <= 0.2)
+            (words in (["rate"], ["eta"], ["alpha"], ["pace"], ["stride"], ["pas"], ["passo"], ["taux"]) and 0 < high <= 0.2)
             or (words == ["eta"] and 0 < high == low <= 10)  # no time that is left stands still
             or (words == ["alpha"] and 0 < high <= 1 and train is not None and np.array_equal(run.series[d.name].step, train))
             or (words == ["rate", "learn"] and high <= 1)
@@ -134,7 +134,7 @@ def settle_norms(drafts: list[Draft], run: Run) -> None:
             words = [t for t in tokenize(re.split(r"[/#|](?!epoch$)", d.tag)[-1]) if split_word(t) is None and t != "epoch"]
             value = run.series[d.name].value
             if (
-                words in (["grad"], ["gradient"], ["slope"])
+                words in (["grad"], ["gradient"], ["slope"], ["steepness"])
                 and value.size > 2
                 and np.isfinite(value).any()
                 and float(np.nanmin(value)) >= 0

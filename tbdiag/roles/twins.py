@@ -136,10 +136,11 @@ def _tell(
     n = [len(run.series[d.name]) for d in (one, other)]
     if min(n) < 3:
         return None, None, {}
-    beside = [f" {w} " in scored and _NO_SPLIT.isdisjoint(w.split()) for w in words]
+    beside = [f" {w} " in scored and _NO_SPLIT.isdisjoint(w.split()) and not NOISE.issuperset(w.split()) for w in words]
     if not all(words):
         marked = words.index("") == 0
-        if says[marked] is not None or not beside[marked] or 3 * n[marked] > 2 * n[not marked]:
+        told = says[marked] is Split.VAL and not WEAK_WORDS.issuperset(_telling(words[marked])) and 2 * n[marked] <= 3 * n[not marked]
+        if not told and (says[marked] is not None or not beside[marked] or 3 * n[marked] > 2 * n[not marked]):
             return None, None, {}
         train, val = (one, other) if marked else (other, one)
         return train, val, {words[marked]: Split.VAL}

@@ -19,6 +19,7 @@ _GLUED = re.compile(
 
 _GLUED_SPLIT = re.compile(
     r"^(?:(trn?|te|tst|va|vld|dv|dev)(loss|acc|nll|mse|mae|err|error|f1|auc|iou|dice|ce|bce|xent|ppl)"
+    r"|(ls|loss|nll|ce|acc|err|mse|mae)(tr|va|te)"
     r"|(l|j|ls|loss|nll|ce|bce|xe|mse|mae|acc|err|f1|auc|iou|dice|ppl)(train|trn|val|vld|valid|test|tst|dev))$"
 )
 """``trloss``, ``accval``, ``Ltrain``: a split and a measure without anything between them."""

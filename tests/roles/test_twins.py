@@ -57,6 +57,18 @@ def test_the_words_of_the_losses_tell_the_splits_of_the_rest() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("train", "val"), [("day/{}", "night/{}"), ("{}", "{} of the gate"), ("{}/train", "{}/gate"), ("{} (shelf)", "{} (drawer)")]
+)
+def test_words_that_losses_and_scores_share_name_the_split(train: str, val: str) -> None:
+    names = {kind: (train.format(kind), val.format(kind)) for kind in ("loss", "accuracy")}
+    keys = _keys(
+        _run({names["loss"][0]: "falls", names["accuracy"][0]: "rises"}, {names["loss"][1]: "falls", names["accuracy"][1]: "rises"})
+    )
+    assert (keys[names["loss"][0]], keys[names["loss"][1]]) == ("train_loss", "val_loss")
+    assert (keys[names["accuracy"][0]], keys[names["accuracy"][1]]) == ("train_metric", "val_metric")
+
+
 def test_a_word_that_all_share_names_no_split_where_twins_tell() -> None:
     keys = _keys(_run({"fit/inner/cost": "falls"}, {"fit/outer/cost": "falls", "fit/outer/f1": "rises"}))
     assert keys == {"fit/inner/cost": "train_loss", "fit/outer/cost": "val_loss", "fit/outer/f1": "val_metric"}
