@@ -180,6 +180,35 @@ def by_histogram(view: View) -> Sign | None:
     return None
 
 
+def by_size_of_loss(view: View) -> Sign | None:
+    """Outputs that vary by a fiftieth of what the loss says that they are off by, at every evaluation, under a loss that gains nothing.
+
+    The error of a constant answer is the spread of the targets, of which a squared loss is the square: what varies so little explains next to nothing.
+    """
+    loss = view.curve("val_loss") or view.curve("train_loss")
+    if (
+        loss is None
+        or loss.n < 6
+        or loss.signed
+        or view.signals.classes
+        or _accuracy_tail(view) is not None
+        or loss.gain > 0.05 * loss.first_cost
+    ):
+        return None
+    off = min(loss.end_cost, float(np.sqrt(loss.end_cost)))
+    for facts in view.histograms(Role.PREDICTION_HISTOGRAM):
+        if facts.n < 4 or not np.isfinite(facts.std).all() or float(facts.std.max()) > view["std_ratio"] * off:
+            continue
+        widest = float(facts.std.max())
+        text = "The outputs never vary by more than {widest:.3g} (standard deviation) while the loss stands at {end:.4g}: every sample gets the same answer."
+        evidence = say(text, (facts.name, loss), widest=widest, end=loss.end)
+        sure = confidence(view["std_ratio"] * off / max(widest, 1e-300), doubts=1)
+        rules = (predicate(loss.signal.key, "best", "<", 0.9 * loss.first, sd_times=-4.0, source="nine tenths of the start"),)
+        what = "the output is the same for every sample"
+        return evidence, begins(facts.step, 0), lasts(facts.step, 0), sure, rules, ("prediction_histogram",), what
+    return None
+
+
 def by_constant_accuracy(view: View) -> Sign | None:
     accuracy, loss = view.curve("val_accuracy"), view.curve("val_loss")
     if accuracy is None or accuracy.n < view["constant_evaluations"] or view.curve("max_class_share") is not None:

@@ -13,7 +13,8 @@ How it is told
     below 0.75 (with a higher accuracy the same sign is class-imbalance, unless the training accuracy is perfect: then the
     training data hold one class). Without an accuracy the largest share must be 0.98 or more and exceed the label's share.
     From class recalls: one class at 0.98 or more and all others at 0.02 or less. From prediction statistics or histograms:
-    the spread of the outputs is at most 0.001 of its largest value, or 0.02 of the targets' spread. From the metric alone:
+    the spread of the outputs is at most 0.001 of its largest value, or 0.02 of the targets' spread (without an accuracy, and where the
+    loss gains nothing: of the loss and of its root, between which the error of a constant answer lies). From the metric alone:
     a validation accuracy that is exactly constant over at least five evaluations at or below chance while the validation
     loss moves; or a macro F1 score that is exactly that of a single answer at most evaluations; or, in a run that learned
     nothing, a recall or F1 score that is exactly zero at every evaluation.
@@ -64,6 +65,7 @@ from tbdiag.detectors._collapses import (
     by_nothing_found,
     by_recalls,
     by_shares,
+    by_size_of_loss,
     by_spread,
 )
 from tbdiag.features.progress import PROGRESS_ROLES
@@ -75,7 +77,7 @@ _FIX_OUTPUT = "Print mean and spread of every layer's output for one batch and r
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """The spread of the outputs, then class shares, then a metric that never moves."""
-    sign = by_spread(view) or by_histogram(view)
+    sign = by_spread(view) or by_histogram(view) or by_size_of_loss(view)
     if sign is None and _trained(view):
         # An untrained model may well answer one class; that is no-learning, whatever it predicts.
         sign = by_shares(view) or by_recalls(view) or by_macro_f1(view) or by_constant_accuracy(view) or by_nothing_found(view)
@@ -129,6 +131,8 @@ def _sentence(rules: tuple[Predicate, ...]) -> str:
         return "The macro F1 score ends half as high again as that of a single answer."
     if rules[0].role in ("val_f1", "val_recall"):
         return "Positives are found: the score ends above 0.1."
+    if rules[0].role.endswith("loss"):
+        return "The loss gets below nine tenths of where it began, by more than its noise."
     return "The outputs vary again and the validation accuracy is no longer one constant value."
 
 
@@ -179,7 +183,25 @@ def _one_class_by_recall() -> object:
     return _synth.make_run(series | {f"val/recall/{c}": np.full(n, float(c == 0)) for c in range(5)})
 
 
+def _outputs(spread: float) -> object:
+    rng = np.random.default_rng(97)
+    n = 18
+    made = {"loss/train": 0.92 + rng.normal(0, 0.02, n), "loss/val": 0.914 + rng.normal(0, 0.0003, n)}
+    predictions = _synth.make_histograms("predictions", [rng.normal(0, spread, 450) for _ in range(n)])
+    return _synth.make_run(made, histograms=[predictions])
+
+
+def _the_same_for_all() -> object:
+    return _outputs(0.001)
+
+
+def _unrelated_to_the_targets() -> object:
+    return _outputs(0.3)
+
+
 EXAMPLES = (
+    Example("outputs a thousandth as wide as the error", _the_same_for_all, fires=True),
+    Example("outputs that vary, of a model that learns nothing", _unrelated_to_the_targets, fires=False),
     Example("recall 1 for one class and 0 for the others", _one_class_by_recall, fires=True),
     Example("all validation predictions become one class", _collapsed, fires=True, onset=(0, 6)),
     Example("four classes, predicted evenly", _balanced, fires=False),
