@@ -20,6 +20,28 @@ def still_falls(curve: CurveFacts) -> bool:
     return trend.falling and -trend.change > 0.02 * abs(median(tail))
 
 
+def gained(curve: CurveFacts) -> float:
+    """Share of the starting value that was gained at best (at the end, for fewer than ten points)."""
+    start = abs(curve.start_cost)
+    best = curve.best_cost if curve.n >= 10 else curve.end_cost
+    # The smallest of many noisy points lies below the level; so much of the gain is luck.
+    luck = 1.5 * curve.sigma if curve.n >= 10 else 0.0
+    return max(curve.start_cost - best - luck, 0.0) / start if start > 0 else 0.0
+
+
+def gains(curve: CurveFacts, share: float) -> bool:
+    """Whether ``gained(curve) > share``; from the bounds of the noise, where they are enough."""
+    best, luck = (curve.best_cost, 1.5 * curve.noise_bounds[1]) if curve.n >= 10 else (curve.end_cost, 0.0)
+    sure = curve.first_cost - best - luck > share * max(abs(curve.first_cost), abs(float(curve.cost[0])))
+    return sure or gained(curve) > share
+
+
+def moves(curve: CurveFacts) -> bool:
+    """Whether the curve improves beyond its noise and by more than 1 % of its start."""
+    trend = find_trend(curve.trace.cost)
+    return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and curve.trace.beyond_noise(-trend.change, 2)
+
+
 def never_changes(metric: CurveFacts) -> bool:
     """Whether the metric is the same to the last digit; the first tenth of ten evaluations or more apart."""
     late = metric.value[metric.n // 10 :]

@@ -14,7 +14,8 @@ How it is told
     exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
     half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
     so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
-    do when it finds the mean. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
+    do when it finds the mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half
+    or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
     fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
@@ -64,11 +65,11 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import is_lifeless, is_rounded, never_changes, settled, still_falls
+from tbdiag.detectors._flatness import gained, gains, is_lifeless, is_rounded, moves, never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, loss_left, metric_level, validates_below
+from tbdiag.features.levels import counts_words, guessing, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -86,9 +87,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable(f"only {train.n} points")
     val, metric = view.curve("val_loss"), view.curve("val_metric") or view.curve("train_metric")
     other = val if val is not None and val is not train and val.n >= 3 else None
-    if other is not None and (validates_below(other, train, view.features) or (_gains(other, 2 * view["flat"]) and _moves(other))):
+    if other is not None and (validates_below(other, train, view.features) or (gains(other, 2 * view["flat"]) and moves(other))):
         return None
-    gain = _gain(train)
+    gain = gained(train)
     evidence: list[Evidence] = [
         say(
             f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}.",
@@ -101,11 +102,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
     ]
     if train.n >= 10 and train.end_cost - train.start_cost > max(6 * train.sigma, 0.2 * abs(train.start_cost)):
         return None  # it left where it was, for worse
-    flat = gain < view["flat"] and not _moves(train)
+    flat = gain < view["flat"] and not moves(train)
     margins, signs = _signs(view, train, val, metric, gain=gain, flat=flat, evidence=evidence)
     if not signs and (not flat or train.n < 10):
         return None
     severity = Severity.ERROR if signs else Severity.NOTE
+    spread = _evaluations_stand(view, train, other, metric) if not signs and other is not None else None
+    if spread is not None and other is not None:
+        severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
+        text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
+        evidence.append(say(text, (other,), n=other.n, spread=spread))
     return _finding(view, train, severity=severity, evidence=evidence, signs=signs, margins=margins, gain=gain)
 
 
@@ -187,26 +193,18 @@ def _metrics_at_chance(view: View) -> Finding | NotApplicable | None:
     return _finding(view, train, severity=Severity.ERROR, evidence=evidence, signs=["metric"], margins=margins, gain=0.0)
 
 
-def _gain(curve: CurveFacts) -> float:
-    """Share of the starting value that was gained at best (at the end, for fewer than ten points)."""
-    start = abs(curve.start_cost)
-    best = curve.best_cost if curve.n >= 10 else curve.end_cost
-    # The smallest of many noisy points lies below the level; so much of the gain is luck.
-    luck = 1.5 * curve.sigma if curve.n >= 10 else 0.0
-    return max(curve.start_cost - best - luck, 0.0) / start if start > 0 else 0.0
+def _evaluations_stand(view: View, train: CurveFacts, val: CurveFacts, metric: CurveFacts | None) -> float | None:
+    """Range of all evaluations as a share of their level, where that is too little for weights that were learned; None where it is not.
 
-
-def _gains(curve: CurveFacts, share: float) -> bool:
-    """Whether ``_gain(curve) > share``; from the bounds of the noise, where they are enough."""
-    best, luck = (curve.best_cost, 1.5 * curve.noise_bounds[1]) if curve.n >= 10 else (curve.end_cost, 0.0)
-    sure = curve.first_cost - best - luck > share * max(abs(curve.first_cost), abs(float(curve.cost[0])))
-    return sure or _gain(curve) > share
-
-
-def _moves(curve: CurveFacts) -> bool:
-    """Whether the curve improves beyond its noise and by more than 1 % of its start."""
-    trend = find_trend(curve.trace.cost)
-    return trend.falling and -trend.change > 0.01 * abs(curve.first_cost) and curve.trace.beyond_noise(-trend.change, 2)
+    Training of weights that are any good moves its evaluations, however little it gains. A level below one half (of the variance, for targets
+    of a usual scale), a counter that does not begin anew, and a metric with a known scale leave the question open.
+    """
+    known = metric is not None and metric.n >= 2 and metric_level(metric, view.features) is not None
+    if val.n < 8 or val.signed or known or view.signals.domain is not Domain.SUPERVISED or counts_words(view.features):
+        return None
+    spread = float(np.ptp(val.value)) / max(abs(val.end_cost), 1e-12)
+    fresh = int(train.step[0]) <= 0.1 * int(train.step[-1])
+    return spread if fresh and spread < view["evaluations"] and val.end_cost >= 0.5 else None
 
 
 def _signs(
@@ -391,6 +389,7 @@ DETECTOR = Detector(
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
+        "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),
         "quality": Threshold(0.1, "less than a tenth of the way from chance to perfect"),
     },
     examples=EXAMPLES,
