@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.detectors._base import Evidence
+from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._tails import since
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import flat_since
 from tbdiag.stats.noise import median
+from tbdiag.stats.oscillation import scatter
 from tbdiag.stats.trend import find_trend
 
 
@@ -117,6 +118,47 @@ def stopped_early(curve: CurveFacts) -> bool:
     return early - curve.end_cost < 0.02 * abs(early)
 
 
+def stands_since_first(val: CurveFacts, train: CurveFacts, least: float) -> bool:
+    """Whether nine evaluations or more stay within a share `least` of the first ones, and training gains less than a tenth in its second half."""
+    if val.n < 9 or train.n < 8 or val.signed or train.signed or abs(val.first_cost - val.end_cost) >= least * val.first_cost:
+        return False
+    cost = train.trace.cost
+    middle, end = median(cost[cost.size // 2 : cost.size * 6 // 10 + 1]), median(cost[-max(1, cost.size // 10) :])
+    return middle - end < 0.1 * (train.start_cost - train.end_cost)
+
+
 def stands_half_way(train: CurveFacts, rest: float, left: float) -> bool:
     """Whether training stands for six tenths of the run as well, with more than a share `left` of the loss remaining (`rest`)."""
     return rest > left and train.n >= 8 and flat_part(train)[1] >= 0.6
+
+
+def share_gained(curve: CurveFacts) -> float:
+    """Share of the start that was gained to the end; 0 where that is within the noise."""
+    start, gained = abs(curve.start_cost), curve.start_cost - curve.end_cost
+    return gained / start if start > 0 and curve.beyond_noise(gained, 2) else 0.0
+
+
+def stopped_moving(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:
+    """Evaluations that no longer change while gradients are as large as ever: updates have lost their size."""
+    flat = curve.trace.cost[since:]
+    if curve is train or flat.size < 5:
+        return None
+    half = flat[flat.size // 3 :]
+    spread, level = float(np.ptp(half)), abs(float(half[-1]))
+    # Weights that stand still give a smooth line; noise of a thousandth is the noise of an evaluation, not standing still.
+    if (
+        (spread == 0 and is_rounded(level))
+        or spread > view["frozen"] * level
+        or scatter(half) > 0.1 * view["frozen"] * level
+        or max(share_gained(curve), share_gained(train)) < 0.1
+    ):
+        return None
+    grad = view.curve("grad_norm")
+    if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
+        return None
+    return say(
+        f"The last {{count}} evaluations of the {label(curve)} " + ("differ by only {spread:.2g}." if spread else "are the same number."),
+        (curve,),
+        count=half.size,
+        **({"spread": spread} if spread else {}),
+    )

@@ -12,7 +12,9 @@ How it is told
     metric is less than half-way from chance to perfect while more than half of the loss of guessing is left; or, the rate being
     kept up, such a metric was exactly the same at its last eight evaluations or more, or no better than at its first; or, where
     neither split gained anything in 65 % of the run (60 % for training) under a rate that was kept up, more than half of the loss
-    is left and the metric is less than three quarters of the way to perfect; or, where nothing says what is good, validation
+    is left and the metric is less than three quarters of the way to perfect; or validation never left its first evaluations by
+    more than 2.5 %, in nine of them or more, while more than half of the loss of both splits remains and no metric is half-way
+    to perfect; or, where nothing says what is good, validation
     had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
     and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
     its peak before 30 % of the run. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
@@ -60,15 +62,23 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import flat_part, is_rounded, longest_flat_part, stands_half_way, stays_where_it_was, stopped_early
+from tbdiag.detectors._flatness import (
+    flat_part,
+    longest_flat_part,
+    share_gained,
+    stands_half_way,
+    stands_since_first,
+    stays_where_it_was,
+    stopped_early,
+    stopped_moving,
+)
 from tbdiag.detectors._words import label, say, say_left, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
 from tbdiag.features.onsets import between, swings_about
-from tbdiag.model import Mark, Run
+from tbdiag.features.schedule import decayed_by
+from tbdiag.model import Domain, Mark, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import median
-from tbdiag.stats.oscillation import scatter
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -77,7 +87,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     curve = val if val is not None and val.n >= 8 else train
     if curve is None or train is None or curve.n < 8:
         return NotApplicable("no training loss", ("train_loss",)) if train is None else NotApplicable(f"only {train.n} points")
-    stopped = stopped_early(curve) and stopped_early(train)
+    stopped = (stopped_early(curve) and stopped_early(train)) or (
+        curve is not train and stands_since_first(curve, train, view["since_first"])
+    )
     metric = view.curve("val_metric") or view.curve("train_metric")
     if (not stopped and longest_flat_part(curve, train) < view["share"]) or not _may_be_bad(view, curve, train, metric):
         return None
@@ -86,11 +98,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
     if stopped:
         since, share = min(since, curve.trace.within(0.0, 0.2).stop - 1), max(share, 0.8)
-    if share < view["share"] or (curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not stopped_early(train)):
+    if share < view["share"] or (
+        curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not (stopped or stopped_early(train))
+    ):
         return None
     end = curve.end_cost
-    only_val = curve is val and val.best_index <= max(1, val.n // 20) and _share(train) > 0.5
-    if only_val or max(_share(curve), _share(train)) < 0.03:
+    only_val = curve is val and val.best_index <= max(1, val.n // 20) and share_gained(train) > 0.5
+    if only_val or max(share_gained(curve), share_gained(train)) < 0.03:
         return None  # only validation stands, where it began, a generalisation gap; or nothing was ever learned
     if swings_about(curve, since, learned):
         return None  # it stands nowhere
@@ -105,7 +119,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     lr = view.curve("lr")
     # Annealed only over the flat part's end: the run was meant to stand still there.
     decayed = plan is not None and plan.annealed
-    early_decay = decayed and lr is not None and _decayed_by(lr, 0.6)
+    early_decay = decayed and lr is not None and decayed_by(lr, 0.6)
     onset = between(curve.trace, max(since - max(1, curve.trace.n // 50), 0), min(since + max(1, curve.trace.n // 50), curve.trace.n - 1))
     start = curve.trace.last_step[since]
     evidence.insert(
@@ -123,7 +137,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             end=curve.end,
         ),
     )
-    still = None if reason == "frozen" or _annealed_late(view) else _frozen(view, curve, train, since)
+    still = None if reason == "frozen" or _annealed_late(view) else stopped_moving(view, curve, train, since)
     evidence += [] if still is None else [still]
     frozen = reason == "frozen" or early_decay or still is not None
     causes = (
@@ -184,7 +198,7 @@ def _may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveF
     if quality is None or quality < view["half_way"]:
         return True
     spent, last = view.curve("lr"), curve.trace.cost[-4:]
-    if spent is not None and quality < 0.9 and _decayed_by(spent, 0.3, 0.02):
+    if spent is not None and quality < 0.9 and decayed_by(spent, 0.3, 0.02):
         return True
     still = quality < 0.97 and float(np.ptp(last)) <= view["frozen"] * abs(float(last[-1]))
     return still and curve is not train and not _annealed_late(view)
@@ -224,11 +238,11 @@ def _bad_level(
         )
     if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
         return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
-    frozen = None if _annealed_late(view) else _frozen(view, curve, train, since)
+    frozen = None if _annealed_late(view) else stopped_moving(view, curve, train, since)
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
     spent = view.curve("lr")
-    if spent is not None and _decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
+    if spent is not None and decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
         last = float(spent.value[-1])
         return (
             "frozen",
@@ -246,7 +260,14 @@ def _bad_level(
         text = f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; neither split gains, and {say_left(rest, 'rest')}."
         found = say(text, (metric,), value=metric.end, quality=quality or 0.0, rest=rest)
         return "level", [share / view["long"], rest / view["left"]], [found]
-    total, train_total = _share(curve), _share(train)
+    ends = (rest, rest_of_loss(train, view.features, train.end))
+    unreached = (quality is None or quality < view["quality"]) and all(r is not None and r > view["left"] for r in ends)
+    open_ended = not words and (plan is None or not plan.annealed) and view.signals.domain is Domain.SUPERVISED
+    if unreached and open_ended and curve is not train and stands_since_first(curve, train, view["since_first"]):
+        text = f"In {{n}} evaluations the {label(curve)} hardly left its first, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
+        found = say(text, (curve, train), n=curve.n, first=curve.first, rest=rest or 0.0)
+        return "no-reference", [(rest or 0.0) / view["left"], 1.5], [found]
+    total, train_total = share_gained(curve), share_gained(train)
     # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart.
     kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
     if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
@@ -266,52 +287,10 @@ def _bad_level(
     return "", [], []
 
 
-def _share(curve: CurveFacts) -> float:
-    start, gained = abs(curve.start_cost), curve.start_cost - curve.end_cost
-    return gained / start if start > 0 and curve.beyond_noise(gained, 2) else 0.0
-
-
-def _frozen(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:
-    """Evaluations that no longer change while gradients are as large as ever: updates have lost their size."""
-    flat = curve.trace.cost[since:]
-    if curve is train or flat.size < 5:
-        return None
-    half = flat[flat.size // 3 :]
-    spread, level = float(np.ptp(half)), abs(float(half[-1]))
-    # Weights that stand still give a smooth line; noise of a thousandth is the noise of an evaluation, not standing still.
-    if (
-        (spread == 0 and is_rounded(level))
-        or spread > view["frozen"] * level
-        or scatter(half) > 0.1 * view["frozen"] * level
-        or max(_share(curve), _share(train)) < 0.1
-    ):
-        return None
-    grad = view.curve("grad_norm")
-    if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
-        return None
-    return say(
-        f"The last {{count}} evaluations of the {label(curve)} " + ("differ by only {spread:.2g}." if spread else "are the same number."),
-        (curve,),
-        count=half.size,
-        **({"spread": spread} if spread else {}),
-    )
-
-
 def _annealed_late(view: View) -> bool:
     """Whether the logged learning rate was lowered as schedules do: by steps or gradually, but not early; then standing still is its purpose."""
     plan, lr = schedule(view), view.curve("lr")
-    return plan is not None and lr is not None and plan.end < 0.5 * plan.peak and not _decayed_by(lr, 0.4)
-
-
-def _decayed_by(lr: CurveFacts, share: float, level: float = 0.05) -> bool:
-    """Whether the learning rate had fallen below a twentieth (`level`) of its peak before a share of the run, and ends there."""
-    low = lr.value < level * float(lr.value.max())
-    if not low[-1]:
-        return False
-    peak = int(np.argmax(lr.value))
-    after = np.flatnonzero(low[peak:])
-    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
-    return bool(after.size) and float(lr.step[peak + int(after[0])] - lr.step[0]) / span < share
+    return plan is not None and lr is not None and plan.end < 0.5 * plan.peak and not decayed_by(lr, 0.4)
 
 
 def _stuck() -> Run:
@@ -392,6 +371,9 @@ DETECTOR = Detector(
         "long": Threshold(0.65, "about two thirds of the run"),
         "half_way": Threshold(0.75, "of 794 healthy trainings none stood so long at so much loss below it"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),
+        "since_first": Threshold(
+            0.025, "of 1,129 healthy trainings none that kept half of its loss gained less than 4.5 % after its first evaluations"
+        ),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
     },
     examples=EXAMPLES,

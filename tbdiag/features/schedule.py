@@ -66,3 +66,14 @@ def _read(lr: CurveFacts) -> Schedule:
         # A cycle spends a good part of its time near its peak; single points far above all others are glitches, which explain nothing.
         cyclic=ups >= (2 if float(value[0]) < 0.5 * peak else 1) and float(np.mean(value >= 0.5 * peak)) > 0.03,
     )
+
+
+def decayed_by(lr: CurveFacts, share: float, level: float = 0.05) -> bool:
+    """Whether the learning rate had fallen below a twentieth (`level`) of its peak before a share of the run, and ends there."""
+    low = lr.value < level * float(lr.value.max())
+    if not low[-1]:
+        return False
+    peak = int(np.argmax(lr.value))
+    after = np.flatnonzero(low[peak:])
+    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
+    return bool(after.size) and float(lr.step[peak + int(after[0])] - lr.step[0]) / span < share
