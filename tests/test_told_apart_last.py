@@ -105,6 +105,47 @@ def up_before_nan(*, points: int) -> Run:
     return _synth.make_run({"train/loss": train, "val/loss": val}, every=40)
 
 
+def nothing_moves(*, evaluations: float, level: float) -> Run:
+    """A regression without a score whose training loss stands in its noise, and whose evaluations vary by a share of their level."""
+    train = level * (1 + noise(120, 0.06, 36))
+    val = level * (1 + evaluations * np.linspace(-0.5, 0.5, 15)[np.argsort(noise(15, 1.0, 37))])
+    return _synth.make_run(
+        {"train/loss": _synth.make_series("train/loss", train, every=4), "val/loss": _synth.make_series("val/loss", val, every=32)}
+    )
+
+
+def stands_at(*, level: float, gains: float) -> Run:
+    """Training comes down to a level within the first tenth of the run; validation gains a share of its level from its first evaluation on."""
+    train = level + (1 - level) * np.exp(-np.arange(160) / 6) + noise(160, 0.02, 38)
+    val = level * (1 + gains * np.exp(-np.arange(16) / 3)) + noise(16, 0.002, 39)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.make_series("train/loss", train, every=4),
+            "val/loss": _synth.make_series("val/loss", val, step=np.arange(1, 17) * 40),
+        }
+    )
+
+
+def easy_first_batches(*, validation_falls: bool) -> Run:
+    """A training loss that is far higher after its first points; validation gets better all the while, or goes with it."""
+    train = np.concatenate((np.full(4, 0.6), 4.5 - 0.3 * np.linspace(0, 1, 156))) + noise(160, 0.05, 40)
+    val = 3.0 - 0.6 * np.linspace(0, 1, 16) ** 0.4 if validation_falls else np.linspace(2.8, 4.6, 16)
+    val = val + noise(16, 0.01, 41)
+    return _synth.make_run(
+        {
+            "train/loss": _synth.make_series("train/loss", train, every=4),
+            "val/loss": _synth.make_series("val/loss", val, step=np.arange(1, 17) * 40),
+        }
+    )
+
+
+def risen(*, back: bool) -> Run:
+    """Validation steps up once; it stays there, or comes back and rises slowly to where it stands."""
+    after = np.full(33, 0.465) if not back else np.linspace(0.4, 0.473, 33)
+    val = np.concatenate(([1.3, 1.1, 0.85, 0.62, 0.48, 0.42, 0.38, 0.37, 0.36, 0.357, 0.36, 0.475], after)) + noise(45, 0.002, 42)
+    return _synth.make_run({"train/loss": _synth.decay(45, 1.3, 0.001, 8.0), "val/loss": val})
+
+
 CASES = [
     (a_third_of_the_picture(gap=0.2), "underfitting", True),
     (a_third_of_the_picture(gap=0.6), "underfitting", False),
@@ -126,6 +167,15 @@ CASES = [
     (another_constant(learned=False), "sudden-shift", False),
     (up_before_nan(points=5), "overfitting", True),
     (up_before_nan(points=1), "overfitting", False),
+    (nothing_moves(evaluations=0.006, level=0.9), "no-learning", True),
+    (nothing_moves(evaluations=0.03, level=0.9), "no-learning", False),
+    (nothing_moves(evaluations=0.006, level=0.1), "no-learning", False),
+    (stands_at(level=0.65, gains=0.01), "plateau", True),
+    (stands_at(level=0.65, gains=0.08), "plateau", False),
+    (stands_at(level=0.2, gains=0.01), "plateau", False),
+    (easy_first_batches(validation_falls=True), "divergence", False),
+    (easy_first_batches(validation_falls=False), "divergence", True),
+    (risen(back=True), "overfitting", True),
 ]
 
 

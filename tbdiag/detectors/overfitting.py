@@ -239,6 +239,7 @@ def _jumped(val: CurveFacts, rise: Rise) -> bool:
         steps[i] > max(0.6 * rise.amount, 2 * float(np.partition(steps, -2)[-2]))
         and median(before) - rise.best < 0.1 * rise.amount
         and behind[-1] - behind[0] < 0.4 * rise.amount
+        and behind.min() - rise.best > 0.5 * rise.amount
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from tbdiag.features.curves import CurveFacts
 from tbdiag.model import Signals
 
@@ -57,6 +59,8 @@ def measure_progress(look: Callable[[str], CurveFacts | None], signals: Signals)
         if label is not None and label.n:
             floor = max(floor, min(label.end, 0.99))
         accuracy_share = (accuracy.end - floor) / (1.0 - floor) if floor < 1 else 0.0
+        if accuracy.n >= 6 and accuracy.end < 0.95 and float(np.ptp(accuracy.value)) == 0:
+            accuracy_share = 0.0  # one answer to everything, however often it is right
         accuracy_bad = accuracy_share < BAD_ACCURACY_SHARE
     if loss_bad is None and accuracy_bad is None:
         return Progress(None, None, None, "")

@@ -15,7 +15,15 @@ from tbdiag.roles.choose import choose_mains, settle_counters, settle_scales, se
 from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
-from tbdiag.roles.standins import settle_direction, settle_loss_scale, settle_losses, settle_norms, settle_rates, settle_short
+from tbdiag.roles.standins import (
+    settle_direction,
+    settle_letters,
+    settle_loss_scale,
+    settle_losses,
+    settle_norms,
+    settle_rates,
+    settle_short,
+)
 from tbdiag.roles.twins import settle_scores, settle_twins
 
 
@@ -37,6 +45,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     forced = _override(drafts, run, config) if config is not None else ()
     settle_unusable(drafts, run, forced)
     settle_short(drafts, run)
+    settle_letters(drafts, run)
     settle_twins(drafts, run, plan.domain)
     settle_scores(drafts, run, plan.domain)
     settle_splits(drafts, run)

@@ -153,6 +153,21 @@ _SHORT = {
 """Tags of two letters, which say something only together."""
 
 
+_LETTERS = frozenset({"l", "j"})
+
+
+def settle_letters(drafts: list[Draft], run: Run) -> None:
+    """``L`` beside ``L_val``: the loss of training, where nothing else is."""
+    losses = [d for d in drafts if d.role is Role.LOSS]
+    if not losses or any(d.split in {Split.TRAIN, Split.NONE} for d in losses):
+        return
+    for d in drafts:
+        bare = [t for t in tokenize(f"{d.subrun}/{d.tag}") if split_word(t) is None]
+        alike = any(bare == [t for t in tokenize(f"{o.subrun}/{o.tag}") if split_word(t) is None] for o in losses)
+        if alike and d.role is Role.UNKNOWN and d.name in run.series and not d.histogram and len(bare) == 1 and bare[0] in _LETTERS:
+            d.role, d.direction, d.stem, d.why = Role.LOSS, Direction.LOWER, "loss", f'"{d.tag}", beside that of another split'
+
+
 def settle_short(drafts: list[Draft], run: Run) -> None:
     """``tl`` beside ``vl`` are two losses where nothing else is a loss; then ``ta``/``t_a``, ``va``, ``gn`` and ``wn`` are what they seem."""
     tags = {d.tag.lower().replace("_", ""): d for d in drafts if d.role is Role.UNKNOWN and d.name in run.series and not d.histogram}

@@ -30,7 +30,7 @@ def _many(role: Role, direction: Direction, phrases: str, *, stem: str = "", ran
 
 VOCABULARY: dict[str, Word] = {
     # The loss itself. "nll", "xent" and the like are losses by name even where the word loss is missing.
-    **_many(Role.LOSS, LOWER, "loss, losses, cost, objective, criterion, obj fn, objfn, objective function, loss function, cost function", stem="loss"),
+    **_many(Role.LOSS, LOWER, "loss, losses, cost, objective, obj per sample, objective per sample, criterion, obj fn, objfn, objective function, loss function, cost function", stem="loss"),
     **_many(Role.LOSS, LOWER, "total loss, loss total, focal dice, bce dice, ce dice, dice ce, dice bce, dice focal, l total, loss all, overall loss, combined loss, full loss, sum loss", stem="loss", rank=3),
     **_many(Role.LOSS, LOWER, "lm loss, reduced loss, reduced train loss, training loss, loss avg, global avg loss, lm loss validation", stem="loss", rank=2),
     **_many(Role.LOSS, LOWER, "xent, cross entropy, crossentropy, cross ent, categorical crossentropy, sparse categorical crossentropy", stem="loss", rank=-1),

@@ -12,7 +12,7 @@ _CAMEL = re.compile(
 )
 _TOKEN = re.compile(r"[^\W_]+")
 _GLUED = re.compile(
-    r"^(train|training|valid|validation|val|test|eval|epoch|batch|total|avg|mean|running|loss|grad|gradient|learning|step|f1|r2|weight|param|batch|mean)"
+    r"^(train|training|valid|validation|val|test|eval|heldout|holdout|epoch|batch|total|avg|mean|running|loss|grad|gradient|learning|step|f1|r2|weight|param|batch|mean)"
     r"(loss|acc|accuracy|error|norm|rate|scale|size|score|time|f1|auc|iterstats|epochstats|stats|train|val|test|mse|mae|iou"
     r"|rmse|mrr|ndcg|dice|bleu|rouge|ppl|perplexity|wer|cer|recall|precision|top1|top5|snr)$"
 )

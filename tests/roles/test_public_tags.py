@@ -89,6 +89,8 @@ SCRIPTS = [
     {"train/1-dice": "train_loss", "val/1-dice": "val_loss"},
     {"train/loss": "train_loss", "eval_during_train/loss": "val_loss", "eval_during_train/accuracy": "val_metric"},
     {"J_train": "train_loss", "J_cv": "val_loss", "norm_dJ": "grad_norm"},
+    {"TrainObj_PerSample": "train_loss", "HeldoutObj_PerSample": "val_loss", "HeldoutAcc": "val_metric"},
+    {"L": "train_loss", "L_val": "val_loss", "acc_val": "val_metric"},
     {"trloss": "train_loss", "valoss": "val_loss", "accval": "val_metric"},
     {"Ltrain": "train_loss", "Lval": "val_loss", "gradJ": "grad_norm"},
     {"tbce": "train_loss", "vbce": "val_loss", "vdice": "val_metric"},
