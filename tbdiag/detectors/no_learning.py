@@ -107,7 +107,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not signs and (not flat or train.n < 10):
         return None
     severity = Severity.ERROR if signs else Severity.NOTE
-    spread = _evaluations_stand(view, train, other, metric) if not signs and other is not None else None
+    spread = _evaluations_stand(view, other, metric) if not signs and other is not None else None
     if spread is not None and other is not None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
         text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
@@ -193,18 +193,17 @@ def _metrics_at_chance(view: View) -> Finding | NotApplicable | None:
     return _finding(view, train, severity=Severity.ERROR, evidence=evidence, signs=["metric"], margins=margins, gain=0.0)
 
 
-def _evaluations_stand(view: View, train: CurveFacts, val: CurveFacts, metric: CurveFacts | None) -> float | None:
+def _evaluations_stand(view: View, val: CurveFacts, metric: CurveFacts | None) -> float | None:
     """Range of all evaluations as a share of their level, where that is too little for weights that were learned; None where it is not.
 
     Training of weights that are any good moves its evaluations, however little it gains. A level below one half (of the variance, for targets
-    of a usual scale), a counter that does not begin anew, and a metric with a known scale leave the question open.
+    of a usual scale) and a metric with a known scale leave the question open.
     """
     known = metric is not None and metric.n >= 2 and metric_level(metric, view.features) is not None
     if val.n < 8 or val.signed or known or view.signals.domain is not Domain.SUPERVISED or counts_words(view.features):
         return None
     spread = float(np.ptp(val.value)) / max(abs(val.end_cost), 1e-12)
-    fresh = int(train.step[0]) <= 0.1 * int(train.step[-1])
-    return spread if fresh and spread < view["evaluations"] and val.end_cost >= 0.5 else None
+    return spread if spread < view["evaluations"] and val.end_cost >= 0.5 else None
 
 
 def _signs(

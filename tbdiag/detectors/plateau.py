@@ -13,8 +13,9 @@ How it is told
     kept up, such a metric was exactly the same at its last eight evaluations or more, or no better than at its first; or, where
     neither split gained anything in 65 % of the run (60 % for training) under a rate that was kept up, more than half of the loss
     is left and the metric is less than three quarters of the way to perfect; or validation never left its first evaluations by
-    more than 2.5 %, in nine of them or more, while more than half of the loss of both splits remains and no metric is half-way
-    to perfect; or, where nothing says what is good, validation
+    more than 2.5 %, in nine of them or more, while more than half of the loss of both splits remains, no metric is half-way to
+    perfect and the rate was kept up (or is not known, and training gained a third of its first loss, more than fine-tunings
+    do); or, where nothing says what is good, validation
     had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
     and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
     its peak before 30 % of the run. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
@@ -260,16 +261,16 @@ def _bad_level(
         text = f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; neither split gains, and {say_left(rest, 'rest')}."
         found = say(text, (metric,), value=metric.end, quality=quality or 0.0, rest=rest)
         return "level", [share / view["long"], rest / view["left"]], [found]
+    total, train_total = share_gained(curve), share_gained(train)
+    # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart, or a gain beyond theirs.
+    kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
     ends = (rest, rest_of_loss(train, view.features, train.end))
     unreached = (quality is None or quality < view["quality"]) and all(r is not None and r > view["left"] for r in ends)
-    open_ended = not words and (plan is None or not plan.annealed) and view.signals.domain is Domain.SUPERVISED
-    if unreached and open_ended and curve is not train and stands_since_first(curve, train, view["since_first"]):
+    own_work = not words and view.signals.domain is Domain.SUPERVISED and (kept_up or (plan is None and train_total > view["tuned"]))
+    if unreached and own_work and curve is not train and stands_since_first(curve, train, view["since_first"]):
         text = f"In {{n}} evaluations the {label(curve)} hardly left its first, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
         found = say(text, (curve, train), n=curve.n, first=curve.first, rest=rest or 0.0)
         return "no-reference", [(rest or 0.0) / view["left"], 1.5], [found]
-    total, train_total = share_gained(curve), share_gained(train)
-    # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart.
-    kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
     if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
         return (
             "no-reference",
@@ -374,6 +375,7 @@ DETECTOR = Detector(
         "since_first": Threshold(
             0.025, "of 1,129 healthy trainings none that kept half of its loss gained less than 4.5 % after its first evaluations"
         ),
+        "tuned": Threshold(0.32, "of the first loss: fine-tunings that stand after their first epoch gain 5 to 30 %"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
     },
     examples=EXAMPLES,
