@@ -160,6 +160,9 @@ def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Fou
     if end <= 0.5 or float(train.value.min()) <= 0.3:
         return None
     first = train.start_cost
+    known = end_accuracy(view, "val") or end_accuracy(view, "train")
+    if known is not None and known[1] > 0.8:
+        low = 0.69  # a first mean over an epoch; answers so good cost half of this if the loss is what it should be
     if not low < first < high or loss.sigma > 0.02 * end:
         return None
     # Twice squashed and untrained, a positive costs ln(1 + exp(-1/2)), a negative ln(1 + exp(1/2)).
@@ -167,7 +170,7 @@ def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Fou
     floor = 0.6931 - (0.6931 - 0.3133) * float(np.clip(positives, 0.0, 1.0))
     flat = loss.trace.cost[loss.trace.within(0.6, 1.0)]
     still = float(flat[0] - flat[-1]) < 0.05 * max(first - end, 1e-12) + 0.01 * end
-    smooth = find_trend(loss.trace.cost).falling
+    smooth = find_trend(loss.trace.cost).falling or find_trend(train.trace.cost).falling
     if not (floor < end < 1.25 * floor and end > 0.5 and still and smooth and first - end > 0.05):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")

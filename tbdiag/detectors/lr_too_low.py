@@ -81,13 +81,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
     steady = plan is None or plan.constant
     fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
     # A fixed validation set shows a crawl that the noise of minibatches hides.
-    crawls = next((c for c in (fixed, curve) if c is not None and c.n >= 8 and not _flat(c) and _crawls(c, None if steady else lr)), None)
+    crawls = next(
+        (
+            c
+            for c in (fixed, curve)
+            if c is not None and c.n >= 8 and (not _flat(c) or _falls_throughout(c)) and _crawls(c, None if steady else lr)
+        ),
+        None,
+    )
     crawling = crawls if steady or (crawls is not None and _untrained(view, crawls)) else None
     if tiny and flat:
         return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
     if tiny and crawling is not None and view.signals.domain in (Domain.SUPERVISED, Domain.LANGUAGE_MODEL):
         return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["tiny"] / rate)
-    if crawling is not None and not flat and _untrained(view, crawling):
+    if crawling is not None and (not flat or _falls_throughout(crawling)) and _untrained(view, crawling):
         return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["slow"] / rate)
     if crawling is not None and not flat:
         return _finding(view, crawling, rate, severity=Severity.NOTE, margin=1.0)
@@ -115,6 +122,11 @@ def _flat(curve: CurveFacts) -> bool:
     k = max(1, trace.n // 10)
     moved = median(trace.cost[:k]) - median(trace.cost[-k:])
     return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * trace.noise.sigma)
+
+
+def _falls_throughout(curve: CurveFacts) -> bool:
+    """Whether nearly every later point is lower than every earlier one, however little that is."""
+    return curve.trace.n >= 8 and find_trend(curve.trace.cost, 8).tau < -0.85
 
 
 def _crawls(curve: CurveFacts, lr: CurveFacts | None) -> bool:

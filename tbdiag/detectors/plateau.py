@@ -17,7 +17,7 @@ How it is told
     perfect and the rate was kept up (or is not known, and training gained a third of its first loss, more than fine-tunings
     do); or, where nothing says what is good, validation
     had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
-    and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
+    (a fifth; a third where no rate was logged) and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
     its peak before 30 % of the run. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
 
 First check
@@ -239,10 +239,12 @@ def _bad_level(
         )
     if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
         return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
-    frozen = None if _annealed_late(view) else stopped_moving(view, curve, train, since)
-    if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > 0.2) and curve.end_cost > 0:
-        return "frozen", [2.0], [frozen]
     spent = view.curve("lr")
+    frozen = None if _annealed_late(view) else stopped_moving(view, curve, train, since)
+    # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
+    much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else 1 / 3
+    if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
+        return "frozen", [2.0], [frozen]
     if spent is not None and decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
         last = float(spent.value[-1])
         return (

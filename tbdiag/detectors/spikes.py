@@ -95,12 +95,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no training loss", ("train_loss",))
     if train.n < 10:
         return NotApplicable(f"only {train.n} points")
-    if train.signal.writer.running_mean or (train.signal.writer.median_window or 0) > 1:
+    grad = view.curve("grad_norm")
+    smooth = train.signal.writer.running_mean or (train.signal.writer.median_window or 0) > 1
+    if smooth and grad is None:
         return NotApplicable("the writer smooths the loss")
     spikes = _spikes(view, train) if train.n >= view["points"] else _few(view, train)
     spikes = [s for s in spikes if not next_to_nothing(train, float(train.value[s.peak]))]
-    if not spikes:
-        return None
+    if not spikes or (smooth and _with_gradient(train, spikes, grad) < max(2, len(spikes))):
+        return None  # a mean that begins anew steps by itself; what the gradients do at the same time is no matter of means
     span = max(min(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), max(_learned(train), 1e-12)), 1e-12)
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
     # The extremes of a heavy tail reach twice the level once in a thousand runs; one or two spikes must be plainer than that.
@@ -113,7 +115,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     steps = [int(train.step[s.peak]) for s in spikes]
     severity = Severity.WARNING if len(spikes) >= view["spikes"] or tall else Severity.NOTE
-    grad = view.curve("grad_norm")
     threshold = float(np.quantile(grad.value, 0.9)) if grad is not None and grad.n >= 20 else None
     together = _with_gradient(train, spikes, grad)
     highest = int(np.argmax(heights))

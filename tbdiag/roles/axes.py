@@ -127,7 +127,7 @@ def put_on_one_axis(signals: list[Signal]) -> tuple[list[Signal], Series | None]
     bare = {s.name for s in signals if s.series is not None and is_stepless(s.series.step)}
     if not bare:
         return align(signals)
-    aligned, moved = align([_count(s) if s.name in bare else s for s in signals])
+    aligned, moved = align([_count(s) if s.name in bare and s.series is not None else s for s in signals])
     return [replace(s, logged=None, axis=Axis.STEP) if s.name in bare else s for s in aligned], moved
 
 

@@ -100,7 +100,7 @@ _ORDER = re.compile(r"(?:^|(?<=/))\d{1,2}[_\- ]+(?=[A-Za-z])")
 
 
 _LETTERS: dict[Tokens, tuple[Role, Direction, str]] = {
-    **dict.fromkeys((("l",), ("j",), ("nats",)), (Role.LOSS, Direction.LOWER, "loss")),
+    **dict.fromkeys((("l",), ("j",), ("nats",), ("obj",), ("cross",)), (Role.LOSS, Direction.LOWER, "loss")),
     ("a",): (Role.METRIC, Direction.HIGHER, "accuracy"),
     **{(f"rank{n}",): (Role.METRIC, Direction.HIGHER, f"rank{n}") for n in (1, 5, 10)},
     ("metric",): (Role.METRIC, Direction.HIGHER, "metric"),
