@@ -11,7 +11,8 @@ How it is told
     move: less than 3 % of its start, no trend. Or the rate is constant and the training or validation loss falls smoothly
     (noise below 3 % of its level) and steadily (the last third is at least half as steep as the first) by less than a fifth
     of its start: a warning below 2e-6, below 1.5e-4 a note beside unconverged. A warning below 1.5e-4 as well, under any
-    schedule, where the run ends as a model that knows nothing; steadily then means against the sum of the rates.
+    schedule, where the run ends as a model that knows nothing; steadily then means against the sum of the rates (below 2e-5
+    a fall of less than 3 % counts as well, if nearly every later point is lower than every earlier one).
 
 First check
     Is the rate the one that was meant, in every parameter group, and are weights changing at all?
@@ -85,7 +86,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         (
             c
             for c in (fixed, curve)
-            if c is not None and c.n >= 8 and (not _flat(c) or _falls_throughout(c)) and _crawls(c, None if steady else lr)
+            if c is not None
+            and c.n >= 8
+            and (not _flat(c) or (rate < view["hardly"] and _falls_throughout(c)))
+            and _crawls(c, None if steady else lr)
         ),
         None,
     )
@@ -94,7 +98,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
     if tiny and crawling is not None and view.signals.domain in (Domain.SUPERVISED, Domain.LANGUAGE_MODEL):
         return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["tiny"] / rate)
-    if crawling is not None and (not flat or _falls_throughout(crawling)) and _untrained(view, crawling):
+    if crawling is not None and (not flat or (rate < view["hardly"] and _falls_throughout(crawling))) and _untrained(view, crawling):
         return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["slow"] / rate)
     if crawling is not None and not flat:
         return _finding(view, crawling, rate, severity=Severity.NOTE, margin=1.0)
@@ -237,6 +241,9 @@ DETECTOR = Detector(
     wants=("lr", "val_loss", "val_metric", "train_metric", "val_accuracy", "train_accuracy"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
+        "hardly": Threshold(
+            2e-5, "the usual rate of a fine-tuning; below it a fall by a hundredth is the rate's work, if nothing had been learned before"
+        ),
         "tiny": Threshold(2e-6, "below any rate that trains from scratch; fine-tuning at 1e-6 moves its loss"),
         "slow": Threshold(1.5e-4, "above, a crawl has other causes"),
     },
