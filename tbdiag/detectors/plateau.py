@@ -153,7 +153,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         else f"{scale_lr(view, 0.1)} and resume from {unit(curve)} {int(start):,} for a tenth of the budget."
     )
     # The noise of this run: a short one that falls steeply has none that could be told from its slope.
-    lower = curve.sign * (end - max(3 * curve.sigma, 0.05 * curve.gain))
+    lower = curve.sign * (end - max(3 * curve.sigma, 0.05 * max(curve.gain, learned)))
     return Finding(
         id="plateau",
         severity=Severity.WARNING,
@@ -183,7 +183,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 ),
                 predicate(curve.signal.key, "last_step", ">", float(start), source="where this run's plateau begins"),
             ),
-            sentence=f"The {label(curve)} ends better than {lower:.4g}, this run's end less 3 sd of its noise, beyond {unit(curve)} {int(start):,}.",
+            sentence=f"The {label(curve)} ends better than {lower:.4g}, this run's end less 3 sd of its noise (a twentieth of what was gained at least), beyond {unit(curve)} {int(start):,}.",
             # A tenth of the budget has not half of the points.
             guards=("same-signals", "nothing-non-finite"),
         ),
@@ -270,7 +270,7 @@ def _bad_level(
     unreached = (quality is None or quality < view["quality"]) and all(r is not None and r > view["left"] for r in ends)
     own_work = not words and view.signals.domain is Domain.SUPERVISED and (kept_up or (plan is None and train_total > view["tuned"]))
     if unreached and own_work and curve is not train and stands_since_first(curve, train, view["since_first"]):
-        text = f"In {{n}} evaluations the {label(curve)} hardly left its first, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
+        text = f"In {{n}} evaluations the {label(curve)} hardly left the level of its first ones, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
         found = say(text, (curve, train), n=curve.n, first=curve.first, rest=rest or 0.0)
         return "no-reference", [(rest or 0.0) / view["left"], 1.5], [found]
     if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:

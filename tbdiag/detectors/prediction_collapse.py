@@ -84,7 +84,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if sign is None:
         return None
     evidence, onset, extent, sure, rules, roles, what = sign
-    constant = rules[0].role == "prediction_stat"
+    constant = rules[0].role == "prediction_stat" or rules[0].role.endswith("loss")
     return Finding(
         id="prediction-collapse",
         severity=Severity.ERROR,

@@ -205,15 +205,19 @@ def _axes(lines: Sequence[Line], frame: Frame, lo: float, hi: float, log: bool) 
     right = frame.width - (min(round(longest * frame.font * 0.62) + 12, frame.width // 4) if longest else round(frame.font * 0.9))
     strip = round(frame.font * 2.9) if frame.strip else 0
     lane = round(frame.font * 0.9) if any(line.nonfinite for line in lines) else 0
-    return (
-        Scale(first, last, round(frame.font * 4.3), right),
-        Scale(lo, hi, base_line(frame) - strip - 1.0, round(frame.font * 1.6) + float(lane), log),
-    )
+    y = Scale(lo, hi, base_line(frame) - strip - 1.0, round(frame.font * 1.6) + float(lane), log)
+    # Room for the longest label: a curve that hardly moves needs five digits to tell its ticks apart.
+    digits = max((len(text) for _, text in y.ticks(_ticks(frame))), default=0)
+    return Scale(first, last, max(round(frame.font * 4.3), round(digits * frame.font * 0.58) + 8), right), y
+
+
+def _ticks(frame: Frame) -> int:
+    return 4 if frame.height > 180 else 3
 
 
 def _grid(x: Scale, y: Scale, frame: Frame) -> list[str]:
     base, font = base_line(frame), frame.font
-    labels = y.ticks(4 if frame.height > 180 else 3)
+    labels = y.ticks(_ticks(frame))
     path = "".join(f"M{x.a:g} {y.place(v):.1f}H{x.b:g}" for v, _ in labels)
     out = [f'<path class="gr" d="{path}" stroke="{GRID}" fill="none"/>']
     out.append(f'<g class="tx" fill="{GREY}" text-anchor="end">')
