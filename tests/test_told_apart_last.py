@@ -146,6 +146,15 @@ def risen(*, back: bool) -> Run:
     return _synth.make_run({"train/loss": _synth.decay(45, 1.3, 0.001, 8.0), "val/loss": val})
 
 
+def from_far(*, score: float | None) -> Run:
+    """Gradient norms of thousands and a loss that fall to a fraction; no score says what the end is worth, or a score says so."""
+    fall = 1 / (1 + np.arange(60.0))
+    run = {"train/loss": 6000 * fall + 30, "val/loss": 3000 * fall[::3] + 35, "grad_norm": 9000 * fall**0.8 * np.exp(noise(60, 0.2, 43))}
+    if score is not None:
+        run["val/r2"] = score - 0.3 * fall[::3]
+    return _synth.make_run(run, every=5)
+
+
 CASES = [
     (a_third_of_the_picture(gap=0.2), "underfitting", True),
     (a_third_of_the_picture(gap=0.6), "underfitting", False),
@@ -176,6 +185,8 @@ CASES = [
     (easy_first_batches(validation_falls=True), "divergence", False),
     (easy_first_batches(validation_falls=False), "divergence", True),
     (risen(back=True), "overfitting", True),
+    (from_far(score=None), "exploding-gradients", True),
+    (from_far(score=0.95), "exploding-gradients", False),
 ]
 
 

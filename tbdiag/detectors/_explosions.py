@@ -12,7 +12,7 @@ from tbdiag.detectors._base import Evidence, Interval, Severity, SuccessRule, Vi
 from tbdiag.detectors._tails import leaves_level, say, tail
 from tbdiag.detectors._words import SOON
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, is_determination
+from tbdiag.features.levels import counts_words, is_determination, metric_level
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -173,13 +173,14 @@ def starts_beyond_guessing(view: View, norm: CurveFacts, loss: CurveFacts | None
     A loss that is summed or scaled has large norms too, and so have targets that are not. What tells a start out of range:
     a coefficient of determination, which no constant scales, below -100 and still worse than a constant after a fifth of the run;
     or a cross-entropy of more nats than guessing among a million classes costs, in a unit that its own end bounds: every error costs
-    ln 2 or more, so with a share e of errors the end is at least e ln 2 of that unit.
+    ln 2 or more, so with a share e of errors the end is at least e ln 2 of that unit; or, as a warning, both the loss and the norms fall to
+    a fraction while no metric says that the end is good, as it does where only the unit is large.
     """
     if loss is None or norm.n < 8 or float(norm.value.min()) < 0:
         return None
     first = median(norm.value[:3])
     found = _worse_than_constant(view) if first >= view["norm_at_start"] else None
-    found = found or _too_many_nats(view, loss, first)
+    found = found or _too_many_nats(view, loss, first) or _falls_from_far(view, norm, loss, first)
     if found is None:
         return None
     statement, curve, margin, still = found
@@ -268,6 +269,22 @@ def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence,
         )
         return statement, loss, nats / view["nats"], loss.end > view["nats"]
     return None
+
+
+def _falls_from_far(view: View, norm: CurveFacts, loss: CurveFacts, first: float) -> tuple[Evidence, CurveFacts, float, bool] | None:
+    """A start at twenty times the end, and at five times the later norms: targets without a scale look so too, and want the same first look."""
+    late = median(tail(norm, 0.5))
+    times = loss.start_cost / max(loss.end_cost, 1e-300)
+    if first < view["norm_at_start"] or loss.n < 8 or loss.signed or times < view["far"] or first < view["norms_fall"] * late:
+        return None
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
+    if level is not None and metric is not None and level.quality(metric.end) >= 0.85:
+        return None
+    statement = say(
+        "The loss ends at 1/{times:.0f} of what it began with: outputs that begin in range have no such way to go.", (loss,), times=times
+    )
+    return statement, loss, min(times / view["far"], 1.2), False
 
 
 def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
