@@ -275,7 +275,14 @@ def _falls_from_far(view: View, norm: CurveFacts, loss: CurveFacts, first: float
     """A start at twenty times the end, and at five times the later norms: targets without a scale look so too, and want the same first look."""
     late = median(tail(norm, 0.5))
     times = loss.start_cost / max(loss.end_cost, 1e-300)
-    if first < view["norm_at_start"] or loss.n < 8 or loss.signed or times < view["far"] or first < view["norms_fall"] * late:
+    if (
+        first < view["norm_at_start"]
+        or loss.n < 8
+        or loss.signed
+        or loss.start_cost < view["loss_at_start"]
+        or times < view["far"]
+        or first < view["norms_fall"] * late
+    ):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None

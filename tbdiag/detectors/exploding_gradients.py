@@ -17,7 +17,7 @@ How it is told
     or the loss ends worse than it began, or a metric less than a seventh of the way from guessing. A norm that is huge from the start counts as well where the outputs are orders of
     magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
     14 nats in the largest unit that its end and its errors allow; or, as a warning, norms above a thousand that fall fivefold and
-    a loss that falls twentyfold, where no metric says that the end is good (targets without a scale look so too). Three bursts or more of thirty times the norms before
+    a loss above a hundred that falls twentyfold, where no metric says that the end is good (targets without a scale look so too). Three bursts or more of thirty times the norms before
     count if the loss jumps with them and ends above its best. Across depth: the first layer's norm is a thousand times the
     last one's while nothing is learned.
 
@@ -379,6 +379,7 @@ DETECTOR = Detector(
         "depth_ratio": Threshold(1e3, "BTTackler: adjacent ratio 1e3; here from first to last layer, and from first to later norms"),
         "norm_at_start": Threshold(1e3, "labelled healthy trainings start at 16 at most, one whose loss is scaled by 1e4 apart"),
         "times_constant": Threshold(100.0, "squared errors against those of a constant; R2 has no unit"),
+        "loss_at_start": Threshold(100.0, "norms of thousands over a loss of a few units are those of many parameters"),
         "far": Threshold(20.0, "times the end: 12 healthy trainings with a loss in large units fall by less, or end at a good metric"),
         "norms_fall": Threshold(5.0, "a loss in large units keeps half of its norms"),
         "nats": Threshold(14.0, "ln of a million classes; healthy norms of a mean cross-entropy are below it or start with less loss"),
