@@ -286,7 +286,7 @@ def _falls_from_far(view: View, norm: CurveFacts, loss: CurveFacts, first: float
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    if level is not None and metric is not None and level.quality(metric.end) >= 0.85:
+    if level is not None and metric is not None and level.quality(metric.end) >= view["good_end"]:
         return None
     statement = say(
         "The loss ends at 1/{times:.0f} of what it began with: outputs that begin in range have no such way to go.", (loss,), times=times

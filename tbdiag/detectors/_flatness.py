@@ -134,8 +134,8 @@ def stands_half_way(train: CurveFacts, rest: float, left: float) -> bool:
 
 def share_gained(curve: CurveFacts) -> float:
     """Share of the start that was gained to the end; 0 where that is within the noise."""
-    start, gained = abs(curve.start_cost), curve.start_cost - curve.end_cost
-    return gained / start if start > 0 and curve.beyond_noise(gained, 2) else 0.0
+    start, fall = abs(curve.start_cost), curve.start_cost - curve.end_cost
+    return fall / start if start > 0 and curve.beyond_noise(fall, 2) else 0.0
 
 
 def stopped_moving(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:

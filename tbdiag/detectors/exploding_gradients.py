@@ -381,6 +381,7 @@ DETECTOR = Detector(
         "times_constant": Threshold(100.0, "squared errors against those of a constant; R2 has no unit"),
         "loss_at_start": Threshold(100.0, "norms of thousands over a loss of a few units are those of many parameters"),
         "far": Threshold(20.0, "times the end: 12 healthy trainings with a loss in large units fall by less, or end at a good metric"),
+        "good_end": Threshold(0.85, "of the way to perfect: healthy trainings with a loss in large units end there"),
         "norms_fall": Threshold(5.0, "a loss in large units keeps half of its norms"),
         "nats": Threshold(14.0, "ln of a million classes; healthy norms of a mean cross-entropy are below it or start with less loss"),
         "any_unit": Threshold(3e5, "TheDeepChecker: a mean gradient above 1e6; loss units alone reach 1e4 to 1e5"),

@@ -242,7 +242,7 @@ def _bad_level(
     spent = view.curve("lr")
     frozen = None if _annealed_late(view) else stopped_moving(view, curve, train, since)
     # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
-    much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else 1 / 3
+    much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
     if spent is not None and decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
@@ -378,6 +378,7 @@ DETECTOR = Detector(
             0.025, "of 1,129 healthy trainings none that kept half of its loss gained less than 4.5 % after its first evaluations"
         ),
         "tuned": Threshold(0.32, "of the first loss: fine-tunings that stand after their first epoch gain 5 to 30 %"),
+        "unlogged": Threshold(1 / 3, "of the first loss: a schedule that nobody logged brings good runs to a stand at less"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
     },
     examples=EXAMPLES,

@@ -162,10 +162,16 @@ def settle_letters(drafts: list[Draft], run: Run) -> None:
     if not losses or any(d.split in {Split.TRAIN, Split.NONE} for d in losses):
         return
     for d in drafts:
-        bare = [t for t in tokenize(f"{d.subrun}/{d.tag}") if split_word(t) is None]
-        alike = any(bare == [t for t in tokenize(f"{o.subrun}/{o.tag}") if split_word(t) is None] for o in losses)
-        if alike and d.role is Role.UNKNOWN and d.name in run.series and not d.histogram and len(bare) == 1 and bare[0] in _LETTERS:
+        if d.role is not Role.UNKNOWN or d.histogram or d.name not in run.series:
+            continue
+        bare = _measured(d)
+        if len(bare) == 1 and bare[0] in _LETTERS and any(bare == _measured(o) for o in losses):
             d.role, d.direction, d.stem, d.why = Role.LOSS, Direction.LOWER, "loss", f'"{d.tag}", beside that of another split'
+
+
+def _measured(d: Draft) -> list[str]:
+    """Words of a name but those of splits."""
+    return [t for t in tokenize(f"{d.subrun}/{d.tag}") if split_word(t) is None]
 
 
 def settle_short(drafts: list[Draft], run: Run) -> None:

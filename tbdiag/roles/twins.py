@@ -172,8 +172,9 @@ _NO_SPLIT = frozenset(
 def _names_of_scores(drafts: list[Draft], run: Run) -> str:
     """The words of all series that are scores, or rise as scores do, one space between two and around them."""
     kinds = {Role.METRIC, Role.CLASS_METRIC, Role.CONFIDENCE}
-    found = (d for d in drafts if not d.histogram and (d.role in kinds or (d.role is Role.UNKNOWN and _rises(d, run))))
-    return "  ".join(" ".join(("", *tokenize(f"{d.subrun}/{d.tag}"), "")) for _, d in zip(range(_MOST), found, strict=False))
+    unknown = [d for d in drafts if d.role is Role.UNKNOWN][:_MOST]
+    found = [d for d in drafts if d.role in kinds and not d.histogram][:_MOST] + [d for d in unknown if _rises(d, run)]
+    return "  ".join(" ".join(("", *tokenize(f"{d.subrun}/{d.tag}"), "")) for d in found)
 
 
 def _says(words: str) -> Split | None:
