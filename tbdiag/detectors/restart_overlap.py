@@ -12,7 +12,8 @@ How it is told
     the same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely
     written twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too.
     Disorder by one or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play
-    no part: they may repeat a step (a second of the clock holds two updates) in a log that was written once.
+    no part: they may repeat a step (a second of the clock holds two updates) in a log that was written once. So are series that
+    nothing is known of where a loss, a learning rate or a norm of gradients beside them was written once over the same steps.
 
 First check
     Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?
@@ -132,12 +133,22 @@ def _repeating_counter() -> Run:
     )
 
 
+def _unknown_repeats() -> Run:
+    """A gauge of another process goes back and forth; the loss beside it does not."""
+    run = _synth.make_run({"train/loss": _synth.decay(50, 2.0, 0.3), "rank1/gauge": np.full(50, 60.0)})
+    again = _synth.make_series("rank1/gauge", np.full(20, 61.0), np.arange(10, 30))
+    return replace(
+        run, restarts=(Restart("step-regression", 10, 29, 1.7e9, points=20, tags=1, agree=True),), superseded={"rank1/gauge": again}
+    )
+
+
 EXAMPLES = (
     Example("resumed from an older checkpoint", _rollback, fires=True, onset=(20, 31)),
     Example("two writers", _two_writers, fires=True, onset=(0, 49)),
     Example("announced restart without overlap", _announced, fires=False),
     Example("written once", _single, fires=False),
     Example("only an epoch counter repeats its steps", _repeating_counter, fires=False),
+    Example("only what nothing is known of repeats its steps", _unknown_repeats, fires=False),
 )
 
 DETECTOR = Detector(

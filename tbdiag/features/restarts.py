@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tbdiag.model import Axis, Restart, Role
+from tbdiag.model import Axis, Restart, Role, Series, Signal
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
 
 ASIDE = frozenset({Role.EPOCH, Role.COUNTER, Role.IGNORED, Role.THROUGHPUT, Role.STEP_TIME, Role.LOADER_TIME, Role.MEMORY})
 """Roles whose repeats say nothing of the training; so do repeats on an axis of seconds, in which two updates may fall."""
+
+
+TELLING = frozenset({Role.LOSS, Role.LOSS_COMPONENT, Role.LR, Role.GRAD_NORM})
+"""Roles that every launch of a training writes from its first steps on."""
+
+
+def _spans(signal: Signal, series: Series) -> bool:
+    """Whether a signal was logged over all the steps of a series, at least as densely."""
+    own = signal.series
+    if own is None or not series.step.size:
+        return False
+    inside = np.count_nonzero((own.step >= series.step[0]) & (own.step <= series.step[-1]))
+    return bool(own.step[0] <= series.step[-1] and own.step[-1] >= series.step[-1] and inside >= 3)
 
 
 def find_seams(features: Features) -> tuple[Restart, ...]:
@@ -24,8 +37,11 @@ def find_seams(features: Features) -> tuple[Restart, ...]:
         return seams
     signals = {(s.series.subrun, s.series.tag): s for s in features.signals.all if s.series is not None}
     lost = []
+    known = [s for s in signals.values() if s.role in TELLING and s.series is not None and len(s.series) > 1]
     for series in run.superseded.values():
         signal = signals.get((series.subrun, series.tag))
+        if signal is not None and signal.role is Role.UNKNOWN and any(s.name not in run.superseded and _spans(s, series) for s in known):
+            continue  # a training that was started again would have written its loss again
         if signal is None or (signal.role not in ASIDE and signal.axis is not Axis.SECOND):
             lost.append(series.step)
     out = []

@@ -1,0 +1,189 @@
+"""Reading by shape: which series is the loss, a score, the learning rate or another split's, where no known word says so.
+
+Every rule here asks for two witnesses: how the tag is built (like that of a known series, in both splits) and how the curve runs. What only
+one of them says stays unknown.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tbdiag.model import Direction, Domain, Role, Run, Series, Split
+from tbdiag.roles.plan import Draft
+from tbdiag.roles.splits import split_word
+from tbdiag.roles.vocabulary import NOISE
+from tbdiag.roles.words import tokenize
+
+JUDGED = frozenset({Domain.SUPERVISED, Domain.LANGUAGE_MODEL, Domain.SELF_SUPERVISED})
+"""Kinds of training whose losses and scores have the usual shapes."""
+
+ALIKE_AT_START = 0.7, 1.45
+"""First validation loss over first training loss, of one loss in two splits: 80 % of 204 labelled runs lie in between; two heads rarely do."""
+GRID = 0.5, 1.8
+"""The same where scores have the words of the losses as well: 95 % of them."""
+_FEWEST = 4
+_SMALL_RATE = 0.2
+"""Above it lie annealed temperatures, mixing shares and probabilities, which follow schedules as well."""
+
+
+def values_of(d: Draft, run: Run) -> npt.NDArray[np.float64]:
+    """Finite values of a draft; float64 ``[n]``, empty for histograms."""
+    if d.histogram or d.name not in run.series:
+        return np.empty(0)
+    value = run.series[d.name].value.astype(np.float64)
+    return value[np.isfinite(value)]
+
+
+def first_level(value: npt.NDArray[np.float64]) -> float:
+    """Median of the first tenth."""
+    return float(np.median(value[: max(1, value.size // 10)]))
+
+
+def last_level(value: npt.NDArray[np.float64]) -> float:
+    """Median of the last tenth."""
+    return float(np.median(value[-max(1, value.size // 10) :]))
+
+
+def start_alike(one: Draft, other: Draft, run: Run, bounds: tuple[float, float] = ALIKE_AT_START) -> bool:
+    """Whether two positive series begin at about the same level, the denser one taken over as many steps as the first tenth of the sparser."""
+    a, b = run.series[one.name], run.series[other.name]
+    sparse, dense = (a, b) if len(a) <= len(b) else (b, a)
+    few = max(1, len(sparse) // 10)
+    first = sparse.value[:few].astype(np.float64)
+    inside = (
+        dense.value[dense.step <= sparse.step[few - 1]].astype(np.float64) if 2 * len(a) > 3 * len(b) or 2 * len(b) > 3 * len(a) else None
+    )
+    beside = inside if inside is not None and inside.size else dense.value[:few].astype(np.float64)
+    first, beside = first[np.isfinite(first)], beside[np.isfinite(beside)]
+    if not first.size or not beside.size or np.median(first) <= 0 or np.median(beside) <= 0:
+        return False
+    low, high = bounds
+    ratio = float(np.median(first) / np.median(beside))
+    return low < ratio < high and low < 1 / ratio < high
+
+
+def came_first(one: Draft, other: Draft, run: Run) -> Draft | None:
+    """Which of two series was written first: by the clock, else by their order in one directory; None where neither tells."""
+    a, b = run.series[one.name], run.series[other.name]
+    if a.wall_time.size and b.wall_time.size and a.wall_time[0] != b.wall_time[0]:
+        return one if a.wall_time[0] < b.wall_time[0] else other
+    if one.subrun != other.subrun:
+        return None
+    order = list(run.series)
+    return one if order.index(one.name) < order.index(other.name) else other
+
+
+def measured(d: Draft) -> tuple[str, ...]:
+    """Words of a name but those of splits and those that say nothing."""
+    return tuple(t for t in tokenize(f"{d.subrun}/{d.tag}") if split_word(t) is None and t not in NOISE)
+
+
+def settle_unnamed_losses(drafts: list[Draft], run: Run, domain: Domain) -> None:
+    """The one unknown measure that both splits log, where nothing is called a loss: it falls in training, or stands where a score is known.
+
+    In training it never rises for long; validation's may do what it likes.
+    """
+    if domain not in JUDGED or any(d.role in {Role.LOSS, Role.LOSS_COMPONENT} for d in drafts):
+        return
+    held_out = {Split.VAL, Split.TEST}
+    unknown = [d for d in drafts if d.role is Role.UNKNOWN and d.layer is None and values_of(d, run).size >= _FEWEST]
+    groups: dict[tuple[str, ...], list[Draft]] = {}
+    for d in unknown:
+        groups.setdefault(measured(d), []).append(d)
+    pairs = []
+    for words, group in groups.items():
+        vals = [d for d in group if d.split in held_out]
+        trains = [d for d in group if d.split is Split.TRAIN] or [d for d in group if d.split is Split.NONE]
+        if words and vals and trains:
+            train = max(trains, key=lambda d: len(run.series[d.name]))
+            pairs.append((train, vals[0], group))
+    falling = [p for p in pairs if _falls(values_of(p[0], run))]
+    scores = [d for d in drafts if d.role is Role.METRIC and d.name in run.series]
+    if not falling and len(pairs) == 1 and scores:
+        train, val, _ = pairs[0]
+        stands = _stands(values_of(train, run)) and start_alike(train, val, run)
+        falling = pairs if stands or _sinks(values_of(train, run)) or any(_opposes(d, s, run) for d in (train, val) for s in scores) else []
+    if not falling:
+        return
+    train, val, group = falling[0]
+    for d in group:
+        twin = val if d is not val else train
+        d.role, d.direction, d.stem, d.extra = Role.LOSS, Direction.LOWER, "loss", ()
+        d.why = f'no series is called loss; both splits log this, as "{twin.name}" does, and no score runs so'
+
+
+def _falls(value: npt.NDArray[np.float64]) -> bool:
+    """Whether positive values fall by a twentieth and more, and most of the way down; or lose half of their start for a while."""
+    first = first_level(value)
+    if float(value.min()) < 0 or first <= 0:
+        return False
+    with np.errstate(invalid="ignore"):
+        falls = float(np.corrcoef(np.arange(value.size), value)[0, 1]) < -0.3
+    return (falls and last_level(value) < 0.95 * first) or float(np.median(value)) < 0.5 * first
+
+
+def _stands(value: npt.NDArray[np.float64]) -> bool:
+    """Whether positive values end where they began, above a tenth."""
+    first, last = first_level(value), last_level(value)
+    return float(value.min()) > 0.1 and abs(last - first) <= 0.05 * first
+
+
+def _sinks(value: npt.NDArray[np.float64]) -> bool:
+    """Whether values that go below zero fall nearly all the way, as the negative logarithm of a density does."""
+    with np.errstate(invalid="ignore"):
+        return float(value.min()) < 0 and float(np.corrcoef(np.arange(value.size), value)[0, 1]) < -0.6
+
+
+def _opposes(d: Draft, score: Draft, run: Run) -> bool:
+    """Whether a series rises where a score that stands at the same steps falls, and falls where it rises."""
+    a, b = run.series[d.name], run.series[score.name]
+    if score.direction is not Direction.HIGHER or not np.array_equal(a.step, b.step) or len(a) < 8:
+        return False
+    x, y = a.value.astype(np.float64), b.value.astype(np.float64)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()) or float(x.min()) < 0:
+        return False
+    with np.errstate(invalid="ignore"):
+        return float(np.corrcoef(x, y)[0, 1]) < -0.6
+
+
+def settle_unnamed_rates(drafts: list[Draft], run: Run) -> None:
+    """An unknown series without any noise that falls (or warms up and falls) from at most a fifth by half and more is the learning rate, where no other is."""
+    if any(d.role is Role.LR for d in drafts):
+        return
+    losses = [run.series[d.name] for d in drafts if d.role is Role.LOSS and d.split in {Split.TRAIN, Split.NONE} and d.name in run.series]
+    found = [
+        d
+        for d in drafts
+        if d.role is Role.UNKNOWN and d.split in {Split.TRAIN, Split.NONE} and d.layer is None and _is_rate(d, run, losses)
+    ]
+    words = {measured(d) for d in found}
+    if len({tuple(w for w in x if not w.isdigit()) for x in words}) != 1:
+        return  # two schedules: which of them is the rate nothing tells
+    for d in found:
+        d.role, d.direction, d.stem, d.split, d.extra = Role.LR, Direction.NONE, "lr", Split.NONE, ()
+        d.why = "nothing is called a learning rate, and this is a schedule of small numbers without any noise"
+
+
+def _is_rate(d: Draft, run: Run, losses: list[Series]) -> bool:
+    if d.histogram or d.name not in run.series or len(run.series[d.name]) < _FEWEST:
+        return False
+    series = run.series[d.name]
+    value = series.value.astype(np.float64)
+    if not np.isfinite(value).all() or float(value.min()) < 0:
+        return False
+    top = float(value.max())
+    if not 0 < top <= _SMALL_RATE or float(value[-1]) > 0.5 * top:
+        return False
+    if not any(len(series) <= len(s) and series.step[-1] <= s.step[-1] for s in losses):
+        return False
+    peak = int(np.argmax(value))
+    up, down = np.diff(value[: peak + 1]), np.diff(value[peak:])
+    if np.any(up < 0) or np.any(down > 0):
+        return False
+    # Noise of a falling measure never lets all of its steps go one way; a tail of a smooth decay does, and its bends are small as well.
+    bends = np.abs(np.diff(value[peak:], 2))
+    steps = int(np.count_nonzero(down))
+    if value.size >= 12 and steps <= 4:
+        return True  # a stair
+    return value.size >= 8 and bends.size > 0 and float(np.median(bends)) < 0.1 * float(np.median(np.abs(down)) + 1e-30) + 1e-9 * top
