@@ -7,6 +7,7 @@ import numpy as np
 from tbdiag.detectors._base import Evidence, Interval, Predicate, View, predicate
 from tbdiag.detectors._tails import begins, lasts, name_some, say, since, tail
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import guessing
 from tbdiag.model import Role
 from tbdiag.stats.noise import median
 
@@ -69,3 +70,31 @@ def _absent(view: View, curves: list[CurveFacts], scale: float) -> bool:
     train, val = view.curve("train_accuracy"), view.curve("val_accuracy")
     apart = train is not None and val is not None and median(tail(train)) - median(tail(val)) >= view["absent_gap"]
     return apart and int(never.sum()) >= 2 and bool(np.all(ends[~never] >= view["found"])) and min(c.n for c in curves) >= 5
+
+
+def by_prior(view: View) -> Sign | None:
+    """One class holds all predictions, and the loss is far below that of classes of equal size: the class holds most of the samples.
+
+    Whatever always answers alike has at least the loss of the shares of the classes; ``exp(-loss)`` is at most the share of the largest.
+    """
+    share, loss = view.curve("max_class_share"), view.curve("val_loss")
+    classes = len(view.group(Role.PREDICTION_SHARE))
+    chance = guessing(view.features).chance
+    if share is None or loss is None or share.n < 4 or classes < 3 or chance is None or not np.isfinite(loss.value).all():
+        return None
+    left = loss.end / chance
+    if median(tail(share)) < view["one_class"] or not 0.02 < left < view["prior_loss"] or loss.end > loss.best + 0.1 * chance:
+        return None
+    onset, extent = place(share, share.value >= view["one_class"])
+    evidence = say(
+        "One of {classes} classes holds {share:.1%} of the predictions, and yet the loss is {loss:.4g} where classes of equal size leave "
+        "{chance:.4g}: at least {most:.0%} of the samples are of that class.",
+        (share.signal.why, loss.signal.why),
+        classes=classes,
+        share=median(tail(share)),
+        loss=loss.end,
+        chance=chance,
+        most=float(np.exp(-loss.end)),
+    )
+    rule = predicate("max_class_share", "end", "<", 0.95, source="other classes are predicted at all")
+    return evidence, onset, extent, view["prior_loss"] / left, (rule,), ("prediction_share", "val_loss")

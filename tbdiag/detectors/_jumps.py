@@ -1,10 +1,12 @@
-"""What jumped where a curve left its level: the learning rate, the gradient norm."""
+"""What jumped where a curve left its level (the learning rate, the gradient norm), and what did not."""
 
 from __future__ import annotations
 
 from tbdiag.detectors._base import Interval, View
+from tbdiag.detectors._words import schedule
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import read_schedule
+from tbdiag.model import Role
 from tbdiag.stats.noise import median
 
 
@@ -32,3 +34,33 @@ def grad_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float
         return None
     usual, peak = median(before), float(near.max())
     return {"usual": usual, "peak": peak} if peak > 5 * usual > 0 else None
+
+
+def rate_jumped(view: View, first: int, last: int, curve: CurveFacts) -> bool:
+    """Whether the learning rate at least doubled around the step."""
+    lr = view.curve("lr")
+    plan = schedule(view)
+    if lr is None or plan is None or lr.signal.axis is not curve.signal.axis:
+        return False
+    slack = 0.02 * (curve.step[-1] - curve.step[0])
+    return any(first - slack <= lr.step[i + 1] <= last + slack for i in plan.jumps)
+
+
+def spared(view: View, curve: CurveFacts, at: int) -> bool:
+    """Whether the step of a loss is not the optimiser's doing: the rate was logged and did not jump, or accuracies are what they were."""
+    if _unmoved_lr(view):
+        return True
+    metric = view.curve("val_accuracy")
+    if metric is None or curve.signal.role is not Role.LOSS:
+        return False
+    before = metric.cost[metric.step <= curve.trace.step[at]][-3:]
+    behind = metric.cost[metric.step > curve.trace.step[at]]
+    if before.size < 3 or behind.size < 4:
+        return False
+    return bool(median(behind[:3]) <= median(before) + max(2 * metric.sigma, 0.01) and median(behind) <= median(before) + metric.sigma)
+
+
+def _unmoved_lr(view: View) -> bool:
+    """Whether a learning rate was logged and never jumped: then a step of the training loss is not its doing."""
+    plan = schedule(view)
+    return plan is not None and not plan.jumps and not plan.cyclic

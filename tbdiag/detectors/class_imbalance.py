@@ -54,7 +54,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._classes import Sign, by_classes, place
+from tbdiag.detectors._classes import Sign, by_classes, by_prior, place
 from tbdiag.detectors._tails import fits_training, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
@@ -73,7 +73,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             if sign is not None:
                 signs.append(sign)
     else:
-        sign = by_classes(view) or (_by_mean_recall(view, accuracy) if accuracy is not None else None)
+        sign = by_classes(view) or (_by_mean_recall(view, accuracy) if accuracy is not None else None) or by_prior(view)
         if sign is not None:
             signs.append(sign)
     if not signs or _one_class_in_training(view):
@@ -81,7 +81,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signs.sort(key=lambda s: -s[3])
     _, onset, extent, sure, rules, _ = signs[0]
     title = f"Class imbalance: the accuracy of {tail(accuracy)[-1]:.4g} hides a class that is hardly found" if accuracy else ""
-    if accuracy is None or median(tail(accuracy)) < view["accuracy"]:
+    if signs[0][5][0] == "prediction_share" and (accuracy is None or median(tail(accuracy)) < view["accuracy"]):
+        title = "Class imbalance: one class holds the predictions, and the low loss tells that it holds the samples"
+    elif accuracy is None or median(tail(accuracy)) < view["accuracy"]:
         weak = int(signs[0][0].numbers.get("weak", 1))
         title = f"Class imbalance: {'one class is' if weak == 1 else f'{weak} classes are'} hardly found while the others are"
     return Finding(
@@ -321,7 +323,17 @@ def _several_classes(train: float, weak: int) -> object:
     return _synth.make_run({"loss/train": 1.8 - up, "accuracy/train": train * up, "accuracy/val": val * up, **recall})
 
 
+def _prior(level: float) -> object:
+    """Every answer is the first of six classes; `level` is where the losses end."""
+    n = 12
+    share = {f"val/pred_share/{k}": np.full(n, float(k == 0)) for k in range(6)}
+    falls = _synth.decay(n, 1.79, level, 8.0)
+    return _synth.make_run({"loss/train": falls, "loss/val": falls + 0.02, "f1/val": np.full(n, 0.14), **share})
+
+
 EXAMPLES = (
+    Example("one answer at a third of the loss of guessing", lambda: _prior(0.6), fires=True),
+    Example("one answer at the loss of guessing", lambda: _prior(1.76), fires=False),
     Example("two of six classes are never found, in training neither", lambda: _several_classes(0.66, 2), fires=True),
     Example("two of six classes are not in the training data, which are fitted", lambda: _several_classes(0.99, 2), fires=False),
     Example("accuracy 0.94, recall 0", _imbalanced, fires=True),
@@ -337,8 +349,9 @@ DETECTOR = Detector(
     phase=PREDICTIONS,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("val_accuracy", "train_accuracy", "class_metric"),),
+    needs=(("val_accuracy", "train_accuracy", "class_metric", "prediction_share"),),
     wants=(
+        "val_loss",
         "train_loss",
         "train_accuracy",
         "min_class_recall",
@@ -365,6 +378,8 @@ DETECTOR = Detector(
         "absent_gap": Threshold(0.15, "training does not see the classes that validation loses"),
         "found": Threshold(0.8, "the other classes are found nearly always"),
         "median_class": Threshold(0.5, "the other classes are learned"),
+        "one_class": Threshold(0.98, "share of the predictions that one class holds, where the loss tells that it holds the samples too"),
+        "prior_loss": Threshold(0.6, "share of the loss of guessing; of ten classes one then holds a quarter of the samples and more"),
     },
     examples=EXAMPLES,
     scale_free=False,

@@ -69,7 +69,7 @@ from tbdiag.detectors._flatness import gained, gains, is_lifeless, is_rounded, m
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guessing, loss_left, metric_level, validates_below
+from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -223,6 +223,8 @@ def _signs(
     left = loss_left(train, view.features, min(train.best, train.end))
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
     quality = max(level.quality(metric.best), level.quality(metric.end)) if level is not None and metric is not None else None
+    if quality is not None and level is not None and metric is not None and metric.best_index == 0 and is_determination(metric):
+        quality = level.quality(metric.end)  # an R2 that only ever got worse was not learned
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
     constant = constant and val is not None and not is_rounded(float(val.value[0]))
     # A loss that came down from above must have stopped at guessing.

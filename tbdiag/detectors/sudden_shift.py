@@ -11,10 +11,10 @@ How it is told
     Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had
     gained (or to twice its level, and by a tenth of the gain); the level before it was quiet, and the level behind it stays closer to the new than to the old value for the
     rest of the run (a tenth of it, three points, at least). The training loss must not have left for good itself, which is
-    divergence (unless it stepped to a calm new level under a logged learning rate that did not move). Where training jumps
-    and then falls smoothly but validation does not recover, the shift is in the training data. A jump of the learning rate
-    at that step explains it away. Or the training loss jumps as far between two points and learns anew from there, not back
-    to where it was by a tenth, while validation is worse ever after, by a fifth of what it had gained.
+    divergence (unless it stepped to a calm new level, and a logged learning rate did not move or the accuracy is what it was).
+    Where training jumps and then falls smoothly but validation does not recover, the shift is in the training data. A jump of
+    the learning rate at that step explains it away. Or the training loss jumps as far between two points and learns anew from
+    there, not back to where it was by a tenth, while validation is worse ever after, by a fifth of what it had gained.
 
 First check
     Compare 32 samples with labels from just before and just after that step.
@@ -57,8 +57,9 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._jumps import rate_jumped, spared
 from tbdiag.detectors._relearning import relearned
-from tbdiag.detectors._words import label, say, schedule, unit
+from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import pair_up
@@ -85,7 +86,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     on_train = curve is train
     trace = curve.trace
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
-    if _lr_jump(view, first, last, curve) or any(_breaks(c, curve, first, last) for c in (train, view.curve("val_loss"))):
+    if rate_jumped(view, first, last, curve) or any(_breaks(c, curve, first, last) for c in (train, view.curve("val_loss"))):
         return None
     jumped = training in ("recovers", "stays", "comes down") or on_train
     where = "training data" if jumped else "validation data or its evaluation"
@@ -165,13 +166,13 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
         if train is None or train.n < 8:
             return curve, "unknown", found
         training, at = _training(train, curve, found[0]), found[0]
-        if training == "gone" and _unmoved_lr(view) and not _goes_on(curve, at) and _gone_calmly(train, curve, at):
+        if training == "gone" and spared(view, curve, at) and not _goes_on(curve, at) and _gone_calmly(train, curve, at):
             training = "stays"
         if training != "gone" and not (training == "calm" and _goes_on(curve, at)):
             return curve, training, found
-    if train is not None and train.n >= 12 and _unmoved_lr(view):
+    if train is not None and train.n >= 12:
         found = _step(view, train)
-        if found is not None and _calm_behind(train, found[0]):
+        if found is not None and spared(view, train, found[0]) and _calm_behind(train, found[0]):
             return train, "stays", found
     if train is not None and train.n >= 12 and val is not None and val.n >= 8:
         found = relearned(view, train, val)
@@ -271,12 +272,6 @@ def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:
     return "recovers" if end < before + 0.3 * (near - before) or falls else "gone"
 
 
-def _unmoved_lr(view: View) -> bool:
-    """Whether a learning rate was logged and never jumped: then a step of the training loss is not its doing."""
-    plan = schedule(view)
-    return plan is not None and not plan.jumps and not plan.cyclic
-
-
 def _calm_behind(train: CurveFacts, at: int) -> bool:
     """Whether a training loss is as quiet behind its step as before it; an optimiser that lost its way swings."""
     y = train.trace.shape
@@ -305,16 +300,6 @@ def _breaks(loss: CurveFacts | None, curve: CurveFacts, first: int, last: int) -
         return False
     slack = max(last - first, int(0.02 * (curve.step[-1] - curve.step[0])))
     return bool(np.any((loss.bad_step >= first - slack) & (loss.bad_step <= last + slack)))
-
-
-def _lr_jump(view: View, first: int, last: int, curve: CurveFacts) -> bool:
-    """Whether the learning rate at least doubled around the step."""
-    lr = view.curve("lr")
-    plan = schedule(view)
-    if lr is None or plan is None or lr.signal.axis is not curve.signal.axis:
-        return False
-    slack = 0.02 * (curve.step[-1] - curve.step[0])
-    return any(first - slack <= lr.step[i + 1] <= last + slack for i in plan.jumps)
 
 
 def _val_shift() -> Run:
@@ -353,9 +338,20 @@ def _ten_evaluations() -> Run:
     return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.linspace(3, 39, 16).astype(int))})
 
 
+def _both_step(lost: float) -> Run:
+    """A loss of another definition from half-way on; `lost`: what the accuracy loses there."""
+    rng = np.random.default_rng(105)
+    train, acc = _synth.decay(40, 2.3, 0.2, 8.0), 0.95 - _synth.decay(40, 0.7, 0.0, 8.0)
+    train[20:], acc[20:] = 1.1, 0.95 - lost
+    made = {"train/loss": train, "val/loss": train + 0.05, "val/acc": acc}
+    return _synth.make_run({k: v + rng.normal(0, 0.005, 40) for k, v in made.items()})
+
+
 EXAMPLES = (
     Example("validation steps up, training does not", _val_shift, fires=True, onset=(17, 18)),
     Example("training jumps and recovers, validation does not", _train_shift, fires=True, onset=(11, 12)),
+    Example("both losses step, no rate is logged, the accuracy stays", lambda: _both_step(0.0), fires=True),
+    Example("both losses step, no rate is logged, the accuracy falls", lambda: _both_step(0.3), fires=False),
     Example("after five evaluations of a steep descent", _ten_evaluations, fires=True),
     Example("a gradual rise", _overfit, fires=False),
     Example("a learning-rate decay", _step_decay, fires=False),
@@ -370,12 +366,12 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("val_loss", "val_metric"),),
-    wants=("train_loss", "lr"),
+    wants=("train_loss", "lr", "val_accuracy"),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(8.0, "twice the p99 of the largest single-split statistic under AR(1) noise"),
         "of_gain": Threshold(0.3, "three tenths of what had been gained"),
     },
     examples=EXAMPLES,
-    explains=("overfitting", "generalization-gap", "noisy-validation"),
+    explains=("overfitting", "generalization-gap", "noisy-validation", "val-better"),
 )

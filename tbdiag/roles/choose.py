@@ -141,6 +141,11 @@ def _is_evaluated(d: Draft, train: Draft | None, drafts: list[Draft], run: Run) 
     if train is None or d.name not in run.series or train.name not in run.series:
         return False
     own = run.series[d.name].step
+    if any(
+        o.role is Role.LOSS and o.split is Split.TEST and o.name in run.series and np.array_equal(run.series[o.name].step, own)
+        for o in drafts
+    ):
+        return False  # the metrics are those of the test set beside it: this is training's mean over the same epochs
     metrics = (m for m in drafts if m.role is Role.METRIC and m.split is not Split.TRAIN and m.name in run.series)
     return (
         own.size >= 3 and 2 * own.size <= len(run.series[train.name]) and any(np.array_equal(run.series[m.name].step, own) for m in metrics)
