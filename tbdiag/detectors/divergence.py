@@ -13,8 +13,8 @@ How it is told
     deviations above the best. With five to nine points also where both losses step above their start, to twice their best,
     for the last three. Or validation ends half as high again as it began while a noisy training loss rises in every block,
     or twice as high, rising throughout, while training gains nothing; or both climb block by block to a quarter above their
-    starts, or three eighths above their best. Or a classifier that began near the loss of guessing
-    stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
+    starts, or three eighths above their best; or the accuracies of both lose half of what they had above guessing while both
+    losses rise. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
     point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
     twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow
     a thousandfold, beyond any error that the returns allow. A training loss below half of its start is no divergence while
@@ -64,6 +64,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
+from tbdiag.detectors._departures import both_climb, forgets, runs_away
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lr_jump
 from tbdiag.detectors._returns import value_explodes
@@ -92,9 +93,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if curve is not None and next_to_nothing(curve, curve.end_cost):
             return None
         if strength < 1 and curve is not None and val is not None:
-            strength = _both_climb(curve, val)
-        if strength < 1 and curve is not None and val is not None and _runs_away(curve, val) >= 1:
-            curve, strength = val, _runs_away(curve, val)
+            strength = both_climb(curve, val) or forgets(view, curve, val)
+        if strength < 1 and curve is not None and val is not None and runs_away(curve, val) >= 1:
+            curve, strength = val, runs_away(curve, val)
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
@@ -106,6 +107,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     held_out = curve.signal.split in (Split.VAL, Split.TEST)
     val = None if reward or held_out else view.curve("val_loss" if curve.signal.role is Role.LOSS else "val_metric")
     follows = val is not None and val.n >= 3 and val.end_cost > val.best_cost + 4 * val.sigma and val.rise > 0.3 * max(val.gain, 1e-12)
+    follows = follows or (val is not None and val.n >= 6 and val.end_cost > val.first_cost and forgets(view, curve, val) >= 1)
     if val is not None and not follows and val.n >= 5 and curve.end_cost < 0.5 * curve.start_cost:
         return None  # validation is at its best, and most of what training had gained is still there
     jump = lr_jump(view, curve, onset)
@@ -271,32 +273,6 @@ def _both_rise(view: View, train: CurveFacts) -> float:
     return float(rise.end / (1.5 * val.first_cost))
 
 
-def _both_climb(train: CurveFacts, val: CurveFacts) -> float:
-    """Both losses climb through nearly the whole run to a quarter above where they began, or three eighths above their best."""
-    lowest = [float(c.value.min()) for c in (val, train)]
-    if min(train.trace.n, val.trace.n) < 12 or min(lowest) <= 0:
-        return 0.0
-    if any(c.end_cost < 1.25 * min(c.first_cost, 1.1 * low) for c, low in zip((val, train), lowest, strict=True)):
-        return 0.0  # the same as below, without looking for the best smoothed point
-    above = min(c.end_cost / (1.25 * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))
-    if above < 1 or any(c.best_index > 0.25 * c.n for c in (train, val)):
-        return 0.0
-    trends = [find_trend(c.trace.cost, 6) for c in (train, val)]
-    return float(above) if all(t.tau > 0.5 and t.p < 0.05 for t in trends) else 0.0
-
-
-def _runs_away(train: CurveFacts, val: CurveFacts) -> float:
-    """A validation loss that climbs through the whole run to twice its start while training gains nothing: nobody's overfitting."""
-    if train.n < 10 or val.n < 6 or val.first_cost <= 0 or val.end_cost < 2 * val.first_cost or val.best_index > 0.2 * val.n:
-        return 0.0
-    if train.start_cost - train.end_cost > max(2 * train.sigma, 0.1 * abs(train.start_cost)):
-        return 0.0
-    trend = find_trend(val.trace.cost, 6)
-    if trend.tau < 0.7 or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
-        return 0.0
-    return float(val.end_cost / (2 * val.first_cost))
-
-
 def _worse_than_guessing(view: View, curve: CurveFacts) -> float:
     """A classifier that began near the loss of guessing and stays well above it has diverged, however it scatters."""
     chance = guessing(view.features).chance
@@ -370,10 +346,25 @@ def _nine_epochs() -> Run:
     )
 
 
+def _forgotten(lost: float) -> Run:
+    """Two classes; `lost`: the share of what was learned that is gone at the end."""
+    rng = np.random.default_rng(98)
+    up, down = 1 - np.exp(-np.arange(200) / 15), np.clip((np.arange(200) - 60) / 60, 0, 1)
+    skill = up * (1 - lost * down)
+    made = {
+        "train/loss": 0.7 - 0.16 * skill + rng.normal(0, 0.04, 200) + 0.03 * down,
+        "train/acc": 0.5 + 0.25 * skill + rng.normal(0, 0.04, 200),
+    }
+    rare = {"val/loss": 0.62 + 0.05 * down, "val/acc": 0.5 + 0.2 * skill}
+    return _synth.make_run({**made, **{k: _synth.make_series(k, v[9::14], np.arange(9, 200, 14)) for k, v in rare.items()}})
+
+
 EXAMPLES = (
     Example("the loss jumps and stays", _diverged, fires=True, onset=(640, 730)),
     Example("six epochs", _six_epochs, fires=True, onset=(1, 3)),
     Example("nine epochs, both losses step up", _nine_epochs, fires=True, onset=(3, 4)),
+    Example("within its noise, and both accuracies lose what was learned", lambda: _forgotten(0.9), fires=True),
+    Example("within its noise, and a third is lost", lambda: _forgotten(0.3), fires=False),
     Example("a spike that recovers", _recovered_spike, fires=False),
     Example("flat, strongly autocorrelated noise", _flat_noise, fires=False),
 )
@@ -387,13 +378,14 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward", "value_loss"),),
-    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric", "value_loss", "train_accuracy"),
+    wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric", "value_loss", "train_accuracy", "val_accuracy"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
         "factor": Threshold(0.336, "log of 1.4: a loss two fifths above its best"),
         "guessing": Threshold(1.25, "a quarter above the loss of guessing, throughout the last 60 % of the run"),
         "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
+        "forgotten_from": Threshold(0.2, "share of the way from guessing to perfect that was learned before it was lost"),
     },
     examples=EXAMPLES,
     explains=("overfitting", "instability", "exploding-gradients"),

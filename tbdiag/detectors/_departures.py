@@ -1,0 +1,61 @@
+"""Losses that leave for good though no single one rises far beyond its noise: both climb, validation runs away, both splits forget."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors._base import View
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import metric_level
+from tbdiag.stats.noise import median, running_median
+from tbdiag.stats.trend import find_trend
+
+
+def forgets(view: View, train: CurveFacts, val: CurveFacts) -> float:
+    """How surely both accuracies lost half of what they had above guessing, while both losses rose; 1 and more is sure.
+
+    `train` and `val` are the losses. Validation's must end above its start, training's a tenth above its smoothed best.
+    """
+    scores = [view.curve("train_accuracy"), view.curve("val_accuracy")]
+    if train.n < 20 or val.n < 6 or val.first_cost <= 0 or val.end_cost <= val.first_cost:
+        return 0.0
+    if train.end_cost < 1.1 * train.best_cost:
+        return 0.0
+    margins = []
+    for score in scores:
+        level = metric_level(score, view.features) if score is not None and score.n >= 6 else None
+        if score is None or level is None:
+            return 0.0
+        smooth = running_median(score.value, 3 if score.n < 30 else max(3, score.n // 10) | 1)
+        quality = np.asarray([level.quality(float(v)) for v in smooth])
+        best, late = float(quality.max()), quality[-max(2, quality.size // 5) :]
+        if best < view["forgotten_from"] or int(np.argmax(quality)) > 0.6 * quality.size:
+            return 0.0
+        margins.append(0.5 * best / max(float(late.max()) if score is scores[1] else median(late), 1e-3))
+    return float(min(margins))
+
+
+def both_climb(train: CurveFacts, val: CurveFacts) -> float:
+    """Both losses climb through nearly the whole run to a quarter above where they began, or three eighths above their best."""
+    lowest = [float(c.value.min()) for c in (val, train)]
+    if min(train.trace.n, val.trace.n) < 12 or min(lowest) <= 0:
+        return 0.0
+    if any(c.end_cost < 1.25 * min(c.first_cost, 1.1 * low) for c, low in zip((val, train), lowest, strict=True)):
+        return 0.0  # the same as below, without looking for the best smoothed point
+    above = min(c.end_cost / (1.25 * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))
+    if above < 1 or any(c.best_index > 0.25 * c.n for c in (train, val)):
+        return 0.0
+    trends = [find_trend(c.trace.cost, 6) for c in (train, val)]
+    return float(above) if all(t.tau > 0.5 and t.p < 0.05 for t in trends) else 0.0
+
+
+def runs_away(train: CurveFacts, val: CurveFacts) -> float:
+    """A validation loss that climbs through the whole run to twice its start while training gains nothing: nobody's overfitting."""
+    if train.n < 10 or val.n < 6 or val.first_cost <= 0 or val.end_cost < 2 * val.first_cost or val.best_index > 0.2 * val.n:
+        return 0.0
+    if train.start_cost - train.end_cost > max(2 * train.sigma, 0.1 * abs(train.start_cost)):
+        return 0.0
+    trend = find_trend(val.trace.cost, 6)
+    if trend.tau < 0.7 or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
+        return 0.0
+    return float(val.end_cost / (2 * val.first_cost))
