@@ -80,7 +80,7 @@ def by_prior(view: View) -> Sign | None:
     share, loss = view.curve("max_class_share"), view.curve("val_loss")
     classes = len(view.group(Role.PREDICTION_SHARE))
     chance = guessing(view.features).chance
-    if share is None or loss is None or share.n < 4 or classes < 3 or chance is None or not np.isfinite(loss.value).all():
+    if share is None or loss is None or share.n < 4 or classes < 3 or chance is None or loss.bad_step.size:
         return None
     left = loss.end / chance
     if median(tail(share)) < view["one_class"] or not 0.02 < left < view["prior_loss"] or loss.end > loss.best + 0.1 * chance:
