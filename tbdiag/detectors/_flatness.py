@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._base import Evidence
 from tbdiag.detectors._tails import since
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import flat_since
 from tbdiag.stats.noise import median
-from tbdiag.stats.oscillation import scatter
 from tbdiag.stats.trend import find_trend
 
 
@@ -136,29 +135,3 @@ def share_gained(curve: CurveFacts) -> float:
     """Share of the start that was gained to the end; 0 where that is within the noise."""
     start, fall = abs(curve.start_cost), curve.start_cost - curve.end_cost
     return fall / start if start > 0 and curve.beyond_noise(fall, 2) else 0.0
-
-
-def stopped_moving(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:
-    """Evaluations that no longer change while gradients are as large as ever: updates have lost their size."""
-    flat = curve.trace.cost[since:]
-    if curve is train or flat.size < 5:
-        return None
-    half = flat[flat.size // 3 :]
-    spread, level = float(np.ptp(half)), abs(float(half[-1]))
-    # Weights that stand still give a smooth line; noise of a thousandth is the noise of an evaluation, not standing still.
-    if (
-        (spread == 0 and is_rounded(level))
-        or spread > view["frozen"] * level
-        or scatter(half) > 0.1 * view["frozen"] * level
-        or max(share_gained(curve), share_gained(train)) < 0.1
-    ):
-        return None
-    grad = view.curve("grad_norm")
-    if grad is not None and grad.n >= 10 and median(grad.value[-max(3, grad.n // 10) :]) < 0.3 * median(grad.value):
-        return None
-    return say(
-        f"The last {{count}} evaluations of the {label(curve)} " + ("differ by only {spread:.2g}." if spread else "are the same number."),
-        (curve,),
-        count=half.size,
-        **({"spread": spread} if spread else {}),
-    )

@@ -17,8 +17,10 @@ How it is told
     perfect and the rate was kept up (or is not known, and training gained a third of its first loss, more than fine-tunings
     do); or, where nothing says what is good, validation
     had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
-    (a fifth; a third where no rate was logged) and gradients have not shrunk, so that the weights hardly move any more; or the logged learning rate was below 2 % of
-    its peak before 30 % of the run. A flat end under a learning rate that is annealed late is the schedule, not a plateau.
+    (a fifth; a third where no rate was logged) and gradients have not shrunk, so that the weights hardly move any more; or they lie
+    on a smooth line from the first quarter on, gaining less than a tenth of what had been gained, while single batches scatter ten
+    times as much and a third of the loss is left; or the logged learning rate was below 2 % of its peak before 30 % of the run. A
+    flat end under a learning rate that is annealed late is the schedule, not a plateau.
 
 First check
     Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?
@@ -71,8 +73,8 @@ from tbdiag.detectors._flatness import (
     stands_since_first,
     stays_where_it_was,
     stopped_early,
-    stopped_moving,
 )
+from tbdiag.detectors._standstill import crawls, stopped_moving
 from tbdiag.detectors._words import label, say, say_left, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
@@ -92,7 +94,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         curve is not train and stands_since_first(curve, train, view["since_first"])
     )
     metric = view.curve("val_metric") or view.curve("train_metric")
-    if (not stopped and longest_flat_part(curve, train) < view["share"]) or not _may_be_bad(view, curve, train, metric):
+    crawl = None if _annealed_late(view) else crawls(view, curve, train, metric)
+    stopped = stopped or crawl is not None
+    if (not stopped and longest_flat_part(curve, train) < view["share"]) or not (crawl or _may_be_bad(view, curve, train, metric)):
         return None
     learned = max(train.start_cost - train.end_cost, 0.0) if curve is val else 0.0
     since, share = flat_part(curve, learned)
@@ -114,6 +118,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
         return None
     reason, margins, evidence = _bad_level(view, curve, train, metric, since=since, share=share)
+    if not reason and crawl is not None:
+        reason, margins, evidence = "frozen", [1.5], [crawl]
     if not reason:
         return None
     plan = schedule(view)
@@ -319,14 +325,8 @@ def _decayed_to_nothing() -> Run:
 
 def _converged_well() -> Run:
     rng = np.random.default_rng(23)
-    n = 100
-    return _synth.make_run(
-        {
-            "train/loss": _synth.decay(n, 2.3, 0.05, 20.0) + rng.normal(0, 0.005, n),
-            "val/loss": _synth.decay(n, 2.3, 0.09, 20.0) + rng.normal(0, 0.004, n),
-            "val/accuracy": 0.97 - _synth.decay(n, 0.87, 0.0, 20.0) + rng.normal(0, 0.002, n),
-        }
-    )
+    made = {"train/loss": (2.3, 0.05, 0.005), "val/loss": (2.3, 0.09, 0.004), "val/accuracy": (0.1, 0.97, 0.002)}
+    return _synth.make_run({k: _synth.decay(100, a, b, 20.0) + rng.normal(0, sd, 100) for k, (a, b, sd) in made.items()})
 
 
 def _still_falling() -> Run:
@@ -349,7 +349,18 @@ def _rate_gone() -> Run:
     )
 
 
+def _crawling(scatter: float) -> Run:
+    """A third of the accuracy is missing; evaluations creep down after the second, `scatter` apart."""
+    rng = np.random.default_rng(26)
+    val = np.concatenate(([0.95, 0.66], 0.65 - 0.001 * np.arange(14))) + rng.normal(0, scatter, 16)
+    batches = _synth.decay(160, 1.4, 0.66, 30.0) + rng.normal(0, 0.04, 160)
+    made = {"val/loss": val, "val/acc": 0.78 - _synth.decay(16, 0.2, 0.0, 30.0)}
+    return _synth.make_run({"train/loss": batches, **{k: _synth.make_series(k, v, np.arange(9, 160, 10)) for k, v in made.items()}})
+
+
 EXAMPLES = (
+    Example("evaluations creep along a line while batches scatter", lambda: _crawling(2e-5), fires=True),
+    Example("evaluations scatter as they creep", lambda: _crawling(0.004), fires=False),
     Example("accuracy stuck at a third", _stuck, fires=True),
     Example("evaluations stop changing with much loss left", _decayed_to_nothing, fires=True),
     Example("a log likelihood whose learning rate is gone", _rate_gone, fires=True),
@@ -380,6 +391,8 @@ DETECTOR = Detector(
         "tuned": Threshold(0.32, "of the first loss: fine-tunings that stand after their first epoch gain 5 to 30 %"),
         "unlogged": Threshold(1 / 3, "of the first loss: a schedule that nobody logged brings good runs to a stand at less"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
+        "line": Threshold(3e-4, "of 490 healthy trainings none whose evaluations stood had a scatter below 6e-4 of their level"),
+        "line_left": Threshold(0.28, "of the first loss; a good run whose unlogged schedule came to nothing early keeps less"),
     },
     examples=EXAMPLES,
     scale_free=False,
