@@ -13,13 +13,13 @@ from tbdiag.stats.spikes import largest_climb
 from tbdiag.stats.trend import find_trend
 
 
-def late_share(curve: CurveFacts, late_best: float = 0.9) -> tuple[float, bool]:
-    """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt."""
+def late_share(curve: CurveFacts, late_best: float = 0.9, top: float = float("inf")) -> tuple[float, bool]:
+    """Share of the whole gain that the last quarter brought, and whether the improvement there is beyond doubt; a start above `top` counts as that."""
     trace = curve.trace
     start, stop = last_quarter(curve)
     late = curve.sign * (start - stop)
     k = max(1, trace.n // 50)
-    gain = median(trace.cost[:k]) - curve.sign * stop
+    gain = min(median(trace.cost[:k]), top) - curve.sign * stop
     if gain <= 0 or late <= 0:
         return 0.0, False
     # The trend test minds autocorrelation; here a smooth descent must not be taken for it.

@@ -170,14 +170,17 @@ def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Fou
     floor = 0.6931 - (0.6931 - 0.3133) * float(np.clip(positives, 0.0, 1.0))
     flat = loss.trace.cost[loss.trace.within(0.6, 1.0)]
     still = float(flat[0] - flat[-1]) < 0.05 * max(first - end, 1e-12) + 0.01 * end
-    smooth = find_trend(loss.trace.cost).falling or find_trend(train.trace.cost).falling
-    if not (floor < end < 1.25 * floor and end > 0.5 and still and smooth and first - end > 0.05):
-        return None
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
+    quality = level.quality(metric.end) if metric is not None and level is not None else 0.0
+    # The first point is one batch: its share of positives, and with it the floor, is uncertain. Answers so good settle the rest.
+    lowest = 0.93 * floor if quality > 0.9 else floor
+    if not (lowest < end < 1.25 * floor and end > 0.5 and still and first - end > 0.05):
+        return None
+    if quality <= 0.9 and not (find_trend(loss.trace.cost).falling or find_trend(train.trace.cost).falling):
+        return None
     # With a poor metric such a loss is what it should be; without a metric nothing says that this is a classifier.
-    sure = metric is not None and level is not None and level.quality(metric.end) >= 0.5
-    if not sure and (metric is not None or guess.classes != 2):
+    if quality < 0.5 and (metric is not None or guess.classes != 2):
         return None
     evidence = [
         say(

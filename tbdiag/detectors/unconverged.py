@@ -128,7 +128,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         # A validation loss that fell from each evaluation to the next says enough beside a training loss that drowns in its noise.
         if curve.n >= 6 and bool(np.all(np.diff(curve.trace.cost) < 0)):
             rest_of_curves = [c for c in rest_of_curves if not (drowns(c) or (curve.n >= 10 and cannot_tell(c, limit)))]
-        others = [late_share(c) for c in rest_of_curves]
+        # A training loss that began far above the first evaluation was thrown up by its first step, and gained little of that by learning.
+        top = 3 * curve.first_cost if curve is view.curve("val_loss") and curve.first_cost > 0 else float("inf")
+        others = [late_share(c, top=top if c is view.curve("train_loss") else float("inf")) for c in rest_of_curves]
         few = view["share"] if len(rest_of_curves) == 1 and rest_of_curves[0].n >= 20 else limit
         if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in others):
             return None

@@ -35,6 +35,7 @@ GROUPS = frozenset(
 METRIC_ORDER = [
     "balanced_accuracy",
     "accuracy",
+    "hit_rate",
     "mean_iou",
     "miou",
     "map50_95",

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 METRIC_NAMES: dict[str, str] = {
-    "accuracy": r"(acc|accuracy|top_?1|top1_acc|acc_?1|(sparse_)?(categorical|binary)_accuracy|accuracy_top1|acc_top1|accuracy_score|"
+    "accuracy": r"(acc|accuracy|top_?1|top1_acc|acc_?1|(sparse_)?(categorical|binary)_accuracy|accuracy_top1|acc_top1|accuracy_score|hit_?rate|"
     r"((pixel|overall|multiclass|binary|th)_?|a_?)acc(uracy)?|(decode_)?acc_seg)",
     "balanced_accuracy": r"(bal(anced)?_?acc(uracy)?|mean_?(class_?)?acc(uracy)?|m_?acc(uracy)?|uar|macro_?recall|recall_?macro)",
     "agreement": r"(mcc|matthews\w*|phi|kappa|cohen_?kappa)",

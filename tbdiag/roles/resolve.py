@@ -15,7 +15,7 @@ from tbdiag.roles.choose import choose_mains, settle_counters, settle_scales, se
 from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
-from tbdiag.roles.shapes import settle_unnamed_losses, settle_unnamed_rates
+from tbdiag.roles.shapes import settle_accuracies, settle_unnamed_losses, settle_unnamed_rates
 from tbdiag.roles.standins import (
     settle_direction,
     settle_letters,
@@ -51,6 +51,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_twins(drafts, run, plan.domain)
     settle_scores(drafts, run, plan.domain)
     settle_splits(drafts, run)
+    settle_accuracies(drafts, run)
     settle_counters(drafts, run)
     settle_rates(drafts, run)
     settle_unnamed_rates(drafts, run)

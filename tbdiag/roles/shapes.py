@@ -147,6 +147,43 @@ def _opposes(d: Draft, score: Draft, run: Run) -> bool:
         return float(np.corrcoef(x, y)[0, 1]) < -0.6
 
 
+_VAGUE = frozenset({"metric", "score", "performance"})
+"""Stems that say only that more is better."""
+_MOST_SAMPLES = 2000
+
+
+def settle_accuracies(drafts: list[Draft], run: Run) -> None:
+    """A metric with a vague name whose every evaluation is a whole number of right answers out of one number of samples is the accuracy.
+
+    A mean of F1 scores or of recalls has no common denominator of that size. Values rounded to three decimals say nothing.
+    """
+    if any(d.role is Role.METRIC and d.stem.startswith("acc") for d in drafts):
+        return
+    vague = [d for d in drafts if d.role is Role.METRIC and d.stem in _VAGUE and d.direction is Direction.HIGHER]
+    for d in vague:
+        count = count_of(values_of(d, run)) if d.split in {Split.VAL, Split.TEST} else None
+        if count is None:
+            continue
+        for twin in vague:
+            if twin.stem == d.stem and measured(twin) == measured(d):
+                twin.why += f"; an accuracy: shares of {count} samples" if twin is d else f'; an accuracy, as "{d.name}" is'
+                twin.stem = "accuracy"
+        return
+
+
+def count_of(value: npt.NDArray[np.float64]) -> int | None:
+    """The smallest number of samples that makes all values (float32 shares, float64 ``[n]``) whole numbers, from 20 to 2,000; None without one."""
+    levels = np.unique(value)
+    if levels.size < 4 or levels[0] < 0 or levels[-1] > 1:
+        return None
+    if bool(np.all(np.abs(levels * 1000 - np.round(levels * 1000)) < 1e-3)):
+        return None
+    counts = np.arange(20, _MOST_SAMPLES + 1)
+    right = levels[:, None] * counts
+    whole = np.all(np.abs(right - np.round(right)) < 1e-7 * counts + 1e-9, axis=0)
+    return int(counts[int(np.argmax(whole))]) if whole.any() else None
+
+
 def settle_unnamed_rates(drafts: list[Draft], run: Run) -> None:
     """An unknown series without any noise that falls (or warms up and falls) from at most a fifth by half and more is the learning rate, where no other is."""
     if any(d.role is Role.LR for d in drafts):
