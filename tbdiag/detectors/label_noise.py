@@ -9,8 +9,10 @@ Why it matters
 
 How it is told
     From quantiles of the per-sample loss: the median falls to less than 60 % of where it began while the 95 % quantile ends
-    above where it began by a tenth or more, and does not fall over the last half. From curves alone only a suspicion (a
-    note): validation accuracy stays within 2 % at a level between chance and 0.9 for half the run, training passes it by
+    above where it began by a tenth or more, and does not fall over the last half. Without them, from three classes on:
+    accuracy and validation loss have come to a stand a third to three quarters of the way to perfect, training is no better, and
+    the loss is within 5 % of the entropy of labels of which that share is drawn at random (samples of unequal difficulty leave
+    less, memorised ones more). As a suspicion only (a note): validation accuracy stays within 2 % at a level between chance and 0.9 for half the run, training passes it by
     more than a tenth much later, and the best validation loss is within 15 % of the entropy that such a share of wrong
     labels leaves.
 
@@ -27,7 +29,8 @@ Not to be confused with
     overfitting of a hard task, underfitting, class-imbalance (the hard samples belong to one class).
 
 Limits
-    Any hard task has a ceiling; without per-sample losses this stays a suspicion.
+    Any hard task has a ceiling. A task in which all samples are equally hard looks like noise, and noise in a few classes only is not
+    seen without per-sample losses.
 
 Sources
     Two-phase learning (clean labels first, then memorisation; arXiv 2007.00151); entropy of symmetric label noise.
@@ -72,7 +75,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     middle, upper = by_kind.get("p50"), by_kind.get("p95") or by_kind.get("p90") or by_kind.get("p99")
     if middle is not None and upper is not None and min(middle.n, upper.n) >= 6:
         return _from_samples(view, middle, upper)
-    return _from_ceiling(view)
+    return _from_entropy(view) or _from_ceiling(view)
 
 
 def _from_samples(view: View, middle: CurveFacts, upper: CurveFacts) -> Finding | None:
@@ -103,6 +106,46 @@ def _from_samples(view: View, middle: CurveFacts, upper: CurveFacts) -> Finding 
         onset=Interval(int(step[max(onset - 1, 0)]), int(step[onset])),
         extent=Interval(int(step[0]), int(step[-1])),
     )
+
+
+def _from_entropy(view: View) -> Finding | None:
+    """The validation loss is the entropy of symmetric noise: every sample is equally uncertain, and what is wrong is spread evenly.
+
+    A calibrated model whose samples are of unequal difficulty has a lower loss at the same accuracy, since entropy is concave; one that fits
+    too closely has a higher one. Close to guessing all three are the same.
+    """
+    accuracy, loss, train = view.curve("val_accuracy"), view.curve("val_loss"), view.curve("train_loss")
+    k = guessing(view.features).classes
+    if accuracy is None or loss is None or train is None or k is None or k < 3 or min(accuracy.n, loss.n, train.n) < 8:
+        return None
+    right = median(accuracy.value[-max(3, accuracy.n // 5) :])
+    if not view["least_right"] < (right * k - 1) / (k - 1) < view["most_right"]:
+        return None
+    level = median(loss.value[-max(3, loss.n // 5) :])
+    entropy = -(right * log(right) + (1 - right) * log((1 - right) / (k - 1)))
+    if not abs(level / entropy - 1) < view["entropy"] or not 0.75 * level < train.end < 1.1 * level:
+        return None
+    stands = [c.cost[c.n - max(4, 2 * c.n // 5) :] for c in (loss, accuracy)]
+    moved = [median(c[: c.size // 2]) - median(c[c.size // 2 :]) for c in stands]
+    scatter = float(np.median(np.abs(np.diff(loss.value[loss.n // 4 :], 2)))) / level
+    if abs(moved[0]) > 0.02 * level or abs(moved[1]) > 0.02 or scatter < 3e-4:
+        return None  # still on its way, or its weights do not move any more
+    classes = [c.end for c in view.group(Role.CLASS_METRIC) if c.n and "recall" in f"{c.signal.stem} {c.name}".lower()]
+    if classes and min(classes) < 0.4 * float(np.mean(classes)):
+        return None  # what is wrong is not spread evenly
+    evidence = say(
+        f"The {label(accuracy)} stands at {{right:.3g}} and the {label(loss)} at {{level:.4g}}; {{entropy:.4g}} is the entropy of labels of which a "
+        "share of {wrong:.2g} is drawn at random among {k} classes. Samples of unequal difficulty would leave less.",
+        (accuracy.signal.why, loss, train),
+        right=right,
+        level=level,
+        entropy=entropy,
+        wrong=(1 - right) * k / (k - 1),
+        k=k,
+    )
+    whole = Interval(int(loss.step[0]), int(loss.step[-1]))
+    sure = confidence(view["entropy"] / max(abs(level / entropy - 1), 0.01), doubts=1)
+    return _finding([evidence], loss, severity=Severity.WARNING, sure=sure, onset=whole, extent=whole)
 
 
 def _from_ceiling(view: View) -> Finding | NotApplicable | None:
@@ -145,7 +188,7 @@ def _finding(evidence: list[Evidence], curve: CurveFacts, *, severity: Severity,
         id="label-noise",
         severity=severity,
         confidence=sure,
-        title="Label noise: a part of the training samples is never learned"
+        title="Label noise: a part of the samples is never learned"
         if severity is Severity.WARNING
         else "Labels may be wrong: validation has a ceiling",
         onset=onset,
@@ -206,7 +249,20 @@ def _clean() -> Run:
     )
 
 
+def _at_random(easier: float) -> Run:
+    """Four labels of ten drawn among five classes; `easier`: how much less is lost where samples are of unequal difficulty."""
+    rng = np.random.default_rng(184)
+    n, entropy = 20, 1.0705  # of 0.68 and 0.08 four times
+    val = _synth.decay(n, 1.6, entropy * (1 - easier), 12.0) + rng.normal(0, 0.004, n)
+    acc = 0.68 - _synth.decay(n, 0.45, 0.0, 12.0) + rng.normal(0, 0.003, n)
+    train = _synth.decay(10 * n, 1.61, entropy * (1 - easier) - 0.03, 12.0) + rng.normal(0, 0.04, 10 * n)
+    made = {k: _synth.make_series(k, v, np.arange(1, n + 1) * 10) for k, v in (("val/loss", val), ("val/acc", acc))}
+    return _synth.make_run({"train/loss": train, "train/acc": np.concatenate((np.full(5, 0.2), np.full(10 * n - 5, 0.68))), **made})
+
+
 EXAMPLES = (
+    Example("the loss is the entropy of labels drawn at random", lambda: _at_random(0.0), fires=True),
+    Example("the loss is a seventh below that entropy", lambda: _at_random(0.15), fires=False),
     Example("sixteen epochs", _sixteen, fires=True),
     Example("200 points", _many, fires=True),
     Example("clean labels", _clean, fires=False),
@@ -221,10 +277,15 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("sample_loss", "val_metric"),),
-    wants=("train_metric", "val_loss"),
+    wants=("train_metric", "val_loss", "train_loss", "val_accuracy", "class_metric"),
     domains=SUPERVISED,
     thresholds={
         "median": Threshold(0.6, "most samples are learned: their median loss has fallen by two fifths"),
+        "entropy": Threshold(
+            0.05, "six trainings with labels drawn at random lay within it, and no healthy one of 330 that is no better than this"
+        ),
+        "least_right": Threshold(0.33, "share of the way from guessing to perfect; closer to guessing every loss is that entropy"),
+        "most_right": Threshold(0.75, "share of the way from guessing to perfect; few mistakes are seldom spread evenly"),
         "upper": Threshold(1.1, "the worst samples have become worse by a tenth: the model contradicts their labels"),
     },
     examples=EXAMPLES,
