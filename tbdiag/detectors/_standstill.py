@@ -26,15 +26,16 @@ def crawls(view: View, val: CurveFacts, train: CurveFacts, metric: CurveFacts | 
     level = metric_level(metric, view.features) if metric is not None else None
     if level is not None and metric is not None and level.quality(metric.end) >= 0.9:
         return None
-    return _lies_on_a_line(val, train, view["line"], 0.25) or _lies_on_a_line(val, train, 0.25 * view["line"], 0.45)
+    return _lies_on_a_line(val, train, view["line"], 0.25, 6.0) or _lies_on_a_line(val, train, 0.2 * view["line"], 0.45, 2.0)
 
 
-def _lies_on_a_line(val: CurveFacts, train: CurveFacts, least: float, share: float) -> Evidence | None:
+def _lies_on_a_line(val: CurveFacts, train: CurveFacts, least: float, share: float, bent: float) -> Evidence | None:
     """Evaluations that lie on a smooth line from a `share` of the run on, while single batches scatter: weights that hardly move any more.
 
     A model that is still trained by noisy gradients scatters from one evaluation to the next. `least` bounds the scatter as a share of the
     level: the geometric mean of the largest bend (second difference) in the next 35 % of the run, when no schedule is down yet, and of the middle
-    one of all that follows.
+    one of all that follows. Its first third may be `bent` times as steep as its last: a rate at its floor keeps its slope, one that still
+    decays loses it.
     """
     y, n = val.value.astype(np.float64), val.n
     base = max(train.first_cost, float(train.cost[0]), float(y[0]))
@@ -48,7 +49,9 @@ def _lies_on_a_line(val: CurveFacts, train: CurveFacts, least: float, share: flo
     worst, middle = float(bends[: max(3, int(np.ceil(0.35 * n)) - 1)].max()), float(np.median(bends))
     late = train.value[train.n // 4 :].astype(np.float64)
     batches = float(np.median(np.abs(np.diff(late, 2)))) / max(abs(float(np.median(late))), 1e-12)
-    if (worst * middle) ** 0.5 > least or batches < 10 * middle or (middle == 0 and is_rounded(level)):
+    third = max(2, tail.size // 3)
+    steep = float(tail[0] - tail[third]) > bent * float(tail[-1 - third] - tail[-1])
+    if steep or (worst * middle) ** 0.5 > least or batches < 10 * middle or (middle == 0 and is_rounded(level)):
         return None
     return say(
         f"From {unit(val)} {{since:,}} on the evaluations lie on a line, to {{middle:.2g}} of their level, while the {label(train)} scatters by "
