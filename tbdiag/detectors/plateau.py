@@ -391,9 +391,7 @@ DETECTOR = Detector(
         "tuned": Threshold(0.32, "of the first loss: fine-tunings that stand after their first epoch gain 5 to 30 %"),
         "unlogged": Threshold(1 / 3, "of the first loss: a schedule that nobody logged brings good runs to a stand at less"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
-        "line": Threshold(
-            3e-4, "of 490 healthy trainings with so much loss left the straightest scattered by 8e-4, or its rate still decayed"
-        ),
+        "line": Threshold(3e-4, "of 490 healthy trainings, much loss left, the straightest scattered by 8e-4 or bent sixteenfold"),
         "line_left": Threshold(0.28, "of the first loss; a good run whose unlogged schedule came to nothing early keeps less"),
     },
     examples=EXAMPLES,

@@ -283,4 +283,6 @@ def _spread(drafts: list[Draft], said: dict[str, Split], common: set[Split]) -> 
         }
         if len(found) == 1:
             d.split = found.pop()
+            named = {w for words, split in said.items() if split is d.split for w in words.split()}
+            d.stem = "_".join(w for w in d.stem.split("_") if w not in named) or d.stem
             d.why += f", {d.split.value} as the loss that is named like it"

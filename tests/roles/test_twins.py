@@ -104,3 +104,68 @@ def test_two_heads_that_are_logged_equally_often_are_no_twins(one: str, other: s
 def test_what_does_not_fall_is_no_loss() -> None:
     assert not _keys(_run({"x_A": "stands"}, {"x_B": "stands"}))
     assert not _keys(_run({"x_A": "rises"}, {"x_B": "rises"}))
+
+
+def _loss_and_score(train: str, val: str, *, n: int = 20, start: float = 2.3) -> Run:
+    """Losses and accuracies of both splits, all logged at every epoch, training's before validation's."""
+    made = {}
+    for name, kind, late in ((train, "loss", 0.0), (val, "loss", 0.3), (train, "accuracy", 0.0), (val, "accuracy", -0.1)):
+        course = _synth.decay(n, start if name == val else 2.3, 0.4) + late * np.linspace(0, 1, n)
+        made[name.format(kind)] = course if kind == "loss" else 0.9 - _synth.decay(n, 0.7, 0.0) + late * np.linspace(0, 1, n)
+    return _synth.make_run(made)
+
+
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [("{}/north", "{}/south"), ("north/{}", "south/{}"), ("{}", "south_{}"), ("{}_north", "{}_south"), ("North {}", "South {}")],
+)
+def test_a_grid_of_losses_and_scores_names_the_splits_by_their_order(train: str, val: str) -> None:
+    keys = _keys(_loss_and_score(train, val))
+    assert (keys[train.format("loss")], keys[val.format("loss")]) == ("train_loss", "val_loss")
+    assert (keys[train.format("accuracy")], keys[val.format("accuracy")]) == ("train_metric", "val_metric")
+
+
+@pytest.mark.parametrize(("train", "val"), [("{}/north", "{}/south"), ("{}", "south_{}")])
+def test_losses_that_begin_apart_are_two_tasks(train: str, val: str) -> None:
+    assert "val_loss" not in _keys(_loss_and_score(train, val, start=0.7)).values()
+
+
+def test_what_rates_stand_beside_is_training() -> None:
+    falling = _synth.decay(20, 2.3, 0.4)
+    keys = _keys(
+        _synth.make_run({"south/loss": falling + 0.05, "north/loss": falling, "north/grad_norm": falling, "north/lr": np.full(20, 1e-3)})
+    )
+    assert (keys["north/loss"], keys["south/loss"]) == ("train_loss", "val_loss")
+
+
+@pytest.mark.parametrize("course", ["falls", "rises"])
+def test_the_measure_that_both_splits_log_beside_a_score_is_the_loss(course: str) -> None:
+    """Training's falls; validation's may rise."""
+    run = _run({"train/badness": "falls", "train/accuracy": "rises"}, {"val/badness": course, "val/accuracy": "rises"})
+    keys = _keys(run)
+    assert (keys["train/badness"], keys["val/badness"]) == ("train_loss", "val_loss")
+
+
+def test_a_second_score_is_no_loss() -> None:
+    run = _run({"train/goodness": "rises", "train/accuracy": "rises"}, {"val/goodness": "rises", "val/accuracy": "rises"})
+    assert not {"train_loss", "val_loss"} & set(_keys(run).values())
+
+
+def test_a_smooth_fall_of_small_numbers_is_the_learning_rate() -> None:
+    n = 120
+    rate = 0.01 * (1 + np.cos(np.linspace(0, np.pi, n))) / 2
+    rng = np.random.default_rng(4)
+    base = {"train/loss": _synth.decay(n, 2.3, 0.4) + rng.normal(0, 0.02, n)}
+    assert _keys(_synth.make_run({**base, "train/tempo": rate}))["train/tempo"] == "lr"
+    assert "train/tempo" not in _keys(_synth.make_run({**base, "train/tempo": rate * (1 + rng.normal(0, 0.1, n))}))
+    assert "train/tempo" not in _keys(_synth.make_run({**base, "train/tempo": 50 * rate}))
+    assert "lr" not in _keys(_synth.make_run({**base, "train/tempo": rate, "train/mixing": rate / 2})).values()
+
+
+@pytest.mark.parametrize(("samples", "stem"), [(350, "accuracy"), (None, "score")])
+def test_shares_of_one_number_of_samples_are_an_accuracy(samples: int | None, stem: str) -> None:
+    rising = 0.9 - _synth.decay(15, 0.7, 0.0)
+    score = np.round(rising * samples) / samples if samples else rising
+    losses = {"train/loss": _synth.decay(15, 2.3, 0.4), "val/loss": _synth.decay(15, 2.3, 0.5)}
+    found = {x.name: x.stem for x in resolve(_synth.make_run({**losses, "val/score": score}), Config()).all}
+    assert found["val/score"] == stem

@@ -1,0 +1,66 @@
+"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.model import Run
+
+decay = _synth.decay
+
+
+def noise(n: int, sd: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, sd, n)
+
+
+def _beside(train: np.ndarray, **val: np.ndarray) -> Run:
+    n = len(next(iter(val.values())))
+    every = train.size // n
+    made = {k.replace("_", "/"): _synth.make_series(k.replace("_", "/"), v, np.arange(1, n + 1) * every) for k, v in val.items()}
+    return _synth.make_run({"train/loss": train, **made})
+
+
+def on_a_line(scatter: float = 1e-5, left: float = 0.65, decays: bool = False) -> Run:
+    """Evaluations creep down from the second on, at one slope, or at one that decays by half each time."""
+    creep = 0.03 * 0.7 ** np.arange(26) if decays else -0.001 * np.arange(26)
+    val = np.concatenate(([left + 0.3], left + creep + noise(26, scatter, 1)))
+    return _beside(decay(270, 2.0, left, 40.0) + noise(270, 0.04, 2), val_loss=val)
+
+
+def drawn_at_random(loss: float = 1.0, classes: int = 5, apart: float = 0.0) -> Run:
+    """An accuracy of 0.58 and `loss` times the entropy of labels drawn evenly; training is lower by `apart`."""
+    right = 0.58
+    level = loss * -(right * np.log(right) + (1 - right) * np.log((1 - right) / (classes - 1)))
+    val = decay(20, np.log(classes), level, 12.0) + noise(20, 0.006, 3)
+    train = decay(200, np.log(classes) + 0.01, level - apart, 12.0) + noise(200, 0.05, 4)
+    acc = right - decay(20, right - 1 / classes, 0.0, 12.0) + noise(20, 0.004, 5)
+    run = _beside(train, val_loss=val, val_acc=acc)
+    first = np.concatenate((np.full(10, 1 / classes), np.full(190, right)))
+    return _synth.make_run({**run.series, "train/acc": first})
+
+
+def scores_are_lost(both: bool) -> Run:
+    """Accuracies fall back towards guessing in both splits, or in validation alone."""
+    fall = np.clip((np.arange(200) - 60) / 60, 0, 1)
+    skill = 1 - np.exp(-np.arange(200) / 15)
+    kept = skill * (1 - 0.9 * fall)
+    seen = kept if both else skill
+    made = {"train/loss": 0.7 - 0.16 * seen + noise(200, 0.04, 6), "train/acc": 0.5 + 0.25 * seen + noise(200, 0.04, 7)}
+    val = {"val/loss": 0.62 + 0.05 * fall, "val/acc": 0.5 + 0.2 * kept}
+    return _synth.make_run({**made, **{k: _synth.make_series(k, v[9::14], np.arange(9, 200, 14)) for k, v in val.items()}})
+
+
+def one_answer(loss: float) -> Run:
+    share = {f"val/pred_share/{k}": np.full(12, float(k == 0)) for k in range(8)}
+    falls = decay(12, 2.08, loss, 8.0)
+    return _synth.make_run({"train/loss": falls, "val/loss": falls + 0.02, "val/f1": np.full(12, 0.12), **share})
+
+
+def thrown_up_first(validation_falls: bool) -> Run:
+    """The first step throws the training loss up a thousandfold; evaluations fall to the end, or stand at last."""
+    falls = np.linspace(1.4, 0.45, 158) if validation_falls else decay(158, 1.4, 0.42, 12.0)
+    train = np.concatenate(([1300.0, 40.0], falls)) + noise(160, 0.02, 8)
+    val = falls[9::10]
+    made = {"val/loss": _synth.make_series("val/loss", val, np.arange(val.size) * 10 + 11), "lr": np.full(160, 0.6)}
+    return _synth.make_run({"train/loss": train, **made})

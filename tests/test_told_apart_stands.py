@@ -1,0 +1,32 @@
+"""A fault is named, and its neighbour is not: the runs of `tests/neighbours_stands.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tbdiag.model import Run
+from tests import neighbours_stands as stands
+from tests.test_told_apart import said
+
+CASES = [
+    (stands.on_a_line(), "plateau", True),
+    (stands.on_a_line(scatter=0.004), "plateau", False),
+    (stands.on_a_line(left=0.2), "plateau", False),
+    (stands.on_a_line(decays=True), "plateau", False),
+    (stands.drawn_at_random(), "label-noise", True),
+    (stands.drawn_at_random(loss=0.85), "label-noise", False),
+    (stands.drawn_at_random(loss=1.15), "label-noise", False),
+    (stands.drawn_at_random(classes=2), "label-noise", False),
+    (stands.drawn_at_random(apart=0.6), "label-noise", False),
+    (stands.scores_are_lost(both=True), "divergence", True),
+    (stands.scores_are_lost(both=False), "divergence", False),
+    (stands.one_answer(loss=0.7), "class-imbalance", True),
+    (stands.one_answer(loss=2.05), "class-imbalance", False),
+    (stands.thrown_up_first(validation_falls=True), "unconverged", True),
+    (stands.thrown_up_first(validation_falls=False), "unconverged", False),
+]
+
+
+@pytest.mark.parametrize(("run", "finding", "named"), CASES, ids=lambda x: x if isinstance(x, str) else "")
+def test_neighbours_are_told_apart(run: Run, finding: str, named: bool) -> None:
+    assert (finding in said(run)) == named
