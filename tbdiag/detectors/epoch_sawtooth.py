@@ -13,8 +13,8 @@ How it is told
     with eight points an epoch or more, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of
     the boundaries and is taken back within the epoch by a fifth at least (or the phase explains more than half, or makes
     more of a difference than the whole run gains, with an F ratio above 12). With three to eight points an epoch the place
-    in the epoch must explain two fifths of the variance, with an F ratio that chance makes once in a hundred thousand times,
-    and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero; a fifth
+    in the epoch must explain a third of the variance of the loss or of its logarithm, with an F ratio that chance makes once in a
+    hundred thousand times, and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero; a fifth
     where it explains three quarters), a tenth of the points at either end taken for spikes.
     A pattern of less than 3 % of the loss (6 % where validation keeps up with training) is nobody's trouble.
     Memorisation: the loss drops by more than 4 standard errors at 80 % of the boundaries, these drops make up more than 60
@@ -170,29 +170,36 @@ def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
     if not 3 <= train.n / (ends.size + 1) < 8 or ends.size < 8:
         return None
     plan = schedule(view)
-    # A tenth of the points may be spikes: they say nothing of a place that is met in every epoch.
+    # A tenth of the points may be spikes: they say nothing of a place that is met in every epoch. What falls by half of its level and more
+    # takes the pattern down with it; in logarithms it keeps its size.
     calm = np.clip(train.cost, *np.quantile(train.cost, (0.1, 0.9)))
-    phases = explain_by_phase(train.step, calm, ends)
-    if phases is None or (plan is not None and plan.cyclic):
+    phases = [(explain_by_phase(train.step, calm, ends), train.start_cost - train.end_cost if train.signed else abs(median(train.cost)))]
+    if not train.signed and float(train.cost.min()) > 0:
+        phases.append((explain_by_phase(train.step, np.log(train.cost), ends), 1.0))
+    known = [(p, scale) for p, scale in phases if p is not None]
+    if not known or (plan is not None and plan.cyclic):
         return None
-    scale = train.start_cost - train.end_cost if train.signed else abs(median(train.cost))
-    apart = view["apart"] if phases.explained < view["nearly_all"] else view["apart_nearly_all"]
+    found, scale = max(known, key=lambda x: x[0].explained)
+    folds = found is not known[0][0]
+    apart = view["apart"] if found.explained < view["nearly_all"] else view["apart_nearly_all"]
     margins = (
-        phases.explained / view["explained_coarsely"],
-        np.log(max(phases.chance, 1e-300)) / np.log(CHANCE),
-        phases.amplitude / max(apart * scale, 1e-12),
+        found.explained / view["explained_coarsely"],
+        np.log(max(found.chance, 1e-300)) / np.log(CHANCE),
+        found.amplitude / max(apart * scale, 1e-12),
     )
     if min(margins) < 1:
         return None
+    high = float(np.exp(found.amplitude)) if folds else found.amplitude
     evidence = say(
         f"The place in the epoch explains {{explained:.0%}} of the variance of the {label(train)}: its levels there lie "
-        "{amplitude:.3g} apart, the same in each of {epochs} epochs.",
+        + ("a factor of {amplitude:.3g}" if folds else "{amplitude:.3g}")
+        + " apart, the same in each of {epochs} epochs.",
         (train,),
-        explained=phases.explained,
-        amplitude=phases.amplitude,
+        explained=found.explained,
+        amplitude=high,
         epochs=ends.size,
     )
-    title = f"Epoch sawtooth: the {label(train)} repeats a pattern {phases.amplitude:.2g} high in every epoch"
+    title = f"Epoch sawtooth: the {label(train)} repeats a pattern {'of a factor of ' if folds else ''}{high:.2g}{'' if folds else ' high'} in every epoch"
     return _finding(view, train, ends, evidence, sure=confidence(*margins), title=title, order=True)
 
 
@@ -320,7 +327,9 @@ DETECTOR = Detector(
     thresholds={
         "explained": Threshold(0.2, "without a pattern the corrected share stays below 0.15 (simulated)"),
         "strength": Threshold(6.0, "F ratio; without a pattern 1, above 5 once in ten thousand at 9 and 27 degrees of freedom"),
-        "explained_coarsely": Threshold(0.4, "of the variance, with three to eight points an epoch, beside a chance of 1e-5"),
+        "explained_coarsely": Threshold(
+            0.33, "of the variance (or of that of the logarithm), with three to eight points an epoch, beside a chance of 1e-5"
+        ),
         "apart": Threshold(0.5, "so much of its level the loss moves with the place in the epoch, with few points an epoch"),
         "nearly_all": Threshold(0.75, "of the variance, with few points an epoch: then less is enough"),
         "apart_nearly_all": Threshold(0.2, "a fifth of the level, where the place explains nearly all"),

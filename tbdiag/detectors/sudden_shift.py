@@ -63,7 +63,7 @@ from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import pair_up
-from tbdiag.model import Mark, Role, Run
+from tbdiag.model import Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
 
@@ -83,7 +83,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if found is None:
         return None
     curve, training, (at, size, before, behind) = found
-    on_train = curve is train
+    on_train = curve.signal.split is Split.TRAIN
     trace = curve.trace
     first, last = int(trace.last_step[at]), int(trace.last_step[at + 1])
     if rate_jumped(view, first, last, curve) or any(_breaks(c, curve, first, last) for c in (train, view.curve("val_loss"))):
@@ -170,10 +170,14 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
             training = "stays"
         if training != "gone" and not (training == "calm" and _goes_on(curve, at)):
             return curve, training, found
-    if train is not None and train.n >= 12:
-        found = _step(view, train)
-        if found is not None and spared(view, train, found[0]) and _calm_behind(train, found[0]):
-            return train, "stays", found
+    # A mean over each epoch shows what single batches hide.
+    means = [
+        c for c in view.group(Role.LOSS, Split.TRAIN) if train is not None and c.signal.stem == train.signal.stem and c.name != train.name
+    ]
+    for loss in [c for c in (train, *means) if c is not None and c.n >= 12]:
+        found = _step(view, loss)
+        if found is not None and spared(view, loss, found[0]) and _calm_behind(loss, found[0]):
+            return loss, "stays", found
     if train is not None and train.n >= 12 and val is not None and val.n >= 8:
         found = relearned(view, train, val)
         if found is not None:
@@ -366,7 +370,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("val_loss", "val_metric"),),
-    wants=("train_loss", "lr", "val_accuracy"),
+    wants=("train_loss", "lr", "val_accuracy", "loss"),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(8.0, "twice the p99 of the largest single-split statistic under AR(1) noise"),

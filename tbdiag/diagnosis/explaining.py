@@ -71,7 +71,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse", "sudden-shift"),
     "class-imbalance": ("prediction-collapse", "plateau", "no-learning", "underfitting", "overfitting"),
     "prediction-collapse": ("class-imbalance", "low-confidence", "over-confidence", "generalization-gap", *STALLED_LEARNING),
-    "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse", "unconverged", "underfitting"),
+    "epoch-sawtooth": ("instability", "spikes", "noisy-validation", "prediction-collapse", "unconverged", "underfitting", "val-better"),
     "clipping-saturated": ("exploding-gradients", *STALLED_LEARNING),
     "leakage": ("val-better",),
     "val-better": ("class-imbalance",),

@@ -15,11 +15,11 @@ from tbdiag.model import Direction, Domain, Scale
 from tbdiag.stats.noise import median
 
 _ZERO = re.compile(
-    r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|dsc|kappa|qwk|uas|las$|mcc|matthews|r2|r_squared|d2|delta_?1|exact_match|em$|pck)"
+    r"(^|[^a-z])(f1|f_?score|fbeta|precision|recall|m?ap(\d|$|_|\b)|map|m?iou|jaccard|dice|dsc|kappa|qwk|uas|las$|mcc|matthews|r2|r_squared|nse$|nash_sutcliffe|kge$|d2|delta_?1|exact_match|em$|pck)"
 )
 _ACCURACY = re.compile(r"acc|top_?\d|hit_?rate$|hits?_?(at|@)|(^|_)hits?(_?\d|$)|correct")
 _AUC = re.compile(r"auc|auroc|roc|c_?index|concordance")
-_DETERMINATION = re.compile(r"(^|[^a-z])([rd]2|r_?squared)")
+_DETERMINATION = re.compile(r"(^|[^a-z])([rd]2|r_?squared|nse($|[^a-z])|nash_sutcliffe)")
 _RECOGNITION = re.compile(r"(^|[^a-z])(wer|cer|per)([^a-z]|$)")
 _ERROR = re.compile(r"error|(^|[^a-z])(wer|cer|err)([^a-z]|$)")
 

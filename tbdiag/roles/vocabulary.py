@@ -67,7 +67,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "map,  ap, ap50, ap75, ar, iou, miou, mean iou, jaccard, dice, dice score, dice coef, dice coefficient, dicecoef, dsc, mdice, pck, oks, hota, mota, idf1, pq"),
     **_many(Role.METRIC, HIGHER, "bleu, bleu4, bleu 4, sacrebleu, rouge, rouge1, rouge2, rougel, rougelsum, meteor, chrf, cider, spice, approx bleu score, bertscore, bert score"),
     **_many(Role.METRIC, HIGHER, "psnr, ssim, ms ssim, pesq, stoi, mos, snr, si sdr, sdr, inception score, clip score"),
-    **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, matthews corrcoef, corrcoef, corr, explained var"),
+    **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, nse, nash sutcliffe, nash sutcliffe efficiency, kge, skill score, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, matthews corrcoef, corrcoef, corr, explained var"),
     **_many(Role.METRIC, HIGHER, "hmean, ndcg, mrr, hits, hit, elo, elbo, fitness, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "log likelihood, loglik, log lik, log prob, log prob per frame, log evidence, ll, logp, log p, logprob, logprobs, log probs", stem="log_likelihood", rank=-1),
     **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
