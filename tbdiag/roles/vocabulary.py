@@ -37,7 +37,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.LOSS, LOWER, "nll, negative log likelihood, neg log likelihood, neg log lik, logloss, log loss, bce, ce", stem="loss", rank=-2),
     **_many(Role.LOSS, LOWER, "cross entropy loss, ce loss, bce loss, nll loss, mse loss, nelbo, aeloss, nlpd, neg log marginal, neg log p, nats per token, total misfit, log pplx, log perplexity, xent loss, neg elbo, contrastive loss, triplet loss, hinge loss, huber loss, focal loss, infonce loss", stem="loss", rank=-1),
     # Names of objectives that stand for the loss where nothing says "loss".
-    **_many(Role.LOSS, LOWER, "xe, infonce, info nce, nt xent, ntxent, contrastive, triplet, hinge, huber, smooth l1, focal, ctc", stem="loss", rank=-4),
+    **_many(Role.LOSS, LOWER, "xe, pinball, log cosh, logcosh, infonce, info nce, nt xent, ntxent, contrastive, triplet, hinge, huber, smooth l1, focal, ctc", stem="loss", rank=-4),
     **_many(Role.LOSS, LOWER, "chi2, chisq, chi squared, chi square", stem="loss", rank=-4),
     # Parts of a loss.
     **_many(
@@ -71,12 +71,18 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "hmean, ndcg, mrr, hits, hit, elo, elbo, fitness, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "log likelihood, loglik, log lik, log prob, log prob per frame, log evidence, ll, logp, log p, logprob, logprobs, log probs", stem="log_likelihood", rank=-1),
     **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
+    **_many(Role.METRIC, HIGHER, "negative predictive value, uqi, dnsmos, utmos, bleurt, youden, youden j, youdens j, gmean, g mean, informedness, markedness, ks statistic, rand index, adjusted rand index, adjusted rand score, adjusted rand, ari, nmi, ami, normalized mutual info, silhouette, silhouette score, calinski harabasz, v measure, homogeneity, spl, softspl, soft spl, pckh, nds, lddt, gdt, gdt ts, validity, qed, joint goal, jga, dprime, d prime, kendall, kendall tau, kendalltau, fbeta, f beta, csi, critical success index, heidke, heidke skill score, hss, threat score, icc, krippendorff, krippendorff alpha, aucroc, roc, nsd, normalized surface dice, deta, assa", rank=-1),
+    **_many(Role.METRIC, HIGHER, "tpr fpr, tar far, tpr at fpr, tar at far", stem="tpr", rank=2),
+    **_many(Role.METRIC, HIGHER, "1 ned, 1 cer, 1 wer, one minus cer, one minus wer", stem="one_minus_error", rank=3),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
     **_many(Role.METRIC, LOWER, "mae, mad, mean absolute error, mean absolute deviation, l1 error, l1", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
     **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, absrel, sq rel, sqrel, silog, nrmse, nmse, msle, wape, crps, medr, meanr, mean rank, median rank, frr, cdl1, cdl2"),
     **_many(Role.METRIC, LOWER, "error, err, error rate, merror, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, phone error rate, phoneme error rate, word error rate, char error rate, eer, hamming loss, batch wer"),
+    **_many(Role.METRIC, LOWER, "top 1 error, top 1 err, top 1 error rate", stem="top_1_error", rank=2),
+    **_many(Role.METRIC, LOWER, "top 5 error, top 5 err, top 5 error rate", stem="top_5_error", rank=2),
+    **_many(Role.METRIC, LOWER, "ergas, hamming distance, wmape, rse, rrse, rae, relative squared error, relative absolute error, tweedie deviance, poisson deviance, gamma deviance, cvrmse, cv rmse, mdape, winkler, winkler score, earth mover distance, earth movers distance, assd, mean surface distance, min dcf, fpr95, fpr 95, fpr at 95, davies bouldin, aepe, minade, minfde, min ade, min fde, rmsd, fcd, misclassification, misclassification rate, misclassified, edit distance, edit dist, levenshtein, levenshtein distance, normalized edit distance, js divergence, integrated brier, integrated brier score", rank=-1),
     **_many(Role.METRIC, LOWER, "ppl, perp, perplexity, word perplexity, token perplexity", stem="perplexity"),
     **_many(Role.METRIC, LOWER, "bpb, bpc, bpd, bpn, bits per byte, bits per char, bits per dim", stem="bits"),
     **_many(Role.METRIC, LOWER, "fid, fid5k, fid10k, fid50k, mindcf, miss rate, kid, lpips, nme, chamfer, ade, fde, mcd, brier, brier score, false negative, false positive, fnr, fpr"),
