@@ -238,7 +238,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     if metric is not None and quality is not None and rest is not None and not words:
         # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
         known = left is not None or (is_determination(metric) and quality < view["surely"])
-        kept = _keeps_most(view, train, metric, quality, rest)
+        kept = train.n >= 2 * val.n and _keeps_most(view, train, metric, quality, rest)
         if not kept and (quality >= view["quality"] or rest <= (view["left"] if known else 0.8)):
             return [], [], 0
         return (
@@ -279,8 +279,8 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
 
 
 def _keeps_most(view: View, train: CurveFacts, metric: CurveFacts, quality: float, rest: float) -> bool:
-    """Whether three classes and more are told apart badly and both splits keep most of the loss: what healthy models of chance do not."""
-    if metric.signal.direction is not Direction.HIGHER or is_determination(metric) or "auc" in metric.signal.stem.lower():
+    """Whether three classes and more are told apart badly and both splits keep most of the loss of a first batch (no mean over an epoch)."""
+    if metric.signal.direction is not Direction.HIGHER or is_determination(metric) or "auc" in metric.signal.stem.lower() or train.n < 20:
         return False
     several = (guessing(view.features).classes or 0) >= 3 or train.first_cost > 0.9
     train_rest = rest_of_loss(train, view.features, train.end)
