@@ -23,6 +23,8 @@ ALIKE_AT_START = 0.7, 1.45
 GRID = 0.5, 1.8
 """The same where scores have the words of the losses as well: 95 % of them."""
 _FEWEST = 4
+_MOST = 100
+"""Series that are looked at; a log of thousands without a known loss must not cost seconds."""
 _SMALL_RATE = 0.2
 """Above it lie annealed temperatures, mixing shares and probabilities, which follow schedules as well."""
 
@@ -87,7 +89,8 @@ def settle_unnamed_losses(drafts: list[Draft], run: Run, domain: Domain) -> None
     if domain not in JUDGED or any(d.role in {Role.LOSS, Role.LOSS_COMPONENT} for d in drafts):
         return
     held_out = {Split.VAL, Split.TEST}
-    unknown = [d for d in drafts if d.role is Role.UNKNOWN and d.layer is None and values_of(d, run).size >= _FEWEST]
+    candidates = [d for d in drafts if d.role is Role.UNKNOWN and d.layer is None][:_MOST]
+    unknown = [d for d in candidates if values_of(d, run).size >= _FEWEST]
     groups: dict[tuple[str, ...], list[Draft]] = {}
     for d in unknown:
         groups.setdefault(measured(d), []).append(d)
@@ -179,9 +182,18 @@ def count_of(value: npt.NDArray[np.float64]) -> int | None:
     if bool(np.all(np.abs(levels * 1000 - np.round(levels * 1000)) < 1e-3)):
         return None
     counts = np.arange(20, _MOST_SAMPLES + 1)
-    right = levels[:, None] * counts
-    whole = np.all(np.abs(right - np.round(right)) < 1e-7 * counts + 1e-9, axis=0)
-    return int(counts[int(np.argmax(whole))]) if whole.any() else None
+    some = levels[:: -(-levels.size // 32)]  # enough to leave one candidate, or none; a log of many points must not cost megabytes
+    fits = np.all(_is_whole(some[:, None] * counts, counts), axis=0)
+    for count in counts[fits].tolist():
+        if bool(np.all(_is_whole(levels * count, np.full(levels.size, count)))):
+            return int(count)
+    return None
+
+
+def _is_whole(right: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether float32 shares times a number of samples are whole numbers, within their rounding."""
+    whole: npt.NDArray[np.bool_] = np.abs(right - np.round(right)) < 1e-7 * counts + 1e-9
+    return whole
 
 
 def settle_unnamed_rates(drafts: list[Draft], run: Run) -> None:
@@ -189,11 +201,8 @@ def settle_unnamed_rates(drafts: list[Draft], run: Run) -> None:
     if any(d.role is Role.LR for d in drafts):
         return
     losses = [run.series[d.name] for d in drafts if d.role is Role.LOSS and d.split in {Split.TRAIN, Split.NONE} and d.name in run.series]
-    found = [
-        d
-        for d in drafts
-        if d.role is Role.UNKNOWN and d.split in {Split.TRAIN, Split.NONE} and d.layer is None and _is_rate(d, run, losses)
-    ]
+    candidates = [d for d in drafts if d.role is Role.UNKNOWN and d.split in {Split.TRAIN, Split.NONE} and d.layer is None][:_MOST]
+    found = [d for d in candidates if _is_rate(d, run, losses)]
     words = {measured(d) for d in found}
     if len({tuple(w for w in x if not w.isdigit()) for x in words}) != 1:
         return  # two schedules: which of them is the rate nothing tells
