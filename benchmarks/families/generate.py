@@ -34,6 +34,7 @@ LETTER["sealed12"] = "k"
 LETTER["sealed13"] = "q"
 LETTER["sealed14"] = "sn"
 LETTER["sealed15"] = "se"
+LETTER["sealed16"] = "sx"
 
 
 def build(case, tasks):
@@ -183,6 +184,8 @@ def main():
         from families import plan_sealed14 as chosen
     if a.split == "sealed15":
         from families import plan_sealed15 as chosen
+    if a.split == "sealed16":
+        from families import plan_sealed16 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -194,7 +197,7 @@ def main():
             if (
                 state == "kept"
                 and not a.relabel
-                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11", "sealed12", "sealed13", "sealed14", "sealed15"))
+                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11", "sealed12", "sealed13", "sealed14", "sealed15", "sealed16"))
                 and chosen.full(a.split, got, verdict)
             ):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
