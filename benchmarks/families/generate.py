@@ -197,7 +197,10 @@ def main():
             if (
                 state == "kept"
                 and not a.relabel
-                and (a.split[-1] in "456789" or a.split in ("sealed10", "sealed11", "sealed12", "sealed13", "sealed14", "sealed15", "sealed16"))
+                and (
+                    a.split[-1] in "456789"
+                    or a.split in ("sealed10", "sealed11", "sealed12", "sealed13", "sealed14", "sealed15", "sealed16")
+                )
                 and chosen.full(a.split, got, verdict)
             ):
                 shutil.rmtree(Path(a.out) / f"{LETTER[a.split]}{case.index:04d}")
