@@ -38,6 +38,7 @@ Sources
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -134,7 +135,7 @@ def _from_entropy(view: View) -> Finding | None:
     if classes and min(classes) < 0.4 * float(np.mean(classes)):
         return None  # what is wrong is not spread evenly
     evidence = say(
-        f"The {label(accuracy)} stands at {{right:.3g}} and the {label(loss)} at {{level:.4g}}; {{entropy:.4g}} is the entropy of labels of which a "
+        f"The validation accuracy stands at {{right:.3g}} and the {label(loss)} at {{level:.4g}}; {{entropy:.4g}} is the entropy of labels of which a "
         "share of {wrong:.2g} is drawn at random among {k} classes. Samples of unequal difficulty would leave less.",
         (accuracy.signal.why, loss, train),
         right=right,
@@ -145,7 +146,13 @@ def _from_entropy(view: View) -> Finding | None:
     )
     whole = Interval(int(loss.step[0]), int(loss.step[-1]))
     sure = confidence(view["entropy"] / max(abs(level / entropy - 1), 0.01), doubts=1)
-    return _finding([evidence], loss, severity=Severity.WARNING, sure=sure, onset=whole, extent=whole)
+    found = _finding([evidence], loss, severity=Severity.WARNING, sure=sure, onset=whole, extent=whole)
+    return replace(
+        found,
+        title=f"Label noise: accuracy and loss end where labels lead of which {(1 - right) * k / (k - 1):.0%} are drawn at random",
+        first_check=f"Label 100 training samples anew by hand: if about {100 * (1 - right):.0f} of them differ, it is the labels.",
+        first_action="Repair where the labels come from (a join, an offset, annotators who guess) and rerun otherwise unchanged.",
+    )
 
 
 def _from_ceiling(view: View) -> Finding | NotApplicable | None:
