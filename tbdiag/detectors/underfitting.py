@@ -11,8 +11,7 @@ How it is told
     is known), both splits end at a bad level, and the gap between them is small (up to double that where training itself
     keeps half of the loss of guessing and validation does not rise). Bad means: a bounded metric less than half-way from
     chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the way: what
-    the data leave to chance ends there as well; not where three classes or more are told apart less than six tenths of the way
-    while both splits keep seven tenths of the loss); or more than 85 % of the loss of guessing is left; or no evaluation
+    the data leave to chance ends there as well); or more than 85 % of the loss of guessing is left; or no evaluation
     explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no
     better than they began. With four or five points and no such reference, both losses must have gained less than a
     quarter of their start (and more than 5 %), still improving together.
@@ -64,7 +63,7 @@ from tbdiag.detectors._words import label, learning_rate, say, say_left, scale_l
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, rest_of_loss
 from tbdiag.features.pairs import pair_up
-from tbdiag.model import Direction, Run
+from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
@@ -124,7 +123,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     quality = next((e.numbers["quality"] for e in evidence if "quality" in e.numbers), 0.0)
     return Finding(
         id="underfitting",
-        severity=Severity.WARNING if quality < view["surely"] or any("kept" in e.numbers for e in evidence) else Severity.NOTE,
+        severity=Severity.WARNING if quality < view["surely"] else Severity.NOTE,
         confidence=confidence(*margins, doubts=doubts, supports=int(len(margins) > 1)),
         title=f"Underfitting: training and validation both end high ({train_end:.4g} and {val_end:.4g})",
         onset=None,
@@ -238,19 +237,16 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     if metric is not None and quality is not None and rest is not None and not words:
         # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
         known = left is not None or (is_determination(metric) and quality < view["surely"])
-        kept = train.n >= 2 * val.n and _keeps_most(view, train, metric, quality, rest)
-        if not kept and (quality >= view["quality"] or rest <= (view["left"] if known else 0.8)):
+        if quality >= view["quality"] or rest <= (view["left"] if known else 0.8):
             return [], [], 0
         return (
-            [max(view["quality"], 0.6 if kept else 0.0) / max(quality, 0.05), rest / view["left"]],
+            [view["quality"] / max(quality, 0.05), rest / view["left"]],
             [
                 say(
-                    f"The {label(metric)} ended at {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect"
-                    + ("; {kept:.0%} of the loss remain." if kept else "."),
+                    f"The {label(metric)} ended at {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect.",
                     (metric,),
                     value=metric.end,
                     quality=quality,
-                    **({"kept": rest} if kept else {}),
                 )
             ],
             0,
@@ -276,15 +272,6 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             2,
         )
     return [], [], 0
-
-
-def _keeps_most(view: View, train: CurveFacts, metric: CurveFacts, quality: float, rest: float) -> bool:
-    """Whether three classes and more are told apart badly and both splits keep most of the loss of a first batch (no mean over an epoch)."""
-    if metric.signal.direction is not Direction.HIGHER or is_determination(metric) or "auc" in metric.signal.stem.lower() or train.n < 20:
-        return False
-    several = (guessing(view.features).classes or 0) >= 3 or train.first_cost > 0.9
-    train_rest = rest_of_loss(train, view.features, train.end)
-    return several and quality < 0.6 and rest > view["kept"] and train_rest is not None and train_rest > view["kept"] - 0.05
 
 
 def _no_net_gain(curve: CurveFacts) -> bool:
@@ -385,9 +372,6 @@ DETECTOR = Detector(
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),
-        "kept": Threshold(
-            0.72, "of 370 healthy trainings none that kept more was less than eight tenths of the way; the nearest kept 0.67 at 0.39"
-        ),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
         "explained": Threshold(0.05, "R2 of the mean is 0; a model that learned anything was above 0.1 in every healthy training"),
         "explained_in_training": Threshold(0.2, "more in training alone is overfitting or a gap"),

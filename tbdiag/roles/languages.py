@@ -92,6 +92,28 @@ _WORDS = {
     "agirlik": "weight",
     "dogruluk": "accuracy",
     "odul": "reward",
+    # Swedish, Norwegian, Danish, Finnish
+    "forlust kostnad havio tappio": "loss",
+    "traning traningsmangd trening traening koulutus harjoitus opetus": "train",
+    "validering valideringsmangd validointi": "validation",
+    "traffsakerhet noggrannhet noyaktighet nojagtighed noejagtighed treffsikkerhet tarkkuus": "accuracy",
+    "inlarningstakt inlarningshastighet laeringsrate indlaeringsrate oppimisnopeus": "lr",
+    "forklaringsgrad": "r2",
+    "felkvot felfrekvens feilrate fejlrate": "error_rate",
+    "virhe feil fejl": "error",
+    "konfidens": "confidence",
+    "andel": "share",
+    # Czech, Slovak, Slovene, Croatian, Serbian, Hungarian, Romanian, Catalan
+    "ztrata izguba gubitak gubici veszteseg pierdere pierderea perdua": "loss",
+    "trenink trenovani treniranje ucenje tanitas tanito betanitas antrenare antrenament entrenament": "train",
+    "validace validacia validacija overeni provjera provera validacio ellenorzes validare": "validation",
+    "presnost tocnost tacnost natancnost pontossag acuratete": "accuracy",
+    "chyba greska napaka hiba": "error",
+    # Indonesian
+    "kerugian": "loss",
+    "pelatihan latihan": "train",
+    "validasi": "validation",
+    "akurasi ketepatan": "accuracy",
     # Russian in Latin letters
     "obuchenie obucheniye": "train",
     "proverka": "validation",
@@ -116,6 +138,19 @@ _PHRASES = (
         ),
         "lr",
     ),
+    (
+        re.compile(
+            r"(rychlost|stopa|brzina|hitrost)[\W_]+ucen(i|ia|ja)(?![^\W_])|tanulasi[\W_]+(rata|sebesseg)|rata[\W_]+(de[\W_]+)?invatare|"
+            r"laju[\W_]+(pem)?belajar(an)?|toc[\W_]+do[\W_]+hoc",
+            re.IGNORECASE,
+        ),
+        "lr",
+    ),
+    (re.compile(r"(?<![^\W\d_])η(?![^\W\d_])"), "lr"),
+    (re.compile(r"mat[\W_]+mat(?![^\W_])", re.IGNORECASE), "loss"),
+    (re.compile(r"huan[\W_]+luyen", re.IGNORECASE), "train"),
+    (re.compile(r"kiem[\W_]+(dinh|tra|thu)", re.IGNORECASE), "validation"),
+    (re.compile(r"do[\W_]+chinh[\W_]+xac", re.IGNORECASE), "accuracy"),
     (re.compile(r"jamais[\W_]+vue?s?|no[\W_]+(aprendid|vist)[oa]s|nao[\W_]+vist[oa]s", re.IGNORECASE), "unseen"),
     (re.compile(r"f[\W_]mesure|medida[\W_]f|f[\W_]mass", re.IGNORECASE), "f1"),
     (re.compile(r"somme[\W_]+des[\W_]+carres", re.IGNORECASE), "mse"),
@@ -133,7 +168,7 @@ _PHRASES = (
 _SIGNS = {
     sign: f" {english} "
     for signs, english in {
-        "学习率 學習率 学習率 학습률 η": "lr",
+        "学习率 學習率 学習率 학습률": "lr",
         "损失 損失 손실 потери потерь 목적함수": "loss",
         "ошибка ошибки": "error",
         "训练集 训练 訓練 学習 훈련 학습 обучение обучающая обучающей учёба": "train",
@@ -159,6 +194,10 @@ _SIGNS = {
         "胜率": "win rate",
         "命中率": "hit rate",
         "得分": "score",
+        "втрати втрата απώλεια خسارة הפסד हानि زیان": "loss",
+        "навчання тренування εκπαίδευση تدريب אימון प्रशिक्षण آموزش": "train",
+        "валідація перевірка επικύρωση تحقق אימות सत्यापन اعتبارسنجی": "validation",
+        "точність ακρίβεια دقة דיוק सटीकता دقت": "accuracy",
         "熵": "entropy",
         "散度": "divergence",
         "梯度 勾配 기울기": "grad",
@@ -177,6 +216,9 @@ _SIGNS = {
 """Longer ones first, where one holds another."""
 
 
+_LETTERS = str.maketrans({"ı": "i", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ß": "ss"})
+"""Letters that are no letter with an accent."""
+
 _ACCENTED = re.compile("precisi[óÓ]n", re.IGNORECASE)
 """Spanish writers of classifiers mean the accuracy by it; without its accent it is the English word."""
 
@@ -188,7 +230,7 @@ def translate(text: str) -> str:
         for sign, english in _SIGNS.items():
             text = text.replace(sign, english)
         text = _ACCENTED.sub("accuracy", text)
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).replace("ı", "i")
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).translate(_LETTERS)
     for phrase, english in _PHRASES:
         text = phrase.sub(english, text)
     return text

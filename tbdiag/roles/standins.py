@@ -177,7 +177,11 @@ def _measured(d: Draft) -> list[str]:
 def settle_short(drafts: list[Draft], run: Run) -> None:
     """``tl`` beside ``vl`` are two losses where nothing else is a loss; then ``ta``/``t_a``, ``va``, ``gn`` and ``wn`` are what they seem."""
     tags = {d.tag.lower().replace("_", ""): d for d in drafts if d.role is Role.UNKNOWN and d.name in run.series and not d.histogram}
-    if not {"tl", "vl"} <= tags.keys() or any(d.role is Role.LOSS for d in drafts):
+    if any(d.role is Role.LOSS for d in drafts):
+        return
+    if {"lt", "lv"} <= tags.keys():  # ``l_t`` beside ``l_v``
+        tags = {name[::-1] if len(name) == 2 and name[1] in "tv" else name: d for name, d in tags.items()}
+    if not {"tl", "vl"} <= tags.keys():
         return
     for short, (role, direction, stem, split) in _SHORT.items():
         if short in tags:

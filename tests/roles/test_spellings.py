@@ -124,3 +124,40 @@ def test_a_loss_that_is_logged_with_the_metrics_is_that_of_validation():
     rare = {t: _synth.make_series(t, v[:9], at) for t, v in (("nll/mean", FALLING), ("accuracy/top1", CLIMBING))}
     signals = resolve(_synth.make_run({"loss": np.repeat(FALLING, 3), **rare}, every=4), Config())
     assert {x.name: x.key for x in signals.all} == {"loss": "train_loss", "nll/mean": "val_loss", "accuracy/top1": "val_metric"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "key"),
+    [
+        ("förlust/träning", "train_loss"),
+        ("förlust/validering", "val_loss"),
+        ("træning/nøjagtighed", "train_metric"),
+        ("häviö/koulutus", "train_loss"),
+        ("ztráta/trénink", "train_loss"),
+        ("veszteség/tanítás", "train_loss"),
+        ("pierdere/validare", "val_loss"),
+        ("gubitak/validacija", "val_loss"),
+        ("kerugian/pelatihan", "train_loss"),
+        ("mất mát/huấn luyện", "train_loss"),
+        ("απώλεια/εκπαίδευση", "train_loss"),
+        ("втрати/валідація", "val_loss"),
+        ("خسارة/تدريب", "train_loss"),
+        ("rychlost učení", "lr"),
+        ("tốc độ học", "lr"),
+        ("η", "lr"),
+    ],
+)
+def test_further_languages_are_read(tag: str, key: str) -> None:
+    signals = resolve(_synth.make_run({tag: [0.9, 0.5, 0.3, 0.2]}), Config())
+    assert [x.key for x in signals.all] == [key]
+
+
+def test_letters_before_those_of_splits_are_losses_and_accuracies() -> None:
+    falling, rising = [2.0 - 0.05 * i for i in range(20)], [0.1 + 0.04 * i for i in range(20)]
+    run = _synth.make_run({"l_t": falling, "l_v": falling, "a_t": rising, "a_v": rising})
+    assert {x.name: x.key for x in resolve(run, Config()).all} == {
+        "l_t": "train_loss",
+        "l_v": "val_loss",
+        "a_t": "train_metric",
+        "a_v": "val_metric",
+    }
