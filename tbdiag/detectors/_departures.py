@@ -17,8 +17,10 @@ def forgets(view: View, train: CurveFacts, val: CurveFacts) -> float:
     `train` and `val` are the losses. Validation's must end above its start, training's a tenth above its smoothed best.
     """
     scores = [view.curve("train_accuracy"), view.curve("val_accuracy")]
-    if train.n < 20 or val.n < 6 or val.first_cost <= 0 or val.end_cost <= val.first_cost:
+    if train.n < 8 or val.n < 6 or val.first_cost <= 0 or val.end_cost <= val.first_cost:
         return 0.0
+    if train.n < 20 and not all(bool(np.all(np.diff(c.cost[-5:]) > 0)) for c in (train, val)):
+        return 0.0  # of few points each must be worse than the one before
     if train.end_cost < 1.1 * train.best_cost:
         return 0.0
     margins = []
@@ -28,10 +30,11 @@ def forgets(view: View, train: CurveFacts, val: CurveFacts) -> float:
             return 0.0
         smooth = running_median(score.value, 3 if score.n < 30 else max(3, score.n // 10) | 1)
         quality = np.asarray([level.quality(float(v)) for v in smooth])
-        best, late = float(quality.max()), quality[-max(2, quality.size // 5) :]
+        ends = score.value[-1:] if score.n < 20 else smooth[-(score.n // 5) :]
+        best, late = float(quality.max()), np.asarray([level.quality(float(v)) for v in ends])
         if best < view["forgotten_from"] or int(np.argmax(quality)) > 0.6 * quality.size:
             return 0.0
-        margins.append(0.5 * best / max(float(late.max()) if score is scores[1] else median(late), 1e-3))
+        margins.append(0.5 * best / max(median(late), 1e-3))
     return float(min(margins))
 
 
