@@ -35,6 +35,7 @@ LETTER["sealed13"] = "q"
 LETTER["sealed14"] = "sn"
 LETTER["sealed15"] = "se"
 LETTER["sealed16"] = "sx"
+LETTER["sealed17"] = "sy"
 
 
 def build(case, tasks):
@@ -186,6 +187,8 @@ def main():
         from families import plan_sealed15 as chosen
     if a.split == "sealed16":
         from families import plan_sealed16 as chosen
+    if a.split == "sealed17":
+        from families import plan_sealed17 as chosen
     tasks = chosen.parts(a.split)[0]
     got, lost = Counter(), 0
     for case in chosen.cases(a.split):
@@ -199,7 +202,7 @@ def main():
                 and not a.relabel
                 and (
                     a.split[-1] in "456789"
-                    or a.split in ("sealed10", "sealed11", "sealed12", "sealed13", "sealed14", "sealed15", "sealed16")
+                    or a.split in ("sealed10", "sealed11", "sealed12", "sealed13", "sealed14", "sealed15", "sealed16", "sealed17")
                 )
                 and chosen.full(a.split, got, verdict)
             ):
