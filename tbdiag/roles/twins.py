@@ -236,7 +236,41 @@ def _names_data(words: str) -> bool:
 
 
 _NO_SPLIT = frozenset(
-    {"teacher", "student", "aux", "auxiliary", "baseline", "random", "majority", "reference", "ref", "best", "oracle", "actor", "critic"}
+    [
+        "teacher",
+        "student",
+        "aux",
+        "auxiliary",
+        "baseline",
+        "random",
+        "majority",
+        "reference",
+        "ref",
+        "best",
+        "oracle",
+        "actor",
+        "critic",
+        "policy",
+        "value",
+        "encoder",
+        "decoder",
+        "generator",
+        "discriminator",
+        "backbone",
+        "head",
+        "text",
+        "image",
+        "audio",
+        "video",
+        "style",
+        "content",
+        "coarse",
+        "fine",
+        "left",
+        "right",
+        "source",
+        "target",
+    ]
 )
 """Words of other models, heads and answers: what is logged under them is no split of the data."""
 
