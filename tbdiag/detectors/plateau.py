@@ -18,8 +18,8 @@ How it is told
     do); or, where nothing says what is good, validation
     had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
     (a fifth; a third where no rate was logged) and gradients have not shrunk, so that the weights hardly move any more; or they lie
-    on a smooth line from the first quarter on, gaining less than a tenth of what had been gained, while single batches scatter ten
-    times as much and a third of the loss is left; or the logged learning rate was below 2 % of its peak before 30 % of the run. A
+    on a smooth line from the first quarter on (or a smoother one from 45 % on), gaining less than a tenth of what had been, while batches
+    scatter ten times as much and 28 % of the loss is left; or the logged learning rate was below 2 % of its peak before 30 % of the run. A
     flat end under a learning rate that is annealed late is the schedule, not a plateau.
 
 First check

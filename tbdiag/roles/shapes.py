@@ -18,12 +18,12 @@ from tbdiag.roles.words import tokenize
 JUDGED = frozenset({Domain.SUPERVISED, Domain.LANGUAGE_MODEL, Domain.SELF_SUPERVISED})
 """Kinds of training whose losses and scores have the usual shapes."""
 
-ALIKE_AT_START = 0.7, 1.45
-"""First validation loss over first training loss, of one loss in two splits: 80 % of 204 labelled runs lie in between; two heads rarely do."""
-GRID = 0.5, 1.8
-"""The same where scores have the words of the losses as well: 95 % of them."""
+ALIKE_AT_START = 1 / 0.7
+"""Factor between the first losses of two splits that begin alike: so near lie those of most labelled runs; two heads rarely do."""
+GRID = 1.8
+"""The same where scores have the words of the losses as well."""
 _FEWEST = 4
-_MOST = 100
+MOST = 100
 """Series that are looked at; a log of thousands without a known loss must not cost seconds."""
 _SMALL_RATE = 0.2
 """Above it lie annealed temperatures, mixing shares and probabilities, which follow schedules as well."""
@@ -47,22 +47,19 @@ def last_level(value: npt.NDArray[np.float64]) -> float:
     return float(np.median(value[-max(1, value.size // 10) :]))
 
 
-def start_alike(one: Draft, other: Draft, run: Run, bounds: tuple[float, float] = ALIKE_AT_START) -> bool:
+def start_alike(one: Draft, other: Draft, run: Run, factor: float = ALIKE_AT_START) -> bool:
     """Whether two positive series begin at about the same level, the denser one taken over as many steps as the first tenth of the sparser."""
     a, b = run.series[one.name], run.series[other.name]
     sparse, dense = (a, b) if len(a) <= len(b) else (b, a)
     few = max(1, len(sparse) // 10)
     first = sparse.value[:few].astype(np.float64)
-    inside = (
-        dense.value[dense.step <= sparse.step[few - 1]].astype(np.float64) if 2 * len(a) > 3 * len(b) or 2 * len(b) > 3 * len(a) else None
-    )
-    beside = inside if inside is not None and inside.size else dense.value[:few].astype(np.float64)
+    beside = dense.value[:few].astype(np.float64)
+    if 2 * len(dense) > 3 * len(sparse) and dense.step[0] <= sparse.step[few - 1]:
+        beside = dense.value[dense.step <= sparse.step[few - 1]].astype(np.float64)
     first, beside = first[np.isfinite(first)], beside[np.isfinite(beside)]
     if not first.size or not beside.size or np.median(first) <= 0 or np.median(beside) <= 0:
         return False
-    low, high = bounds
-    ratio = float(np.median(first) / np.median(beside))
-    return low < ratio < high and low < 1 / ratio < high
+    return 1 / factor < float(np.median(first) / np.median(beside)) < factor
 
 
 def came_first(one: Draft, other: Draft, run: Run) -> Draft | None:
@@ -84,12 +81,12 @@ def measured(d: Draft) -> tuple[str, ...]:
 def settle_unnamed_losses(drafts: list[Draft], run: Run, domain: Domain) -> None:
     """The one unknown measure that both splits log, where nothing is called a loss: it falls in training, or stands where a score is known.
 
-    In training it never rises for long; validation's may do what it likes.
+    In training it falls, unless a score beside it says that what rises is for the worse; validation's may do what it likes.
     """
     if domain not in JUDGED or any(d.role in {Role.LOSS, Role.LOSS_COMPONENT} for d in drafts):
         return
     held_out = {Split.VAL, Split.TEST}
-    candidates = [d for d in drafts if d.role is Role.UNKNOWN and d.layer is None][:_MOST]
+    candidates = [d for d in drafts if d.role is Role.UNKNOWN and d.layer is None][:MOST]
     unknown = [d for d in candidates if values_of(d, run).size >= _FEWEST]
     groups: dict[tuple[str, ...], list[Draft]] = {}
     for d in unknown:
@@ -116,14 +113,18 @@ def settle_unnamed_losses(drafts: list[Draft], run: Run, domain: Domain) -> None
         d.why = f'no series is called loss; both splits log this, as "{twin.name}" does, and no score runs so'
 
 
+def trend_of(value: npt.NDArray[np.float64]) -> float:
+    """Correlation of values with their order; NaN where they are all the same."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.corrcoef(np.arange(value.size), value)[0, 1])
+
+
 def _falls(value: npt.NDArray[np.float64]) -> bool:
     """Whether positive values fall by a twentieth and more, and most of the way down; or lose half of their start for a while."""
     first = first_level(value)
     if float(value.min()) < 0 or first <= 0:
         return False
-    with np.errstate(invalid="ignore"):
-        falls = float(np.corrcoef(np.arange(value.size), value)[0, 1]) < -0.3
-    return (falls and last_level(value) < 0.95 * first) or float(np.median(value)) < 0.5 * first
+    return (trend_of(value) < -0.3 and last_level(value) < 0.95 * first) or float(np.median(value)) < 0.5 * first
 
 
 def _stands(value: npt.NDArray[np.float64]) -> bool:
@@ -134,8 +135,7 @@ def _stands(value: npt.NDArray[np.float64]) -> bool:
 
 def _sinks(value: npt.NDArray[np.float64]) -> bool:
     """Whether values that go below zero fall nearly all the way, as the negative logarithm of a density does."""
-    with np.errstate(invalid="ignore"):
-        return float(value.min()) < 0 and float(np.corrcoef(np.arange(value.size), value)[0, 1]) < -0.6
+    return float(value.min()) < 0 and trend_of(value) < -0.6
 
 
 def _opposes(d: Draft, score: Draft, run: Run) -> bool:
@@ -201,7 +201,7 @@ def settle_unnamed_rates(drafts: list[Draft], run: Run) -> None:
     if any(d.role is Role.LR for d in drafts):
         return
     losses = [run.series[d.name] for d in drafts if d.role is Role.LOSS and d.split in {Split.TRAIN, Split.NONE} and d.name in run.series]
-    candidates = [d for d in drafts if d.role is Role.UNKNOWN and d.split in {Split.TRAIN, Split.NONE} and d.layer is None][:_MOST]
+    candidates = [d for d in drafts if d.role is Role.UNKNOWN and d.split in {Split.TRAIN, Split.NONE} and d.layer is None][:MOST]
     found = [d for d in candidates if _is_rate(d, run, losses)]
     words = {measured(d) for d in found}
     if len({tuple(w for w in x if not w.isdigit()) for x in words}) != 1:

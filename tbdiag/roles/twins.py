@@ -10,21 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from tbdiag.model import Direction, Domain, Role, Run, Split
 from tbdiag.roles.plan import Draft
-from tbdiag.roles.shapes import ALIKE_AT_START, GRID, came_first, start_alike
+from tbdiag.roles.shapes import ALIKE_AT_START, GRID, JUDGED, MOST, came_first, first_level, last_level, start_alike, trend_of
 from tbdiag.roles.splits import JUDGING_WORDS, LEARNING_WORDS, WEAK_WORDS, split_word
 from tbdiag.roles.standins import STAND_INS
 from tbdiag.roles.vocabulary import NOISE
 from tbdiag.roles.words import tokenize
-
-_JUDGED = frozenset({Domain.SUPERVISED, Domain.LANGUAGE_MODEL, Domain.SELF_SUPERVISED})
-
-
-_MOST = 100
-"""Series that are compared with each other; a log of thousands without a known loss must not cost seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,7 @@ class _Shared:
 
 def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
     """Find the two losses where no validation loss is known, and give whatever is named like them their splits."""
-    if domain not in _JUDGED:
+    if domain not in JUDGED:
         return
     losses = [d for d in drafts if d.role in {Role.LOSS, Role.LOSS_COMPONENT} and d.name in run.series]
     if any(d.role is Role.LOSS and d.split in {Split.VAL, Split.TEST} for d in losses):
@@ -64,7 +57,7 @@ def settle_twins(drafts: list[Draft], run: Run, domain: Domain) -> None:
 
 def settle_scores(drafts: list[Draft], run: Run, domain: Domain) -> None:
     """Where a run has losses and nothing that is called a metric: the first series of validation that rises between 0 and 1, or to 100."""
-    if domain not in _JUDGED or any(d.role in {Role.METRIC, Role.PREFERENCE_ACCURACY} for d in drafts):
+    if domain not in JUDGED or any(d.role in {Role.METRIC, Role.PREFERENCE_ACCURACY} for d in drafts):
         return
     held_out = next((d.split for d in drafts if d.role is Role.LOSS and d.split in {Split.VAL, Split.TEST}), None)
     if held_out is None:
@@ -92,8 +85,7 @@ def _rises(d: Draft, run: Run) -> bool:
     value = value[np.isfinite(value)]
     if value.size < 5 or float(value.min()) < 0 or float(value.max()) > 100 or 1 < float(value.max()) < 10:
         return False
-    k = max(1, value.size // 10)
-    return bool(np.median(value[-k:]) > 1.1 * np.median(value[:k])) and _trend(value) > 0.3
+    return last_level(value) > 1.1 * first_level(value) and trend_of(value) > 0.3
 
 
 def _may_be_loss(d: Draft, run: Run) -> bool:
@@ -108,19 +100,12 @@ def _may_be_loss(d: Draft, run: Run) -> bool:
     value = value[np.isfinite(value)]
     if value.size < 5 or float(value.min()) <= 0:
         return False
-    k = max(1, value.size // 10)
-    first, last = float(np.median(value[:k])), float(np.median(value[-k:]))
-    return last < 0.97 * first and _trend(value) < -0.3
-
-
-def _trend(value: npt.NDArray[np.float64]) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.corrcoef(np.arange(value.size), value)[0, 1])
+    return last_level(value) < 0.97 * first_level(value) and trend_of(value) < -0.3
 
 
 def _pairs(drafts: list[Draft]) -> Iterator[tuple[Draft, Draft, tuple[str, str]]]:
     """Series that are named alike but for some words in one place, in the order in which they were logged."""
-    drafts = drafts[:_MOST]
+    drafts = drafts[:MOST]
     words = [_words(d) for d in drafts]
     for i, one in enumerate(drafts):
         for j in range(i + 1, len(drafts)):
@@ -278,8 +263,8 @@ _NO_SPLIT = frozenset(
 def _names_of_scores(drafts: list[Draft], run: Run) -> str:
     """The words of all series that are scores, or rise as scores do, one space between two and around them."""
     kinds = {Role.METRIC, Role.CLASS_METRIC, Role.CONFIDENCE}
-    unknown = [d for d in drafts if d.role is Role.UNKNOWN][:_MOST]
-    found = [d for d in drafts if d.role in kinds and not d.histogram][:_MOST] + [d for d in unknown if _rises(d, run)]
+    unknown = [d for d in drafts if d.role is Role.UNKNOWN][:MOST]
+    found = [d for d in drafts if d.role in kinds and not d.histogram][:MOST] + [d for d in unknown if _rises(d, run)]
     return "  ".join(" ".join(("", *tokenize(f"{d.subrun}/{d.tag}"), "")) for d in found)
 
 
