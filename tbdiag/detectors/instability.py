@@ -7,15 +7,16 @@ Why it matters
     Where the run ends is luck, and the next swing may be the one that does not come back.
 
 How it is told
-    Four ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise
+    Five ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise
     standard deviations of a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
     is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
-    first loss, or of three times the first validation loss, is left). Early explosion: the loss rose more than tenfold above its best, and
-    above its start, and took long to come back. Few points (four to nine): at least two changes of direction with a typical
-    change of more than a third of the level, in training and in validation. A cyclic learning rate that the swings follow
-    explains them, and a loss that is next to nothing (a hundredth of its start, or of a nat where training makes no errors)
-    may jump as it likes.
+    first loss, or of three times the first validation loss, is left). Relapses: two evaluations, and one in eight, each lose 8 %
+    of the first loss at once; validation scatters by 11 % of its level and at most seven times as much as the training loss between
+    them, which keeps a quarter of its start. Early explosion: the loss rose more than tenfold above its best and above its start, and
+    took long to come back. Few points (four to nine): at least two changes of direction with a typical change of more than a third of
+    the level, in training and in validation. A cyclic learning rate that the swings follow explains them, and a loss that is next to
+    nothing (a hundredth of its start, or of a nat where training makes no errors) may jump as it likes.
 
 First check
     Do the swings follow the learning rate, the batch size, or single batches; what does the gradient norm do?
@@ -64,12 +65,12 @@ from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import stays_at_guessing
-from tbdiag.features.pairs import measure_restlessness, progress
+from tbdiag.features.pairs import measure_restlessness, pair_up, progress
 from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, mad, median, running_median
-from tbdiag.stats.oscillation import detrended, find_swings
+from tbdiag.stats.noise import mad, median, running_median
+from tbdiag.stats.oscillation import detrended, find_swings, scatter
 
 Sign = tuple[float, Evidence, int]
 """Margin over the threshold, evidence, and the block of the trace at which it begins."""
@@ -92,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         few = _alternates(view, train, val)
         signs += [few] if few else []
     else:
-        for test in (_swings, _restless, _exploded):
+        for test in (_swings, _restless, _relapses, _exploded):
             found = test(view, train, val)
             signs += [found] if found else []
     if not signs or next_to_nothing(train, float(np.quantile(train.cost, 0.9)), view.curve("train_accuracy")):
@@ -152,13 +153,9 @@ def _rule(train: CurveFacts, val: CurveFacts | None) -> SuccessRule:
     )
 
 
-def _shape(curve: CurveFacts) -> Float64:
-    return curve.trace.shape
-
-
 def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | None:
     """Rises of the smoothed training loss at the scale of its range, at least three times."""
-    y = _shape(train)
+    y = train.trace.shape
     blocks = min(40, y.size // 2) if y.size >= 40 else y.size
     level = running_median(y, 3) if y.size < 3 * blocks else y  # medians of two points hold single spikes
     level = block_medians(level, blocks) if blocks < y.size else level
@@ -211,6 +208,36 @@ def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | N
             (val, train),
             val=found.val_level,
             train=found.train_level,
+        ),
+        _first_jump(train, val),
+    )
+
+
+def _relapses(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | None:
+    """Evaluations that give back a good part of all there was to learn, more than once, in a training that is not done.
+
+    A scatter that is told from medians sees neither few evaluations nor single ones.
+    """
+    if val is None or val.signed or train.signed or val.trace.n < 6:
+        return None
+    cost, late = val.trace.cost, val.trace.n // 4
+    typical = float(np.sort(np.diff(cost[1:]))[-max(2, -(-cost.size // 8))])
+    first, level = max(train.start_cost, float(cost[0])), median(cost[late:])
+    if min(first, level) <= 0 or train.end_cost < 0.25 * train.start_cost:
+        return None
+    beside = pair_up(train, val).train_at[late:]
+    of_val, of_train = scatter(cost[late:]) / level, scatter(beside) / max(median(beside), 1e-12)
+    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], of_train / 0.04)
+    if margin < 1 or of_val > 7 * of_train or stays_at_guessing(val, view.features):
+        return None
+    return (
+        margin,
+        say(
+            "From one evaluation to the next the validation loss rises {count} times by {size:.3g} or more, {share:.0%} of the first loss.",
+            (val, train),
+            count=int(np.sum(np.diff(cost[1:]) >= typical)),
+            size=typical,
+            share=typical / first,
         ),
         _first_jump(train, val),
     )
@@ -326,9 +353,17 @@ def _cyclic() -> Run:
     return _synth.make_run({"train/loss": loss + np.random.default_rng(54).normal(0, 0.02, n), "lr": lr})
 
 
+def _thrown_back() -> Run:
+    rng = np.random.default_rng(55)
+    val = np.array([1.35, 1.17, 1.48, 1.23, 1.06, 1.06, 0.88, 0.88, 1.57, 0.94, 1.02, 1.0])
+    train = np.interp(np.arange(120), np.arange(0, 120, 10), 0.25 + 0.75 * np.minimum.accumulate(val)) + rng.normal(0, 0.15, 120)
+    return _synth.make_run({"train/loss": np.append(1.6, train[1:]), "val/loss": _synth.make_series("val/loss", val, every=10)})
+
+
 EXAMPLES = (
     Example("the loss swings by half its level", _swinging, fires=True),
     Example("training and validation jump about", _restless_run, fires=True),
+    Example("single evaluations lose what was learned", _thrown_back, fires=True),
     Example("four epochs", _four_epochs, fires=True),
     Example("noise of small batches", _small_batches, fires=False),
     Example("cyclic learning rate", _cyclic, fires=False),
@@ -350,6 +385,10 @@ DETECTOR = Detector(
         "swing_range": Threshold(0.25, "a quarter of the range of the smoothed curve"),
         "restless": Threshold(0.12, "evaluations on a fixed set normally scatter by 1 to 3 %"),
         "restless_gain": Threshold(0.15, "of what validation had gained; healthy runs with dropout reach 0.25 of it at 8 % of the level"),
+        "relapse": Threshold(0.08, "of the first loss; the second largest rise reaches 0.05 of it in 678 healthy trainings"),
+        "relapse_level": Threshold(
+            0.11, "of the level; where little was to be learned, evaluations of few samples scatter by some per cent"
+        ),
         "explosion": Threshold(10.0, "a factor that no warm-up bump reaches"),
         "few_points_swing": Threshold(0.33, "a third of the level; the seed texts' history alternates by 80 %"),
     },
