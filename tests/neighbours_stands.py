@@ -1,4 +1,4 @@
-"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition."""
+"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition, evaluations thrown back."""
 
 from __future__ import annotations
 
@@ -64,3 +64,11 @@ def thrown_up_first(validation_falls: bool) -> Run:
     val = falls[9::10]
     made = {"val/loss": _synth.make_series("val/loss", val, np.arange(val.size) * 10 + 11), "lr": np.full(160, 0.6)}
     return _synth.make_run({"train/loss": train, **made})
+
+
+def evaluations_thrown_back(restless: bool) -> Run:
+    """Two of twelve evaluations lose what was learned, beside a training loss that is thrown about as well, or calm."""
+    val = np.array([1.35, 1.17, 1.48, 1.23, 1.06, 1.06, 0.88, 0.88, 1.57, 0.94, 1.02, 1.0])
+    train = np.repeat(0.25 + 0.75 * val, 10) if restless else np.linspace(1.5, 0.9, 120)
+    train = np.append(1.6, (train + np.random.default_rng(56).normal(0, 0.05, 120))[1:])
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, every=10)})

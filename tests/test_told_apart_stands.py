@@ -24,6 +24,8 @@ CASES = [
     (stands.one_answer(loss=2.05), "class-imbalance", False),
     (stands.thrown_up_first(validation_falls=True), "unconverged", True),
     (stands.thrown_up_first(validation_falls=False), "unconverged", False),
+    (stands.evaluations_thrown_back(restless=True), "instability", True),
+    (stands.evaluations_thrown_back(restless=False), "instability", False),
 ]
 
 
