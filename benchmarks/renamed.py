@@ -32,6 +32,12 @@ KINDS = {
     "metric": {Role.METRIC},
     "lr": {Role.LR},
     "grad_norm": {Role.GRAD_NORM, Role.LAYER_GRAD_NORM},
+    "weight_norm": {Role.WEIGHT_NORM, Role.LAYER_WEIGHT_NORM},
+    "confidence": {Role.CONFIDENCE, Role.CALIBRATION_ERROR},
+    "share": {Role.PREDICTION_SHARE, Role.LABEL_SHARE},
+    "class_metric": {Role.CLASS_METRIC},
+    "activation": {Role.ACTIVATION_STAT},
+    "loss_scale": {Role.LOSS_SCALE},
 }
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
