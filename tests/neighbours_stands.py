@@ -1,4 +1,4 @@
-"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition, evaluations thrown back."""
+"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition, evaluations thrown back, a scatter that rises."""
 
 from __future__ import annotations
 
@@ -72,3 +72,12 @@ def evaluations_thrown_back(restless: bool) -> Run:
     train = np.repeat(0.25 + 0.75 * val, 10) if restless else np.linspace(1.5, 0.9, 120)
     train = np.append(1.6, (train + np.random.default_rng(56).normal(0, 0.05, 120))[1:])
     return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, every=10)})
+
+
+def scatter_that_rises(period: float | None, level: float = 1.2) -> Run:
+    """A calm training loss that swings (or scatters) from two fifths of the run on; or whose scatter comes as its level falls."""
+    x = np.linspace(0, 1, 600)
+    late = np.clip((x - 0.4) * 1e9, 0, 1)
+    swing = 0.25 * np.random.default_rng(57).normal(0, 1, 600) if period is None else 0.45 * (1 - np.cos(2 * np.pi * (x - 0.4) / period))
+    loss = np.where(late > 0, level + swing, 1.2 + 1.2 * np.exp(-12 * x)) + np.random.default_rng(58).normal(0, 0.02, 600)
+    return _synth.make_run({"train/loss": loss}, every=50)

@@ -13,6 +13,7 @@ from tbdiag.detectors._synth import ar1, decay
 from tbdiag.stats.blocks import block_means, block_medians
 from tbdiag.stats.change import locate_bend, locate_step
 from tbdiag.stats.confidence import HIGHEST, LOWEST, confidence
+from tbdiag.stats.dispersion import find_scatter_rise
 from tbdiag.stats.extrapolation import fit_power_law
 from tbdiag.stats.monotone import find_turn
 from tbdiag.stats.multiple import adjust_p, normal_tail
@@ -135,6 +136,30 @@ def test_step_is_found_where_it_is(seed, at, jump):
     assert place is not None
     assert place.first <= at <= place.last
     assert place.size == pytest.approx(jump, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda r: r.normal(size=400), lambda r: r.standard_t(3, 400), lambda r: ar1(400, 1.0, 0.8, r), lambda r: r.exponential(size=400)],
+)
+def test_steady_noise_has_no_scatter_that_rises(make):
+    ratios = [find_scatter_rise(make(np.random.default_rng(s))).ratio for s in range(300)]
+    assert max(ratios) < 3.5
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds, st.floats(0.3, 0.7), st.sampled_from([0.01, 0.03, 0.08, None]), st.floats(1e-3, 1e3))
+def test_a_scatter_that_rises_is_found_whatever_its_period_and_scale(seed, at, period, scale):
+    rng, x = np.random.default_rng(seed), np.linspace(0, 1, 480)
+    more = rng.normal(size=480) if period is None else 1.4 * np.sin(2 * np.pi * x / period)
+    found = find_scatter_rise(scale * (3 - x + 0.05 * rng.normal(size=480) + np.where(x > at, more, 0)))
+    assert found is not None
+    assert found.ratio > 4.5
+    assert found.before / 480 < at <= (found.last + 1) / 480
+
+
+def test_too_few_points_have_no_scatter_that_rises():
+    assert find_scatter_rise(np.arange(59.0)) is None
 
 
 @pytest.mark.parametrize("make", [lambda r: r.normal(size=500), lambda r: r.standard_t(4, 500), lambda r: np.exp(r.normal(0, 0.5, 500))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Run
 from tests import neighbours_stands as stands
 from tests.test_told_apart import said
@@ -26,9 +27,23 @@ CASES = [
     (stands.thrown_up_first(validation_falls=False), "unconverged", False),
     (stands.evaluations_thrown_back(restless=True), "instability", True),
     (stands.evaluations_thrown_back(restless=False), "instability", False),
+    (stands.scatter_that_rises(period=0.15), "instability", True),
+    (stands.scatter_that_rises(period=0.15), "divergence", False),
+    (stands.scatter_that_rises(period=0.04), "instability", True),
+    (stands.scatter_that_rises(period=0.008), "instability", True),
+    (stands.scatter_that_rises(period=None), "instability", True),
+    (stands.scatter_that_rises(period=None, level=0.6), "instability", False),
 ]
 
 
 @pytest.mark.parametrize(("run", "finding", "named"), CASES, ids=lambda x: x if isinstance(x, str) else "")
 def test_neighbours_are_told_apart(run: Run, finding: str, named: bool) -> None:
     assert (finding in said(run)) == named
+
+
+@pytest.mark.parametrize("period", [0.15, 0.04, 0.008, None])
+def test_a_scatter_that_rises_begins_where_it_does(period: float | None) -> None:
+    found = next(f for f in diagnose_run(stands.scatter_that_rises(period)).findings if f.id == "instability")
+    assert found.onset is not None
+    assert found.onset.first_step <= 12_900
+    assert found.onset.last_step >= 12_000

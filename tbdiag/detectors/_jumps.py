@@ -6,7 +6,7 @@ from tbdiag.detectors._base import Interval, View
 from tbdiag.detectors._words import schedule
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import read_schedule
-from tbdiag.model import Role
+from tbdiag.model import Role, Split
 from tbdiag.stats.noise import median
 
 
@@ -47,8 +47,8 @@ def rate_jumped(view: View, first: int, last: int, curve: CurveFacts) -> bool:
 
 
 def spared(view: View, curve: CurveFacts, at: int) -> bool:
-    """Whether the step of a loss is not the optimiser's doing: the rate was logged and did not jump, or accuracies are what they were."""
-    if _unmoved_lr(view):
+    """Whether the step of a loss is not the optimiser's doing: the rate was logged and did not jump, or validation is what it was."""
+    if _unmoved_lr(view) or _validation_stays(view, curve, at):
         return True
     metric = view.curve("val_accuracy")
     if metric is None or curve.signal.role is not Role.LOSS:
@@ -58,6 +58,19 @@ def spared(view: View, curve: CurveFacts, at: int) -> bool:
     if before.size < 3 or behind.size < 4:
         return False
     return bool(median(behind[:3]) <= median(before) + max(2 * metric.sigma, 0.01) and median(behind) <= median(before) + metric.sigma)
+
+
+def _validation_stays(view: View, train: CurveFacts, at: int) -> bool:
+    """Whether a training loss jumps while validation, evaluated three times before and behind, does not: the weights are as good as before."""
+    val = view.curve("val_loss")
+    if val is None or train.signal.split is not Split.TRAIN or val.signal.axis is not train.signal.axis:
+        return False
+    cost = train.trace.cost
+    jump = median(cost[at + 1 : at + 4]) - median(cost[max(at - 2, 0) : at + 1])
+    before, behind = val.cost[val.step <= train.trace.last_step[at]][-3:], val.cost[val.step > train.trace.last_step[at + 1]]
+    if min(before.size, behind.size) < 3:
+        return False
+    return bool(max(median(behind[:3]), median(behind)) <= median(before) + 0.1 * jump)
 
 
 def _unmoved_lr(view: View) -> bool:

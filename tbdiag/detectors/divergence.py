@@ -231,6 +231,10 @@ def _rise(view: View, curve: CurveFacts) -> float:
         return 0.0
     if not broken and float(last.min()) < smooth[b]:
         return 0.0
+    # A loss that comes back most of the way again and again swings.
+    sides = np.sign(np.where(np.abs(smooth[b:] - end + 0.5 * rise) > 0.2 * rise, smooth[b:] - end + 0.5 * rise, 0.0))
+    if int(np.sum(np.diff(sides[sides != 0]) < 0)) >= 2:
+        return 0.0
     sigma = trace.shape_noise.sigma
     before = _quiet_sigma(y, b, sigma)
     if not broken and float(last.min()) < smooth[b] + 4 * before:

@@ -7,13 +7,15 @@ Why it matters
     Where the run ends is luck, and the next swing may be the one that does not come back.
 
 How it is told
-    Five ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise
+    Six ways, any of which is enough. Swings: the smoothed training loss rises at least three times by more than 5 noise
     standard deviations of a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
     is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
     first loss, or of three times the first validation loss, is left). Relapses: two evaluations, and one in eight, each lose 8 %
     of the first loss at once; validation scatters by 11 % of its level and at most seven times as much as the training loss between
-    them, which keeps a quarter of its start. Early explosion: the loss rose more than tenfold above its best and above its start, and
+    them, which keeps a quarter of its start. A scatter that rises: cut into twelve pieces, the training loss scatters around the lines
+    through them 4.5 times as much as in the three pieces before, at no lower a level, to the end of the run, and by 7 % of its level and a
+    twentieth of its start; swings of periods up to a twelfth of the run are seen so. Early explosion: the loss rose more than tenfold above its best and above its start, and
     took long to come back. Few points (four to nine): at least two changes of direction with a typical change of more than a third of
     the level, in training and in validation. A cyclic learning rate that the swings follow explains them, and a loss that is next to
     nothing (a hundredth of its start, or of a nat where training makes no errors) may jump as it likes.
@@ -50,7 +52,6 @@ from tbdiag.detectors._base import (
     DIRECTED,
     Cause,
     Detector,
-    Evidence,
     Example,
     Finding,
     Interval,
@@ -62,18 +63,14 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import next_to_nothing
+from tbdiag.detectors._jumping import Sign, jump_together, relapses, rouses
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import stays_at_guessing
-from tbdiag.features.pairs import measure_restlessness, pair_up, progress
 from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import mad, median, running_median
-from tbdiag.stats.oscillation import detrended, find_swings, scatter
-
-Sign = tuple[float, Evidence, int]
-"""Margin over the threshold, evidence, and the block of the trace at which it begins."""
+from tbdiag.stats.noise import estimate_noise, mad, median, running_median
+from tbdiag.stats.oscillation import find_swings
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -89,18 +86,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if plan is not None and plan.cyclic:
         return None
     signs: list[Sign] = []
+    roused: Sign | None = None
     if train.n < 10:
         few = _alternates(view, train, val)
         signs += [few] if few else []
     else:
-        for test in (_swings, _restless, _relapses, _exploded):
-            found = test(view, train, val)
-            signs += [found] if found else []
+        roused = rouses(view, train)
+        found = (_swings(view, train), jump_together(view, train, val), relapses(view, train, val), roused, _exploded(view, train))
+        signs += [sign for sign in found if sign]
     if not signs or next_to_nothing(train, float(np.quantile(train.cost, 0.9)), view.curve("train_accuracy")):
         return None
     signs.sort(key=lambda s: -s[0])
-    margin, _, begin = signs[0]
-    begin = min(s[2] for s in signs)
+    margin = signs[0][0]
+    begin = roused[2] if roused else min(s[2] for s in signs)
     trace = train.trace
     onset = Interval(int(trace.last_step[max(begin - 1, 0)]), int(trace.last_step[min(begin + max(1, trace.n // 20), trace.n - 1)]))
     name = label(train)
@@ -153,7 +151,7 @@ def _rule(train: CurveFacts, val: CurveFacts | None) -> SuccessRule:
     )
 
 
-def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | None:
+def _swings(view: View, train: CurveFacts) -> Sign | None:
     """Rises of the smoothed training loss at the scale of its range, at least three times."""
     y = train.trace.shape
     blocks = min(40, y.size // 2) if y.size >= 40 else y.size
@@ -165,9 +163,12 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
         return None
     logarithmic = train.trace.shape is not train.trace.cost
     height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.5) if logarithmic else 0.25 * abs(median(level)))
-    if float((level - np.minimum.accumulate(level)).max()) <= height or find_swings(level, height).rises < view["swings"]:
+    if float((level - np.minimum.accumulate(level)).max()) <= height or (rough := find_swings(level, height)).rises < view["swings"]:
         return None  # a higher bar finds no more of them: the noise is not needed
     noise = train.trace.shape_noise
+    calm = int((rough.first_rise + skip) * y.size / max(level.size + skip, 1))
+    if calm >= 40:  # slow swings look like noise themselves: that of what came before them counts
+        noise = min(noise, estimate_noise(y[calm // 4 : calm]), key=lambda x: x.sigma)
     points = max(y.size / blocks, 1.0)
     # Slow swings look like strongly autocorrelated noise; minibatch noise is not, so the correction is capped.
     r = min(noise.r1, 0.6)
@@ -191,68 +192,7 @@ def _swings(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | No
     )
 
 
-def _restless(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | None:
-    """Validation and training losses that both jump from point to point, late in the run."""
-    found = measure_restlessness(train, val) if val is not None else None
-    if found is None or val is None or not found.together:
-        return None
-    margin = min(found.val_level / view["restless"], found.val_gain / view["restless_gain"])
-    if margin < 1 or stays_at_guessing(val, view.features):
-        return None  # validation that knows nothing is another trouble, and jumps as it likes
-    if not val.signed and median(val.trace.cost[val.trace.n // 2 :]) < 0.05 * min(float(train.value[0]), 3 * val.first):
-        return None  # of what little is left any share is nothing
-    return (
-        margin,
-        say(
-            "From one evaluation to the next the validation loss jumps by {val:.0%} of its level and the training loss by {train:.0%}.",
-            (val, train),
-            val=found.val_level,
-            train=found.train_level,
-        ),
-        _first_jump(train, val),
-    )
-
-
-def _relapses(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | None:
-    """Evaluations that give back a good part of all there was to learn, more than once, in a training that is not done.
-
-    A scatter that is told from medians sees neither few evaluations nor single ones.
-    """
-    if val is None or val.signed or train.signed or val.trace.n < 6:
-        return None
-    cost, late = val.trace.cost, val.trace.n // 4
-    typical = float(np.sort(np.diff(cost[1:]))[-max(2, -(-cost.size // 8))])
-    first, level = max(train.start_cost, float(cost[0])), median(cost[late:])
-    if min(first, level) <= 0 or train.end_cost < 0.25 * train.start_cost:
-        return None
-    beside = pair_up(train, val).train_at[late:]
-    of_val, of_train = scatter(cost[late:]) / level, scatter(beside) / max(median(beside), 1e-12)
-    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], of_train / 0.04)
-    if margin < 1 or of_val > 7 * of_train or stays_at_guessing(val, view.features):
-        return None
-    return (
-        margin,
-        say(
-            "From one evaluation to the next the validation loss rises {count} times by {size:.3g} or more, {share:.0%} of the first loss.",
-            (val, train),
-            count=int(np.sum(np.diff(cost[1:]) >= typical)),
-            size=typical,
-            share=typical / first,
-        ),
-        _first_jump(train, val),
-    )
-
-
-def _first_jump(train: CurveFacts, val: CurveFacts) -> int:
-    """Block of the training loss at which validation first jumps half as far as it typically does late in the run."""
-    off = np.abs(detrended(val.trace.cost))
-    typical = median(off[off.size // 4 :])
-    first = int(np.argmax(off >= 0.5 * typical))
-    at = float(progress(val, val.trace.step[first : first + 1], train)[0])
-    return int(np.clip(np.searchsorted(train.trace.step, at), 0, train.trace.n - 1))
-
-
-def _exploded(view: View, train: CurveFacts, _val: CurveFacts | None) -> Sign | None:
+def _exploded(view: View, train: CurveFacts) -> Sign | None:
     """A rise of more than a factor of ten that lasts for many blocks and comes back in the end."""
     trace = train.trace
     if trace.shape is trace.cost or trace.n < 20:
@@ -389,6 +329,7 @@ DETECTOR = Detector(
         "relapse_level": Threshold(
             0.11, "of the level; where little was to be learned, evaluations of few samples scatter by some per cent"
         ),
+        "rouse": Threshold(4.5, "times the scatter before; healthy trainings that scatter by a twentieth of their start reach 2.8"),
         "explosion": Threshold(10.0, "a factor that no warm-up bump reaches"),
         "few_points_swing": Threshold(0.33, "a third of the level; the seed texts' history alternates by 80 %"),
     },

@@ -193,7 +193,17 @@ def _at_guessing(view: View, curve: CurveFacts) -> bool:
 
 def _step(view: View, curve: CurveFacts) -> Step | None:
     """Block before the largest lasting worsening, its size in sigmas, the cost before and behind; None where there is none."""
+    found = _step_of(view, curve, curve.trace.shape)
+    if found is not None or curve.n == curve.trace.n or curve.trace.n < 20:
+        return found
+    # A block that holds points of both levels makes two steps of one.
     y = curve.trace.shape
+    mixed = int(np.argmax(y[2:] - y[:-2])) + 1
+    found = _step_of(view, curve, np.delete(y, mixed))
+    return found if found is not None and found[0] == mixed - 1 else None
+
+
+def _step_of(view: View, curve: CurveFacts, y: Float64) -> Step | None:
     n = y.size
     steps = y[1:] - y[:-1]
     lasting = max(3, n // 10)
