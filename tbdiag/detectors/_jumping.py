@@ -89,7 +89,7 @@ def rouses(view: View, train: CurveFacts) -> Sign | None:
         return None
     # The first point that is as far from the calm level as the restless ones are.
     calm = found.after / found.ratio
-    place = locate_step(np.log(np.abs(cost[found.before : found.last + 1] - before) + 0.1 * calm), LOG_OF_NOISE, margin=5)
+    place = locate_step(np.log(np.abs(cost[found.before : found.last + 1 + cost.size // 12] - before) + 0.1 * calm), LOG_OF_NOISE, margin=5)
     begin = found.before + place.best + 1 if place is not None else found.first
     return (
         margin,
