@@ -68,8 +68,8 @@ def _accuracy_of_something(features: Features, split: Split) -> CurveFacts | Non
 
 
 def _accuracy_of_errors(features: Features, name: str, split: Split) -> Signal | None:
-    """One minus the error rate of a classifier, where only that was logged."""
-    if not features.signals.classes:
+    """One minus the error rate of a classifier, where only that was logged: classes are known, or how sure it is of its answers."""
+    if not features.signals.classes and not features.group(Role.CONFIDENCE):
         return None
     for curve in features.group(Role.METRIC, split):
         signal = curve.signal

@@ -16,6 +16,7 @@ from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
 from tbdiag.roles.shapes import settle_accuracies, settle_unnamed_losses, settle_unnamed_rates
+from tbdiag.roles.shares import settle_unnamed_shares
 from tbdiag.roles.standins import (
     settle_direction,
     settle_letters,
@@ -52,6 +53,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_scores(drafts, run, plan.domain)
     settle_splits(drafts, run)
     settle_accuracies(drafts, run)
+    settle_unnamed_shares(drafts, run)
     settle_counters(drafts, run)
     settle_rates(drafts, run)
     settle_unnamed_rates(drafts, run)

@@ -17,6 +17,8 @@ from tbdiag.stats.noise import MAD_TO_SD, median, row_medians
 Float64 = npt.NDArray[np.float64]
 
 PIECES = 12
+WIDTH = 10
+"""Points of a piece at least; of fewer the deviation is not known within a factor of two."""
 BEFORE = 3
 """Pieces that must have been calm: one of them may hold a step."""
 
@@ -39,19 +41,20 @@ class ScatterRise:
 
 
 def find_scatter_rise(values: Float64) -> ScatterRise | None:
-    """Largest lasting rise of the scatter of a series float64 ``[n]``; None with fewer than 60 points.
+    """Largest lasting rise of the scatter of a series float64 ``[n]``; None with fewer than 60 points (up to 120 it is cut into six pieces).
 
     The last quarter of the series is no place for one to begin: it could not be seen to last.
     """
-    width, rest = divmod(values.size, PIECES)
-    if width < 5:
+    count = PIECES if values.size >= PIECES * WIDTH else PIECES // 2
+    width, rest = divmod(values.size, count)
+    if width < WIDTH:
         return None
-    pieces = values[rest:].reshape(PIECES, width)
+    pieces = values[rest:].reshape(count, width)
     x = np.arange(width) - (width - 1) / 2
     level = pieces - pieces.mean(axis=1, keepdims=True) - np.outer(pieces @ x / float(x @ x), x)
     scatters = MAD_TO_SD * row_medians(np.abs(level - row_medians(level)[:, None]))
     best = ScatterRise(0.0, 0, 0, 0, 0.0)
-    for j in range(BEFORE, 3 * PIECES // 4 + 1):
+    for j in range(BEFORE, 3 * count // 4 + 1):
         before, after = median(scatters[j - BEFORE : j]), scatters[j:]
         least = float(np.sort(after)[after.size // 5])
         if before > 0 and least / before > best.ratio:
