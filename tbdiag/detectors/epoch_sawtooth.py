@@ -68,7 +68,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.model import Run
 from tbdiag.roles.words import tokenize
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, mad, median, running_median
+from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
 from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, fold_at
 
 CHANCE = 1e-5
@@ -100,7 +100,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     points = train.n / (ends.size + 1)
     # Jumps that shrink as learning goes on vary by themselves; what they vary by chance is the noise of the means on either side.
-    chance = 1.5 * train.sigma * float(np.sqrt(2 / max(0.2 * points, 1.0)))
+    chance = (
+        1.5
+        * min(train.sigma, _noise_within(train.cost[pick], np.searchsorted(train.step[pick], ends + 1)))
+        * float(np.sqrt(2 / max(0.2 * points, 1.0)))
+    )
     # A handful of jumps may agree with each other by luck.
     error = max(min(fold.error, chance) if fold.jumps.size >= 6 else chance, 1e-12)
     gain = max(train.start_cost - train.end_cost, 1e-12)
@@ -157,6 +161,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         ),
         order=order,
     )
+
+
+def _noise_within(cost: Float64, starts: Int64) -> float:
+    """Noise of what is left of the epochs once their means are taken off: the steps between them pass for autocorrelated noise."""
+    return estimate_noise(np.concatenate([part - part.mean() for part in np.split(cost, starts) if part.size])).sigma
 
 
 def _generalises(view: View, train: CurveFacts, gain: float) -> bool:
