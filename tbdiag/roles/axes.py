@@ -79,7 +79,7 @@ def _other_axis(coarse: Series, fine: Series) -> bool:
 def _counts_its_own(coarse: Series, fine: Series) -> bool:
     """Whether `coarse` counts epochs of few steps, or validation's own batches: evenly, and at every wall time `fine` had got `high / low` times as far."""
     ratio = float(fine.step[-1]) / float(coarse.step[-1])
-    if ratio < LEAST_RATIO or len(coarse) < 5 or len(fine) < 2 * len(coarse):
+    if ratio < LEAST_RATIO or min(len(coarse), len(fine)) < 5:
         return False
     every = int(coarse.step[1] - coarse.step[0])
     if int(coarse.step[0]) not in {0, 1, every} or np.any(np.diff(coarse.step) != every):

@@ -69,7 +69,8 @@ _WORDS = {
     "memoria memoire geheugen": "memory",
     "strato schicht couche capa camada warstwa laag": "layer",
     "aktivierungen aktivierung attivazioni attivazione activaciones ativacoes aktywacje activaties aktivasyon": "activations",
-    "confianca confianza fiducia": "confidence",
+    "confianca confianza fiducia jistota pewnosc zekerheid vertrouwen guven sakerhet sikkerhed sikkerhet varmuus bizonyossag magabiztossag incredere "
+    "siguranta istota sigurnost gotovost pouzdanost zaupanje luottamus confidenza sicurezza certitude certeza konfidenz gewissheit keyakinan": "confidence",
     "puntuacion pontuacao punteggio": "score",
     # Japanese and Chinese in Latin letters
     "sonshitsu sunshi": "loss",
@@ -119,6 +120,25 @@ _WORDS = {
     "proverka": "validation",
     "poteri poterya": "loss",
     "tochnost": "accuracy",
+    # What is told beside losses and scores, in all of them
+    "podil podiel udzial arany proportie pondere udio udeo delez osuus oran aandeel proporcion proporcao proporzione proporsi": "share",
+    "trida trieda klasa osztaly clasa razred klass klasse luokka sinif clase classe kelas": "class",
+    "uplnost citlivost sensibilidad sensibilidade sensibilita sensibilite sensitivitat richiamo duyarlilik gevoeligheid teljesseg": "recall",
+    "kesinlik precizie preciznost precisao precisione prazision": "precision",
+    "blad eroare hata fout galat kesalahan": "error",
+    "vahy vaha wagi suly sulyok greutate tezina utez vikt vekt vaegt paino gewicht peso bobot": "weight",
+    "skore wynik puan skor pontszam poang scor bodovi tocke": "score",
+    "gradijent gradijenta gradientul gradien gradientti": "gradient",
+    "уверенность впевненість": "confidence",
+    "доля доли частка": "share",
+    "класс класса классов клас": "class",
+    "полнота полноты": "recall",
+    "помилка": "error",
+    "веса вага": "weight",
+    "градиент": "gradient",
+    "эпоха": "epoch",
+    "usposabljanje": "train",
+    "epoka epocha epoca epoha epok epoke epokki donem epoque epoche korszak": "epoch",
 }
 WORDS = {word: english for words, english in _WORDS.items() for word in words.split()}
 """Lower case, without accents."""
@@ -133,7 +153,7 @@ _PHRASES = (
     (
         re.compile(
             r"(ritmo|tasa|tx|wsp(o[lł]czynnik)?|xuexi|skorost|pas)[\W_]*(de?|d['’])?[\W_]*"
-            r"(apr(endizaje|entissage)?|app|uczenia|lv|lu|obucheniy?[ae])(?![^\W_])|ogrenme[\W_]+hizi|шаг[\W_]+градиентного[\W_]+спуска",
+            r"(apr(endizaje|entissage)?|app|uczenia|lv|lu|obucheniy?[ae])(?![^\W_])|ogrenme[\W_]+hizi|шаг[\W_]+(градиентного[\W_]+спуска|обучения)|tempo[\W_]+uczenia",
             re.IGNORECASE,
         ),
         "lr",
@@ -149,7 +169,7 @@ _PHRASES = (
     (re.compile(r"(?<![^\W\d_])η(?![^\W\d_])"), "lr"),
     (re.compile(r"mat[\W_]+mat(?![^\W_])", re.IGNORECASE), "loss"),
     (re.compile(r"huan[\W_]+luyen", re.IGNORECASE), "train"),
-    (re.compile(r"kiem[\W_]+(dinh|tra|thu)", re.IGNORECASE), "validation"),
+    (re.compile(r"kiem[\W_]+(dinh|tra|thu)|xac[\W_]+thuc", re.IGNORECASE), "validation"),
     (re.compile(r"do[\W_]+chinh[\W_]+xac", re.IGNORECASE), "accuracy"),
     (re.compile(r"jamais[\W_]+vue?s?|no[\W_]+(aprendid|vist)[oa]s|nao[\W_]+vist[oa]s", re.IGNORECASE), "unseen"),
     (re.compile(r"f[\W_]mesure|medida[\W_]f|f[\W_]mass", re.IGNORECASE), "f1"),
@@ -170,7 +190,7 @@ _SIGNS = {
     for signs, english in {
         "学习率 學習率 学習率 학습률": "lr",
         "损失 損失 손실 потери потерь 목적함수": "loss",
-        "ошибка ошибки": "error",
+        "ошибка ошибки 誤差 误差 오류": "error",
         "训练集 训练 訓練 学習 훈련 학습 обучение обучающая обучающей учёба": "train",
         "норма нормы": "norm",
         "градиента градиентов ∇": "grad",
@@ -179,7 +199,9 @@ _SIGNS = {
         "测试集 测试 測試 テスト 테스트": "test",
         "正确率 准确率 准确度 準確率 正解率 精度 정확도 точность": "accuracy",
         "重建 再構成 재구성": "reconstruction",
-        "置信度 確信度 信頼度 신뢰도": "confidence",
+        "置信度 確信度 信頼度 신뢰도 自信 확신 確信 信心": "confidence",
+        "割合 比率 比例 占比 비율": "share",
+        "クラス 类别 類別 클래스": "class",
         "召回率 再現率 재현율": "recall",
         "精确率 精確率 適合率 정밀도": "precision",
         "平均交并比 交并比": "iou",
@@ -206,7 +228,7 @@ _SIGNS = {
         "激活 活性化 활성화 активации активаций": "activations",
         "平均": "mean",
         "总": "total",
-        "轮次": "epoch",
+        "轮次 エポック 에포크": "epoch",
         "步数": "steps",
         "缩放": "scale",
         "的 集 时": "",

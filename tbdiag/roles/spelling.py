@@ -24,11 +24,31 @@ def drop_settings(tags: Sequence[str]) -> dict[str, str]:
 
 
 _GLUED_LETTER = re.compile(r"([tv])(loss|acc|nll|ce|bce|mse|mae|err|f1|auc|iou|dice|wer|bleu|ctc|xe)", re.IGNORECASE)
+_LETTER = re.compile(r"(|.*[\W_])([tvTV])([A-Za-z][^\W_]*)")
+
+
+def _unglue(tags: Sequence[str]) -> dict[str, str]:
+    """Tags with their split's letter set apart: ``tloss``; behind something else, ``exp42-tloss``, where the same with the other letter exists.
+
+    With a known measure among such pairs the others are read alike: ``tdelta1`` beside ``vdelta1``.
+    """
+    found = {tag: m.groups() for tag in tags if (m := _LETTER.fullmatch(tag))}
+    known = {(head, letter.lower(), rest) for head, letter, rest in found.values()}
+    pairs = {tag: g for tag, g in found.items() if {(g[0], "t", g[2]), (g[0], "v", g[2])} <= known}
+    told = any(_MEASURES & set(tokenize(g[2])) for g in pairs.values())
+    return {
+        tag: f"{pairs[tag][0]}{pairs[tag][1]}_{pairs[tag][2]}"
+        if told and tag in pairs
+        else _GLUED_LETTER.sub(r"\1_\2", tag)
+        if _GLUED_LETTER.fullmatch(tag)
+        else tag
+        for tag in tags
+    }
 
 
 def spell_out(tags: Sequence[str]) -> dict[str, str]:
     """Tags in which a word of a pair is a split, with the split's name instead; a pair counts where two tags differ in nothing else."""
-    loose = {tag: _GLUED_LETTER.sub(r"\1_\2", tag) if _GLUED_LETTER.fullmatch(tag) else tag for tag in tags}
+    loose = _unglue(tags)
     words = {tag: tokenize(text) for tag, text in loose.items()}
     known = set(words.values())
     out: dict[str, str] = {}
