@@ -51,21 +51,23 @@ def relapses(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | No
     if val is None or val.signed or train.signed or val.trace.n < 6:
         return None
     cost, late = val.trace.cost, val.trace.n // 4
-    typical = float(np.sort(np.diff(cost[1:]))[-max(2, -(-cost.size // 8))])
+    typical = float(np.sort(np.diff(cost))[-max(2, -(-cost.size // 8))])
     first, level = max(train.start_cost, float(cost[0])), median(cost[late:])
     if min(first, level) <= 0 or train.end_cost < 0.25 * train.start_cost:
         return None
     beside = pair_up(train, val).train_at[late:]
     of_val, of_train = scatter(cost[late:]) / level, scatter(beside) / max(median(beside), 1e-12)
-    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], of_train / 0.04)
-    if margin < 1 or of_val > 7 * of_train or stays_at_guessing(val, view.features):
+    # Of a noisy evaluation training knows nothing: the geometric mean of its scatter and of its ratio to validation's stays below 7 %.
+    together = of_train / max(of_val, 1e-12) ** 0.5
+    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], together / 0.08)
+    if margin < 1 or stays_at_guessing(val, view.features):
         return None
     return (
         margin,
         say(
             "From one evaluation to the next the validation loss rises {count} times by {size:.3g} or more, {share:.0%} of the first loss.",
             (val, train),
-            count=int(np.sum(np.diff(cost[1:]) >= typical)),
+            count=int(np.sum(np.diff(cost) >= typical)),
             size=typical,
             share=typical / first,
         ),

@@ -12,8 +12,8 @@ How it is told
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
     is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
     first loss, or of three times the first validation loss, is left). Relapses: two evaluations, and one in eight, each lose 8 %
-    of the first loss at once; validation scatters by 11 % of its level and at most seven times as much as the training loss between
-    them, which keeps a quarter of its start. A scatter that rises: cut into twelve pieces, the training loss scatters around the lines
+    of the first loss at once; validation scatters by 11 % of its level, and the training loss between them, which keeps a quarter of its
+    start, scatters with it (the geometric mean of its scatter and of the ratio of both is 8 % at least). A scatter that rises: cut into twelve pieces, the training loss scatters around the lines
     through them 4.5 times as much as in the three pieces before, at no lower a level, to the end of the run, and by 7 % of its level and a
     twentieth of its start; swings of periods up to a twelfth of the run are seen so. Early explosion: the loss rose more than tenfold above its best and above its start, and
     took long to come back. Few points (four to nine): at least two changes of direction with a typical change of more than a third of
