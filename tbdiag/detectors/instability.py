@@ -69,7 +69,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.model import Domain, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import estimate_noise, mad, median, running_median
+from tbdiag.stats.noise import mad, median, running_median
 from tbdiag.stats.oscillation import find_swings
 
 
@@ -163,12 +163,9 @@ def _swings(view: View, train: CurveFacts) -> Sign | None:
         return None
     logarithmic = train.trace.shape is not train.trace.cost
     height = max(view["swing_range"] * float(np.ptp(level)), np.log(1.5) if logarithmic else 0.25 * abs(median(level)))
-    if float((level - np.minimum.accumulate(level)).max()) <= height or (rough := find_swings(level, height)).rises < view["swings"]:
+    if float((level - np.minimum.accumulate(level)).max()) <= height or find_swings(level, height).rises < view["swings"]:
         return None  # a higher bar finds no more of them: the noise is not needed
     noise = train.trace.shape_noise
-    calm = int((rough.first_rise + skip) * y.size / max(level.size + skip, 1))
-    if calm >= 40:  # slow swings look like noise themselves: that of what came before them counts
-        noise = min(noise, estimate_noise(y[calm // 4 : calm]), key=lambda x: x.sigma)
     points = max(y.size / blocks, 1.0)
     # Slow swings look like strongly autocorrelated noise; minibatch noise is not, so the correction is capped.
     r = min(noise.r1, 0.6)
