@@ -10,7 +10,8 @@ How it is told
     Only a suspicion, never more than 80 % sure: the validation metric is within half a per cent of perfect within the first
     tenth of the run (at least the first evaluation), while training, which began at or near guessing, is still behind; and
     the validation loss ends below a thousandth of the loss of guessing (or of the first training loss), or the test metric
-    ends far below validation. A perplexity is read by its logarithm, against the loss that training began with. Where no evaluation made an error, training may be further on (the mean of a first epoch, from a quarter of guessing) and four
+    ends far below validation, or all of the first quarter's evaluations had less than a tenth of the training loss while the training
+    metric was still less than three quarters of the way and went on climbing. A perplexity is read by its logarithm, against the loss that training began with. Where no evaluation made an error, training may be further on (the mean of a first epoch, from a quarter of guessing) and four
     thousandths of what two classes cost to guess are enough.
 
 First check
@@ -62,6 +63,17 @@ from tbdiag.stats.noise import Float64, median
 LN2 = 0.6931
 
 
+def _ahead(quality: Float64, train: CurveFacts, val: CurveFacts) -> bool:
+    """Whether training was still learning from scratch over its first quarter, at ten times the loss of an evaluation that knew everything."""
+    first = quality[: max(2, quality.size // 4)]
+    if quality.size < 8 or train.n < 8 or val.n < 8:
+        return False
+    loss = median(train.cost[: max(2, train.n // 4)])
+    return bool(
+        median(first) < 0.75 and median(quality[-3:]) - float(first[0]) > 0.3 and 10 * float(val.cost[: max(2, val.n // 4)].max()) < loss
+    )
+
+
 def detect(view: View) -> Finding | NotApplicable | None:
     """Perfect too early and too completely."""
     metric, train, val = view.curve("val_metric"), view.curve("train_loss"), view.curve("val_loss")
@@ -104,7 +116,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     behind = first < 0.95 or (first < 0.99 and always)
     vanishing = val is not None and nats(val, min(val.end_cost, median(val.cost))) < limit * start
     test = _test_gap(view, metric)
-    if not untrained or not behind or not (vanishing or test is not None):
+    ahead = val is not None and train_metric is not None and alike and _ahead(good(train_metric.value), train, val)
+    if not untrained or not behind or not (vanishing or test is not None or ahead):
         return None
     at = int(reached[0])
     evidence = [
@@ -210,7 +223,23 @@ def _fine_tuned() -> Run:
     return _synth.make_run({"train/loss": np.full(n, 0.01), "val/loss": np.full(n, 1e-5), "val/accuracy": np.ones(n)})
 
 
+def _knows(knows: bool) -> Run:
+    """Validation that knows everything while training learns from scratch, or is as easy as training soon is."""
+    x = np.arange(40)
+    right = 1 - 0.75 * np.exp(-x / (8 if knows else 0.4))
+    return _synth.make_run(
+        {
+            "train/loss": 0.2 + 1.6 * np.exp(-x / (6 if knows else 0.4)) + np.random.default_rng(9).normal(0, 0.01, 40),
+            "train/accuracy": right,
+            "val/loss": 0.01 + 0.02 * np.exp(-x / 4),
+            "val/accuracy": np.where(x < 1, 0.9965, 0.9975 + 0.0005 * (x % 2)),
+        }
+    )
+
+
 EXAMPLES = (
+    Example("validation knows everything while training learns", lambda: _knows(True), fires=True),
+    Example("training is as far after an epoch", lambda: _knows(False), fires=False),
     Example("fourteen epochs, perfect from the first", _fourteen, fires=True),
     Example("forty evaluations", _forty, fires=True),
     Example("an easy task", _easy, fires=False),
