@@ -66,7 +66,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._summed import Summed, find_summed
-from tbdiag.detectors._twice import end_accuracy, follows, implied_classes
+from tbdiag.detectors._twice import Found, end_accuracy, softmax_twice
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
@@ -74,9 +74,6 @@ from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
-
-Found = tuple[CurveFacts, float, list[Evidence], float, str]
-"""Loss, floor, evidence, margin, and what is applied twice."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -88,7 +85,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         summed = find_summed(view, loss, split)
         if summed:
             return _finding_summed(summed)
-        found = _softmax_twice(view, loss, split)
+        found = softmax_twice(view, loss, split)
         if found:
             return _finding(found)
     train, val = view.curve("train_loss"), view.curve("val_loss")
@@ -97,56 +94,6 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if found:
             return _finding(found)
     return _against(view)
-
-
-def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
-    classes = guessing(view.features).classes
-    known = end_accuracy(view, split) or end_accuracy(view, "val")
-    if known is None or float(loss.value.min()) <= 0:
-        return None
-    metric, accuracy = known
-    counts = [classes] if classes else implied_classes(view)
-    for k in counts:
-        if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
-            continue
-        floor = log(e + k - 1) - 1
-        # The floor is that of a softmax of one-hot vectors; of probabilities that are logged it is known exactly.
-        expected = min((floor + 1 - accuracy, _squashed(view, k, accuracy)), key=lambda x: abs(loss.end - x))
-        off = abs(loss.end - expected) / expected
-        # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
-        usual = 3 * (1 - accuracy) + 0.05
-        if not (off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor):
-            continue
-        came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
-        # It must come from guessing among k classes (which says little for two), or follow the accuracy.
-        if (came and k != 2) or follows(view, k):
-            evidence = [
-                say(
-                    f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
-                    "{expected:.4g}; the loss can never fall below {floor:.4g}.",
-                    (loss, metric),
-                    (Mark("level", "floor", None, floor),),
-                    end=loss.end,
-                    classes=k,
-                    accuracy=accuracy,
-                    expected=expected,
-                    floor=floor,
-                )
-            ]
-            return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
-    return None
-
-
-def _squashed(view: View, k: int, accuracy: float) -> float:
-    """Loss of softmax applied to probabilities whose largest is the logged mean confidence on average; infinite where none is logged.
-
-    A confidence that a softmax of probabilities can give is that of the second softmax, and says nothing of the first.
-    """
-    logged = view.curve("val_confidence") or view.curve("confidence")
-    if logged is None or logged.n < 4 or not e / (e + k - 1) + 0.1 < logged.end <= 1:
-        return float("inf")
-    top, rest = logged.end, (1 - logged.end) / (k - 1)
-    return log(np.exp(top) + (k - 1) * np.exp(rest)) - accuracy * top - (1 - accuracy) * rest
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
@@ -325,6 +272,16 @@ def _softmax_run() -> Run:
     return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "val/accuracy": accuracy, "train/accuracy": accuracy})
 
 
+def _softmax_of_a_hundred() -> Run:
+    """Nothing tells the number of classes, and what loss and accuracy imply is a hair above a hundred."""
+    n = 30
+    accuracy = 0.72 * (1 - np.exp(-np.arange(1, n + 1) / 6)) + 0.01
+    series: dict[str, np.ndarray] = {}
+    for split, right in (("train", 1.05 * accuracy), ("val", accuracy)):
+        series |= {f"{split}/loss": log(e + 99) - right + 1e-4, f"{split}/accuracy": right}
+    return _synth.make_run(series)
+
+
 def _metric_astray() -> Run:
     rng = np.random.default_rng(172)
     n = 60
@@ -368,6 +325,7 @@ def _summed() -> Run:
 EXAMPLES = (
     Example("summed over a batch of 64", _summed, fires=True),
     Example("softmax twice, ten classes", _softmax_run, fires=True),
+    Example("softmax twice, a hundred classes that nothing names", _softmax_of_a_hundred, fires=True),
     Example("the metric goes the wrong way", _metric_astray, fires=True),
     Example("usual classifier", _usual, fires=False),
     Example("label smoothing", _smoothed, fires=False),
