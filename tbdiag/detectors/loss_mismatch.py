@@ -16,6 +16,10 @@ How it is told
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
     and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at three times ln K or more and stays that multiple of
     what its accuracy costs at most (or at eight times and stays above that, whatever multiple it is: no loss that is minimised does).
+    A cross-entropy, by its name, that ends below zero. A loss that stays within 1.5 % of ln K, without falling, while the accuracy of the
+    same split gets half of the way to perfect. A training loss that begins at six times ln K or more and is one multiple (eight or more)
+    of a validation loss that begins near ln K, while both fall. Only as a note: a first training loss of three times ln K or more, two
+    losses that stand at the floor of a double softmax where no metric was logged, and a squared error in a classifier.
     Metric against loss: the training loss falls by more than half of its
     range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its
     scale.
@@ -49,6 +53,7 @@ from math import e, log
 import numpy as np
 
 from tbdiag.detectors import _synth
+from tbdiag.detectors._at_odds import Odds, below_zero, first_above, other_reduction, squares, stands_at_floor, stands_at_guessing
 from tbdiag.detectors._base import (
     MODEL,
     SUPERVISED,
@@ -88,12 +93,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
         found = softmax_twice(view, loss, split)
         if found:
             return _finding(found)
+    for split, loss in losses:
+        odds = below_zero(view, loss) or stands_at_guessing(view, loss, split)
+        if odds:
+            return _finding_odds(odds)
     train, val = view.curve("train_loss"), view.curve("val_loss")
     if train is not None and train.n >= 8:
         found = _sigmoid_twice(view, train, val)
         if found:
             return _finding(found)
-    return _against(view)
+    found_against = _against(view)
+    if found_against:
+        return found_against
+    odds = other_reduction(view) or first_above(view) or stands_at_floor(view) or squares(view)
+    return _finding_odds(odds) if odds else None
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
@@ -235,12 +248,35 @@ def _finding(found: Found) -> Finding:
     )
 
 
+def _finding_odds(found: Odds) -> Finding:
+    return _build(
+        found.loss,
+        list(found.evidence),
+        sure=found.sure,
+        title=found.title,
+        causes=found.causes,
+        action=found.action,
+        rule=SuccessRule(all=(found.rule,), sentence=found.sentence),
+        severity=found.severity,
+    )
+
+
 def _build(
-    loss: CurveFacts, evidence: list[Evidence], *, sure: float, title: str, causes: tuple[Cause, ...], action: str, floor: float
+    loss: CurveFacts,
+    evidence: list[Evidence],
+    *,
+    sure: float,
+    title: str,
+    causes: tuple[Cause, ...],
+    action: str,
+    floor: float = 0.0,
+    rule: SuccessRule | None = None,
+    severity: Severity = Severity.WARNING,
 ) -> Finding:
+    least = 0.9 * floor if floor > 0 else floor
     return Finding(
         id="loss-mismatch",
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=sure,
         title=title,
         onset=Interval(int(loss.step[0]), int(loss.trace.last_step[min(1, loss.trace.n - 1)])),
@@ -254,9 +290,10 @@ def _build(
             "Check the label format: indices, one-hot, or independent labels",
             "Run the tiny overfit test again",
         ),
-        success_rule=SuccessRule(
-            all=(predicate(loss.signal.key, "best", "<", 0.9 * floor if floor > 0 else floor, source="nine tenths of the level"),),
-            sentence=f"The {label(loss)} falls below {0.9 * floor if floor > 0 else floor:.4g}.",
+        success_rule=rule
+        or SuccessRule(
+            all=(predicate(loss.signal.key, "best", "<", least, source="nine tenths of the level"),),
+            sentence=f"The {label(loss)} falls below {least:.4g}.",
         ),
         phase=MODEL,
         roles=(loss.signal.key,),
@@ -348,6 +385,13 @@ DETECTOR = Detector(
             3.0,
             "begin, middle and end exceed a mean cross-entropy by one factor; sums are over eight samples and more, views or heads may be three",
         ),
+        "reduction": Threshold(
+            8.0, "training over validation, begin, middle and end; sums are over eight samples and more, views or heads may be three"
+        ),
+        "both_fall": Threshold(1.3, "by that factor validation falls, so that one ratio throughout says something"),
+        "below_zero": Threshold(0.05, "of its range: float16 and label smoothing of some libraries leave less below zero"),
+        "at_guessing": Threshold(0.015, "distance to ln K throughout; classifiers that are right and unsure came within 0.027"),
+        "far_above": Threshold(0.5, "of the way from guessing to perfect: the answers cannot cost as much as guesses"),
     },
     examples=EXAMPLES,
     scale_free=False,

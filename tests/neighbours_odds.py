@@ -1,0 +1,69 @@
+"""Neighbouring runs: losses at odds with their classes, classes that break, paces, loss scales, layers that are sparse by design."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import e, log
+
+import numpy as np
+
+from tbdiag.detectors import _synth
+from tbdiag.model import Run
+
+decay = _synth.decay
+
+
+def noise(n: int, sd: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, sd, n)
+
+
+def configured(run: Run, **settings: float | str) -> Run:
+    return replace(run, hparams={**run.hparams, **settings})
+
+
+def _split(train: np.ndarray, val: dict[str, np.ndarray], tag: str = "train/loss") -> dict[str, object]:
+    n = len(next(iter(val.values())))
+    at = np.arange(1, n + 1) * (train.size // n)
+    return {tag: train} | {k: _synth.make_series(k, v, at) for k, v in val.items()}
+
+
+def without_accuracy(floor: float = 0.0) -> Run:
+    """Ten classes and no metric; both losses stand `floor` above that of softmax applied twice."""
+    falls = decay(30, 2.30, log(e + 9) - 1 + floor, 5.0)
+    made = {"loss/train": falls + 0.01 + noise(30, 0.002, 1), "loss/val": falls + 0.03 + noise(30, 0.002, 2)}
+    return configured(_synth.make_run(made), num_classes=10)
+
+
+def training_is_a_sum(times: float) -> Run:
+    """Training and validation fall alike, training `times` as high."""
+    falls = 0.3 + 2.0 * np.exp(-np.arange(600) / 120)
+    val = falls[29::30]
+    made = _split(times * (falls + noise(600, 0.03, 3)), {"val/loss": val + 0.05, "val/accuracy": 0.92 - 0.4 * val})
+    return configured(_synth.make_run(made), num_classes=10)
+
+
+def begins_high(times: float) -> Run:
+    """The first loss is `times` that of guessing, and soon forgotten."""
+    falls = 0.3 + 2.0 * np.exp(-np.arange(500) / 80) + 2.3 * (times - 1) * np.exp(-np.arange(500) / 6)
+    made = _split(falls + noise(500, 0.02, 4), {"val/accuracy": 0.92 - 0.8 * np.exp(-np.arange(10) / 2)})
+    return configured(_synth.make_run(made), num_classes=10)
+
+
+def goes_below_zero(tag: str) -> Run:
+    falls = 1.0 - 0.2 * np.arange(30)
+    return _synth.make_run({f"train/{tag}": falls + noise(30, 0.02, 5), "val/accuracy": 0.5 + noise(30, 0.01, 6)})
+
+
+def stands_at_guessing(right: float, left: float = 1.0) -> Run:
+    """The loss ends at `left` of ln 10 while the accuracy of the same split rises to `right`."""
+    answers = right - (right - 0.1) * np.exp(-np.arange(300) / 50)
+    loss = log(10) * (1 - (1 - left) * np.arange(300) / 300)
+    return configured(
+        _synth.make_run({"train/loss": loss + noise(300, 0.004, 7), "train/accuracy": answers + noise(300, 0.01, 8)}), num_classes=10
+    )
+
+
+def squared_error(classes: int) -> Run:
+    falls = decay(200, 0.09, 0.02, 60.0)
+    made = {"train/mse_loss": falls + noise(200, 0.001, 9), "train/accuracy": 0.8 - 7 * falls * 0.9 + noise(200, 0.02, 10)}
+    return configured(_synth.make_run(made), num_classes=classes)
