@@ -67,3 +67,25 @@ def squared_error(classes: int) -> Run:
     falls = decay(200, 0.09, 0.02, 60.0)
     made = {"train/mse_loss": falls + noise(200, 0.001, 9), "train/accuracy": 0.8 - 7 * falls * 0.9 + noise(200, 0.02, 10)}
     return configured(_synth.make_run(made), num_classes=classes)
+
+
+def class_breaks(at: int | None, others: float = 1.0) -> Run:
+    """Recall of five classes; that of 'd' is lost at an evaluation (None: never found), that of the others keeps the share `others`."""
+    n, after = 40, np.arange(40) >= (at or 0)
+    up = 1 - 0.6 * np.exp(-np.arange(n) / 4)
+    made = {
+        "train/loss": 2.0 * np.exp(-np.arange(n) / 8) + 0.3,
+        "val/loss": 0.5 + 0.9 * np.exp(-np.arange(n) / 5),
+        "val/accuracy": 0.9 * up,
+    }
+    for i, c in enumerate("abcde"):
+        made[f"val/recall/{c}"] = 0.95 * up * np.where(after, 0.05 if c == "d" else others, 1.0) + noise(n, 0.005, 11 + i)
+    return _synth.make_run(made)
+
+
+def overlaps(*ends: float, metric: str = "IoU") -> Run:
+    n = 30
+    up = 1 - 0.6 * np.exp(-np.arange(n) / 4)
+    made = {"train/loss": 2.0 * np.exp(-np.arange(n) / 8) + 0.35, "val/loss": 0.4 + 0.9 * np.exp(-np.arange(n) / 5)}
+    made |= {f"val/{metric}/{['road', 'sky', 'car', 'pole', 'sign', 'bus', 'rail'][i]}": end * up for i, end in enumerate(ends)}
+    return _synth.make_run(made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tbdiag
-from tbdiag.model import Run
+from tbdiag.model import Finding, Run
 from tests import neighbours_odds as odds
 from tests.test_told_apart import said
 
@@ -18,6 +18,10 @@ CASES = [
     (odds.stands_at_guessing(0.95), "loss-mismatch", True),
     (odds.stands_at_guessing(0.3), "loss-mismatch", False),
     (odds.stands_at_guessing(0.9, left=0.93), "loss-mismatch", False),
+    (odds.overlaps(0.9, 0.8, 0.85, 0.02), "class-imbalance", True),
+    (odds.overlaps(0.9, 0.8, 0.85, 0.02, metric="AP"), "class-imbalance", True),
+    (odds.overlaps(0.9, 0.8, 0.7, 0.55, 0.4, 0.22, 0.06), "class-imbalance", False),
+    (odds.overlaps(0.9, 0.8, 0.85, 0.0), "class-imbalance", False),
 ]
 
 
@@ -33,6 +37,7 @@ NOTED = [
     (odds.begins_high(10), "loss-mismatch", True),
     (odds.begins_high(1), "loss-mismatch", False),
     (odds.squared_error(10), "loss-mismatch", True),
+    (odds.overlaps(0.9, 0.8, 0.85, 0.0), "class-imbalance", True),
     (odds.squared_error(2), "loss-mismatch", False),
 ]
 
@@ -41,3 +46,27 @@ NOTED = [
 def test_what_may_have_another_reason_is_a_note(run: Run, finding: str, noted: bool) -> None:
     found = {f.id: f.severity.value for f in tbdiag.diagnose([run]).runs[0].findings}
     assert found.get(finding) == ("note" if noted else None)
+
+
+def _told(run: Run, finding: str) -> Finding:
+    return next(f for f in tbdiag.diagnose([run]).runs[0].findings if f.id == finding)
+
+
+def test_the_class_that_is_missed_is_named() -> None:
+    found = _told(odds.class_breaks(None), "class-imbalance")
+    assert "'d'" in found.title
+    assert "'d'" in found.evidence[0].statement
+    assert "class-weighted" in found.first_action
+
+
+def test_a_class_that_breaks_is_told_with_its_step() -> None:
+    found = _told(odds.class_breaks(25), "class-imbalance")
+    assert "breaks at step 25" in found.title
+    assert "'d'" in found.title
+    assert found.onset is not None
+    assert (found.onset.first_step, found.onset.last_step) == (24, 25)
+    assert "before step 25" in found.first_action
+
+
+def test_a_class_that_falls_with_all_others_did_not_break_alone() -> None:
+    assert "breaks" not in _told(odds.class_breaks(25, others=0.6), "class-imbalance").title
