@@ -8,7 +8,7 @@ from math import e, log
 import numpy as np
 
 from tbdiag.detectors import _synth
-from tbdiag.model import Run
+from tbdiag.model import Run, TextSeries
 
 decay = _synth.decay
 
@@ -89,3 +89,18 @@ def overlaps(*ends: float, metric: str = "IoU") -> Run:
     made = {"train/loss": 2.0 * np.exp(-np.arange(n) / 8) + 0.35, "val/loss": 0.4 + 0.9 * np.exp(-np.arange(n) / 5)}
     made |= {f"val/{metric}/{['road', 'sky', 'car', 'pole', 'sign', 'bus', 'rail'][i]}": end * up for i, end in enumerate(ends)}
     return _synth.make_run(made)
+
+
+def majority(accuracy: float, counts: str = "[9000, 1000]", **metrics: float) -> Run:
+    """Two classes whose counts stand in the configuration as text."""
+    falls = 0.35 + 0.3 * np.exp(-np.arange(40) / 3)
+    made = {
+        "train/loss": falls + noise(40, 0.005, 21),
+        "val/loss": falls + noise(40, 0.005, 22),
+        "val/accuracy": accuracy + noise(40, 5e-4, 23),
+    }
+    made |= {f"val/{name}": value - 0.2 * np.exp(-np.arange(40) / 3) for name, value in metrics.items()}
+    run = _synth.make_run(made)
+    first = run.series["train/loss"]
+    text = f'{{"class_counts": {counts}, "num_classes": 2}}'
+    return replace(run, texts={"config": TextSeries("config", "", first.step[:1], first.wall_time[:1], (text,))})

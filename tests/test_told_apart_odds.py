@@ -22,6 +22,11 @@ CASES = [
     (odds.overlaps(0.9, 0.8, 0.85, 0.02, metric="AP"), "class-imbalance", True),
     (odds.overlaps(0.9, 0.8, 0.7, 0.55, 0.4, 0.22, 0.06), "class-imbalance", False),
     (odds.overlaps(0.9, 0.8, 0.85, 0.0), "class-imbalance", False),
+    (odds.majority(0.9), "class-imbalance", True),
+    (odds.majority(0.9, counts='{"well": 900, "ill": 100}'), "class-imbalance", True),
+    (odds.majority(0.9, counts="[5000, 5000]"), "class-imbalance", False),
+    (odds.majority(0.95), "class-imbalance", False),
+    (odds.majority(0.9, auc=0.85), "class-imbalance", False),
 ]
 
 

@@ -12,7 +12,7 @@ How it is told
     below 0.1; the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound);
     balanced accuracy at most 0.6 and 0.25 or more below the accuracy, macro F1 at most 0.6 and 0.3 or more below it, an
     agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within two
-    standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one
+    standard errors of a majority baseline (logged, or of the class counts in the configuration) of 0.6 or more. Without a high accuracy: recall, precision or F1 of one
     class below 0.1 while the median class is above 0.5 (of IoU, Dice or AP also: while every other class is above 0.3), or an accuracy 0.25 or more above the mean class recall.
     A class that had 0.5 and more and is lost within two evaluations, while no other is, is told as one that breaks, with its step. An IoU, Dice
     or AP that is exactly zero throughout is a note: the evaluation may lack the class.
@@ -203,7 +203,10 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     known = view.group(Role.BASELINE)
     label = view.curve("max_label_share")
     scale = 0.01 if known and float(known[0].value.max()) > 1.5 else 1.0
+    counted = view.signals.config.get("majority_share")
     base = float(known[0].value[-1]) * scale if known else median(tail(label)) if label is not None else None
+    if base is None and isinstance(counted, float) and not _finds_classes(view):
+        base = counted  # of the training data; validation is usually drawn like them
     if base is None or base < view["baseline"] or accuracy.n < 3:
         return None
     # The size of the validation set is unknown; a thousand samples make two standard errors of a rate.
@@ -213,14 +216,24 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         return None
     onset, extent = place(accuracy, accuracy.value <= base + margin)
     names = (accuracy.signal.why, *(c.name for c in (known or view.group(Role.LABEL_SHARE))))
+    whence = "" if known or label is not None else ", by the class counts in the configuration,"
     evidence = say(
-        "The accuracy ends at {accuracy:.4g}; always predicting the most frequent class gives {baseline:.4g}.",
+        f"The accuracy ends at {{accuracy:.4g}}; always predicting the most frequent class gives{whence} {{baseline:.4g}}.",
         names,
         accuracy=level,
         baseline=base,
     )
     rule = predicate(accuracy.name, "best", ">", base + margin, source="the majority baseline plus two standard errors")
-    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric", "baseline" if known else "label_share"))
+    role = ("baseline",) if known else ("label_share",) if label is not None else ()
+    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric", *role))
+
+
+def _finds_classes(view: View) -> bool:
+    """Whether a logged metric that does not look at frequencies says that the classes are told apart."""
+    known = ((key, view.curve(key)) for key in ("val_auc", "val_balanced_accuracy", "min_class_recall"))
+    return any(
+        c is not None and median(tail(c)) > (view["recall"] if key == "min_class_recall" else view["balanced_low"]) for key, c in known
+    )
 
 
 def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:

@@ -67,6 +67,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "dropout": ("dropout", "dropout_rate", "drop_rate", "p_dropout"),
     "label_smoothing": ("label_smoothing", "label_smoothing_factor", "smoothing"),
     "classes": ("num_classes", "n_classes", "num_labels", "nclass", "nc", "n_class", "classes"),
+    "majority_share": (
+        "class_counts",
+        "label_counts",
+        "samples_per_class",
+        "cls_num_list",
+        "class_distribution",
+        "label_distribution",
+        "class_frequencies",
+    ),
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "model": ("model_name", "model_type", "_name_or_path", "model", "arch", "architecture", "backbone"),
     "dataset": ("dataset", "data", "dataset_name", "dataset_path", "data_path"),
@@ -146,6 +155,8 @@ def find_config(run: Run, signals: list[Signal]) -> tuple[dict[str, Value], dict
 
 
 def _clean(name: str, value: Any) -> Value | None:
+    if name == "majority_share":
+        return _majority(value)
     if isinstance(value, Mapping):
         return float(len(value)) if name == "classes" and value else None
     if value is None or isinstance(value, (list, tuple)):
@@ -168,6 +179,19 @@ def _clean(name: str, value: Any) -> Value | None:
         except ValueError:
             return None
     return text[:120]
+
+
+def _majority(value: Any) -> float | None:
+    """Share of the most frequent class, from the counts (or shares) of all classes: a list, a mapping, or either as text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value.strip().replace("'", '"').replace("(", "[").replace(")", "]"))
+        except ValueError:
+            return None
+    counts = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else []
+    if len(counts) < 2 or not all(isinstance(c, (int, float)) and not isinstance(c, bool) and 0 <= c < float("inf") for c in counts):
+        return None
+    return float(max(counts) / sum(counts)) if sum(counts) > 0 else None
 
 
 def _parse(text: str) -> Iterator[tuple[int, str, Any]]:
