@@ -104,3 +104,24 @@ def majority(accuracy: float, counts: str = "[9000, 1000]", **metrics: float) ->
     first = run.series["train/loss"]
     text = f'{{"class_counts": {counts}, "num_classes": 2}}'
     return replace(run, texts={"config": TextSeries("config", "", first.step[:1], first.wall_time[:1], (text,))})
+
+
+def paced(times: float, tag: str | None = None) -> Run:
+    """Steps that take `times` as long over the last 40 %, by the clock or by a logged pace (samples per second)."""
+    n = 200
+    late = np.arange(n) >= 120
+    falls = decay(n, 2.0, 0.3, 40.0) + noise(n, 0.02, 31)
+    if tag is not None:
+        pace = np.where(late, 1200 / times, 1200) * np.exp(noise(n, 0.05, 32))
+        return _synth.make_run({"train/loss": falls, tag: pace})
+    wait = np.where(late, 2.0 * times, 2.0) * np.exp(noise(n, 0.1, 33))
+    series = _synth.make_series("train/loss", falls, every=10)
+    clock = 1.7e9 + np.cumsum(wait)
+    return _synth.make_run({"train/loss": replace(series, wall_time=clock)})
+
+
+def loading(share: float) -> Run:
+    n = 100
+    takes = np.exp(noise(n, 0.05, 34))
+    made = {"train/loss": decay(n, 2.0, 0.3, 20.0), "time/step": takes, "time/data": share * takes * np.exp(noise(n, 0.05, 35))}
+    return _synth.make_run(made)

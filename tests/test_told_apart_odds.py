@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 import tbdiag
+from tbdiag.features import Features
 from tbdiag.model import Finding, Run
+from tbdiag.roles.resolve import resolve
+from tbdiag.success.check import Status, check
 from tests import neighbours_odds as odds
 from tests.test_told_apart import said
 
@@ -27,6 +30,10 @@ CASES = [
     (odds.majority(0.9, counts="[5000, 5000]"), "class-imbalance", False),
     (odds.majority(0.95), "class-imbalance", False),
     (odds.majority(0.9, auc=0.85), "class-imbalance", False),
+    (odds.paced(10), "stalled", True),
+    (odds.paced(1.6), "stalled", False),
+    (odds.paced(8, "samples_per_sec"), "stalled", True),
+    (odds.paced(2.6, "samples_per_sec"), "stalled", False),
 ]
 
 
@@ -75,3 +82,15 @@ def test_a_class_that_breaks_is_told_with_its_step() -> None:
 
 def test_a_class_that_falls_with_all_others_did_not_break_alone() -> None:
     assert "breaks" not in _told(odds.class_breaks(25, others=0.6), "class-imbalance").title
+
+
+@pytest.mark.parametrize("tag", [None, "samples_per_sec"])
+def test_a_run_that_became_slower_fails_its_own_rule(tag: str | None) -> None:
+    slow = odds.paced(10, tag)
+    found = _told(slow, "stalled")
+    assert not _passes(found, slow)
+    assert _passes(found, odds.paced(1, tag))
+
+
+def _passes(finding: Finding, run: Run) -> bool:
+    return check(finding.success_rule, Features(resolve(run))).status is Status.PASSED
