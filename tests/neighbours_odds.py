@@ -125,3 +125,10 @@ def loading(share: float) -> Run:
     takes = np.exp(noise(n, 0.05, 34))
     made = {"train/loss": decay(n, 2.0, 0.3, 20.0), "time/step": takes, "time/data": share * takes * np.exp(noise(n, 0.05, 35))}
     return _synth.make_run(made)
+
+
+def frozen(still: str, end: float, *moving: str) -> Run:
+    """One matrix never changes, the others do; the loss ends at `end`."""
+    n = 20
+    made = {"loss/train": decay(n, 2.3, end), f"weight_norm/{still}.weight": np.full(n, 1.5)}
+    return _synth.make_run(made | {f"weight_norm/{name}.weight": np.linspace(3.0 + i, 3.7 + i, n) for i, name in enumerate(moving)})
