@@ -132,3 +132,9 @@ def frozen(still: str, end: float, *moving: str) -> Run:
     n = 20
     made = {"loss/train": decay(n, 2.3, end), f"weight_norm/{still}.weight": np.full(n, 1.5)}
     return _synth.make_run(made | {f"weight_norm/{name}.weight": np.linspace(3.0 + i, 3.7 + i, n) for i, name in enumerate(moving)})
+
+
+def validation_ahead(**settings: float) -> Run:
+    """Validation far below training, under a configuration."""
+    made = _split(decay(400, 2.3, 1.1, 80.0) + noise(400, 0.05, 41), {"val/loss": decay(20, 2.25, 0.4, 4.0) + noise(20, 0.01, 42)})
+    return configured(_synth.make_run(made), **settings)

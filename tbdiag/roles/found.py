@@ -66,6 +66,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "logging_steps": ("logging_steps", "log_interval", "log_every_n_steps", "log_freq", "print_step"),
     "dropout": ("dropout", "dropout_rate", "drop_rate", "p_dropout"),
     "label_smoothing": ("label_smoothing", "label_smoothing_factor", "smoothing"),
+    "mixup": ("mixup_alpha", "mixup", "mix_up", "mixup_prob"),
+    "cutmix": ("cutmix_alpha", "cutmix", "cut_mix", "cutmix_prob"),
     "classes": ("num_classes", "n_classes", "num_labels", "nclass", "nc", "n_class", "classes"),
     "majority_share": (
         "class_counts",
@@ -106,6 +108,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alias in enumerate(aliases)}
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
+_SWITCHED_ON: dict[str, Value] = {"precision": "mixed", "overfit_test": "true", "mixup": 1.0, "cutmix": 1.0}
+"""What a bare ``true`` means for a name; for all others nothing."""
 _NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test"}
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)
 _OPTIMIZER = re.compile(r"(?:lr|learning_?rate)[-_/ ](adam\w?|sgd|rmsprop|lion|adagrad|nadam|radam|lamb|adafactor)(?![a-z])", re.IGNORECASE)
@@ -162,7 +166,7 @@ def _clean(name: str, value: Any) -> Value | None:
     if value is None or isinstance(value, (list, tuple)):
         return float(value[0]) if isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], (int, float)) else None
     if isinstance(value, bool):
-        return {"precision": "mixed", "overfit_test": "true"}.get(name) if value else None
+        return _SWITCHED_ON.get(name) if value else None
     if isinstance(value, (int, float)):
         number = float(value)
         if not np.isfinite(number) or (
