@@ -58,7 +58,7 @@ def write_note(
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
     return Note(
-        curve_pattern=_pattern(strong, features, verdict, aside),
+        curve_pattern=_pattern(strong, features, verdict, aside, next((f for f in findings if f.id == "no-learning"), None)),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
         data_check=_data_check(head, features, aside),
@@ -76,13 +76,15 @@ def _set_aside(accepted: tuple[str, ...], left_out: tuple[str, ...]) -> str:
     return "; ".join(parts)
 
 
-def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str) -> str:
+def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str, stands: Finding | None) -> str:
     """What the curves show: of a head that is about gradients, weights or settings, its consequence in the curves."""
     kept = best_and_last(features)
     if not strong:
         if aside:
             where = "besides what was accepted" if "accepted" in aside else "in what was checked"
             return f"unclear: nothing suspicious {where} ({aside}){kept}"
+        if stands is not None:
+            return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
         healthy = verdict == "healthy"
         return ("healthy: nothing suspicious in the curves" if healthy else "unclear: nothing wrong in what was logged") + kept
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]

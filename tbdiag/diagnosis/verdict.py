@@ -74,6 +74,9 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
         return f"{name}: nothing found, {clean} checks clean, {impossible} not possible{tail}"
     if verdict == "healthy":
         return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
+    stands = next((f for f in findings if f.id == "no-learning"), None)
+    if stands is not None:
+        return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
     return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
 
 
