@@ -21,6 +21,7 @@ CASES = [
     (odds.stands_at_guessing(0.95), "loss-mismatch", True),
     (odds.stands_at_guessing(0.3), "loss-mismatch", False),
     (odds.stands_at_guessing(0.9, left=0.93), "loss-mismatch", False),
+    (odds.answers_the_majority(), "loss-mismatch", False),
     (odds.overlaps(0.9, 0.8, 0.85, 0.02), "class-imbalance", True),
     (odds.overlaps(0.9, 0.8, 0.85, 0.02, metric="AP"), "class-imbalance", True),
     (odds.overlaps(0.9, 0.8, 0.7, 0.55, 0.4, 0.22, 0.06), "class-imbalance", False),

@@ -88,8 +88,8 @@ def stands_at_guessing(view: View, loss: CurveFacts, split: str) -> Odds | None:
     if level is None or max(chance - low, high - chance) > view["at_guessing"] * chance or find_trend(loss.trace.cost).falling:
         return None  # a rate far too low makes answers right long before it makes them sure; there the loss falls, however slowly
     quality = level.quality(accuracy.end)
-    if quality < view["far_above"]:
-        return None
+    if quality < view["far_above"] or quality - level.quality(accuracy.first) < 0.5 * view["far_above"]:
+        return None  # an accuracy that was there from the start is that of the most frequent class
     label_split = "training" if split == "train" else "validation"
     evidence = say(
         f"The {label(loss)} stays between {{low:.4g}} and {{high:.4g}}, the {{chance:.4g}} of guessing among {{classes:.0f}} classes, while the "

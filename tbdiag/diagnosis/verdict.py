@@ -37,8 +37,11 @@ def _any_metric(features: Features) -> bool:
 
 def list_set_aside(outcomes: tuple[Outcome, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids of accepted findings, and of checks that the configuration left out; those that can only be notes do not count."""
+    aside = [o for o in outcomes if o.kind is OutcomeKind.SUPPRESSED]
+    if not aside:
+        return (), ()
     loud = {d.id for d in load_detectors() if d.severity.rank < 2}
-    aside = [o for o in outcomes if o.kind is OutcomeKind.SUPPRESSED and o.id in loud]
+    aside = [o for o in aside if o.id in loud]
     accepted = tuple(o.id for o in aside if o.why.startswith(ACCEPTED))
     return accepted, tuple(o.id for o in aside if not o.why.startswith(ACCEPTED))
 
