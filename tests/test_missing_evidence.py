@@ -41,6 +41,17 @@ def test_a_flat_loss_asks_for_the_learning_rate_and_the_gradients() -> None:
     assert "parameters that the optimiser does not reach" in first.why + second.why
 
 
+def test_a_flat_loss_that_is_only_noted_asks_for_them_before_a_validation() -> None:
+    run = _synth.make_run({"train/loss": 2.3026 + np.random.default_rng(1).normal(0, 0.004, 300)})
+    told = diagnose_run(run)
+    assert [f.severity.value for f in told.findings if f.id == "no-learning"] == ["note"]
+    ranked = [m for m in told.missing_evidence if not m.present]
+    assert {ranked[0].id, ranked[1].id} == {"learning-rate", "gradient-statistics"}
+    assert not {"overfitting", "generalization-gap", "label-noise"} & {i for m in ranked for i in m.decides}
+    assert "does not move" in told.headline
+    assert "does not move" in told.note.curve_pattern
+
+
 def test_a_gap_asks_for_the_version_of_the_split() -> None:
     x = np.linspace(0, 1, 100)
     rng = np.random.default_rng(2)

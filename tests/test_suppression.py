@@ -51,6 +51,25 @@ def test_an_accepted_finding_is_silent_and_keeps_its_reason(logs: Path) -> None:
     assert told.problems == ()
 
 
+def test_a_run_with_an_accepted_finding_is_not_called_healthy(logs: Path) -> None:
+    quiet = next(r for r in report(logs, Suppression("overfitting", "known", run="a")).runs if r.name == "a")
+    told = [quiet.headline, quiet.note.curve_pattern, quiet.note.data_check, quiet.note.chosen_action]
+    assert not any("healthy" in line or "keep this configuration" in line for line in told)
+    assert "accepted: overfitting" in quiet.note.curve_pattern
+    clean = next(r for r in report(logs, Suppression("overfitting", "known", run="a")).runs if r.name == "c")
+    assert clean.note.curve_pattern.startswith("healthy")
+
+
+def test_a_run_of_which_checks_were_left_out_is_not_called_healthy(logs: Path) -> None:
+    config = Config(ignore=("overfitting", "missing-evidence"))
+    told = next(r for r in build_report([diagnose_run(r, config, now=NOW) for r in tbdiag.read(logs)]).runs if r.name == "a")
+    assert "healthy" not in told.headline + told.note.curve_pattern
+    assert "left out: overfitting)" in told.note.curve_pattern
+    notes = Config(ignore=("missing-evidence",))
+    told = next(r for r in build_report([diagnose_run(r, notes, now=NOW) for r in tbdiag.read(logs)]).runs if r.name == "c")
+    assert told.note.curve_pattern.startswith("healthy")
+
+
 def test_the_last_day_still_counts_and_the_next_one_does_not(logs: Path) -> None:
     assert found(report(logs, Suppression("overfitting", "known", expires="2027-01-15")))["a"] == []
     late = report(logs, Suppression("overfitting", "known", expires="2027-01-14"))

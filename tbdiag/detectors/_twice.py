@@ -6,9 +6,14 @@ from math import e, log
 
 import numpy as np
 
-from tbdiag.detectors._base import View
+from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.model import Direction, Scale
+from tbdiag.features.levels import guessing
+from tbdiag.model import Direction, Mark, Scale
+
+Found = tuple[CurveFacts, float, list[Evidence], float, str]
+"""Loss, floor, evidence, margin, and what is applied twice."""
 
 
 def end_accuracy(view: View, split: str) -> tuple[CurveFacts, float] | None:
@@ -30,10 +35,10 @@ def implied_classes(view: View) -> list[int]:
         return []
     classes = float(np.exp(np.mean(sums))) - e + 1
     # One split alone can hit an integer by luck; then the first loss must say the same.
-    close = abs(classes - round(classes)) < (0.3 if len(sums) == 2 else 0.12)
-    if not close or not 1.9 <= classes <= (100 if len(sums) == 2 else 12):
-        return []
     k = round(classes)
+    close = abs(classes - k) < (0.3 if len(sums) == 2 else 0.12)
+    if not close or classes < 1.9 or k > (100 if len(sums) == 2 else 12):
+        return []
     starts = [float(c.value[0]) for c in (view.curve("train_loss"), view.curve("val_loss")) if c is not None]
     near = any(abs(s - log(k)) < 0.04 * log(k) for s in starts)
     return [k] if len(sums) == 2 or near else []
@@ -51,3 +56,53 @@ def follows(view: View, k: int) -> bool:
         if float(np.max(np.abs(sums[sums.size // 2 :] - target))) > 0.02 or abs(float(np.mean(sums[sums.size // 2 :])) - target) > 0.01:
             return False
     return True
+
+
+def softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
+    classes = guessing(view.features).classes
+    known = end_accuracy(view, split) or end_accuracy(view, "val")
+    if known is None or float(loss.value.min()) <= 0:
+        return None
+    metric, accuracy = known
+    counts = [classes] if classes else implied_classes(view)
+    for k in counts:
+        if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
+            continue
+        floor = log(e + k - 1) - 1
+        # The floor is that of a softmax of one-hot vectors; of probabilities that are logged it is known exactly.
+        expected = min((floor + 1 - accuracy, squashed(view, k, accuracy)), key=lambda x: abs(loss.end - x))
+        off = abs(loss.end - expected) / expected
+        # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
+        usual = 3 * (1 - accuracy) + 0.05
+        if not (off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor):
+            continue
+        came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
+        # It must come from guessing among k classes (which says little for two), or follow the accuracy.
+        if (came and k != 2) or follows(view, k):
+            evidence = [
+                say(
+                    f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
+                    "{expected:.4g}; the loss can never fall below {floor:.4g}.",
+                    (loss, metric),
+                    (Mark("level", "floor", None, floor),),
+                    end=loss.end,
+                    classes=k,
+                    accuracy=accuracy,
+                    expected=expected,
+                    floor=floor,
+                )
+            ]
+            return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
+    return None
+
+
+def squashed(view: View, k: int, accuracy: float) -> float:
+    """Loss of softmax applied to probabilities whose largest is the logged mean confidence on average; infinite where none is logged.
+
+    A confidence that a softmax of probabilities can give is that of the second softmax, and says nothing of the first.
+    """
+    logged = view.curve("val_confidence") or view.curve("confidence")
+    if logged is None or logged.n < 4 or not e / (e + k - 1) + 0.1 < logged.end <= 1:
+        return float("inf")
+    top, rest = logged.end, (1 - logged.end) / (k - 1)
+    return log(np.exp(top) + (k - 1) * np.exp(rest)) - accuracy * top - (1 - accuracy) * rest

@@ -15,6 +15,11 @@ _ON_PURPOSE = re.compile(
     r"lora|adapter|prefix|prompt|peft|freez|frozen|backbone|pretrain|fine_?tun|linear_?prob|feature_?extract|distil|teacher|(^|[._/])base(_layer|_model)?[._/]"
 )
 
+_ADAPTER = re.compile(r"lora|adapter|prefix|prompt|peft|teacher|distil")
+"""Words that explain frozen layers wherever they stand: what is trained beside them, or what they are."""
+
+_HEAD = re.compile(r"(^|[._/])(\w*head|classifier|classification|logits|output_layer|fc_out)([._/]|$)")
+
 _TABLE = re.compile(r"(^|[._/])(\w*emb(ed(ding)?s?)?\w*|wte|glove|word2vec|vocab\w*)([._/]|$)")
 
 
@@ -28,10 +33,15 @@ def frozen_by_choice(view: View, frozen: Sequence[str], layers: Sequence[str]) -
     """Whether names or the configuration say that these of all `layers` are kept on purpose, which is worth no alarm.
 
     A table of pretrained vectors, adapters, a backbone. Where nothing but an output layer moves on top of the table, no choice of
-    vectors explains it: nothing makes features.
+    vectors explains it: nothing makes features. Nor does a backbone explain a head that stands still while the backbone moves and
+    the loss does not get anywhere.
     """
     words = " ".join([*layers, *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
     moving = [name for name in layers if name not in frozen]
+    loss = view.curve("train_loss") or view.curve("val_loss")
+    stuck = loss is not None and loss.n >= 4 and loss.drop < 0.5 * abs(loss.first)
+    if stuck and not _ADAPTER.search(" ".join(layers).lower()) and moving and all(_HEAD.search(name.lower()) for name in frozen):
+        return False
     table = all(_TABLE.search(name.lower()) for name in frozen) and len(moving) >= 2
     return bool(_ON_PURPOSE.search(words)) or table or all(_is_wrapped(name, moving) for name in frozen)
 

@@ -12,8 +12,10 @@ How it is told
     below 0.1; the predicted shares bound the recall of all minor classes below 0.1 (see prediction-collapse for the bound);
     balanced accuracy at most 0.6 and 0.25 or more below the accuracy, macro F1 at most 0.6 and 0.3 or more below it, an
     agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within two
-    standard errors of a logged majority baseline of 0.6 or more. Without a high accuracy: recall, precision or F1 of one
-    class below 0.1 while the median class is above 0.5, or an accuracy 0.25 or more above the mean class recall.
+    standard errors of a majority baseline (logged, or of the class counts in the configuration) of 0.6 or more. Without a high accuracy: recall, precision or F1 of one
+    class below 0.1 while the median class is above 0.5 (of IoU, Dice or AP also: while every other class is above 0.3), or an accuracy 0.25 or more above the mean class recall.
+    A class that had 0.5 and more and is lost within two evaluations, while no other is, is told as one that breaks, with its step. An IoU, Dice
+    or AP that is exactly zero throughout is a note: the evaluation may lack the class.
 
 First check
     Print class counts for training and validation and compare the accuracy with that of always predicting the majority.
@@ -47,14 +49,13 @@ from tbdiag.detectors._base import (
     Example,
     Finding,
     NotApplicable,
-    Predicate,
     Severity,
     SuccessRule,
     Threshold,
     View,
     predicate,
 )
-from tbdiag.detectors._classes import Sign, by_classes, by_prior, place
+from tbdiag.detectors._classes import OVERLAPS, Sign, by_classes, by_mean_recall, by_prior, by_recall, place, rules, sources
 from tbdiag.detectors._tails import fits_training, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
@@ -68,39 +69,41 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signs: list[Sign] = []
     if accuracy is not None and median(tail(accuracy)) >= view["accuracy"]:
         level = median(tail(accuracy))
-        for look in (_by_recall, _by_shares, _by_balanced, _by_baseline, _by_ranking):
+        for look in (by_recall, _by_shares, _by_balanced, _by_baseline, _by_ranking):
             sign = look(view, accuracy, level)
             if sign is not None:
                 signs.append(sign)
     else:
-        sign = by_classes(view) or (_by_mean_recall(view, accuracy) if accuracy is not None else None) or by_prior(view)
+        sign = by_classes(view) or (by_mean_recall(view, accuracy) if accuracy is not None else None) or by_prior(view)
         if sign is not None:
             signs.append(sign)
     if not signs or _one_class_in_training(view):
         return None
-    signs.sort(key=lambda s: -s[3])
-    _, onset, extent, sure, rules, _ = signs[0]
-    title = f"Class imbalance: the accuracy of {tail(accuracy)[-1]:.4g} hides a class that is hardly found" if accuracy else ""
-    if signs[0][5][0] == "prediction_share" and (accuracy is None or median(tail(accuracy)) < view["accuracy"]):
-        title = "Class imbalance: one class holds the predictions, and the low loss tells that it holds the samples"
-    elif accuracy is None or median(tail(accuracy)) < view["accuracy"]:
-        weak = int(signs[0][0].numbers.get("weak", 1))
-        title = f"Class imbalance: {'one class is' if weak == 1 else f'{weak} classes are'} hardly found while the others are"
+    signs.sort(key=lambda s: -s.margin)
+    # A class that breaks says when; whatever else misses a class says that it is missed.
+    signs.sort(key=lambda s: s.weakest is None or s.weakest.before is None)
+    onset, extent, found, weakest = signs[0].onset, signs[0].extent, signs[0].rules, signs[0].weakest
+    high = accuracy is not None and median(tail(accuracy)) >= view["accuracy"]
+    title = _title(signs[0], float(tail(accuracy)[-1]) if accuracy is not None and high else None)
+    broke = weakest is not None and weakest.before is not None
+    # A class that the evaluation lacks has an overlap of zero all along.
+    absent = weakest is not None and weakest.kind in OVERLAPS and weakest.never
     return Finding(
         id="class-imbalance",
-        severity=Severity.WARNING,
-        confidence=confidence(sure, supports=len(signs) - 1, doubts=int(accuracy is None)),
+        severity=Severity.NOTE if absent else Severity.WARNING,
+        confidence=confidence(signs[0].margin, supports=len(signs) - 1, doubts=int(accuracy is None) + 2 * int(absent)),
         title=title,
         onset=onset,
         extent=extent,
-        evidence=tuple(s[0] for s in signs),
-        causes=(
-            Cause("Few samples of the class and an unweighted loss"),
-            Cause("A decision threshold of 0.5 on probabilities that follow the class frequencies"),
-            Cause("Wrong labels or different preprocessing for the rare class"),
-        ),
-        first_check="Print class counts for training and validation and compare the accuracy with that of always predicting the majority.",
-        first_action="Rerun unchanged except for a class-weighted loss (weights inverse to class frequency).",
+        evidence=tuple(s.evidence for s in signs),
+        causes=_BROKE if broke else _RARE,
+        first_check="Print class counts for training and validation and compare the accuracy with that of always predicting the majority."
+        if weakest is None or not broke
+        else f"Look at 20 validation samples of class '{weakest.name}' with their labels, and at the predictions from before and after step {onset.last_step:,}.",
+        first_action="Rerun unchanged except for a class-weighted loss (weights inverse to class frequency)."
+        if weakest is None or not broke
+        else f"Evaluate the last checkpoint before step {onset.last_step:,} on today's validation samples of class '{weakest.name}': if it finds them, "
+        "training lost the class there (data, sampler, labels); if not, the evaluation changed.",
         fixes=(
             "Log recall per class and choose the checkpoint by balanced accuracy or macro F1",
             "Weight the loss by inverse class frequency",
@@ -109,43 +112,40 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Inspect labels of the rare class",
         ),
         success_rule=SuccessRule(
-            all=rules,
+            all=found,
             sentence="The weakest class is found at least 0.1 better than in this run, and gains twice what the accuracy loses.",
         ),
         phase=PREDICTIONS,
-        roles=tuple(dict.fromkeys(r for s in signs for r in s[5])),
+        roles=tuple(dict.fromkeys(r for s in signs for r in s.roles)),
     )
 
 
-def _rules(weakest: str, level: float, accuracy: CurveFacts | None, value: float) -> tuple[Predicate, ...]:
-    found = predicate(weakest, "end", ">=", level + 0.1, source="0.1 above this run's end")
-    if accuracy is None:
-        return (found,)
-    # Where classes overlap, finding the rare one must cost accuracy; that it gains twice what is lost is better balanced accuracy.
-    both, why = value + 0.5 * level, "this run's accuracy plus half of its weakest class"
-    return (found, predicate(accuracy.name, "best", ">=", both, minus="end", minus_role=weakest, minus_times=-0.5, source=why))
+_RARE = (
+    Cause("Few samples of the class and an unweighted loss"),
+    Cause("A decision threshold of 0.5 on probabilities that follow the class frequencies"),
+    Cause("Wrong labels or different preprocessing for the rare class"),
+)
+_BROKE = (
+    Cause("The data of this class changed there: labels, class numbers, preprocessing or files"),
+    Cause("Its samples left the training stream: sampler, filter, curriculum or a new task"),
+    Cause("The evaluation changed there, not the model"),
+)
 
 
-def _by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
-    for key, said in (("min_class_recall", "recall of the weakest class"), ("val_f1", "F1 score")):
-        curve = view.curve(key)
-        if curve is None or curve.step[-1] < accuracy.step[0]:
-            continue
-        low = tail(curve)
-        weakest = float(np.median(low))
-        if weakest >= view["recall"] or float(low[-1]) >= view["recall"]:
-            continue
-        onset, extent = place(curve, curve.value < view["recall"])
-        names = [c.name for c in view.group(Role.CLASS_METRIC)] if key == "min_class_recall" else []
-        word = "recall" if key == "min_class_recall" and len(names) < 2 else said
-        evidence = say(
-            f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{weakest:.3g}}.",
-            (accuracy.signal.why, *_sources(view, curve)),
-            accuracy=level,
-            weakest=weakest,
-        )
-        return evidence, onset, extent, view["recall"] / max(weakest, 0.01), _rules(key, weakest, accuracy, level), ("val_metric", key)
-    return None
+def _title(sign: Sign, accuracy: float | None) -> str:
+    """What is wrong, with the class where it is known; `accuracy` where it is high."""
+    known = sign.weakest
+    if known is not None and known.before is not None:
+        return f"A class breaks at step {sign.onset.last_step:,}: the {known.kind} of '{known.name}' falls from {known.before:.2g} to {known.level:.2g}"
+    if accuracy is not None:
+        which = f"class '{known.name}', which is hardly found" if known is not None else "a class that is hardly found"
+        return f"Class imbalance: the accuracy of {accuracy:.4g} hides {which}"
+    if sign.roles[0] == "prediction_share":
+        return "Class imbalance: one class holds the predictions, and the low loss tells that it holds the samples"
+    weak = int(sign.evidence.numbers.get("weak", 1))
+    if known is None or weak > 1:
+        return f"Class imbalance: {'one class is' if weak == 1 else f'{weak} classes are'} hardly found while the others are"
+    return f"Class imbalance: class '{known.name}' is hardly found ({known.kind} {known.level:.2g}) while the others are"
 
 
 def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -171,13 +171,7 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     )
     found = predicate("max_class_share", "median", "<", max(largest - 0.02, 0.5), window=(0.7, 1.0), source="this run's share minus 0.02")
     kept = predicate(accuracy.name, "best", ">=", level - 0.05, source="this run's accuracy minus 0.05")
-    return evidence, onset, extent, view["recall"] / max(bound, 0.01), (found, kept), ("val_metric", "prediction_share")
-
-
-def _sources(view: View, curve: CurveFacts) -> tuple[str, ...]:
-    """Names of the series that a derived curve was made of: one metric, or the metric of every class."""
-    one = curve.signal.why
-    return (one,) if one in view.features.run.series else tuple(c.name for c in view.group(Role.CLASS_METRIC))
+    return Sign(evidence, onset, extent, view["recall"] / max(bound, 0.01), (found, kept), ("val_metric", "prediction_share"))
 
 
 def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -195,11 +189,13 @@ def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         onset, extent = place(curve, curve.value <= limit)
         evidence = say(
             f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{value:.4g}}.",
-            (accuracy.signal.why, *_sources(view, curve)),
+            (accuracy.signal.why, *sources(view, curve)),
             accuracy=level,
             value=value,
         )
-        return evidence, onset, extent, (level - value) / max(level - limit, 1e-9), _rules(key, value, None, level), ("val_metric", key)
+        return Sign(
+            evidence, onset, extent, (level - value) / max(level - limit, 1e-9), rules(key, value, None, level), ("val_metric", key)
+        )
     return None
 
 
@@ -207,7 +203,10 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     known = view.group(Role.BASELINE)
     label = view.curve("max_label_share")
     scale = 0.01 if known and float(known[0].value.max()) > 1.5 else 1.0
+    counted = view.signals.config.get("majority_share")
     base = float(known[0].value[-1]) * scale if known else median(tail(label)) if label is not None else None
+    if base is None and isinstance(counted, float) and not _finds_classes(view):
+        base = counted  # of the training data; validation is usually drawn like them
     if base is None or base < view["baseline"] or accuracy.n < 3:
         return None
     # The size of the validation set is unknown; a thousand samples make two standard errors of a rate.
@@ -217,14 +216,24 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         return None
     onset, extent = place(accuracy, accuracy.value <= base + margin)
     names = (accuracy.signal.why, *(c.name for c in (known or view.group(Role.LABEL_SHARE))))
+    whence = "" if known or label is not None else ", by the class counts in the configuration,"
     evidence = say(
-        "The accuracy ends at {accuracy:.4g}; always predicting the most frequent class gives {baseline:.4g}.",
+        f"The accuracy ends at {{accuracy:.4g}}; always predicting the most frequent class gives{whence} {{baseline:.4g}}.",
         names,
         accuracy=level,
         baseline=base,
     )
     rule = predicate(accuracy.name, "best", ">", base + margin, source="the majority baseline plus two standard errors")
-    return evidence, onset, extent, 1.0, (rule,), ("val_metric", "baseline" if known else "label_share")
+    role = ("baseline",) if known else ("label_share",) if label is not None else ()
+    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric", *role))
+
+
+def _finds_classes(view: View) -> bool:
+    """Whether a logged metric that does not look at frequencies says that the classes are told apart."""
+    known = ((key, view.curve(key)) for key in ("val_auc", "val_balanced_accuracy", "min_class_recall"))
+    return any(
+        c is not None and median(tail(c)) > (view["recall"] if key == "min_class_recall" else view["balanced_low"]) for key, c in known
+    )
 
 
 def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -239,34 +248,7 @@ def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     text = "The accuracy is {accuracy:.4g} at the end of the run while the area under the ROC curve is {area:.3g}."
     evidence = say(text, (accuracy.signal.why, curve.signal.why), accuracy=level, area=area)
     rule = predicate("val_auc", "end", ">=", area + 0.1, source="0.1 above this run's end")
-    return evidence, onset, extent, 1.0, (rule,), ("val_metric",)
-
-
-def _by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:
-    """An accuracy far above the mean class recall proves that classes differ in size, however high it is."""
-    curve = view.curve("val_balanced_accuracy")
-    lowest = view.curve("min_class_recall")
-    if curve is None or lowest is None or not view.group(Role.CLASS_METRIC):
-        return None
-    level, mean = median(tail(accuracy)), median(tail(curve))
-    if level - mean < view["balanced_gap"] or median(tail(lowest)) >= view["recall"]:
-        return None
-    onset, extent = place(lowest, lowest.value < view["recall"])
-    evidence = say(
-        "The accuracy is {accuracy:.4g} at the end of the run while the classes have a mean recall of {mean:.3g} and the weakest {weakest:.3g}.",
-        (accuracy.signal.why, *(c.name for c in view.group(Role.CLASS_METRIC))),
-        accuracy=level,
-        mean=mean,
-        weakest=median(tail(lowest)),
-    )
-    return (
-        evidence,
-        onset,
-        extent,
-        (level - mean) / view["balanced_gap"],
-        _rules("min_class_recall", median(tail(lowest)), accuracy, level),
-        ("val_metric", "class_metric"),
-    )
+    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric",))
 
 
 def _one_class_in_training(view: View) -> bool:
@@ -377,6 +359,7 @@ DETECTOR = Detector(
         "baseline": Threshold(0.6, "below, an accuracy at the baseline is no-learning"),
         "absent_gap": Threshold(0.15, "training does not see the classes that validation loses"),
         "found": Threshold(0.8, "the other classes are found nearly always"),
+        "next_class": Threshold(0.3, "of IoU, Dice and AP the weakest class stands apart; in long tails the next is nearly as low"),
         "median_class": Threshold(0.5, "the other classes are learned"),
         "one_class": Threshold(0.98, "share of the predictions that one class holds, where the loss tells that it holds the samples too"),
         "prior_loss": Threshold(0.6, "share of the loss of guessing; of ten classes one then holds a quarter of the samples and more"),

@@ -27,7 +27,8 @@ Not to be confused with
     (stuck at a limit that is not zero), vanishing-gradients without dead layers.
 
 Limits
-    The share is over activations, not over units; dropout and padding add zeros. Inputs that are sparse themselves are left out by name.
+    The share is over activations, not over units; dropout and padding add zeros. Inputs that are sparse themselves are left out by name,
+    and so are the codes of sparse autoencoders (told by an L0 or a sparsity penalty that is logged) unless all of them are zero.
 
 Sources
     TFCheck and DLCheck (0.95), AutoTrainer (0.7 of gradients), SageMaker Debugger DeadRelu; for the sparsity of healthy transformers Li et
@@ -64,6 +65,10 @@ from tbdiag.stats.noise import median
 
 _SPARSE_BY_DESIGN = re.compile(r"input|mask|pad|dropout|one_?hot|router|expert|gate|attn_?(prob|weight)|attention_?(prob|weight)")
 
+_SPARSE_CODE = re.compile(r"(^|[^a-z0-9])(l_?0(_norm)?|sae|sparsity_(loss|penalty|coef\w*)|sparse_autoencoder)([^a-z0-9]|$)")
+_CODE = re.compile(r"latent|code|feature|sae|dict|hidden|encoder|acts?([^a-z]|$)")
+"""Series and settings of sparse autoencoders, and names of the layer whose few units at a time are the aim."""
+
 _COUNTS_UNITS = re.compile(r"dead|dying|inactive")
 """Names of shares of units that never fire, which are more telling than shares of zeros."""
 
@@ -73,6 +78,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     layers = [x for x in view.layers("zero") if x.curve.n and not _SPARSE_BY_DESIGN.search(x.name.lower())]
     if not layers:
         return NotApplicable("no activation statistics were logged", ("activation_stat",))
+    if _has_sparse_code(view):
+        layers = [x for x in layers if not _CODE.search(x.name.lower()) or float(tail(x.curve).min()) >= view["all_zero"]]
     progress = measure_progress(view.curve, view.signals)
     dead = [x for x in layers if _is_dead(x, view["dead_units"] if _COUNTS_UNITS.search(x.name.lower()) else view["dead"])]
     sure = bool(dead)
@@ -133,6 +140,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=GRADIENTS,
         roles=("activation_stat",),
     )
+
+
+def _has_sparse_code(view: View) -> bool:
+    """Whether the number of active units is logged or penalised, or the names speak of a sparse autoencoder."""
+    names = [*view.features.run.series, view.features.run.name, *(str(v) for v in view.signals.config.values())]
+    return any(_SPARSE_CODE.search(name.lower()) for name in names)
 
 
 def _is_dead(layer: LayerFacts, limit: float) -> bool:
@@ -197,10 +210,19 @@ def _alive_histograms() -> object:
     return _synth.make_run({"loss/train": _synth.decay(80, 2.3, 0.3)}, every=5, histograms=made)
 
 
+def _sparse_code(zeros: float) -> object:
+    rng = np.random.default_rng(35)
+    made = {"train/loss": _synth.decay(60, 2.3, 0.3), "train/l0": rng.normal(30, 1, 60)}
+    latents = [np.where(rng.random(4000) < zeros, 0.0, np.abs(rng.normal(0, 1, 4000))) for _ in range(8)]
+    return _synth.make_run(made, histograms=[_synth.make_histograms("activations/latents", latents, every=8)])
+
+
 EXAMPLES = (
     Example("a layer dies after two points", _dead, fires=True, onset=(0, 2)),
     Example("a layer of zeros in PyTorch histograms", _dead_histograms, fires=True, onset=(0, 0)),
     Example("sparse but alive, and the loss falls", _sparse, fires=False),
+    Example("the code of a sparse autoencoder of which nothing is left", lambda: _sparse_code(1.0), fires=True),
+    Example("the code of a sparse autoencoder, 30 units of 4000", lambda: _sparse_code(0.9925), fires=False),
     Example("84 % zeros in PyTorch histograms", _alive_histograms, fires=False),
 )
 
@@ -218,6 +240,7 @@ DETECTOR = Detector(
     thresholds={
         "dead": Threshold(0.99, "healthy transformers reach 0.97 (lazy neurons); a dead layer has 1"),
         "dead_units": Threshold(0.7, "where the tag says that units are counted; AutoTrainer: 0.7"),
+        "all_zero": Threshold(0.9999, "of a sparse code, of which one unit in a thousand answers by design"),
         "nearly_dead": Threshold(0.95, "literature 7.3, asked for together with a run at the level of knowing nothing"),
     },
     examples=EXAMPLES,

@@ -12,7 +12,7 @@ How it is told
     fixed tables are left out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a
     logged update-to-weight ratio is zero. An error if nothing changes at all, a warning if some layers do not; a note if
     names or configuration speak of freezing on purpose (adapters, frozen backbones, embedding tables below two matrices or
-    more that do change).
+    more that do change). They do not excuse a head that stands still while the rest changes and the loss loses less than half.
 
 First check
     Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.

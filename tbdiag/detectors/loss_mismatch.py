@@ -16,6 +16,10 @@ How it is told
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
     and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at three times ln K or more and stays that multiple of
     what its accuracy costs at most (or at eight times and stays above that, whatever multiple it is: no loss that is minimised does).
+    A cross-entropy, by its name, that ends below zero. A loss that stays within 1.5 % of ln K, without falling, while the accuracy of the
+    same split gets half of the way to perfect. A training loss that begins at six times ln K or more and is one multiple (eight or more)
+    of a validation loss that begins near ln K, while both fall. Only as a note: a first training loss of three times ln K or more, two
+    losses that stand at the floor of a double softmax where no metric was logged, and a squared error in a classifier.
     Metric against loss: the training loss falls by more than half of its
     range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its
     scale.
@@ -49,6 +53,7 @@ from math import e, log
 import numpy as np
 
 from tbdiag.detectors import _synth
+from tbdiag.detectors._at_odds import Odds, below_zero, first_above, other_reduction, squares, stands_at_floor, stands_at_guessing
 from tbdiag.detectors._base import (
     MODEL,
     SUPERVISED,
@@ -66,7 +71,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._summed import Summed, find_summed
-from tbdiag.detectors._twice import end_accuracy, follows, implied_classes
+from tbdiag.detectors._twice import Found, end_accuracy, softmax_twice
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
@@ -74,9 +79,6 @@ from tbdiag.model import Mark, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
-
-Found = tuple[CurveFacts, float, list[Evidence], float, str]
-"""Loss, floor, evidence, margin, and what is applied twice."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -88,65 +90,23 @@ def detect(view: View) -> Finding | NotApplicable | None:
         summed = find_summed(view, loss, split)
         if summed:
             return _finding_summed(summed)
-        found = _softmax_twice(view, loss, split)
+        found = softmax_twice(view, loss, split)
         if found:
             return _finding(found)
+    for split, loss in losses:
+        odds = below_zero(view, loss) or stands_at_guessing(view, loss, split)
+        if odds:
+            return _finding_odds(odds)
     train, val = view.curve("train_loss"), view.curve("val_loss")
     if train is not None and train.n >= 8:
         found = _sigmoid_twice(view, train, val)
         if found:
             return _finding(found)
-    return _against(view)
-
-
-def _softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
-    classes = guessing(view.features).classes
-    known = end_accuracy(view, split) or end_accuracy(view, "val")
-    if known is None or float(loss.value.min()) <= 0:
-        return None
-    metric, accuracy = known
-    counts = [classes] if classes else implied_classes(view)
-    for k in counts:
-        if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
-            continue
-        floor = log(e + k - 1) - 1
-        # The floor is that of a softmax of one-hot vectors; of probabilities that are logged it is known exactly.
-        expected = min((floor + 1 - accuracy, _squashed(view, k, accuracy)), key=lambda x: abs(loss.end - x))
-        off = abs(loss.end - expected) / expected
-        # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
-        usual = 3 * (1 - accuracy) + 0.05
-        if not (off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor):
-            continue
-        came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
-        # It must come from guessing among k classes (which says little for two), or follow the accuracy.
-        if (came and k != 2) or follows(view, k):
-            evidence = [
-                say(
-                    f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
-                    "{expected:.4g}; the loss can never fall below {floor:.4g}.",
-                    (loss, metric),
-                    (Mark("level", "floor", None, floor),),
-                    end=loss.end,
-                    classes=k,
-                    accuracy=accuracy,
-                    expected=expected,
-                    floor=floor,
-                )
-            ]
-            return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
-    return None
-
-
-def _squashed(view: View, k: int, accuracy: float) -> float:
-    """Loss of softmax applied to probabilities whose largest is the logged mean confidence on average; infinite where none is logged.
-
-    A confidence that a softmax of probabilities can give is that of the second softmax, and says nothing of the first.
-    """
-    logged = view.curve("val_confidence") or view.curve("confidence")
-    if logged is None or logged.n < 4 or not e / (e + k - 1) + 0.1 < logged.end <= 1:
-        return float("inf")
-    top, rest = logged.end, (1 - logged.end) / (k - 1)
-    return log(np.exp(top) + (k - 1) * np.exp(rest)) - accuracy * top - (1 - accuracy) * rest
+    found_against = _against(view)
+    if found_against:
+        return found_against
+    odds = other_reduction(view) or first_above(view) or stands_at_floor(view) or squares(view)
+    return _finding_odds(odds) if odds else None
 
 
 def _sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
@@ -288,12 +248,35 @@ def _finding(found: Found) -> Finding:
     )
 
 
+def _finding_odds(found: Odds) -> Finding:
+    return _build(
+        found.loss,
+        list(found.evidence),
+        sure=found.sure,
+        title=found.title,
+        causes=found.causes,
+        action=found.action,
+        rule=SuccessRule(all=(found.rule,), sentence=found.sentence),
+        severity=found.severity,
+    )
+
+
 def _build(
-    loss: CurveFacts, evidence: list[Evidence], *, sure: float, title: str, causes: tuple[Cause, ...], action: str, floor: float
+    loss: CurveFacts,
+    evidence: list[Evidence],
+    *,
+    sure: float,
+    title: str,
+    causes: tuple[Cause, ...],
+    action: str,
+    floor: float = 0.0,
+    rule: SuccessRule | None = None,
+    severity: Severity = Severity.WARNING,
 ) -> Finding:
+    least = 0.9 * floor if floor > 0 else floor
     return Finding(
         id="loss-mismatch",
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=sure,
         title=title,
         onset=Interval(int(loss.step[0]), int(loss.trace.last_step[min(1, loss.trace.n - 1)])),
@@ -307,9 +290,10 @@ def _build(
             "Check the label format: indices, one-hot, or independent labels",
             "Run the tiny overfit test again",
         ),
-        success_rule=SuccessRule(
-            all=(predicate(loss.signal.key, "best", "<", 0.9 * floor if floor > 0 else floor, source="nine tenths of the level"),),
-            sentence=f"The {label(loss)} falls below {0.9 * floor if floor > 0 else floor:.4g}.",
+        success_rule=rule
+        or SuccessRule(
+            all=(predicate(loss.signal.key, "best", "<", least, source="nine tenths of the level"),),
+            sentence=f"The {label(loss)} falls below {least:.4g}.",
         ),
         phase=MODEL,
         roles=(loss.signal.key,),
@@ -323,6 +307,16 @@ def _softmax_run() -> Run:
     loss = log(e + 9) - accuracy + rng.normal(0, 0.004, n)
     loss[0] = 2.30
     return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "val/accuracy": accuracy, "train/accuracy": accuracy})
+
+
+def _softmax_of_a_hundred() -> Run:
+    """Nothing tells the number of classes, and what loss and accuracy imply is a hair above a hundred."""
+    n = 30
+    accuracy = 0.72 * (1 - np.exp(-np.arange(1, n + 1) / 6)) + 0.01
+    series: dict[str, np.ndarray] = {}
+    for split, right in (("train", 1.05 * accuracy), ("val", accuracy)):
+        series |= {f"{split}/loss": log(e + 99) - right + 1e-4, f"{split}/accuracy": right}
+    return _synth.make_run(series)
 
 
 def _metric_astray() -> Run:
@@ -368,6 +362,7 @@ def _summed() -> Run:
 EXAMPLES = (
     Example("summed over a batch of 64", _summed, fires=True),
     Example("softmax twice, ten classes", _softmax_run, fires=True),
+    Example("softmax twice, a hundred classes that nothing names", _softmax_of_a_hundred, fires=True),
     Example("the metric goes the wrong way", _metric_astray, fires=True),
     Example("usual classifier", _usual, fires=False),
     Example("label smoothing", _smoothed, fires=False),
@@ -390,6 +385,13 @@ DETECTOR = Detector(
             3.0,
             "begin, middle and end exceed a mean cross-entropy by one factor; sums are over eight samples and more, views or heads may be three",
         ),
+        "reduction": Threshold(
+            8.0, "training over validation, begin, middle and end; sums are over eight samples and more, views or heads may be three"
+        ),
+        "both_fall": Threshold(1.3, "by that factor validation falls, so that one ratio throughout says something"),
+        "below_zero": Threshold(0.05, "of its range: float16 and label smoothing of some libraries leave less below zero"),
+        "at_guessing": Threshold(0.015, "distance to ln K throughout; classifiers that are right and unsure came within 0.027"),
+        "far_above": Threshold(0.5, "of the way from guessing to perfect: the answers cannot cost as much as guesses"),
     },
     examples=EXAMPLES,
     scale_free=False,

@@ -10,7 +10,8 @@ Why it matters
 How it is told
     After its first calibration (until the scale first grows, or stays for three points) the scale ends at least eight
     halvings below its largest value and has not recovered; or it falls to 1 or less; or it falls by four halvings or more
-    over the last quarter of the run without growing once.
+    over the last quarter of the run without growing once. The fall begins at the first of the halvings that follow each other
+    until the end; single ones long before it, and the search at the start, are not part of it.
 
 First check
     Look for the first step that overflows: its batch, the loss, and the largest activation or logit.
@@ -80,8 +81,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not collapsed:
         return None
     first = start + peak
-    # A scaler moves within a band of two halvings; the fall begins where it leaves the band for good.
-    onset_index = int(np.flatnonzero(log[first:] >= log[first] - min(2.0, fallen - 1.0))[-1]) + first
+    # A scaler moves within a band of two halvings; the fall is sure where it leaves the band for good, and began a little before.
+    left = int(np.flatnonzero(log[first:] >= log[first] - min(2.0, fallen - 1.0))[-1]) + first
+    onset_index = _begun_at(log, scale.step, first, left, view["apart"])
     onset = Interval(int(scale.step[onset_index]), int(scale.step[min(onset_index + 1, scale.n - 1)]))
     lowest = float(scale.value[first:].min())
     text = "The loss scale falls from {peak:.4g} at step {step:,.0f} to {end:.3g} at the end, {halvings:.0f} halvings that it does not make up for."
@@ -151,10 +153,37 @@ def _calibrated_at(log: npt.NDArray[np.float64]) -> int:
     return 0
 
 
+def _begun_at(log: npt.NDArray[np.float64], step: npt.NDArray[np.int64], first: int, left: int, apart: float) -> int:
+    """Index of the last point before the fall: back from the one at which the scale leaves its band, over halvings that follow each other.
+
+    Halvings much further apart than those of the fall, or with a growth between, are single overflows, or the search at the start of the run.
+    """
+    falls = np.flatnonzero(np.diff(log) < 0)
+    falls = falls[falls >= first]
+    at = int(np.searchsorted(falls, left))
+    gaps = np.diff(step[falls[at:]])
+    usual = float(np.median(gaps)) if gaps.size else 0.0
+    usual = max(usual, float(np.median(np.diff(step[first:]))))
+    while (
+        at > 0
+        and step[falls[at]] - step[falls[at - 1]] <= apart * usual
+        and not np.any(np.diff(log[falls[at - 1] + 1 : falls[at] + 1]) > 0)
+    ):
+        at -= 1
+    return int(falls[at])
+
+
 def _collapse() -> object:
     n = 120
     log = np.concatenate((np.full(40, 16.0), np.full(20, 17.0), np.maximum(17.0 - np.arange(60), -20.0)))
     return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4), "train/loss_scale": 2.0**log}, every=10)
+
+
+def _slow_collapse(single: int) -> object:
+    """Halved every 20 points from the 121st on; one halving more at `single`, long before."""
+    n = 300
+    log = 16.0 - np.maximum(np.arange(n) - 100, 0) // 20 - (np.arange(n) >= single)
+    return _synth.make_run({"loss/train": _synth.decay(n, 2.3, 0.4), "train/loss_scale": 2.0**log}, every=20)
 
 
 def _calibrates() -> object:
@@ -169,6 +198,8 @@ def _bfloat16() -> object:
 
 EXAMPLES = (
     Example("halved on every logged step from the middle on", _collapse, fires=True, onset=(550, 640)),
+    Example("halved every 400 steps from step 2,400 on", lambda: _slow_collapse(999), fires=True, onset=(2380, 2400)),
+    Example("the same after a single overflow in the beginning", lambda: _slow_collapse(2), fires=True, onset=(2380, 2400)),
     Example("calibrates from 2^32, then moves by one halving", _calibrates, fires=False),
     Example("bfloat16: constant at one", _bfloat16, fires=False),
 )
@@ -187,6 +218,7 @@ DETECTOR = Detector(
     thresholds={
         "halvings": Threshold(8, "healthy scalers move by one or two halvings after their calibration (literature 3.10)"),
         "still_falling": Threshold(4, "literature 7.4: four halvings without a doubling"),
+        "apart": Threshold(3.0, "halvings further apart than that many of their usual distance do not belong to one fall"),
         "floor": Threshold(1.0, "smallest scale of Megatron and DeepSpeed"),
     },
     examples=EXAMPLES,

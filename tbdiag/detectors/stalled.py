@@ -11,7 +11,8 @@ How it is told
     (or of more than five minutes, a hundred intervals and all the rest of the run), that is not one of several equal ones
     (evaluations, checkpoints) and not a restart; or the time per step over the last fifth is more than three times that of
     the first half, with every later quarter slower; or the logged throughput has halved twice, or the step time has grown
-    threefold.
+    threefold. Only as a note: a logged pace that has halved (larger images, longer sequences and unfrozen layers do that), and
+    a logged loader time of half the step time and more.
 
 First check
     What did the machine do at that time: loader, storage, preemption, other jobs, memory?
@@ -20,7 +21,8 @@ First action
     Log loader time and step time separately for 200 steps.
 
 Success rule
-    No gap is longer than 20 usual intervals, and the last steps take at most half again as long as the first.
+    No gap is longer than 20 usual intervals; where steps became slower, the last steps take at most half again as long as the first, or the
+    logged pace comes back to two thirds of what it was.
 
 Not to be confused with
     restart-overlap (the run was stopped and resumed), a run that is still being written.
@@ -33,6 +35,8 @@ Sources
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,6 +51,7 @@ from tbdiag.detectors._base import (
     Finding,
     Interval,
     NotApplicable,
+    Predicate,
     Severity,
     SuccessRule,
     Threshold,
@@ -55,11 +60,21 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.model import Mark, Role, Run
+from tbdiag.model import Domain, Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median
 
-Found = tuple[Evidence, Interval, float, str]
+
+@dataclass(frozen=True)
+class Found:
+    """What was found: ``gap``, ``slower`` (by the clock), ``logged`` (by a logged pace), ``halved`` or ``loader`` (notes); rules of its own."""
+
+    evidence: Evidence
+    onset: Interval
+    margin: float
+    what: str
+    rules: tuple[Predicate, ...] = ()
+    sentence: str = ""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -69,20 +84,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
     found: Found | None = None
     if curve is not None and np.all(np.isfinite(curve.wall_time)) and curve.wall_time[-1] > curve.wall_time[0]:
         found = _gap(view, curve) or _slower(view, curve)
-    found = found or _logged(view)
+    found = found or _logged(view) or _loader(view)
     if found is None:
         return NotApplicable("no series with eight wall times") if curve is None else None
-    evidence, onset, margin, what = found
-    gap = what == "gap"
+    evidence, onset = found.evidence, found.onset
+    gap, note = found.what == "gap", found.what in ("halved", "loader")
+    rules = found.rules or (predicate("log", "gap_ratio", "<=", 20.0, source="20 usual intervals"),)
+    sentence = found.sentence or "No gap of wall time is longer than 20 usual intervals."
     return Finding(
         id="stalled",
-        severity=Severity.WARNING,
-        confidence=confidence(margin, supports=1),
-        title=(
-            f"Stalled: {evidence.numbers['seconds'] / 3600:.1f} hours without a logged point after step {onset.first_step:,}"
-            if gap
-            else f"Slower: steps take {evidence.numbers['times']:.1f} times as long from step {onset.last_step:,} on"
-        ),
+        severity=Severity.NOTE if note else Severity.WARNING,
+        confidence=confidence(found.margin, supports=int(not note), doubts=int(note)),
+        title=_title(found),
         onset=onset,
         extent=Interval(onset.first_step, onset.last_step if gap or curve is None else int(curve.step[-1])),
         evidence=(evidence,),
@@ -99,14 +112,21 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Watch memory and temperature",
             "Add a watchdog that ends stalled runs",
         ),
-        success_rule=SuccessRule(
-            all=(predicate("log", "gap_ratio", "<=", 20.0, source="20 usual intervals"),),
-            sentence="No gap of wall time is longer than 20 usual intervals.",
-            guards=(),
-        ),
+        success_rule=SuccessRule(all=rules, sentence=sentence, guards=()),
         phase=LOG,
         roles=("log",),
     )
+
+
+def _title(found: Found) -> str:
+    numbers = found.evidence.numbers
+    if found.what == "gap":
+        return f"Stalled: {numbers['seconds'] / 3600:.1f} hours without a logged point after step {found.onset.first_step:,}"
+    if found.what == "loader":
+        return f"The data loader takes {numbers['share']:.0%} of the time of every step"
+    if found.what == "halved":
+        return f"The pace fell to {1 / numbers['times']:.0%} from step {found.onset.last_step:,} on"
+    return f"Slower: steps take {numbers['times']:.1f} times as long from step {found.onset.last_step:,} on"
 
 
 def _gap(view: View, curve: CurveFacts) -> Found | None:
@@ -143,7 +163,7 @@ def _gap(view: View, curve: CurveFacts) -> Found | None:
         seconds=round(gap),
         usual=usual,
     )
-    return evidence, Interval(first, last), max(gap / max(view["gap_seconds"], view["gap_times"] * usual), 1.0), "gap"
+    return Found(evidence, Interval(first, last), max(gap / max(view["gap_seconds"], view["gap_times"] * usual), 1.0), "gap")
 
 
 def _slower(view: View, curve: CurveFacts) -> Found | None:
@@ -176,11 +196,18 @@ def _slower(view: View, curve: CurveFacts) -> Found | None:
         after=after,
         times=after / before,
     )
-    return evidence, Interval(int(curve.step[max(i - 1, 0)]), int(curve.step[i + 1])), after / before / view["slower"], "slower"
+    rules = (
+        predicate("log", "pace_ratio", "<=", view["same_pace"], source=f"{view['same_pace']:g} times the first half"),
+        predicate("log", "gap_ratio", "<=", 20.0, source="20 usual intervals"),
+    )
+    sentence = "The last steps take at most half again as long as the first, and no gap is longer than 20 usual intervals."
+    onset = Interval(int(curve.step[max(i - 1, 0)]), int(curve.step[i + 1]))
+    return Found(evidence, onset, after / before / view["slower"], "slower", rules, sentence)
 
 
 def _logged(view: View) -> Found | None:
-    """Step time grown threefold, or throughput fallen to a quarter, in blocks that last."""
+    """Step time grown threefold, or throughput fallen to a quarter, in blocks that last; half of that as a note."""
+    halved: Found | None = None
     for role, better in ((Role.STEP_TIME, -1), (Role.THROUGHPUT, 1)):
         for curve in view.group(role):
             if curve.n < 20 or float(curve.value.min()) <= 0:
@@ -192,7 +219,8 @@ def _logged(view: View) -> Found | None:
             limit = view["slower"] if better < 0 else 4.0
             tail = value[-max(4, n // 5) :]
             lasting = float(np.mean(tail < np.sqrt(before * after) if better > 0 else tail > np.sqrt(before * after)))
-            if times < limit or lasting < 0.9:
+            least = view["halved"]
+            if times < least or lasting < 0.9:
                 continue
             high = value < np.sqrt(before * after) if better > 0 else value > np.sqrt(before * after)
             calm = np.flatnonzero(~high)
@@ -205,8 +233,55 @@ def _logged(view: View) -> Found | None:
                 after=after,
                 times=times,
             )
-            return evidence, Interval(int(step[max(begin - 1, 0)]), int(step[begin])), times / limit, "slower"
+            onset = Interval(int(step[max(begin - 1, 0)]), int(step[begin]))
+            back = before / view["same_pace"] if better > 0 else before * view["same_pace"]
+            rule = predicate(
+                "series", "median", ">=" if better > 0 else "<=", back, window=(0.8, 1.0), tag=curve.name, source="this run's first half"
+            )
+            sentence = f"Over the last fifth of the run {curve.name} is {'at least' if better > 0 else 'at most'} {back:.3g}."
+            found = Found(
+                evidence, onset, times / (limit if times >= limit else least), "logged" if times >= limit else "halved", (rule,), sentence
+            )
+            if found.what == "logged":
+                return found
+            # Longer sequences, larger images, layers that are unfrozen: a pace may halve on purpose.
+            halved = halved or (found if view.signals.domain is not Domain.REINFORCEMENT else None)
+    return halved
+
+
+def _loader(view: View) -> Found | None:
+    """Note on a loader that takes half of every step and more, both logged in one unit and under one name but for the word."""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        return None  # what agents load is their own play
+    for wait in view.group(Role.LOADER_TIME):
+        for whole in view.group(Role.STEP_TIME):
+            if min(wait.n, whole.n) < 10 or wait.signal.split is not whole.signal.split or float(whole.value.min()) <= 0:
+                continue
+            if wait.name.rpartition("/")[0] != whole.name.rpartition("/")[0] or "%" in wait.name:
+                continue
+            loads, takes = median(wait.value[wait.n // 2 :]), median(whole.value[whole.n // 2 :])
+            share = loads / takes
+            # More than the whole is another unit, or a step that is counted without its loading.
+            if not view["loader"] <= share <= 1.0:
+                continue
+            evidence = say(
+                f"Over the second half of the run {_braced(wait.name)} is {{loads:.3g}} and {_braced(whole.name)} {{takes:.3g}}: {{share:.0%}} of it.",
+                (wait, whole),
+                loads=loads,
+                takes=takes,
+                share=share,
+            )
+            half = view["loader"] * takes
+            rule = predicate("series", "median", "<", half, window=(0.5, 1.0), tag=wait.name, source="half of this run's step time")
+            onset = Interval(int(wait.step[0]), int(wait.step[0]))
+            return Found(
+                evidence, onset, share / view["loader"], "loader", (rule,), f"{wait.name} is below {half:.3g} over the second half."
+            )
     return None
+
+
+def _braced(name: str) -> str:
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _loader_grows(view: View) -> bool:
@@ -265,6 +340,9 @@ DETECTOR = Detector(
         "short_gap_seconds": Threshold(300.0, "where it also is a hundred intervals and longer than all the rest of the run"),
         "gap_times": Threshold(20.0, "evaluations and checkpoints take a few intervals"),
         "slower": Threshold(3.0, "jitter and growing sequences stay below a factor of two"),
+        "same_pace": Threshold(1.5, "steps that take half again as long still are of the same pace"),
+        "halved": Threshold(2.0, "a note; logged paces of runs that nothing was wrong with fell by 1.2"),
+        "loader": Threshold(0.5, "of the step, a note; loaders of runs that nothing was wrong with took a tenth"),
         "slow_seconds": Threshold(1.0, "intervals below a second are buffering"),
     },
     examples=EXAMPLES,

@@ -13,7 +13,8 @@ How it is told
     by 3 noise standard deviations (or at every evaluation of that half by nearly half of it), and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead
     of training's by more than 9 % of its scale (in preference tuning the preference accuracy). Or by more than half of all that training gained and a seventh of
     the training loss (twice that where it goes below zero) while both losses fell. The lag of half an epoch that a training
-    average has is allowed for by comparing with training just before each evaluation.
+    average has is allowed for by comparing with training just before each evaluation. A note where the configuration holds mixup, CutMix,
+    label smoothing or a dropout of 0.3 and more: they explain the gap.
 
 First check
     Is training measured with dropout, augmentation or label smoothing on, and are its labels the same kind as validation's?
@@ -127,18 +128,24 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 train=train_metric.end,
             )
         )
+    handicaps = _handicaps(view)
+    if handicaps:
+        evidence.append(say(f"By the configuration training is measured with {' and '.join(handicaps)}, validation without."))
     begin = int(np.argmax(-pair.gap > 0.5 * gap))
     blocks = val.trace.last_step
     return Finding(
         id="val-better",
-        severity=Severity.WARNING,
-        confidence=confidence(*margins, supports=supports, cap=0.9),
+        severity=Severity.NOTE if handicaps else Severity.WARNING,
+        confidence=confidence(*margins, supports=supports, doubts=2 * int(bool(handicaps)), cap=0.9),
         title=f"Validation is far better than training: {level_val:.4g} against {level_train:.4g}",
         onset=Interval(int(blocks[max(begin - 1, 0)]), int(blocks[begin])),
         extent=Interval(int(blocks[begin]), int(val.step[-1])),
         evidence=tuple(evidence),
         causes=(
-            Cause("Training is measured with dropout, augmentation, label smoothing or regularisation terms, validation without"),
+            Cause(
+                "Training is measured with dropout, augmentation, label smoothing or regularisation terms, validation without",
+                f"the configuration holds {' and '.join(handicaps)}" if handicaps else "",
+            ),
             Cause("Validation samples are also in the training data, or groups or times overlap"),
             Cause("The validation set is small, easy or filtered"),
             Cause("Training labels are noisier than validation labels"),
@@ -162,6 +169,21 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=("train_loss", "val_loss"),
     )
+
+
+def _handicaps(view: View) -> list[str]:
+    """Settings that make training samples, their labels or the network harder than validation's, in words."""
+    found = []
+    for key, least, word in (
+        ("mixup", 0.0, "mixup"),
+        ("cutmix", 0.0, "CutMix"),
+        ("label_smoothing", view["smoothing"], "label smoothing"),
+        ("dropout", view["dropout"], "dropout"),
+    ):
+        value = view.signals.config.get(key)
+        if isinstance(value, float) and value > 0 and value >= least:
+            found.append(f"{word} of {value:g}")
+    return found
 
 
 def _of_gain(view: View, pair: Pair, gap: float) -> list[float]:
@@ -266,6 +288,8 @@ DETECTOR = Detector(
         ),
         "least_of_gain": Threshold(0.25, "dropout reached 0.23 in public runs that nothing was wrong with"),
         "metric_lead": Threshold(0.09, "validation ahead of training by that share of the way from chance to perfect; dropout made 0.07"),
+        "smoothing": Threshold(0.05, "label smoothing; less makes little of a gap"),
+        "dropout": Threshold(0.3, "the usual tenth makes a small gap only"),
         "of_first": Threshold(0.15, "of the starting loss: a ratio of two tiny losses does not matter"),
     },
     examples=EXAMPLES,

@@ -131,7 +131,7 @@ def write_run_report(judged: Judged) -> RunReport:
         config=_config(features),
         findings=findings,
         next_experiment=experiment,
-        note=write_note(findings, features, experiment, judged.verdict),
+        note=write_note(findings, features, experiment, judged.verdict, outcomes),
         signals=make_rows(features),
         curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
         checks=outcomes,

@@ -35,6 +35,12 @@ WANTED: dict[str, frozenset[str]] = {
 """Artefact -> leading findings at which it is wanted: events that must be reproduced, and runs of which an earlier state is the best."""
 BASE = {"val-curve": 1.5, "return-curve": 1.5}
 """Worth of an artefact in any run: without a validation (or a return) nothing tells whether the model is good for anything."""
+AFTER_LEARNING = frozenset(
+    {"overfitting", "generalization-gap", "label-noise", "leakage", "val-better", "over-confidence", "noisy-validation"}
+)
+"""What a run that learned nothing cannot have, so that no artefact would have told it there."""
+UNLEARNED = 0.2
+"""Share of `BASE` that is left where nothing was learned: validation would say the same."""
 OPEN, PRODUCER, WISHED, OTHER = 4.0, 1.0, 0.6, 0.1
 """Worth of an open cause (times its share), of an impossible check that could have named the cause of a finding, of an artefact that a
 leading finding wants, and of any other impossible check."""
@@ -45,18 +51,21 @@ def audit_evidence(features: Features, outcomes: tuple[Outcome, ...], findings: 
     impossible = {o.id for o in outcomes if o.kind is OutcomeKind.NOT_APPLICABLE and o.missing}
     notes = {d.id for d in load_detectors() if d.severity is Severity.NOTE}
     head = next((f for f in findings if f.caused_by is None and f.severity.rank < 2), None)
+    stands = next((f for f in findings if f.id == "no-learning"), None)
+    head = head or stands  # a loss that never moved is what to explain, even where it is only noted
+    idle = AFTER_LEARNING if stands is not None else frozenset()
     open_ = list_alive(list_hypotheses(Case(head, findings, features))) if head is not None else ()
     family = find_family(features)
     rows = []
     for place, artefact in enumerate(list_artefacts(features)):
         present = is_present(artefact.id, features)
         told = tuple(h for h in open_ if h.kind in TELLS.get(artefact.id, ())) if len(open_) > 1 and not present else ()
-        blocked = tuple(i for i in artefact.decides if i in impossible) if not present else ()
+        blocked = tuple(i for i in artefact.decides if i in impossible and i not in idle) if not present else ()
         causes = tuple(i for i in blocked if head is not None and head.id in PRODUCES.get(i, ()))
         others = tuple(i for i in blocked if i not in causes and i not in notes)
         # Beside a finding, only what could have named its cause was at stake.
         wished = WISHED if head is not None and head.id in WANTED.get(artefact.id, ()) else 0.0
-        worth = BASE.get(artefact.id, 0.0) + wished + OPEN * sum(h.weight for h in told)
+        worth = BASE.get(artefact.id, 0.0) * (UNLEARNED if stands is not None else 1.0) + wished + OPEN * sum(h.weight for h in told)
         worth += PRODUCER * len(causes) + (OTHER if head is not None else PRODUCER) * len(others)
         rows.append((present, -round(worth, 6), place, artefact, told, causes or blocked))
     rows.sort(key=lambda r: r[:3])

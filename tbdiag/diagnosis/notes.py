@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
-from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint
+from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
 from tbdiag.features import Features
-from tbdiag.model import Domain, Finding, Note, Role
+from tbdiag.model import Domain, Finding, Note, Outcome, Role
 
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("unstable (exploding)", ("nan-inf", "divergence", "exploding-gradients")),
@@ -23,6 +23,9 @@ PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("unclear (the log itself)", ("truncated-log", "restart-overlap", "stalled")),
 )  # fmt: skip
 """Words of the source text (underfit, overfit, unstable, collapse, unclear) and the findings that they stand for."""
+
+NAMED = 5
+"""Checks that were left out and are named one by one; more are counted."""
 
 BATCHES = frozenset({"nan-inf", "divergence", "spikes", "exploding-gradients", "instability", "loss-scale-collapse"})
 """Findings whose data check is a look at the batches where they begin."""
@@ -46,24 +49,42 @@ DATA = frozenset(
 """Findings whose own first check is a check of the data."""
 
 
-def write_note(findings: tuple[Finding, ...], features: Features, experiment: dict[str, Any] | None, verdict: str) -> Note:
-    """The note of a run; lines about what was not logged say so."""
+def write_note(
+    findings: tuple[Finding, ...], features: Features, experiment: dict[str, Any] | None, verdict: str, outcomes: tuple[Outcome, ...] = ()
+) -> Note:
+    """The note of a run; lines about what was not logged, accepted or left out say so."""
+    accepted, left_out = list_set_aside(outcomes)
+    aside = _set_aside(accepted, left_out)
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
     return Note(
-        curve_pattern=_pattern(strong, features, verdict),
+        curve_pattern=_pattern(strong, features, verdict, aside, next((f for f in findings if f.id == "no-learning"), None)),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
-        data_check=_data_check(head, features),
-        chosen_action=str(experiment["action"]) if experiment else "none: keep this configuration",
+        data_check=_data_check(head, features, aside),
+        chosen_action=str(experiment["action"])
+        if experiment
+        else f"none: {'nothing else was found' if aside else 'keep this configuration'}",
         success_rule=str(experiment["success_rule"]) if experiment else "the next run ends no worse",
     )
 
 
-def _pattern(strong: list[Finding], features: Features, verdict: str) -> str:
+def _set_aside(accepted: tuple[str, ...], left_out: tuple[str, ...]) -> str:
+    """What the configuration accepted or left out, as a clause; else ``""``."""
+    names = ", ".join(left_out) if len(left_out) <= NAMED else f"{len(left_out)} checks"
+    parts = [f"accepted: {', '.join(accepted)}"] * bool(accepted) + [f"left out: {names}"] * bool(left_out)
+    return "; ".join(parts)
+
+
+def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str, stands: Finding | None) -> str:
     """What the curves show: of a head that is about gradients, weights or settings, its consequence in the curves."""
     kept = best_and_last(features)
     if not strong:
+        if aside:
+            where = "besides what was accepted" if "accepted" in aside else "in what was checked"
+            return f"unclear: nothing suspicious {where} ({aside}){kept}"
+        if stands is not None:
+            return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
         healthy = verdict == "healthy"
         return ("healthy: nothing suspicious in the curves" if healthy else "unclear: nothing wrong in what was logged") + kept
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
@@ -75,7 +96,8 @@ def _pattern(strong: list[Finding], features: Features, verdict: str) -> str:
         head = seen or head
     name = next((word for word, ids in PATTERNS if head.id in ids), head.id.replace("-", " "))
     # The sentence of overfitting holds best and end already.
-    return f"{name}: {_without_name(head)}{'' if head.id == 'overfitting' else kept}"
+    also = f" ({aside})" if aside else ""
+    return f"{name}: {_without_name(head)}{'' if head.id == 'overfitting' else kept}{also}"
 
 
 def _without_name(finding: Finding) -> str:
@@ -129,10 +151,10 @@ def _gradients(strong: list[Finding], features: Features) -> str:
     return "; ".join(told)
 
 
-def _data_check(head: Finding | None, features: Features) -> str:
+def _data_check(head: Finding | None, features: Features, aside: str) -> str:
     """Labels, split, leakage, preprocessing: what of them to look at."""
     if head is None:
-        return "nothing in the log speaks against labels, split, leakage or preprocessing"
+        return f"nothing {'else ' if aside else ''}in the log speaks against labels, split, leakage or preprocessing"
     if head.id in DATA:
         return head.first_check
     if features.signals.domain is Domain.REINFORCEMENT and head.phase not in (HYPERPARAMETERS, LOG):

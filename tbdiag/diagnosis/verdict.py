@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tbdiag.detectors import load_detectors
 from tbdiag.diagnosis.suppression import ACCEPTED
 from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
@@ -34,6 +35,17 @@ def _any_metric(features: Features) -> bool:
     return any(s.series is not None and len(s.series) >= 3 for r in roles for s in features.signals.role(r))
 
 
+def list_set_aside(outcomes: tuple[Outcome, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Ids of accepted findings, and of checks that the configuration left out; those that can only be notes do not count."""
+    aside = [o for o in outcomes if o.kind is OutcomeKind.SUPPRESSED]
+    if not aside:
+        return (), ()
+    loud = {d.id for d in load_detectors() if d.severity.rank < 2}
+    aside = [o for o in aside if o.id in loud]
+    accepted = tuple(o.id for o in aside if o.why.startswith(ACCEPTED))
+    return accepted, tuple(o.id for o in aside if not o.why.startswith(ACCEPTED))
+
+
 def find_label(run: Run) -> str:
     """Name of a run as people know it: its path below the logdir, or the logdir's own name for the logdir itself."""
     return run.name if run.name != "." else PurePath(run.path).name or "."
@@ -57,8 +69,17 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
         return f"{name}: {say_id(first.id)}{since}{more}{tail}"
     clean = sum(o.kind is OutcomeKind.CLEAN for o in outcomes)
     impossible = sum(o.kind is OutcomeKind.NOT_APPLICABLE for o in outcomes)
+    aside, left_out = list_set_aside(outcomes)
+    tail += f", {len(left_out)} left out" if left_out else ""
+    if aside:
+        return f"{name}: nothing besides what was accepted ({', '.join(aside)}), {clean} checks clean, {impossible} not possible{tail}"
+    if left_out:
+        return f"{name}: nothing found, {clean} checks clean, {impossible} not possible{tail}"
     if verdict == "healthy":
         return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
+    stands = next((f for f in findings if f.id == "no-learning"), None)
+    if stands is not None:
+        return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
     return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
 
 

@@ -94,6 +94,21 @@ def _gap_ratio(c: CurveFacts, _: float | None) -> float:
     return _longest_gap(c) / typical if typical > 0 else 1.0
 
 
+def measure_pace(c: CurveFacts) -> tuple[float, float] | None:
+    """Seconds per step over the first half of a curve's intervals and over the last fifth; None below seven intervals with both."""
+    wait, apart = np.diff(c.wall_time), np.diff(c.step).astype(np.float64)
+    good = (wait > 0) & (apart > 0)
+    pace = wait[good] / apart[good]
+    if pace.size < 7:
+        return None
+    return float(np.median(pace[: pace.size // 2])), float(np.median(pace[-max(3, pace.size // 5) :]))
+
+
+def _pace_ratio(c: CurveFacts) -> float:
+    pace = measure_pace(c)
+    return pace[1] / pace[0] if pace is not None and pace[0] > 0 else float("nan")
+
+
 STATISTICS: dict[str, Statistic] = {
     "first": lambda c, _: c.first,
     "end": lambda c, _: c.end,
@@ -154,6 +169,11 @@ def _log_gap(ratio: bool) -> LogStatistic:
     return measure
 
 
+def _log_pace(f: Features, _: float | None) -> float:
+    curve = _main_curve(f)
+    return _pace_ratio(curve) if curve is not None and bool(np.all(np.isfinite(curve.wall_time))) else float("nan")
+
+
 def _has(artefact: str) -> LogStatistic:
     return lambda f, _: float(is_present(artefact, f))
 
@@ -171,6 +191,7 @@ LOG_STATISTICS: dict[str, LogStatistic] = {
     "last_step": lambda f, _: float(f.steps[1]),
     "gap": _log_gap(ratio=False),
     "gap_ratio": _log_gap(ratio=True),
+    "pace_ratio": _log_pace,
     "settings": lambda f, _: float(len(f.signals.config)),
     **{f"has_{a.id.replace('-', '_')}": _has(a.id) for a in ARTEFACTS},
 }
@@ -209,6 +230,7 @@ MEANINGS: dict[str, str] = {
     "jumps_up": "points more than twice (or the argument times) their predecessor",
     "gap": "longest wall-clock time between two points, in seconds",
     "gap_ratio": "longest over typical wall-clock time between two points",
+    "pace_ratio": "wall-clock time per step over the last fifth of the intervals against that over the first half",
     "crc_errors": "records that fail their checksum, files cut within a record",
     "empty_files": "event files without any record",
     "damaged": "places where data was lost in reading",

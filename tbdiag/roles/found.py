@@ -66,7 +66,18 @@ NAMES: dict[str, tuple[str, ...]] = {
     "logging_steps": ("logging_steps", "log_interval", "log_every_n_steps", "log_freq", "print_step"),
     "dropout": ("dropout", "dropout_rate", "drop_rate", "p_dropout"),
     "label_smoothing": ("label_smoothing", "label_smoothing_factor", "smoothing"),
+    "mixup": ("mixup_alpha", "mixup", "mix_up", "mixup_prob"),
+    "cutmix": ("cutmix_alpha", "cutmix", "cut_mix", "cutmix_prob"),
     "classes": ("num_classes", "n_classes", "num_labels", "nclass", "nc", "n_class", "classes"),
+    "majority_share": (
+        "class_counts",
+        "label_counts",
+        "samples_per_class",
+        "cls_num_list",
+        "class_distribution",
+        "label_distribution",
+        "class_frequencies",
+    ),
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "model": ("model_name", "model_type", "_name_or_path", "model", "arch", "architecture", "backbone"),
     "dataset": ("dataset", "data", "dataset_name", "dataset_path", "data_path"),
@@ -97,6 +108,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alias in enumerate(aliases)}
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
+_SWITCHED_ON: dict[str, Value] = {"precision": "mixed", "overfit_test": "true", "mixup": 1.0, "cutmix": 1.0}
+"""What a bare ``true`` means for a name; for all others nothing."""
 _NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test"}
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)
 _OPTIMIZER = re.compile(r"(?:lr|learning_?rate)[-_/ ](adam\w?|sgd|rmsprop|lion|adagrad|nadam|radam|lamb|adafactor)(?![a-z])", re.IGNORECASE)
@@ -146,12 +159,14 @@ def find_config(run: Run, signals: list[Signal]) -> tuple[dict[str, Value], dict
 
 
 def _clean(name: str, value: Any) -> Value | None:
+    if name == "majority_share":
+        return _majority(value)
     if isinstance(value, Mapping):
         return float(len(value)) if name == "classes" and value else None
     if value is None or isinstance(value, (list, tuple)):
         return float(value[0]) if isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], (int, float)) else None
     if isinstance(value, bool):
-        return {"precision": "mixed", "overfit_test": "true"}.get(name) if value else None
+        return _SWITCHED_ON.get(name) if value else None
     if isinstance(value, (int, float)):
         number = float(value)
         if not np.isfinite(number) or (
@@ -168,6 +183,19 @@ def _clean(name: str, value: Any) -> Value | None:
         except ValueError:
             return None
     return text[:120]
+
+
+def _majority(value: Any) -> float | None:
+    """Share of the most frequent class, from the counts (or shares) of all classes: a list, a mapping, or either as text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value.strip().replace("'", '"').replace("(", "[").replace(")", "]"))
+        except ValueError:
+            return None
+    counts = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else []
+    if len(counts) < 2 or not all(isinstance(c, (int, float)) and not isinstance(c, bool) and 0 <= c < float("inf") for c in counts):
+        return None
+    return float(max(counts) / sum(counts)) if sum(counts) > 0 else None
 
 
 def _parse(text: str) -> Iterator[tuple[int, str, Any]]:
