@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.detectors._base import SUPERVISED, Interval, View
-from tbdiag.detectors._flatness import flat_part
+from tbdiag.detectors._flatness import flat_part, share_gained
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level, rest_of_loss
@@ -198,7 +198,8 @@ def never_decays(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
         return None
     optimizer = str(view.signals.config.get("optimizer", "")).lower()
     restless = train.sigma / train.end_cost
-    if restless < view["restless"] or any(name in optimizer for name in SELF_TUNING):
+    # What never learned, or began good, stands for other reasons.
+    if restless < view["restless"] or share_gained(train) < 0.2 or any(name in optimizer for name in SELF_TUNING):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None

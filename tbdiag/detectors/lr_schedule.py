@@ -17,7 +17,7 @@ How it is told
     the last four by 8 standard deviations; of fewer than twenty points in all the next three must lie above the last four. No warm-up: the rate is at
     its peak from the first point on, the smoothed loss is thrown above one and a half times its first value within the
     first tenth, and is back there only after more than a tenth of the run (a note). Never decays: the rate is constant, the
-    training loss gains nothing over half of the run (validation over 30 %) and scatters by 8 % of its level, and neither a metric nor
+    training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its level, and neither a metric nor
     the loss says that the end is good (a note). A rate that is constant while the loss falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
 
 First check
