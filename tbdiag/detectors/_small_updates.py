@@ -45,9 +45,16 @@ def measure_updates(view: View) -> Updates | None:
 
 def say_updates(found: Updates, rate: float | None) -> Evidence:
     """Sentence that sets the ratio against the usual one, and beside the learning rate where that is known."""
-    at = f" at a learning rate of {rate:.3g}" if rate is not None else ""
-    what = "the update-to-weight ratio" if len(found.curves) == 1 else f"the largest of {len(found.curves)} update-to-weight ratios"
-    return say(f"The median of {what} is {{ratio:.2g}}{at}; 0.001 is usual.", found.curves, ratio=found.ratio)
+    at, numbers = _at(rate)
+    what = "the update-to-weight ratio" if len(found.curves) == 1 else "the largest of {curves:.0f} update-to-weight ratios"
+    if len(found.curves) > 1:
+        numbers["curves"] = float(len(found.curves))
+    return say(f"The median of {what} is {{ratio:.2g}}{at}; {{usual:g}} is usual.", found.curves, ratio=found.ratio, usual=USUAL, **numbers)
+
+
+def _at(rate: float | None) -> tuple[str, dict[str, float]]:
+    """Clause that names a learning rate, where it is known, and its number."""
+    return (" at a learning rate of {rate:.3g}", {"rate": rate}) if rate is not None else ("", {})
 
 
 def stands_still(view: View) -> CurveFacts | None:
@@ -109,7 +116,7 @@ def _below_resolution(view: View, loss: CurveFacts) -> Found | None:
     if found is None or found.ratio >= FLOAT32:
         return None
     still = say(
-        f"Float32 weights do not change by less than {{least:.1g}} of themselves, and the {label(loss)} stays at {{loss:.4g}}.",
+        f"Weights in single precision do not change by less than {{least:.1g}} of themselves, and the {label(loss)} stays at {{loss:.4g}}.",
         (loss,),
         least=FLOAT32,
         loss=loss.end,
@@ -141,12 +148,12 @@ def _hardly_moved(view: View, layers: Sequence[LayerFacts], loss: CurveFacts) ->
     if rate is not None and rate < 2e-6:
         return None  # lr-too-low says why
     steps = max(float(step[-1] - step[0]), 1.0)
-    at = f" at a learning rate of {rate:.3g}" if rate is not None else ""
+    at, numbers = _at(rate)
     text = (
         f"In {{steps:,.0f}} steps{at} the norm, the smallest and the largest value of {name_some([x.layer for x in layers])} changed by {{moved:.1g}} "
-        f"of themselves at most, and the {label(loss)} stays at {{loss:.4g}}: updates of 0.001 of the weights a step are usual."
+        f"of themselves at most, and the {label(loss)} stays at {{loss:.4g}}: updates of {{usual:g}} of the weights a step are usual."
     )
-    evidence = say(text, [*(x.name for x in layers), loss.name], steps=steps, moved=largest, loss=loss.end)
+    evidence = say(text, [*(x.name for x in layers), loss.name], steps=steps, moved=largest, loss=loss.end, usual=USUAL, **numbers)
     title = f"Frozen weights: in {int(steps):,} steps no weight matrix changes by more than {largest:.1g} of itself"
     return (evidence,), Interval(int(step[0]), int(step[-1])), title
 
