@@ -151,6 +151,11 @@ def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, befo
     """
     grown = max(median(tail(norm, 0.1, least=3)), median(norm.value[-max(3, norm.n // 100) :]))
     need = view["early_warning"] if _has_just_begun(norm, index) or _goes_on(norm, index) else view["unanswered"]
+    scale = view.curve("loss_scale")
+    if scale is not None and scale.n >= 2:
+        # A scaler that grows its factor lifts norms that are logged before they are divided by it again.
+        then = scale.value[scale.step <= norm.step[index]]
+        need *= max(float(scale.value[-1]) / max(median(then) if then.size else float(scale.value[0]), 1e-300), 1.0)
     if norm.n - index < 3 or grown < need * before:
         return None
     at = int(np.searchsorted(loss.step, norm.step[index]))

@@ -306,6 +306,15 @@ def _rises(ln: float, last: int, over: int) -> object:
     return _synth.make_run({"loss/train": loss, "grad_norm": 0.5 * np.exp(rng.normal(0, 0.3, n) + rise)}, every=10)
 
 
+def _scaled() -> object:
+    """Norms that double again and again with the factor of a loss scaler, which they were not divided by."""
+    rng = np.random.default_rng(78)
+    scale = 2.0 ** np.maximum((np.arange(400) - 200) // 20, 0)
+    norm = 0.5 * scale * np.exp(rng.normal(0, 0.3, 400))
+    loss = _synth.decay(400, 2.3, 0.4) + rng.normal(0, 0.02, 400)
+    return _synth.make_run({"loss/train": loss, "grad_norm": norm, "amp/loss_scale": 128 * scale}, every=10)
+
+
 def _learns_late() -> object:
     rng = np.random.default_rng(76)
     n = 60
@@ -339,6 +348,7 @@ EXAMPLES = (
     Example("a ramp to four hundred times that the log ends in", lambda: _rises(6, 50, 50), fires=True, onset=(1490, 1800)),
     Example("unfrozen layers lift the norm sixtyfold, and it stays there", lambda: _rises(4.1, 80, 1), fires=False),
     Example("a loss weight lifts the norm three hundredfold, and it stays there", lambda: _rises(5.7, 80, 1), fires=False),
+    Example("norms that grow with the loss scale", _scaled, fires=False),
     Example("a shelf is left late, and norms grow with it", _learns_late, fires=False),
     Example("norms grow twentyfold while the loss falls", _sharpens, fires=False),
     Example("one spike of the norm", _one_spike, fires=False),
@@ -353,7 +363,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("grad_norm", "layer_grad_norm", "gradient_histogram"),),
-    wants=("grad_norm", "layer_grad_norm", "gradient_histogram", "lr", "train_metric", "val_metric", *PROGRESS_ROLES),
+    wants=("grad_norm", "layer_grad_norm", "gradient_histogram", "lr", "loss_scale", "train_metric", "val_metric", *PROGRESS_ROLES),
     domains=DIRECTED,
     thresholds={
         "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
