@@ -78,7 +78,7 @@ def _stopped_the_fall(view: View, lr: CurveFacts, plan: Schedule) -> Fault | Non
 
 def _below(lr: CurveFacts, plan: Schedule, level: float, latest: float) -> Fault | None:
     """A learning rate that stays below `level` of its peak from a share of the run before `latest` on."""
-    low = lr.value < level * plan.peak
+    low = lr.value < (1 - 1e-3) * level * plan.peak  # three steps by ten come to the limit, but for rounding
     alive = np.flatnonzero(~low)
     begin = int(alive[-1]) + 1
     if begin >= lr.n or plan.zero_share > 0.2 or plan.cyclic:

@@ -10,15 +10,17 @@ Why it matters
 How it is told
     Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse:
     it falls below a thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and
-    stays there; or below a hundredth before half of the run, where the last quarter of the way there had brought 8 % of all that
-    the training loss gained, and all the rest of the run brings less than a fifth of that. Jump: after the first tenth of the run it rises at least threefold between two points, not as one of
-    several cycles, and the training loss rises at once by more than 6 noise standard deviations; to a rate twice as high as
-    any before it the medians of twenty points before and after must differ by 4 standard errors, or the next two points lie above
-    the last four by 8 standard deviations; of fewer than twenty points in all the next three must lie above the last four. No warm-up: the rate is at
+    stays there; or below a hundredth before half of the run, where the last quarter of the way there had brought 8 % of all
+    that the training loss gained, and all the rest of the run brings less than a fifth of that. Jump: after the first tenth
+    of the run it rises at least threefold between two points, not as one of several cycles, and the training loss rises at
+    once by more than 6 noise standard deviations; to a rate twice as high as any before it the medians of twenty points
+    before and after must differ by 4 standard errors, or the next two points lie above the last four by 8 standard
+    deviations; of fewer than twenty points in all the next three must lie above the last four. No warm-up: the rate is at
     its peak from the first point on, the smoothed loss is thrown above one and a half times its first value within the
     first tenth, and is back there only after more than a tenth of the run (a note). Never decays: the rate is constant, the
-    training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its level, and neither a metric nor
-    the loss says that the end is good (a note). A rate that is constant while the loss falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
+    training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its
+    level, and neither a metric nor the loss says that the end is good (a note). A rate that is constant while the loss
+    falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
 
 First check
     Print the intended rate of every step from the scheduler beside the logged one.
@@ -27,9 +29,9 @@ First action
     Set the scheduler's total and warm-up steps from the real number of optimiser steps.
 
 Success rule
-    As the fault was: the rate peaks within the first fifth of the run; is below the limit that it fell below on at most a fifth of the points;
-    never doubles from one point to the next while the loss ends near its best; the loss is not thrown up in the first tenth; or it ends
-    a twentieth lower where the rate never decayed.
+    As the fault was: the rate peaks within the first fifth of the run; is below the limit that it fell below on at most a
+    fifth of the points; never doubles from one point to the next while the loss ends near its best; the loss is not thrown up
+    in the first tenth; or it ends a twentieth lower where the rate never decayed.
 
 Not to be confused with
     lr-zero (it reaches zero), warm restarts and one-cycle schedules (by design).
