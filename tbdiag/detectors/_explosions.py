@@ -139,7 +139,7 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
 
 def _has_just_begun(norm: CurveFacts, index: int) -> bool:
     """Whether a rise began in the last tenth of the norms, where the loss may not have had the time to break."""
-    return index >= norm.n - max(3, norm.n // 10)
+    return index >= norm.n - max(4, norm.n // 10)
 
 
 def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, before: float) -> tuple[float, float] | None:
