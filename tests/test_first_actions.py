@@ -101,3 +101,20 @@ def thrown(end: float) -> Run:
 def test_a_rate_at_which_nothing_was_ever_learned_goes_to_a_hundredth():
     assert find(thrown(5.0), "lr-too-high").first_action == "Lower the learning rate from 1 to 0.01 and rerun otherwise unchanged."
     assert find(thrown(1.6), "lr-too-high").first_action == "Lower the learning rate from 1 to 0.1 and rerun otherwise unchanged."
+
+
+def standing(rate: np.ndarray) -> Run:
+    """A classifier that stands at a third of its accuracy, evaluation for evaluation the same, under a logged learning rate."""
+    rng = np.random.default_rng(7)
+    val = {"val/loss": _synth.decay(20, 2.2, 1.72, 30.0), "val/accuracy": 0.37 - _synth.decay(20, 0.27, 0.0, 30.0)}
+    evaluations = {k: _synth.make_series(k, v, np.arange(20) * 30) for k, v in val.items()}
+    return _synth.make_run({"train/loss": _synth.decay(N, 2.3, 1.7, 30.0) + rng.normal(0, 0.01, N), "lr": rate, **evaluations})
+
+
+def test_a_plateau_under_a_rate_that_never_decayed_is_not_blamed_on_its_decay():
+    kept, gone = find(standing(np.full(N, 1e-2)), "plateau"), find(standing(1e-2 * np.maximum(0.95 ** np.arange(N), 1e-4)), "plateau")
+    assert kept.first_action.startswith("Lower the learning rate from 1e-2 to 1e-3")
+    assert kept.causes[0].why == "the rate never decays"
+    assert not any("decayed too early" in cause.text for cause in kept.causes)
+    assert gone.first_action.startswith("Hold the learning rate at its peak")
+    assert "decayed too early" in gone.causes[0].text
