@@ -112,7 +112,7 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
             ahead = say("The gradient norm rose {ahead:,.0f} steps before the loss did.", (norm, loss), ahead=float(left[0] - step))
             evidence.append(ahead)
         severity, sure = Severity.WARNING, confidence(factor / view["rise"], supports=1)
-    elif factor >= view["early_warning"] and _has_just_begun(norm, index):
+    elif factor >= view["early_warning"] and _has_just_begun(norm, index) and reached >= view["rise"] * _at_first(norm):
         # The run ends shortly after the jump: the loss may not have had the time to break.
         severity, sure = Severity.WARNING, confidence(factor / view["early_warning"], doubts=1)
     elif (found := _unanswered(view, norm, loss, index, middle)) is not None:
@@ -137,6 +137,11 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
     return Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, sure, title, norm.value[:index])
 
 
+def _at_first(norm: CurveFacts) -> float:
+    """The norm that the run began with: one that comes back to it, from the depths of a loss near zero, is in no new range."""
+    return median(norm.value[: max(3, norm.n // 50)])
+
+
 def _has_just_begun(norm: CurveFacts, index: int) -> bool:
     """Whether a rise began in the last tenth of the norms, where the loss may not have had the time to break."""
     return index >= norm.n - max(4, norm.n // 10)
@@ -156,7 +161,7 @@ def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, befo
         # A scaler that grows its factor lifts norms that are logged before they are divided by it again.
         then = scale.value[scale.step <= norm.step[index]]
         need *= max(float(scale.value[-1]) / max(median(then) if then.size else float(scale.value[0]), 1e-300), 1.0)
-    if norm.n - index < 3 or grown < need * before:
+    if norm.n - index < 3 or grown < need * before or grown < view["rise"] * _at_first(norm):
         return None
     at = int(np.searchsorted(loss.step, norm.step[index]))
     if at < 2 or at >= loss.n:

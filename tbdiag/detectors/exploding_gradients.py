@@ -10,16 +10,18 @@ How it is told
     There is no absolute limit below 300,000: a norm scales with the loss and with the number of parameters. The norm must
     rise tenfold over the median of what came before, stay there for at least three logged points (or to the last finite
     one), and the training loss must leave its level after that by more than 4 noise standard deviations and a tenth of what
-    had been learned, without coming back; or turn non-finite. Without that, a norm that the log ends with at a hundred times
-    the median before is an early warning where the rise began in the last tenth or is a ramp that still goes on, and at a thousand
-    times where it came to a stand, unless most of the loss was learned after the rise (learning that begins late raises norms too). A norm that is NaN or infinite counts if it grew tenfold before, if it is infinite, or if it was never
-    finite while the loss is not either. A norm above 300,000 in the first points counts if it falls a thousandfold later,
-    or the loss ends worse than it began, or a metric less than a seventh of the way from guessing. A norm that is huge from the start counts as well where the outputs are orders of
-    magnitude off whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above
-    14 nats in the largest unit that its end and its errors allow; or, as a warning, norms above a thousand that fall fivefold and
-    a loss above a hundred that falls twentyfold, where no metric says that the end is good (targets without a scale look so too). Three bursts or more of thirty times the norms before
-    count if the loss jumps with them and ends above its best. Across depth: the first layer's norm is a thousand times the
-    last one's while nothing is learned.
+    had been learned, without coming back; or turn non-finite. Without that, a norm that the log ends with at a hundred
+    times the median before, and ten times its first points, is an early warning where the rise began in the last tenth or
+    is a ramp that still goes on, and at a thousand times where it came to a stand, unless most of the loss was learned
+    after the rise (learning that begins late raises norms too). A norm that is NaN or infinite counts if it grew tenfold
+    before, if it is infinite, or if it was never finite while the loss is not either. A norm above 300,000 in the first
+    points counts if it falls a thousandfold later, or the loss ends worse than it began, or a metric less than a seventh of
+    the way from guessing. A norm that is huge from the start counts as well where the outputs are orders of magnitude off
+    whatever the unit: an R2 below -100, still below zero after a fifth of the run, or a cross-entropy above 14 nats in the
+    largest unit that its end and its errors allow; or, as a warning, norms above a thousand that fall fivefold and a loss
+    above a hundred that falls twentyfold, where no metric says that the end is good (targets without a scale look so too).
+    Three bursts or more of thirty times the norms before count if the loss jumps with them and ends above its best. Across
+    depth: the first layer's norm is a thousand times the last one's while nothing is learned.
 
 First check
     Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.
