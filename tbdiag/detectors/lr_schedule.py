@@ -19,8 +19,8 @@ How it is told
     its peak from the first point on, the smoothed loss is thrown above one and a half times its first value within the
     first tenth, and is back there only after more than a tenth of the run (a note). Never decays: the rate is constant, the
     training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its
-    level, and neither a metric nor the loss says that the end is good (a note). A rate that is constant while the loss
-    falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
+    level, and neither a metric nor the loss says that the end is good (a note, where anything was validated). A rate that
+    is constant while the loss falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
 
 First check
     Print the intended rate of every step from the scheduler beside the logged one.
@@ -44,6 +44,8 @@ Sources
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -230,7 +232,9 @@ def _runs_out(falls: bool) -> Run:
 
 def _never(scatter: float) -> Run:
     loss = _synth.decay(300, 2.3, 0.9, 20.0) + np.random.default_rng(151).normal(0, scatter, 300)
-    return _run(np.full(300, 0.03), 152, loss)
+    run = _run(np.full(300, 0.03), 152, loss)
+    val = _synth.make_series("val/loss", _synth.decay(20, 2.3, 0.95, 20.0), np.arange(20) * 150)
+    return replace(run, series={**run.series, "val/loss": val})
 
 
 EXAMPLES = (
