@@ -101,6 +101,15 @@ def test_clip_share_is_read_from_percentages_and_from_fractions():
         assert np.allclose(curve.value, [0.0, 0.5, 1.0])
 
 
+def test_clip_share_is_read_from_norms_before_and_after_clipping():
+    before = np.linspace(0.5, 5.0, 10)
+    pair = {"grad_norm/before_clip": before, "grad_norm/after_clip": np.minimum(before, 2.0)}
+    curve = features(LOSS | pair).curve("clip_share")
+    assert curve is not None
+    assert np.allclose(curve.value, before > 2.0)
+    assert features(LOSS | {"grad_norm/layer_a": before, "grad_norm/layer_b": 0.5 * before}).curve("clip_share") is None
+
+
 def test_smallest_weight_change_is_zero_while_a_matrix_stands_still():
     moving = [np.arange(20.0) + 0.1 * k for k in range(4)]
     still = [np.arange(20.0)] * 4

@@ -9,7 +9,7 @@ import numpy as np
 from tbdiag.config import Config
 from tbdiag.detectors import _synth
 from tbdiag.diagnosis import diagnose_run
-from tbdiag.model import Finding, Run
+from tbdiag.model import Finding, Run, Severity
 
 N, AT = 600, 360
 
@@ -101,3 +101,42 @@ def thrown(end: float) -> Run:
 def test_a_rate_at_which_nothing_was_ever_learned_goes_to_a_hundredth():
     assert find(thrown(5.0), "lr-too-high").first_action == "Lower the learning rate from 1 to 0.01 and rerun otherwise unchanged."
     assert find(thrown(1.6), "lr-too-high").first_action == "Lower the learning rate from 1 to 0.1 and rerun otherwise unchanged."
+
+
+def standing(rate: np.ndarray) -> Run:
+    """A classifier that stands at a third of its accuracy, evaluation for evaluation the same, under a logged learning rate."""
+    rng = np.random.default_rng(7)
+    val = {"val/loss": _synth.decay(20, 2.2, 1.72, 30.0), "val/accuracy": 0.37 - _synth.decay(20, 0.27, 0.0, 30.0)}
+    evaluations = {k: _synth.make_series(k, v, np.arange(20) * 30) for k, v in val.items()}
+    return _synth.make_run({"train/loss": _synth.decay(N, 2.3, 1.7, 30.0) + rng.normal(0, 0.01, N), "lr": rate, **evaluations})
+
+
+def test_a_plateau_under_a_rate_that_never_decayed_is_not_blamed_on_its_decay():
+    kept, gone = find(standing(np.full(N, 1e-2)), "plateau"), find(standing(1e-2 * np.maximum(0.95 ** np.arange(N), 1e-4)), "plateau")
+    assert kept.first_action.startswith("Lower the learning rate from 1e-2 to 1e-3")
+    assert kept.causes[0].why == "the rate never decays"
+    assert not any("decayed too early" in cause.text for cause in kept.causes)
+    assert gone.first_action.startswith("Hold the learning rate at its peak")
+    assert "decayed too early" in gone.causes[0].text
+
+
+def bouncing(**hparams: float | str) -> Run:
+    """A loss that stands restless under a constant rate, and gradients that are cut to a fifth at every step."""
+    rng = np.random.default_rng(8)
+    before = 5 * np.exp(rng.normal(0, 0.2, N))
+    series = {
+        "train/loss": _synth.decay(N, 2.3, 0.9, 20.0) + rng.normal(0, 0.12, N),
+        "val/loss": _synth.make_series("val/loss", _synth.decay(20, 2.3, 0.95, 20.0), np.arange(20) * 30),
+        "lr": np.full(N, 0.03),
+        "grad_norm/before_clip": before,
+        "grad_norm/after_clip": np.minimum(before, 1.0),
+    }
+    return replace(_synth.make_run(series), hparams=hparams)
+
+
+def test_what_may_be_meant_is_a_note_with_what_to_try():
+    rate, clipping = (find(bouncing(optimizer="adamw"), i) for i in ("lr-schedule", "clipping-saturated"))
+    assert rate.severity is clipping.severity is Severity.NOTE
+    assert rate.first_action.startswith("Lower the learning rate from 0.03 to 3e-3 and resume")
+    assert "does not see a constant factor" in clipping.evidence[-1].statement
+    assert not any(f.id == "lr-schedule" for f in diagnose_run(bouncing(optimizer="prodigy"), Config()).findings)

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tbdiag.detectors._base import Evidence, Interval, Severity, SuccessRule, View, predicate
-from tbdiag.detectors._tails import leaves_level, say, tail
+from tbdiag.detectors._tails import leaves_level, name_some, say, tail
 from tbdiag.detectors._words import SOON
 from tbdiag.features import CurveFacts
+from tbdiag.features.layers import depth_curves
 from tbdiag.features.levels import counts_words, is_determination, metric_level
+from tbdiag.features.progress import measure_progress
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -110,24 +112,23 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
             ahead = say("The gradient norm rose {ahead:,.0f} steps before the loss did.", (norm, loss), ahead=float(left[0] - step))
             evidence.append(ahead)
         severity, sure = Severity.WARNING, confidence(factor / view["rise"], supports=1)
-    elif factor >= view["early_warning"] and index >= norm.n - max(3, norm.n // 10):
+    elif factor >= view["early_warning"] and _has_just_begun(norm, index) and reached >= view["rise"] * _at_first(norm):
         # The run ends shortly after the jump: the loss may not have had the time to break.
         severity, sure = Severity.WARNING, confidence(factor / view["early_warning"], doubts=1)
-    elif (grown := _unanswered(view, norm, loss, index, middle)) is not None:
+    elif (found := _unanswered(view, norm, loss, index, middle)) is not None:
+        grown, need = found
         factor, gradual = grown / middle, True
-        text = (
-            "The gradient norm rises from a median of {before:.3g} to {after:.3g} in the last tenth of the run, {factor:.3g} times as much."
-        )
+        text = "The gradient norm rises from a median of {before:.3g} to {after:.3g} by the end of the log, {factor:.3g} times as much."
         evidence = [
             say(text, (norm, *parts(view, norm)), marks, before=middle, after=grown, factor=factor),
             say(
-                "It began to rise at step {step:,.0f}, and the loss does not answer it yet: it ends at {end:.4g}.",
+                "It is ten times its level from step {step:,.0f} on, and the loss does not answer it yet: it ends at {end:.4g}.",
                 (loss,),
                 step=float(step),
                 end=loss.end,
             ),
         ]
-        severity, sure = Severity.WARNING, confidence(factor / view["unanswered"], doubts=1)
+        severity, sure = Severity.WARNING, confidence(factor / need, doubts=1)
     else:
         return None
     begun = _left(norm, index, middle) if gradual else index
@@ -136,14 +137,31 @@ def lasting_rise(view: View, norm: CurveFacts, loss: CurveFacts | None, broken_l
     return Explosion(onset, Interval(step, int(norm.step[-1])), tuple(evidence), severity, sure, title, norm.value[:index])
 
 
-def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, before: float) -> float | None:
-    """The norm of the last tenth where it is orders of magnitude above that of before and no progress of the loss goes with it.
+def _at_first(norm: CurveFacts) -> float:
+    """The norm that the run began with: one that comes back to it, from the depths of a loss near zero, is in no new range."""
+    return median(norm.value[: max(3, norm.n // 50)])
+
+
+def _has_just_begun(norm: CurveFacts, index: int) -> bool:
+    """Whether a rise began in the last tenth of the norms, where the loss may not have had the time to break."""
+    return index >= norm.n - max(4, norm.n // 10)
+
+
+def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, before: float) -> tuple[float, float] | None:
+    """The norm that the log ends with and the factor asked of it, where it is orders of magnitude above that of before and no progress
+    of the loss goes with it: a hundredfold where it has just begun or still goes on, a thousandfold where it came to a stand.
 
     Norms also grow where learning begins late, on the way off a shelf: there most of the loss falls after the rise. And the gradient
     of a likelihood whose loss falls without bound grows like the inverse variance, at most with the cube of what the loss gains.
     """
-    grown = median(tail(norm, 0.1, least=3))
-    if norm.n - index < 3 or grown < view["unanswered"] * before:
+    grown = max(median(tail(norm, 0.1, least=3)), median(norm.value[-max(3, norm.n // 100) :]))
+    need = view["early_warning"] if _has_just_begun(norm, index) or _goes_on(norm, index) else view["unanswered"]
+    scale = view.curve("loss_scale")
+    if scale is not None and scale.n >= 2:
+        # A scaler that grows its factor lifts norms that are logged before they are divided by it again.
+        then = scale.value[scale.step <= norm.step[index]]
+        need *= max(float(scale.value[-1]) / max(median(then) if then.size else float(scale.value[0]), 1e-300), 1.0)
+    if norm.n - index < 3 or grown < need * before or grown < view["rise"] * _at_first(norm):
         return None
     at = int(np.searchsorted(loss.step, norm.step[index]))
     if at < 2 or at >= loss.n:
@@ -153,7 +171,19 @@ def _unanswered(view: View, norm: CurveFacts, loss: CurveFacts, index: int, befo
     if gained_after > gained_before:
         return None
     likelihood = float(loss.value.min()) < 0
-    return grown if not likelihood or np.log(grown / before) > np.log(view["unanswered"]) + 3 * gained_after else None
+    return (grown, need) if not likelihood or np.log(grown / before) > np.log(need) + 3 * gained_after else None
+
+
+def _goes_on(norm: CurveFacts, index: int) -> bool:
+    """Whether a rise is a ramp that the log ends in, by threefold from its first half to its second and on to its last quarter.
+
+    Layers that are unfrozen or a loss that is weighted anew lift norms once, and leave them there.
+    """
+    risen = norm.value[index:]
+    if risen.size < 8:
+        return False
+    first, third, last = (median(risen[int(a * risen.size) : int(b * risen.size)]) for a, b in ((0, 0.5), (0.5, 0.75), (0.75, 1)))
+    return min(third, last) > 0 and median(risen[risen.size // 2 :]) >= 3 * first and last >= 1.3 * third
 
 
 def _left(norm: CurveFacts, index: int, middle: float) -> int:
@@ -324,3 +354,28 @@ def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Ex
     title = f"Exploding gradients: the gradient norm grows {late / first:,.0f}-fold from the start"
     sure = confidence(late / first / (3 * view["rise"]), supports=1)
     return Explosion(onset, Interval(onset.first_step, int(norm.step[-1])), (evidence,), Severity.WARNING, sure, title, np.empty(0))
+
+
+def across_depth(view: View) -> Explosion | None:
+    layers = depth_curves(view.layers("gradient"))
+    if len(layers) < 4 or not measure_progress(view.curve, view.signals).bad:
+        return None
+    level = np.array([median(tail(x.curve, 0.5)) for x in layers])
+    if not (level > 0).all() or level[0] < view["depth_ratio"] * level[-1]:
+        return None
+    if float(np.mean(np.diff(np.log10(level)) < 0)) < 0.6:
+        return None
+    evidence = say(
+        f"The gradient norm is {{first:.2e}} in layer {name_some([layers[0].layer])} and {{last:.2e}} in layer {name_some([layers[-1].layer])}: it "
+        "grows {ratio:.1e} times on its way back through {layers:.0f} layers.",
+        [x.name for x in layers],
+        first=float(level[0]),
+        last=float(level[-1]),
+        ratio=float(level[0] / level[-1]),
+        layers=float(len(layers)),
+    )
+    curve = layers[0].curve
+    whole = Interval(int(curve.step[0]), int(curve.step[-1]))
+    title = f"Exploding gradients: the gradient grows {level[0] / level[-1]:.0e}-fold from the last to the first layer"
+    sure = confidence(float(level[0] / level[-1]) / view["depth_ratio"])
+    return Explosion(Interval(whole.first_step, whole.first_step), whole, (evidence,), Severity.ERROR, sure, title, np.empty(0))

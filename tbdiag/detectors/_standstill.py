@@ -6,9 +6,10 @@ import numpy as np
 
 from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._flatness import is_rounded, share_gained
-from tbdiag.detectors._words import label, say, unit
+from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level, rest_of_loss
+from tbdiag.features.schedule import decayed_by
 from tbdiag.model import Direction
 from tbdiag.stats.noise import median
 from tbdiag.stats.oscillation import scatter
@@ -89,3 +90,9 @@ def stopped_moving(view: View, curve: CurveFacts, train: CurveFacts, since: int)
         count=half.size,
         **({"spread": spread} if spread else {}),
     )
+
+
+def annealed_late(view: View) -> bool:
+    """Whether the logged learning rate was lowered as schedules do: by steps or gradually, but not early; then standing still is its purpose."""
+    plan, lr = schedule(view), view.curve("lr")
+    return plan is not None and lr is not None and plan.end < 0.5 * plan.peak and not decayed_by(lr, 0.4)

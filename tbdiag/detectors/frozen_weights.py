@@ -10,7 +10,9 @@ How it is told
     The weight norm or the weight histogram of a weight matrix is identical over at least three logged points and to the end
     of the run, for at least half of it, while the learning rate is above zero; biases, norms, running statistics, masks and
     fixed tables are left out. Or the logged gradient norm (or every gradient histogram) is exactly zero throughout. Or a
-    logged update-to-weight ratio is zero. An error if nothing changes at all, a warning if some layers do not; a note if
+    logged update-to-weight ratio is zero; or, under a loss that stands where it began, every ratio is below 6e-8 in its median, which
+    float32 does not resolve, or the norm, smallest and largest value of every weight histogram stay within a hundred thousandth
+    of what they were. An error if nothing changes at all, a warning if some layers do not; a note if
     names or configuration speak of freezing on purpose (adapters, frozen backbones, embedding tables below two matrices or
     more that do change). They do not excuse a head that stands still while the rest changes and the loss loses less than half.
 
@@ -28,7 +30,8 @@ Not to be confused with
     not zero), layers frozen by design.
 
 Limits
-    A norm in float32 hides changes below one part in ten million. Weights logged once or twice cannot be judged.
+    A norm in float32 hides changes below one part in ten million. Weights logged once or twice cannot be judged. A histogram bounds
+    the updates from below only: that its ends and its norm stand tells of single weights, which a loss that stands confirms.
 
 Sources
     SageMaker Debugger UnchangedTensor (three equal saves); literature 7.3.
@@ -55,6 +58,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._small_updates import find_small_updates
 from tbdiag.detectors._still_weights import points, share, stands, steps
 from tbdiag.detectors._tails import name_some, say
 from tbdiag.detectors._unreached import find_unreached, frozen_by_choice
@@ -73,8 +77,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         found = _by_layers(view, layers, lr)
         if found is not None:
             return found
-        if len(layers) > 1:
-            return None
+    small = find_small_updates(view, layers)
+    if small is not None or len(layers) > 1:
+        return small
     return _by_gradient(view, bool(layers)) or _by_part(view) or _by_total(view, bool(layers), lr)
 
 
@@ -323,7 +328,27 @@ def _frozen_histograms(encoding: str, moves: float) -> object:
     return _synth.make_run({"epoch_loss/train": _synth.decay(6, 1.0, 0.4)}, histograms=made)
 
 
+def _small_updates(ratio: float, end: float) -> object:
+    rng = np.random.default_rng(63)
+    n = 100
+    ratios = {f"update_ratio/fc{k}": ratio * np.exp(rng.normal(0, 0.3, n)) for k in (1, 2)}
+    return _synth.make_run({"loss": _synth.decay(n, 2.3, end) + rng.normal(0, 0.01, n), **ratios}, every=10)
+
+
+def _hardly(moves: float, end: float) -> object:
+    rng = np.random.default_rng(64)
+    weights, n = [rng.normal(0, 0.1, 300) for _ in range(2)], 20
+    made = [_synth.make_histograms(f"weights/l{k}", [w * (1 + moves * i) for i in range(n)], every=50) for k, w in enumerate(weights)]
+    loss = _synth.decay(1000, 2.3, end) + rng.normal(0, 0.01, 1000)
+    return _synth.make_run({"loss": loss, "lr": np.full(1000, 1e-3)}, histograms=made)
+
+
 EXAMPLES = (
+    Example("updates of a billionth of the weights, and nothing is learned", lambda: _small_updates(1e-9, 2.3), fires=True),
+    Example("updates of a ten thousandth, and nothing is learned", lambda: _small_updates(1e-4, 2.3), fires=False),
+    Example("ratios in another unit, and it learns", lambda: _small_updates(1e-9, 0.4), fires=False),
+    Example("histograms that move by a ten millionth between points, and nothing is learned", lambda: _hardly(1e-7, 2.3), fires=True),
+    Example("histograms that move by a hundredth in all, and nothing is learned", lambda: _hardly(5e-4, 2.3), fires=False),
     Example("the first layer's norm never changes", _first_frozen, fires=True),
     Example("a kernel that stands still in TensorFlow histograms", lambda: _frozen_histograms("tensor", 0.0), fires=True),
     Example("a slow first layer and a bias of zero", _all_move, fires=False),
@@ -350,12 +375,15 @@ DETECTOR = Detector(
         "lr",
         "train_loss",
         "val_loss",
+        "train_metric",
+        "val_metric",
     ),
     domains=EVERY,
     thresholds={
         "points": Threshold(3, "SageMaker Debugger UnchangedTensor: three saves"),
         "total_points": Threshold(5, "one number for all weights is weaker evidence than a histogram"),
         "share": Threshold(0.5, "shorter stretches end with the schedule"),
+        "hardly": Threshold(1e-5, "over the whole run: a hundredth of one usual update"),
     },
     examples=EXAMPLES,
     scale_free=True,

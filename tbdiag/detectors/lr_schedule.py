@@ -1,8 +1,8 @@
 """The schedule of the learning rate does not fit the run.
 
 What it means
-    The warm-up never ends, the rate collapses long before the run does, or it jumps up in the middle of training and the loss
-    with it.
+    The warm-up never ends, the rate collapses long before the run does, it jumps up in the middle of training and the loss
+    with it, or it never decays and the loss bounces.
 
 Why it matters
     The budget is spent at rates that were not meant, and the result says little about the model.
@@ -10,13 +10,17 @@ Why it matters
 How it is told
     Warm-up: the rate rises throughout and is highest at the last point (at least five points, doubling at least). Collapse:
     it falls below a thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and
-    stays there. Jump: after the first tenth of the run it rises at least threefold between two points, not as one of
-    several cycles, and the training loss rises at once by more than 6 noise standard deviations; to a rate twice as high as
-    any before it the medians of twenty points before and after must differ by 4 standard errors, and of fewer than twenty
-    points in all the next three must lie above the last four. No warm-up: the rate is at
+    stays there; or below a hundredth before half of the run, where the last quarter of the way there had brought 8 % of all
+    that the training loss gained, and all the rest of the run brings less than a fifth of that. Jump: after the first tenth
+    of the run it rises at least threefold between two points, not as one of several cycles, and the training loss rises at
+    once by more than 6 noise standard deviations; to a rate twice as high as any before it the medians of twenty points
+    before and after must differ by 4 standard errors, or the next two points lie above the last four by 8 standard
+    deviations; of fewer than twenty points in all the next three must lie above the last four. No warm-up: the rate is at
     its peak from the first point on, the smoothed loss is thrown above one and a half times its first value within the
-    first tenth, and is back there only after more than a tenth of the run (a note). A rate that never decays, or a decaying
-    schedule that stops at more than 30 % of its peak, is no fault by itself.
+    first tenth, and is back there only after more than a tenth of the run (a note). Never decays: the rate is constant, the
+    training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its
+    level, and neither a metric nor the loss says that the end is good (a note, where anything was validated). A rate that
+    is constant while the loss falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
 
 First check
     Print the intended rate of every step from the scheduler beside the logged one.
@@ -25,8 +29,9 @@ First action
     Set the scheduler's total and warm-up steps from the real number of optimiser steps.
 
 Success rule
-    As the fault was: the rate peaks within the first fifth of the run; is below a thousandth of its peak on at most a fifth of the points;
-    never doubles from one point to the next while the loss ends near its best; or the loss is not thrown up in the first tenth.
+    As the fault was: the rate peaks within the first fifth of the run; is below the limit that it fell below on at most a
+    fifth of the points; never doubles from one point to the next while the loss ends near its best; the loss is not thrown up
+    in the first tenth; or it ends a twentieth lower where the rate never decayed.
 
 Not to be confused with
     lr-zero (it reaches zero), warm restarts and one-cycle schedules (by design).
@@ -39,6 +44,8 @@ Sources
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,12 +65,16 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, say, schedule, short, unit
+from tbdiag.detectors._schedules import Fault, cold_start, collapsed, jumped, never_decays, never_warm
+from tbdiag.detectors._words import scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import Schedule
-from tbdiag.model import Domain, Evidence, Run
+from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, estimate_noise, median
+from tbdiag.stats.noise import Float64
+
+NOTES = ("cold", "constant")
+"""Unscaled inputs and bad weights throw a loss up as well, and noisy labels keep one restless: there the rate is only the easiest to change."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -73,166 +84,43 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no learning rate with two points", ("lr",))
     if lr.n < 5 or plan.peak <= 0:
         return None
-    for kind, test in (("warm-up", _never_warm), ("collapse", _collapsed), ("jump", _jumped), ("cold", _cold_start)):
-        found = test(view, lr, plan) if not plan.constant or kind == "cold" else None
+    faults = (("warm-up", never_warm), ("collapse", collapsed), ("jump", jumped), ("cold", cold_start), ("constant", never_decays))
+    for kind, test in faults:
+        found = test(view, lr, plan) if not plan.constant or kind in NOTES else None
         if found:
-            return _finding(lr, plan, kind, found)
+            return _finding(view, lr, plan, kind, found)
     return None
 
 
-def _never_warm(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
-    steps = np.diff(lr.value)
-    rising = bool(np.all(steps >= -1e-6 * plan.peak)) and float(np.mean(steps > 0)) > 0.8
-    if not rising or plan.peak_share < view["warm_share"] or float(lr.value[0]) > 0.5 * plan.peak:
-        return None
-    evidence = say(
-        "The learning rate rises throughout, from {first:.3g} to {last:.3g} at the last point.",
-        (lr,),
-        first=float(lr.value[0]),
-        last=float(lr.value[-1]),
-    )
-    return evidence, Interval(int(lr.step[0]), int(lr.step[min(1, lr.n - 1)])), 4.0
-
-
-def _collapsed(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
-    # Very early, a fiftieth of the peak is as good as nothing, too.
-    return _below(lr, plan, view["collapse"], view["collapse_share"]) or _below(lr, plan, 0.02, 0.3)
-
-
-def _below(lr: CurveFacts, plan: Schedule, level: float, latest: float) -> tuple[Evidence, Interval, float] | None:
-    """A learning rate that stays below `level` of its peak from a share of the run before `latest` on."""
-    low = lr.value < level * plan.peak
-    alive = np.flatnonzero(~low)
-    begin = int(alive[-1]) + 1
-    if begin >= lr.n or plan.zero_share > 0.2 or plan.cyclic:
-        return None
-    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
-    share = float(lr.step[begin] - lr.step[0]) / span
-    if share > latest or lr.n - begin < 5:
-        return None
-    evidence = say(
-        f"The learning rate falls below {{limit:.2g}} (peak {{peak:.3g}}) by {unit(lr)} {{step:,}}, {{share:.0%}} of the run.",
-        (lr,),
-        limit=level * plan.peak,
-        peak=plan.peak,
-        step=int(lr.step[begin]),
-        share=share,
-    )
-    # Where it began to fall is where the mistake begins, if that was at once.
-    first = lr.step[0] if share < 0.15 else lr.step[begin - 1]
-    return evidence, Interval(int(first), int(lr.step[begin])), latest / max(share, 0.05)
-
-
-def _jumped(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
-    train = view.curve("train_reward") if view.signals.domain is Domain.REINFORCEMENT else view.curve("train_loss")
-    if plan.cyclic or train is None or train.n < 10 or train.signal.axis is not lr.signal.axis:
-        return None
-    span = max(float(lr.step[-1] - lr.step[0]), 1.0)
-    for i in plan.jumps:
-        before, after = float(lr.value[i]), float(lr.value[i + 1])
-        if after < view["jump"] * before or float(lr.step[i + 1] - lr.step[0]) < 0.1 * span:
-            continue
-        left = train.cost[train.step <= lr.step[i]][-20:]
-        # A rate that is back at the next point has thrown what follows at once: later points only show the recovery.
-        single = i + 2 < lr.n and float(lr.value[i + 2]) < 0.5 * after
-        right = train.cost[train.step >= lr.step[i + 1]][: 5 if single else 20]
-        few = train.n < 20 and left.size >= 4 and _all_above(left[-4:], right)
-        if left.size < 8 and not few:
-            continue
-        said = f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} "
-        numbers = {"step": int(lr.step[i + 1]), "before": before, "after": after}
-        onset = Interval(int(lr.step[i]), int(lr.step[i + 1]))
-        lost = _lost_after(train, lr.step[i + 1])
-        if lost is not None:
-            return say(said + "is NaN or infinite from {lost:,} on.", (lr, train), **numbers, lost=lost), onset, 4.0
-        if right.size < 3:
-            continue
-        sigma = max(estimate_noise(left).sigma, 1e-12)
-        # Against the better half of what was before, at its worst within the next points.
-        rise = float(np.quantile(right, 0.75)) - median(left)
-        level = median(left)
-        # A fifth of the level; or a third of what had been gained, where the run never gets it back (a warm restart does).
-        lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
-        # Beyond any rate before it, no restart is meant: there twenty points against twenty tell what single points hide in their noise.
-        beyond = after > 2 * float(lr.value[: i + 1].max())
-        lasts = beyond and (few or (right.size >= 10 and _outlasts(train.cost[train.step <= lr.step[i]], right)))
-        if (rise < 6 * sigma and not lasts) or (rise < 0.2 * abs(level) and not lost_gain):
-            continue
-        evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
-        return evidence, onset, rise / (6 * sigma)
-    return None
-
-
-def _all_above(left: Float64, right: Float64) -> bool:
-    """Whether the next three losses lie above the last four: by chance once in 35 times."""
-    return right.size >= 3 and float(right[:3].min()) > float(left.max())
-
-
-def _outlasts(before: Float64, right: Float64) -> bool:
-    """Whether the medians of the last twenty points and of those after differ by four standard errors (of a median: 1.25 sd / sqrt(n))."""
-    left, sigma = before[-20:], estimate_noise(before[-60:]).sigma
-    return bool(median(right) - median(left) > 4 * 1.25 * sigma * np.sqrt(1 / left.size + 1 / right.size))
-
-
-def _cold_start(view: View, lr: CurveFacts, plan: Schedule) -> tuple[Evidence, Interval, float] | None:
-    """A loss that the full rate of the first steps threw far above its start, for more than a tenth of the run."""
-    train = view.curve("train_loss") if view.signals.domain is not Domain.REINFORCEMENT else None  # its losses have no direction
-    if train is None or train.n < 40 or float(lr.value[0]) < 0.9 * plan.peak or train.signal.axis is not lr.signal.axis:
-        return None
-    first, smooth = float(train.cost[0]), train.smooth
-    early = train.between(0.0, 0.1)
-    if int(np.count_nonzero(smooth[early] > first + view["thrown"] * abs(first))) < 3:
-        return None
-    above = smooth > first + max(view["thrown"] * abs(first), 8 * train.sigma)
-    back = np.flatnonzero(smooth[int(np.argmax(smooth[early])) :] <= first)
-    if int(np.sum(above[early])) < 3 or not back.size or train.end_cost > first:
-        return None  # never thrown, or never back: then divergence or instability tell it
-    begin, end = int(np.argmax(above)), int(np.argmax(smooth[early])) + int(back[0])
-    share = float(train.step[end] - train.step[0]) / max(float(train.step[-1] - train.step[0]), 1.0)
-    if share < view["cold_share"]:
-        return None
-    evidence = say(
-        f"At the full rate of {{rate:.3g}} from the first point on, the {label(train)} rose from {{first:.4g}} to {{top:.4g}} and was back only at "
-        f"{unit(train)} {{back:,}}, {{share:.0%}} of the run.",
-        (lr, train),
-        rate=float(lr.value[0]),
-        first=first,
-        top=float(smooth[early].max()),
-        back=int(train.step[end]),
-        share=share,
-    )
-    return evidence, Interval(int(train.step[max(begin - 1, 0)]), int(train.step[begin])), share / view["cold_share"]
-
-
-def _lost_after(train: CurveFacts, jump: int) -> int | None:
-    """Step from which the loss is non-finite for good, if it was finite up to a jump and broke within the next twenty points."""
-    if not train.bad_step.size or train.bad_step[0] < jump or train.step[-1] > train.bad_step[0]:
-        return None
-    return int(train.bad_step[0]) if int(np.sum(train.step >= jump)) < 20 else None
-
-
-def _finding(lr: CurveFacts, plan: Schedule, kind: str, found: tuple[Evidence, Interval, float]) -> Finding:
+def _finding(view: View, lr: CurveFacts, plan: Schedule, kind: str, found: Fault) -> Finding:
     evidence, onset, margin = found
+    train = view.curve("train_loss")
+    # The noise of an end is that of a median of many points; a twentieth is more than another seed makes of it.
+    lower = train.end - max(0.05 * abs(train.end), 3 * 1.25 * train.sigma / np.sqrt(train.tail_points)) if train is not None else 0.0
     titles = {
         "warm-up": f"The warm-up never ends: the learning rate is highest ({short(plan.peak)}) at the last point",
         "collapse": f"The learning rate collapses early, by {unit(lr)} {onset.last_step:,}",
         "jump": f"The learning rate jumps up at {unit(lr)} {onset.last_step:,}, and the loss with it",
         "cold": f"No warm-up: the full learning rate of {short(float(lr.value[0]))} threw the loss up at the start",
+        "constant": f"The learning rate never decays ({short(plan.peak)}), and the loss bounces at its level since {unit(lr)} {onset.last_step:,}",
     }
     actions = {
         "warm-up": f"End the warm-up after 5 % of the run: set warmup_steps to {max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} ({unit(lr)}s).",
         "collapse": "Set the scheduler's total steps to the real number of optimiser steps (steps per epoch / accumulation x epochs).",
         "jump": f"Keep the learning rate at its value before {unit(lr)} {onset.last_step:,} and rerun from the checkpoint before it.",
         "cold": f"Warm the learning rate up over the first 5 % of the run ({max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} {unit(lr)}s).",
+        "constant": f"{scale_lr(view, 0.1)} and resume from the last checkpoint for a tenth of the budget.",
     }
     causes = {
         "warm-up": Cause("Warm-up steps were given in the wrong unit, or exceed the run"),
         "collapse": Cause("The scheduler is stepped per batch instead of per epoch"),
         "jump": Cause("A new phase, a resumed scheduler or a changed batch size reset the rate"),
         "cold": Cause("Adaptive optimisers know no scale in their first steps, and take them far too large"),
+        "constant": Cause("The learning rate is too high for this stage: a schedule that decays lets the loss settle"),
     }
     peak = predicate("lr", "max_share", "<=", 0.2, source="a fifth of the run")
-    low = predicate("lr", "share_below", "<=", 0.2, argument=0.001 * plan.peak, source="a thousandth of the peak")
+    limit = float(evidence.numbers["limit"]) if kind == "collapse" else 0.0
+    low = predicate("lr", "share_below", "<=", 0.2, argument=limit, source="the limit that this run's rate fell below too early")
     calm = predicate("train_loss", "rise", "<=", 0.0, sd_times=4.0)
     # A loss that recovered says nothing of the rate; a warm-up that begins at zero doubles at first.
     late = (onset.last_step - int(lr.step[0])) > 0.1 * (int(lr.step[-1]) - int(lr.step[0]))
@@ -241,23 +129,30 @@ def _finding(lr: CurveFacts, plan: Schedule, kind: str, found: tuple[Evidence, I
     rules = {
         "cold": ((start,), "In its first tenth the training loss stays below one and a half times its first values."),
         "warm-up": ((peak,), "The learning rate peaks within the first fifth of the run."),
-        "collapse": ((low,), "The learning rate is below a thousandth of its peak on at most a fifth of the points."),
+        "collapse": ((low,), f"The learning rate is below {short(limit)} on at most a fifth of the points."),
         "jump": (
             (calm, steady),
             "The training loss ends within 4 sd of its best, and the learning rate does not jump to twice its value again.",
         ),
     }
+    if kind == "constant":
+        fallen = predicate("train_loss", "end", "<", lower, source="a twentieth and 3 standard errors below the end of this run")
+        rules[kind] = ((fallen,), f"The training loss ends below {lower:.4g}, clearly below the end of this run.")
     predicates, sentence = rules[kind]
     return Finding(
         id="lr-schedule",
-        # Unscaled inputs and bad weights throw a loss up as well: of those three the rate is only the easiest to change.
-        severity=Severity.NOTE if kind == "cold" else Severity.WARNING,
-        confidence=confidence(margin, supports=int(kind == "warm-up"), doubts=2 * int(kind == "cold")),
+        severity=Severity.NOTE if kind in NOTES else Severity.WARNING,
+        confidence=confidence(margin, supports=int(kind == "warm-up"), doubts=2 * int(kind in NOTES)),
         title=titles[kind],
         onset=onset,
         extent=Interval(onset.first_step, int(lr.step[-1])),
         evidence=(evidence,),
-        causes=(causes[kind], Cause("Total or warm-up steps do not match the real number of optimiser steps")),
+        causes=(
+            causes[kind],
+            Cause("Labels or small batches whose noise no rate averages away")
+            if kind == "constant"
+            else Cause("Total or warm-up steps do not match the real number of optimiser steps"),
+        ),
         first_check="Print the intended rate of every step from the scheduler beside the logged one.",
         first_action=actions[kind],
         fixes=(
@@ -321,6 +216,27 @@ def _glitches() -> Run:
     return _run(lr, 148, loss)
 
 
+def _sparse(kind: str) -> Run:
+    """Forty points, the rate thirty times as high from half of the run on: the loss is thrown up and falls again, or never minds."""
+    x = np.linspace(0, 1, 40)
+    thrown = {"thrown": 0.7 * np.exp(-(x - 0.5) / 0.1), "minds": 0.0 * x}[kind]
+    return _run(np.where(x > 0.5, 3e-3, 1e-4), 149, 0.4 + 2 * np.exp(-5 * x) + np.where(x > 0.5, thrown, 0.0))
+
+
+def _runs_out(falls: bool) -> Run:
+    """A rate that is at half a per cent of its peak from 40 % of the run on, under a loss that fell until then or had settled."""
+    x = np.linspace(0, 1, 300)
+    rate = 4.0 if falls else 20.0
+    return _run(1e-3 * np.maximum(5e-3, 1 - x / 0.4), 150, 0.9 + 1.4 * np.exp(-rate * np.minimum(x, 0.4)))
+
+
+def _never(scatter: float) -> Run:
+    loss = _synth.decay(300, 2.3, 0.9, 20.0) + np.random.default_rng(151).normal(0, scatter, 300)
+    run = _run(np.full(300, 0.03), 152, loss)
+    val = _synth.make_series("val/loss", _synth.decay(20, 2.3, 0.95, 20.0), np.arange(20) * 150)
+    return replace(run, series={**run.series, "val/loss": val})
+
+
 EXAMPLES = (
     Example("two glitches of one point that throw the loss: the first leads", _glitches, fires=True, onset=(490, 500)),
     Example("thrown up by a full rate, back after a fifth of the run: a note", _cold, fires=False, onset=(0, 60)),
@@ -328,6 +244,12 @@ EXAMPLES = (
     Example("warm-up to the end", _warming, fires=True),
     Example("decays per step", _early, fires=True, onset=(1000, 1100)),
     Example("jumps twentyfold", _jump, fires=True, onset=(1190, 1200)),
+    Example("forty points, thrown up by a rate thirty times as high", lambda: _sparse("thrown"), fires=True, onset=(190, 210)),
+    Example("forty points, and the loss does not mind the higher rate", lambda: _sparse("minds"), fires=False),
+    Example("a two hundredth of the peak while the loss still fell", lambda: _runs_out(falls=True), fires=True, onset=(1170, 1200)),
+    Example("a two hundredth of the peak after the loss had settled", lambda: _runs_out(falls=False), fires=False),
+    Example("a constant rate and a loss that bounces: a note", lambda: _never(0.12), fires=False, onset=(300, 1000)),
+    Example("a constant rate and a calm loss", lambda: _never(0.0), fires=False),
     Example("warm-up and cosine", _cosine, fires=False),
     Example("warm restarts", _restarts, fires=False),
 )
@@ -341,14 +263,18 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("lr",),
-    wants=("train_loss", "train_reward"),
+    wants=("train_loss", "train_reward", "val_loss", "val_metric", "train_metric"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "warm_share": Threshold(0.95, "highest at the end of the run"),
         "collapse": Threshold(0.001, "a thousandth of the peak moves nothing any more"),
+        "still_fell": Threshold(0.08, "of what the loss gained; healthy schedules that are through by then gained 3 % in that quarter"),
         "collapse_share": Threshold(0.6, "cosine and linear schedules get there in the last tenth"),
         "thrown": Threshold(0.5, "half above the first value: minibatches and early bumps stay below"),
         "cold_share": Threshold(0.1, "a bump that costs less of the run is worth no rerun"),
+        "stands": Threshold(0.5, "share of the run without a gain: longer than a stage of most schedules"),
+        "restless": Threshold(0.08, "minibatch noise of a loss that is not small is 1 to 5 % of it"),
+        "good": Threshold(0.9, "of the way to perfect, or of the loss: little is left to find"),
         "jump": Threshold(3.0, "threefold: no usual decay or cycle rises so in one step"),
     },
     examples=EXAMPLES,

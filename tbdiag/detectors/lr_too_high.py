@@ -14,7 +14,7 @@ How it is told
     the loss began more than twice as high as guessing allows (or as it ended, with three tenths of it left) and validation
     jumps by more than 2 % of its level from one evaluation to the next, or training by more than 8 %. Or the optimiser is
     known to be Adam and the rate a tenth or more, unless the loss got below a twentieth of its start. Or, at any rate: the
-    logged median ratio of updates to weights is above 0.1. A note where the run had learned and broke later: divergence or
+    logged median ratio of updates to weights is above 0.1 and the loss does not fall by half. A note where the run had learned and broke later: divergence or
     nan-inf tell that better. Or, whether a rate is known or not: within the first tenth of the run the norm of the weights
     trebles and stays there, and the metric ends less than half-way to perfect, or the loss within a tenth of guessing, or the
     loss gains nothing after the throw while validation ends a seventh above its best.
@@ -90,16 +90,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
         margins.append(rate / limit)
         evidence += _symptoms(view, train) or (_beyond_adam(train, rate) if "adam" in optimizer and rate >= 10 * limit else [])
     supports = len(evidence)
-    if not evidence:
-        evidence, margins = _updates(view, ratios)
+    large = not evidence
+    if large:
+        evidence, margins = _updates(view, ratios, train)
     thrown = not evidence
     if thrown:
         evidence, margins = _throws_weights(view, train)
     if not evidence:
         return None
     if rate is not None:
-        evidence.insert(0, say("The learning rate is {rate:.3g}" + (" throughout." if kept else " at its peak."), ("lr",), rate=rate))
+        when = " in the configuration." if plan is None else " throughout." if kept else " at its peak."
+        evidence.insert(0, say("The learning rate is {rate:.3g}" + when, ("lr",), rate=rate))
     named = f" ({short(rate)})" if rate is not None else ""
+    # What a large update did to the loss is not known: it may stand as well as be thrown about.
+    what = f"every update is {evidence[-1].numbers['ratio']:.0%} of the weights, and the {label(train)}" if large and not thrown else ""
     # The noise of an end is that of a median of many points; a tenth is more than another seed makes of it.
     margin = max(0.1 * abs(train.end), 2 * 1.25 * train.sigma / np.sqrt(train.tail_points))
     # A run that learned and then broke shows that better than any limit on the rate: divergence and nan-inf lead there.
@@ -108,7 +112,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="lr-too-high",
         severity=Severity.NOTE if broke and not thrown else Severity.WARNING,
         confidence=confidence(*margins, supports=supports - 1, doubts=1),
-        title=f"The learning rate is too high{named}: the {label(train)} is thrown about and does not get below {train.best:.4g}",
+        title=f"The learning rate is too high{named}: {what or f'the {label(train)} is thrown about and'} does not get below {train.best:.4g}",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(2, train.trace.n - 1)])),
         extent=Interval(int(train.step[0]), int(train.step[-1])),
         evidence=tuple(evidence),
@@ -201,8 +205,10 @@ def _descends(curve: CurveFacts) -> bool:
     return trend.falling and -trend.change > 2 * estimate_noise(tail).sigma
 
 
-def _updates(view: View, ratios: tuple[CurveFacts, ...]) -> tuple[list[Evidence], list[float]]:
-    """Update-to-weight ratios; some log them in powers of ten."""
+def _updates(view: View, ratios: tuple[CurveFacts, ...], train: CurveFacts) -> tuple[list[Evidence], list[float]]:
+    """Update-to-weight ratios; some log them in powers of ten. Weights near zero have large ones in runs that learn, too."""
+    if not train.signed and train.end_cost < 0.5 * train.start_cost:
+        return [], []
     for curve in ratios:
         middle = median(curve.value)
         value = 10.0**middle if middle < 0 else middle
@@ -290,7 +296,15 @@ def _weights(end: float) -> Run:
     return _synth.make_run({"train/loss": loss, "weight_norm": norm, "val/loss": loss + 0.02})
 
 
+def _large_updates(end: float) -> Run:
+    rng = np.random.default_rng(136)
+    loss = _synth.decay(80, 2.3, end) + rng.normal(0, 0.02, 80)
+    return _synth.make_run({"train/loss": loss, "update_to_weight_ratio": 0.4 * np.exp(rng.normal(0, 0.1, 80))})
+
+
 EXAMPLES = (
+    Example("updates as large as four tenths of the weights, and nothing is learned", lambda: _large_updates(2.2), fires=True),
+    Example("ratios of weights near zero, and it learns", lambda: _large_updates(0.3), fires=False),
     Example("the weights are thrown to five times their norm, the loss back to guessing", lambda: _weights(1.95), fires=True),
     Example("the weights grow as much and the model learns", lambda: _weights(0.3), fires=False),
     Example("stands at once at a high level", _stands, fires=True),

@@ -12,13 +12,15 @@ How it is told
     (noise below 3 % of its level) and steadily (the last third is at least half as steep as the first) by less than a fifth
     of its start: a warning below 2e-6, below 1.5e-4 a note beside unconverged. A warning below 1.5e-4 as well, under any
     schedule, where the run ends as a model that knows nothing; steadily then means against the sum of the rates (below 2e-5
-    a fall of less than 3 % counts as well, if nearly every later point is lower than every earlier one).
+    a fall of less than 3 % counts as well, if nearly every later point is lower than every earlier one). Whatever the rate, or if
+    none was logged: a warning where every logged update-to-weight ratio is below 1e-5 in its median (1e-3 is usual; below 6e-8
+    see frozen-weights), the loss does not move, and the run ends as a model that knows nothing.
 
 First check
     Is the rate the one that was meant, in every parameter group, and are weights changing at all?
 
 First action
-    Raise the learning rate five times (a hundred times or more where it is below 1e-6).
+    Raise the learning rate five times (a hundred times or more where it is below 1e-6; towards a usual ratio where updates were logged).
 
 Success rule
     The next run reaches this run's final loss in half the steps.
@@ -27,13 +29,15 @@ Not to be confused with
     lr-zero, no-learning (other causes of a flat loss), unconverged (a good rate, too few steps), fine-tuning that starts good.
 
 Limits
-    Needs a learning rate in the log. Optimisers that adapt the rate (Prodigy, D-Adaptation) log something else.
+    Needs a learning rate or update ratios in the log. Optimisers that adapt the rate (Prodigy, D-Adaptation) log something else.
 
 Sources
-    UMLAUT's lower limit of 1e-7; seed texts: raise the rate 2 to 5 times.
+    UMLAUT's lower limit of 1e-7; seed texts: raise the rate 2 to 5 times; cs231n for updates against weights.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,6 +57,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._small_updates import FLOAT32, USUAL, Updates, measure_updates, say_updates
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import loss_left, metric_level
@@ -63,14 +68,29 @@ from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
-    """A tiny rate and a curve that does not move, or a slow straight descent."""
-    rate = learning_rate(view)
-    if rate is None:
+    """A rate that is too low for the curve first, then updates that are."""
+    rate, updates = learning_rate(view), measure_updates(view)
+    if rate is None and updates is None:
         return NotApplicable("no learning rate above zero", ("lr",))
     keys = ("reward", "train_reward", "val_reward") if view.signals.domain is Domain.REINFORCEMENT else ("train_loss", "val_loss")
     curve = next((c for c in map(view.curve, keys) if c is not None), None)
     if curve is None:
         return NotApplicable("no loss or reward", (keys[0],))
+    found = _by_rate(view, curve, rate) if rate is not None else None
+    return found or _by_updates(view, curve, rate, updates)
+
+
+def _by_updates(view: View, curve: CurveFacts, rate: float | None, updates: Updates | None) -> Finding | None:
+    """A loss of knowing nothing that does not move, under updates that are a hundredth of the usual ones or less."""
+    if updates is None or not FLOAT32 <= updates.ratio <= view["update"] or view.signals.domain is Domain.REINFORCEMENT:
+        return None
+    if curve.n < 8 or not _flat(curve) or not _untrained(view, curve):
+        return None
+    return _finding(view, curve, rate, severity=Severity.WARNING, margin=view["update"] / updates.ratio, updates=updates)
+
+
+def _by_rate(view: View, curve: CurveFacts, rate: float) -> Finding | None:
+    """A tiny rate and a curve that does not move, or a slow straight descent."""
     if curve.n < 4 or rate >= view["slow"]:
         return None
     lr = view.curve("lr")
@@ -149,25 +169,30 @@ def _crawls(curve: CurveFacts, lr: CurveFacts | None) -> bool:
     return smooth and a > b > c > d and (c - d) * first > 0.5 * (a - b) * last and (a - d) < 0.2 * a
 
 
-def _finding(view: View, curve: CurveFacts, rate: float, *, severity: Severity, margin: float) -> Finding:
+def _finding(
+    view: View, curve: CurveFacts, rate: float | None, *, severity: Severity, margin: float, updates: Updates | None = None
+) -> Finding:
     tiny = severity is Severity.ERROR
-    factor = (5.0 if rate >= view["tiny"] else 10.0) if not tiny else max(100.0, 10.0 ** np.ceil(np.log10(1e-4 / rate)))
+    evidence, name = [], ""
+    if rate is not None:
+        factor = (5.0 if rate >= view["tiny"] else 10.0) if not tiny else max(100.0, 10.0 ** np.ceil(np.log10(1e-4 / rate)))
+        text = f"With a learning rate of {{rate:.3g}} the {label(curve)} went from {{first:.4g}} to {{end:.4g}}."
+        evidence = [say(text, (curve,), rate=rate, first=curve.first, end=curve.end)]
+        name = f" ({short(rate)})"
+    if updates is not None:
+        # A tenth of what the usual ratio asks for: ratios differ tenfold among trainings that go well.
+        factor = max(5.0, 10.0 ** np.floor(np.log10(0.1 * USUAL / updates.ratio)))
+    known = updates or measure_updates(view)
+    if known is not None:
+        evidence.append(say_updates(known, rate))
     return Finding(
         id="lr-too-low",
         severity=severity,
-        confidence=confidence(margin, supports=int(rate < 1e-7), doubts=int(severity is Severity.NOTE)),
-        title=f"The learning rate is too low ({short(rate)}): the {label(curve)} " + ("does not move" if tiny else "crawls"),
+        confidence=confidence(margin, supports=int(rate is not None and rate < 1e-7), doubts=int(severity is Severity.NOTE)),
+        title=f"The learning rate is too low{name}: the {label(curve)} " + ("does not move" if tiny or updates is not None else "crawls"),
         onset=Interval(int(curve.step[0]), int(curve.trace.last_step[min(1, curve.trace.n - 1)])),
         extent=Interval(int(curve.step[0]), int(curve.step[-1])),
-        evidence=(
-            say(
-                f"With a learning rate of {{rate:.3g}} the {label(curve)} went from {{first:.4g}} to {{end:.4g}}.",
-                (curve,),
-                rate=rate,
-                first=curve.first,
-                end=curve.end,
-            ),
-        ),
+        evidence=tuple(evidence),
         causes=(
             Cause("The learning rate was set too low, or divided by a scheduler"),
             Cause("The rate is in other units: per sample, or already divided by accumulation"),
@@ -221,7 +246,21 @@ def _crawling() -> Run:
     return _synth.make_run({"train/loss": np.linspace(0.13, 0.12, 16) + rng.normal(0, 4e-3, 16), "val/loss": val, "lr": np.full(16, 1e-6)})
 
 
+def _updates(ratio: float, end: float) -> Run:
+    rng = np.random.default_rng(126)
+    loss = _synth.decay(100, 2.303, end) + rng.normal(0, 0.01, 100)
+    made = {
+        "train/loss": loss,
+        "update_ratio/fc1": ratio * np.exp(rng.normal(0, 0.3, 100)),
+        "val/acc": np.full(100, 0.1 if end > 2 else 0.8),
+    }
+    return replace(_synth.make_run(made), hparams={"num_classes": 10.0})
+
+
 EXAMPLES = (
+    Example("updates of a millionth of the weights, at the loss of guessing", lambda: _updates(1e-6, 2.303), fires=True),
+    Example("updates of a ten thousandth, at the loss of guessing", lambda: _updates(1e-4, 2.303), fires=False),
+    Example("updates of a millionth by the log, and it learns", lambda: _updates(1e-6, 0.6), fires=False),
     Example("1e-8, nothing moves", _stuck, fires=True),
     Example("5e-8 over 2,000 steps", _stuck_long, fires=True),
     Example("1e-6, and validation falls along a line", _crawling, fires=True),
@@ -238,13 +277,14 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "reward", "train_reward", "val_reward"),),
-    wants=("lr", "val_loss", "val_metric", "train_metric", "val_accuracy", "train_accuracy"),
+    wants=("lr", "update_ratio", "val_loss", "val_metric", "train_metric", "val_accuracy", "train_accuracy"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "hardly": Threshold(
             2e-5, "the usual rate of a fine-tuning; below it a fall by a hundredth is the rate's work, if nothing had been learned before"
         ),
         "tiny": Threshold(2e-6, "below any rate that trains from scratch; fine-tuning at 1e-6 moves its loss"),
+        "update": Threshold(1e-5, "cs231n: about 1e-3 is healthy; rates of fine-tunings with Adam make 1e-4 and more of it"),
         "slow": Threshold(1.5e-4, "above, a crawl has other causes"),
     },
     examples=EXAMPLES,

@@ -74,7 +74,7 @@ from tbdiag.detectors._flatness import (
     stays_where_it_was,
     stopped_early,
 )
-from tbdiag.detectors._standstill import crawls, stopped_moving
+from tbdiag.detectors._standstill import annealed_late, crawls, stopped_moving
 from tbdiag.detectors._words import label, say, say_left, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
@@ -94,7 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         curve is not train and stands_since_first(curve, train, view["since_first"])
     )
     metric = view.curve("val_metric") or view.curve("train_metric")
-    crawl = None if _annealed_late(view) else crawls(view, curve, train, metric)
+    crawl = None if annealed_late(view) else crawls(view, curve, train, metric)
     stopped = stopped or crawl is not None
     if (not stopped and longest_flat_part(curve, train) < view["share"]) or not (crawl or _may_be_bad(view, curve, train, metric)):
         return None
@@ -144,12 +144,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
             end=curve.end,
         ),
     )
-    still = None if reason == "frozen" or _annealed_late(view) else stopped_moving(view, curve, train, since)
+    still = None if reason == "frozen" or annealed_late(view) else stopped_moving(view, curve, train, since)
     evidence += [] if still is None else [still]
-    frozen = reason == "frozen" or early_decay or still is not None
+    constant = plan is not None and plan.constant
+    frozen = (reason == "frozen" or early_decay or still is not None) and not constant
     causes = (
         Cause("The learning rate decayed too early, so that nothing moves any more", "evaluations no longer change" if frozen else ""),
-        Cause("The learning rate is too high for this stage: the loss bounces at its level"),
+        Cause(
+            "The learning rate is too high for this stage: the loss bounces at its level",
+            "the rate never decays" if constant else "",
+        ),
         Cause("Model too small or too constrained, or features without enough signal"),
         Cause("A floor set by label noise or by a loss and output that do not match"),
     )
@@ -168,7 +172,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         onset=onset,
         extent=Interval(int(start), int(curve.step[-1])),
         evidence=tuple(evidence),
-        causes=causes if frozen else (causes[1], causes[2], causes[3], causes[0]),
+        causes=causes if frozen else causes[1:] if constant else (*causes[1:], causes[0]),
         first_check="Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?",
         first_action=action,
         fixes=(
@@ -208,7 +212,7 @@ def _may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveF
     if spent is not None and quality < 0.9 and decayed_by(spent, 0.3, 0.02):
         return True
     still = quality < 0.97 and float(np.ptp(last)) <= view["frozen"] * abs(float(last[-1]))
-    return still and curve is not train and not _annealed_late(view)
+    return still and curve is not train and not annealed_late(view)
 
 
 def _bad_level(
@@ -246,7 +250,7 @@ def _bad_level(
     if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
         return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
     spent = view.curve("lr")
-    frozen = None if _annealed_late(view) else stopped_moving(view, curve, train, since)
+    frozen = None if annealed_late(view) else stopped_moving(view, curve, train, since)
     # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
     much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
@@ -294,12 +298,6 @@ def _bad_level(
             ],
         )
     return "", [], []
-
-
-def _annealed_late(view: View) -> bool:
-    """Whether the logged learning rate was lowered as schedules do: by steps or gradually, but not early; then standing still is its purpose."""
-    plan, lr = schedule(view), view.curve("lr")
-    return plan is not None and lr is not None and plan.end < 0.5 * plan.peak and not decayed_by(lr, 0.4)
 
 
 def _stuck() -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -250,9 +251,33 @@ def _clip_share(features: Features) -> Signal | None:
     limit = features.signals.config.get("max_grad_norm")
     norm = features.signals.main("grad_norm")
     if not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0 or norm is None or norm.series is None:
-        return None
+        pair = find_cut_norms(features.group(Role.GRAD_NORM))
+        if pair is None:
+            return None
+        before, after = pair
+        clipped = (after.value < 0.999 * before.value).astype(np.float64)
+        return make_signal("clip_share", before.step, before.wall_time, clipped, f"{before.name} cut to {float(after.value.max()):g}")
     curve = features.of(norm)
     if not curve.n:
         return None
     clipped = (curve.value > float(limit)).astype(np.float64)
     return make_signal("clip_share", curve.step, curve.wall_time, clipped, f"{curve.name} above the clipping limit {limit:g}")
+
+
+def find_cut_norms(norms: Sequence[CurveFacts]) -> tuple[CurveFacts, CurveFacts] | None:
+    """Two gradient norms on the same steps, before and after clipping: the second is the first, or its own ceiling where that is lower."""
+    for before in norms:
+        for after in norms:
+            if after is before or not before.n or not np.array_equal(before.step, after.step):
+                continue
+            cut = after.value < 0.999 * before.value
+            limit = float(after.value.max())
+            same = not cut.any() and "clip" not in after.name.lower()
+            if (
+                limit > 0
+                and not same
+                and bool((after.value <= 1.001 * before.value).all())
+                and bool((after.value[cut] >= 0.999 * limit).all())
+            ):
+                return before, after
+    return None
