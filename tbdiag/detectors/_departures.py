@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.detectors._base import View
+from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.stats.noise import median, running_median
@@ -62,3 +63,15 @@ def runs_away(train: CurveFacts, val: CurveFacts) -> float:
     if trend.tau < 0.7 or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
         return 0.0
     return float(val.end_cost / (2 * val.first_cost))
+
+
+def tell_validation(val: CurveFacts, *, follows: bool) -> Evidence:
+    """Sentence on what validation did meanwhile, with its very last values where those left and the median of its end does not show it."""
+    if val.bad_step.size and int(val.bad_step[-1]) > int(val.step[-1]):
+        text = f"The {label(val)} followed: from {{best:.4g}} to {{last:.4g}} at {unit(val)} {{step:,}}, and it is NaN or infinite from {{bad:,}} on."
+        return say(text, (val,), best=val.best, last=float(val.value[-1]), step=int(val.step[-1]), bad=int(val.bad_step[0]))
+    if not follows and float(val.cost[-1]) > val.best_cost + max(4 * val.sigma, 0.3 * max(val.gain, 0.0)):
+        text = f"The {label(val)} followed with its last evaluation: from {{best:.4g}} to {{last:.4g}}."
+        return say(text, (val,), best=val.best, last=float(val.value[-1]))
+    text = f"The {label(val)} {'followed' if follows else 'did not follow'}: from {{best:.4g}} to {{end:.4g}}."
+    return say(text, (val,), best=val.best, end=val.end)

@@ -64,7 +64,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
-from tbdiag.detectors._departures import both_climb, forgets, runs_away
+from tbdiag.detectors._departures import both_climb, forgets, runs_away, tell_validation
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lr_jump
 from tbdiag.detectors._returns import value_explodes
@@ -115,29 +115,24 @@ def detect(view: View) -> Finding | NotApplicable | None:
     start, span = int(curve.step[0]), max(int(curve.step[-1] - curve.step[0]), 1)
     early = onset.middle < start + 0.1 * span
     name, what = label(curve), "falls" if curve.sign < 0 else "rises"
+    lost = curve.bad_step.size > 0 and int(curve.bad_step[-1]) > int(curve.step[-1])
+    ended = "came to {end:.4g} before it was NaN or infinite for good" if lost else "ended at {end:.4g}; it does not come back"
     evidence = [
         say(
-            f"The {name} was best at {unit(curve)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}; it does not come back.",
+            f"The {name} was best at {unit(curve)} {{best_step:,}} with {{best:.4g}} and {ended}.",
             (curve,),
             (Mark("best", "best", curve.best_step, curve.best), Mark("event", "onset", onset.last_step)),
             best_step=curve.best_step,
             best=curve.best,
-            end=curve.end,
+            end=float(curve.value[-1]) if lost else curve.end,
         )
     ]
     if jump is not None:
-        evidence.append(say("The learning rate rose from {before:.3g} to {after:.3g} at step {step:,}.", ("lr",), (), **jump))
+        evidence.append(say("The learning rate rose from {before:.3g} to {after:.3g} at step {step:,.0f}.", ("lr",), (), **jump))
     if grad is not None:
         evidence.append(say("The gradient norm rose from {usual:.3g} to {peak:.3g} over the same steps.", (), (), **grad))
     if val is not None:
-        evidence.append(
-            say(
-                f"The {label(val)} {'followed' if follows else 'did not follow'}: from {{best:.4g}} to {{end:.4g}}.",
-                (val,),
-                best=val.best,
-                end=val.end,
-            )
-        )
+        evidence.append(tell_validation(val, follows=follows))
     causes = [
         Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
         Cause("A bad batch without gradient clipping"),

@@ -208,10 +208,13 @@ def _exploded(view: View, train: CurveFacts) -> Sign | None:
     if float(np.mean(high)) < 0.04:
         return None
     begin = int(np.argmin(smooth[: peak + 1]))
+    lost = train.bad_step.size > 0 and int(train.bad_step[-1]) > int(train.step[-1])
+    came_down = not lost and smooth[-1] < smooth[peak] - 0.5 * climb[peak]
+    ends = " before it came down" if came_down else ", and is NaN or infinite in the end" if lost else ""
     return (
         float(climb[peak] / np.log(view["explosion"])),
         say(
-            f"The {label(train)} rose from {{low:.3g}} to {{high:.3g}} by {unit(train)} {{step:,}} before it came down.",
+            f"The {label(train)} rose from {{low:.3g}} to {{high:.3g}} by {unit(train)} {{step:,}}{ends}.",
             (train,),
             low=float(np.exp(low[peak])),
             high=float(np.exp(smooth[peak])),
