@@ -81,3 +81,17 @@ def test_a_shift_is_not_told_where_the_loss_broke():
     found = find(_synth.make_run({"train/loss": train, "val/accuracy": accuracy}))
     assert "nan-inf" in found
     assert "sudden-shift" not in found
+
+
+def test_what_ends_in_nan_is_not_said_to_have_come_down_or_to_be_followed_by_nothing():
+    rng = np.random.default_rng(11)
+    loss = 0.4 + 2 * np.exp(-4 * np.linspace(0, 1, 600)) + rng.normal(0, 0.03, 600)
+    loss[404:440] += np.exp(np.linspace(-1, 5, 36))
+    loss[440:] = np.nan
+    val = loss[::30] + 0.05
+    run = _synth.make_run({"train/loss": loss, "val/loss": _synth.make_series("val/loss", val, np.arange(0, 600, 30))})
+    said = " ".join(e.statement for f in find(run).values() for e in f.evidence)
+    assert "before it was NaN or infinite for good" in said
+    assert "The validation loss followed: from" in said
+    assert "did not follow" not in said
+    assert "before it came down" not in said
