@@ -66,6 +66,32 @@ def _lies_on_a_line(val: CurveFacts, train: CurveFacts, least: float, share: flo
     )
 
 
+def repeats(val: CurveFacts, train: CurveFacts) -> tuple[int, Evidence] | None:
+    """Where evaluations begin to be the same to the last digit, four and a quarter of all at least, while training's batches differ.
+
+    No weights that still get updates do that (none of 690 healthy trainings did). A best value so far repeats earlier as well, and
+    numbers of few digits repeat by chance.
+    """
+    y = val.value
+    if val is train or val.n < 8 or val.trace.n != val.n or train.n < 8 or not np.isfinite(y).all():
+        return None
+    steps = np.diff(y) != 0
+    last = int(np.flatnonzero(steps)[-1]) + 1 if steps.any() else 0
+    count = val.n - last
+    late = train.value[-max(4, train.n // 4) :]
+    if (
+        count < max(4, val.n / 4)
+        or last < 2
+        or not steps[:last].all()
+        or is_rounded(float(y[-1]))
+        or np.unique(late).size < 0.8 * late.size
+    ):
+        return None
+    text = f"From {unit(val)} {{since:,}} on all {{count}} evaluations of the {label(val)} are the same to the last digit, {{level:.6g}}, while the "
+    text += f"{label(train)} goes on changing from batch to batch: no update reaches the weights that are evaluated."
+    return last, say(text, (val, train), since=int(val.step[last]), count=count, level=float(y[-1]))
+
+
 def stopped_moving(view: View, curve: CurveFacts, train: CurveFacts, since: int) -> Evidence | None:
     """Evaluations that no longer change while gradients are as large as ever: updates have lost their size."""
     flat = curve.trace.cost[since:]

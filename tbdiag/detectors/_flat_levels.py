@@ -1,0 +1,162 @@
+"""The flat part of a loss and whether its level is bad: too little of the way from guessing, weights that stand still, nothing ever gained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tbdiag.detectors._base import (
+    Evidence,
+    NotApplicable,
+    View,
+)
+from tbdiag.detectors._flatness import (
+    flat_part,
+    longest_flat_part,
+    share_gained,
+    stands_half_way,
+    stands_since_first,
+    stays_where_it_was,
+    stopped_early,
+)
+from tbdiag.detectors._standstill import annealed_late, crawls, stopped_moving
+from tbdiag.detectors._words import label, say, say_left, schedule
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
+from tbdiag.features.onsets import swings_about
+from tbdiag.features.schedule import decayed_by
+from tbdiag.model import Domain
+
+Flat = tuple[int, float, str, list[float], list[Evidence]]
+"""Block at which it begins, share of the run, reason, margins over thresholds, evidence."""
+
+
+def find_flat(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None, learned: float) -> Flat | NotApplicable | None:
+    """The flat part of a curve whose level is bad."""
+    val = view.curve("val_loss")
+    stopped = (stopped_early(curve) and stopped_early(train)) or (
+        curve is not train and stands_since_first(curve, train, view["since_first"])
+    )
+    crawl = None if annealed_late(view) else crawls(view, curve, train, metric)
+    stopped = stopped or crawl is not None
+    if (not stopped and longest_flat_part(curve, train) < view["share"]) or not (crawl or may_be_bad(view, curve, train, metric)):
+        return None
+    since, share = flat_part(curve, learned)
+    # Both splits must stand still; a training loss that goes on falling is overfitting or a generalisation gap.
+    if stopped:
+        since, share = min(since, curve.trace.within(0.0, 0.2).stop - 1), max(share, 0.8)
+    if share < view["share"] or (
+        curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not (stopped or stopped_early(train))
+    ):
+        return None
+    end = curve.end_cost
+    only_val = curve is val and val.best_index <= max(1, val.n // 20) and share_gained(train) > 0.5
+    if only_val or max(share_gained(curve), share_gained(train)) < 0.03:
+        return None  # only validation stands, where it began, a generalisation gap; or nothing was ever learned
+    if swings_about(curve, since, learned):
+        return None  # it stands nowhere
+    if curve.trace.noise.quantum > max(0.1 * abs(end), 0.02 * curve.gain):
+        return NotApplicable("the loss is rounded so coarsely that it may have gone on falling")
+    if curve.rise > max(0.1 * curve.gain, 0.02 * abs(curve.best)) and curve.beyond_noise(curve.rise, 4):
+        return None
+    reason, margins, evidence = bad_level(view, curve, train, metric, since=since, share=share)
+    if not reason and crawl is not None:
+        reason, margins, evidence = "frozen", [1.5], [crawl]
+    return (since, share, reason, margins, evidence) if reason else None
+
+
+def may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None) -> bool:
+    """False where a metric that is good leaves none of the reasons of `bad_level`; most healthy runs end here, at little cost."""
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    if quality is None or quality < view["half_way"]:
+        return True
+    spent, last = view.curve("lr"), curve.trace.cost[-4:]
+    if spent is not None and quality < 0.9 and decayed_by(spent, 0.3, 0.02):
+        return True
+    still = quality < 0.97 and float(np.ptp(last)) <= view["frozen"] * abs(float(last[-1]))
+    return still and curve is not train and not annealed_late(view)
+
+
+def bad_level(
+    view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None, *, since: int, share: float
+) -> tuple[str, list[float], list[Evidence]]:
+    """Why the level is not good: ``level``, ``frozen`` or ``no-reference`` with margins and evidence; empty where it may be good."""
+    left = loss_left(curve, view.features, curve.end)
+    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
+    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    words = counts_words(view.features)
+    rest = rest_of_loss(curve, view.features, curve.end)
+    known = left is not None or (rest or 0) > 0.8
+    if (
+        metric is not None
+        and quality is not None
+        and quality < view["quality"]
+        and rest is not None
+        and rest > view["left"]
+        and known
+        and not words
+    ):
+        return (
+            "level",
+            [view["quality"] / max(quality, 0.05), rest / view["left"]],
+            [
+                say(
+                    f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; {say_left(rest, 'rest')}.",
+                    (metric,),
+                    value=metric.end,
+                    quality=quality,
+                    rest=rest,
+                )
+            ],
+        )
+    if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
+        return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
+    spent = view.curve("lr")
+    frozen = None if annealed_late(view) else stopped_moving(view, curve, train, since)
+    # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
+    much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
+    if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
+        return "frozen", [2.0], [frozen]
+    if spent is not None and decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
+        last = float(spent.value[-1])
+        return (
+            "frozen",
+            [1.0],
+            [say("The learning rate was down to {last:.3g} by then, from {peak:.3g}.", (spent,), last=last, peak=float(spent.value.max()))],
+        )
+    plan = schedule(view)
+    if metric is not None and quality is not None and quality < view["quality"] and (plan is None or plan.end > 0.5 * plan.peak):
+        stands = stays_where_it_was(metric, view["share"])
+        if stands and (rest is None or rest > view["left"]) and share > 0.6:
+            return "level", [view["quality"] / max(quality, 0.05)], [stands]
+    kept = plan is None or (plan.end > 0.5 * plan.peak and not plan.cyclic)
+    half = metric is not None and quality is not None and quality < view["half_way"] and kept and share >= view["long"]
+    if half and metric is not None and rest is not None and stands_half_way(train, rest, view["left"]):
+        text = f"The {label(metric)} is {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect; neither split gains, and {say_left(rest, 'rest')}."
+        found = say(text, (metric,), value=metric.end, quality=quality or 0.0, rest=rest)
+        return "level", [share / view["long"], rest / view["left"]], [found]
+    total, train_total = share_gained(curve), share_gained(train)
+    # A fine-tuning gains as little and stands as long; that the learning rate was kept up all the while tells them apart, or a gain beyond theirs.
+    kept_up = plan is not None and plan.end > 0.5 * plan.peak and not plan.cyclic
+    ends = (rest, rest_of_loss(train, view.features, train.end))
+    unreached = (quality is None or quality < view["quality"]) and all(r is not None and r > view["left"] for r in ends)
+    own_work = not words and view.signals.domain is Domain.SUPERVISED and (kept_up or (plan is None and train_total > view["tuned"]))
+    if unreached and own_work and curve is not train and stands_since_first(curve, train, view["since_first"]):
+        text = f"In {{n}} evaluations the {label(curve)} hardly left the level of its first ones, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
+        found = say(text, (curve, train), n=curve.n, first=curve.first, rest=rest or 0.0)
+        return "no-reference", [(rest or 0.0) / view["left"], 1.5], [found]
+    if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
+        return (
+            "no-reference",
+            [0.1 / max(total, 0.01)],
+            [
+                say(
+                    f"In all the {label(train)} gained {{train_gain:.0%}} of its start"
+                    + (f" and the {label(curve)} {{gain:.0%}}." if curve is not train else "."),
+                    (train,),
+                    train_gain=train_total,
+                    **({"gain": total} if curve is not train else {}),
+                )
+            ],
+        )
+    return "", [], []
