@@ -29,13 +29,13 @@ def goes_apart(gains: float) -> Run:
     return _synth.make_run({"train/loss": decay(40, 2.0, 0.02, 6.0), **val, **accuracy})
 
 
-def score_falls(by: float, seen: float = 0.0) -> Run:
-    """A validation loss that comes to a stand while an F1 falls by so much behind step 13 of 40; that of training falls by `seen`."""
+def score_falls(by: float, seen: float = 0.0, name: str = "f1") -> Run:
+    """A validation loss that comes to a stand while a score falls by so much behind step 13 of 40; that of training falls by `seen`."""
     behind = np.clip(np.arange(40) / 39 - 0.33, 0, None) / 0.67
     losses = {"train/loss": decay(40, 2.0, 0.1, 5.0), "val/loss": decay(40, 2.0, 0.5, 6.0) + noise(40, 0.004, 3)}
     rises = decay(40, 0.5, 0.0, 14.0)
     return _synth.make_run(
-        {**losses, "train/f1": 0.9 - rises - seen * behind, "val/f1": 0.8 - rises - by * behind + noise(40, 0.004, 4)},
+        {**losses, f"train/{name}": 0.9 - rises - seen * behind, f"val/{name}": 0.8 - rises - by * behind + noise(40, 0.004, 4)},
     )
 
 

@@ -20,6 +20,7 @@ CASES = [
     (measures.score_falls(0.2), "overfitting", True),
     (measures.score_falls(0.03), "overfitting", False),
     (measures.score_falls(0.2, seen=0.2), "overfitting", False),
+    (measures.score_falls(0.2, name="recall"), "overfitting", False),
 ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tbdiag.detectors._base import Evidence, SuccessRule, View, predicate
 from tbdiag.detectors._words import label, say, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.disagreement import Behind
+from tbdiag.features.disagreement import Behind, is_one_sided
 from tbdiag.features.levels import metric_level
 from tbdiag.model import Scale
 from tbdiag.stats.noise import median
@@ -25,10 +25,10 @@ def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) ->
     Neither may the same metric of the training data fall: what both splits lose is no overfitting.
     """
     level = metric_level(metric, view.features)
-    if level is None or loss.n < 10:
+    if level is None or is_one_sided(metric) or loss.n < 10 or rise.sigmas < 3:
         return False
     size = abs(level.best - level.chance)
-    gained = metric.start_cost - rise.best
+    gained = float(metric.cost[0]) - rise.best  # what is best at once has learned nothing
     if gained < LEARNED * size or rise.amount < max(LOST * size, OF_LEARNED * gained):
         return False
     calm = measure_rise(loss.trace.cost, 0.0)
@@ -49,7 +49,7 @@ def say_metric(metric: CurveFacts, behind: Behind, worse: bool) -> Evidence:
     if behind.gains:
         text = f"The {label(metric)} still improved, from {{start:.4g}} there to {{stop:.4g}}, and was best at {unit(metric)} {{best_step:,}} with {{best:.4g}}."
         return say(text, (metric,), start=behind.then, stop=behind.end, best=behind.best, best_step=behind.best_step)
-    what = "hardly moved" if behind.holds else "got worse as well"
+    what = "got worse as well" if not behind.holds else "hardly moved"
     return say(f"The {label(metric)} {what}: {{start:.4g}} there, {{stop:.4g}} at the end.", (metric,), start=behind.then, stop=behind.end)
 
 

@@ -13,8 +13,9 @@ How it is told
     intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it
     gained stands for it, and training must have learned two and a half times the scatter. Or one evaluation in eight, four
     at least, lies at twice the level around it and comes back, beside a calm training loss. Without a validation loss a
-    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that. What
-    scatters below a hundredth of the first training loss is next to nothing.
+    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that; beside a
+    loss that scatters by less than 7 % of its level, a bounded metric of twelve evaluations that gained a tenth of its scale must
+    scatter by 0.08 of it. What scatters below a hundredth of the first training loss is next to nothing.
 
 First check
     How many samples does one evaluation use, and are they the same each time?
@@ -59,6 +60,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.disagreement import is_one_sided
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import measure_restlessness, pair_up
 from tbdiag.model import Run
@@ -81,7 +83,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return _scatters(view, val)
     found = _scatters(view, val) or (_wild(view, val) if not val.signed else None)
     metric = view.curve("val_metric")
-    if found is not None or metric is None or metric.n < 8 or not _alone(view, metric, val):
+    if found is not None or metric is None or metric.n < 12 or not _alone(view, metric, val):
         return found
     return _scatters(view, metric, val)
 
@@ -89,7 +91,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _alone(view: View, metric: CurveFacts, loss: CurveFacts) -> bool:
     """Whether a bounded metric that has learned something may be noisy for itself: its loss and the same metric of training are calm."""
     bounds = metric_level(metric, view.features)
-    if bounds is None or metric.start_cost - metric.end_cost < LEARNED * abs(bounds.best - bounds.chance):
+    if bounds is None or is_one_sided(metric) or metric.start_cost - metric.end_cost < LEARNED * abs(bounds.best - bounds.chance):
         return False
     late, train = loss.trace.cost[loss.trace.n // 4 :], view.curve("train_metric")
     if scatter(late) > view["calm"] * abs(median(late)):
@@ -136,6 +138,9 @@ def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> 
         size = abs(bounds.best - bounds.chance) if bounds is not None else level
         if gain < 1.5 * spread:
             return None  # nothing was gained: there is no checkpoint to choose
+        # Beside a calm loss the checkpoint can be chosen by that: twice the scatter, forty samples instead of a hundred and fifty.
+        if beside is not None and bounds is not None:
+            size = 2 * max(abs(bounds.best), abs(bounds.chance))
         margins = [spread / (view["metric_of_gain"] * gain), spread / (view["metric_of_scale"] * size), spread / (0.05 * level)]
     margins = [m / unsure for m in margins]
     if min(margins) < 1:

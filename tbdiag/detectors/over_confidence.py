@@ -236,7 +236,7 @@ def _by_disagreement(view: View) -> Sign | None:
         return None  # training is no better, or nothing was learned that could hold: a divergence, a pipeline
     text = (
         f"The validation loss rose from {{best:.4g}} at {unit(loss)} {{best_step:,}} to {{end:.4g}} while the validation accuracy went from {{then:.4g}} to "
-        "{now:.4g}: no fewer answers are right, and the wrong ones are given with growing certainty."
+        "{now:.4g}: hardly fewer answers are right, and the wrong ones are given with growing certainty."
     )
     lowest = int(np.argmin(loss.cost))
     best = float(loss.value[lowest])

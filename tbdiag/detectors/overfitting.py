@@ -14,8 +14,11 @@ How it is told
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
-    rising in at least two successive intervals to the end, while training falls. Without a validation loss the validation
-    metric is read the same way, its fall measured against its range.
+    rising in at least two successive intervals to the end (or by the 10 % alone, after four), while training falls. Below fifteen points
+    a rise of more than 10 %, twice what the curve climbed before its best, counts as well where it goes on at each of four evaluations or more, or
+    by Kendall's test of the single points (p < 0.005). Without a validation loss the validation
+    metric is read the same way, its fall measured against its range. Beside a loss that does not rise, a bounded metric counts that gained a tenth of the
+    way from guessing to perfect and lost 0.05 of it again, and 15 % of what it had gained, while the same metric of training does not fall.
 
 First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
@@ -200,6 +203,11 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
         if gains and metric is not None and behind is not None
         else stop_early(val, told, view["relative_rise"]),
         fixes=(
+            *(
+                (f"Fit one temperature on the validation logits of the checkpoint that is best by {label(metric)}",)
+                if gains and metric is not None
+                else ()
+            ),
             "Verify split integrity: no near-duplicates, split by group or time",
             "Align preprocessing: normalisation, tokenisation and resizing identical in both splits",
             regularise(view),
