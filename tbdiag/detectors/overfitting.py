@@ -14,11 +14,12 @@ How it is told
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
-    rising in at least two successive intervals to the end (or by the 10 % alone, after four), while training falls. Below fifteen points
-    a rise of more than 10 %, twice what the curve climbed before its best, counts as well where it goes on at each of four evaluations or more, or
-    by Kendall's test of the single points (p < 0.005). Without a validation loss the validation
-    metric is read the same way, its fall measured against its range. Beside a loss that does not rise, a bounded metric counts that gained a tenth of the
-    way from guessing to perfect and lost 0.05 of it again, and 15 % of what it had gained, while the same metric of training does not fall.
+    rising in at least two successive intervals to the end (or by 20 % alone, after four), while training falls. Below fifteen points
+    the estimate is mostly the descent's: a rise of more than 10 %, of 20 % above the lowest point and of twice what the curve climbed
+    before that counts as well where it goes on at each of four evaluations or more, or by Kendall's test of the single points
+    (p < 0.005). Without a validation loss the validation metric is read the same way, its fall measured against its range. Beside a
+    loss that does not rise, a bounded metric counts that gained a tenth of the way from guessing to perfect and lost 0.05 of it
+    again, and 15 % of what it had gained, while the same metric of training does not fall.
 
 First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
@@ -27,6 +28,8 @@ First action
     Rerun with early stopping, its patience a twentieth of the evaluations (at least three), less where validation rises by more than 5 % and
     4 noise standard deviations within these. It is the one change that is sure to end the
     damage, and costs less than this run did. Whether regularisation lowers the best itself is the next question, and the next rung.
+    Where the metric still improves behind the best of the loss, an early end would give that up: then label smoothing, or more
+    regularisation where the metric is no accuracy.
 
 Success rule
     The next run ends no more than 4 noise standard deviations and 5 % (the size below which nothing is called overfitting) above its
@@ -39,7 +42,7 @@ Not to be confused with
 
 Limits
     Double descent and grokking look like overfitting until they end. A validation loss that rises while the metric still
-    improves is reported with less confidence.
+    improves is reported with less confidence, and the checkpoint that is best by the metric is the one to keep.
 
 Sources
     Prechelt, "Early stopping - but when?" (generalisation loss, strips). The rise test alone, simulated on flat curves of 10 to 300 points:
