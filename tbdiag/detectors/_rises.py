@@ -33,10 +33,11 @@ def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> 
             return 0.0  # what came back before may come back again
         if not positive:
             return rise.amount / max(0.25 * span, 1e-12)
-        if rise.streak >= 4:
-            return relative / (2 * view["few_points_rise"])  # not four times in a row
         # Noise of a few per cent can rise twice in a row; it does not lose a seventh of what was gained, nor a third of the level.
-        return min(relative / view["few_points_rise"], max(rise.amount / max(0.15 * span, 1e-12), relative / 0.3))
+        gone = max(rise.amount / max(0.15 * span, 1e-12), relative / 0.3)
+        if rise.streak >= 4:
+            gone = max(gone, relative / (2 * view["few_points_rise"]))  # four times in a row, not a fifth of the level
+        return min(relative / view["few_points_rise"], gone)
     share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)
     if share >= view["latest_best"]:
         return 0.0
