@@ -88,7 +88,11 @@ def test_an_accuracy_that_falls_with_the_loss_is_stopped_early() -> None:
 
 
 def test_a_score_that_falls_alone_names_its_own_best_checkpoint() -> None:
-    found = findings(measures.score_falls(0.2))["overfitting"]
+    run = diagnose_run(measures.score_falls(0.2), Config())
+    found = next(f for f in run.findings if f.id == "overfitting")
+    assert run.best_checkpoint is not None
+    assert run.best_checkpoint["other"]["name"] == "f1"
+    assert run.best_checkpoint["other"]["step"] < run.best_checkpoint["step"]
     assert "validation f1" in found.title
     assert "the validation loss does not" in found.title
     assert "better validation f1" in found.first_action

@@ -236,7 +236,7 @@ def _by_disagreement(view: View) -> Sign | None:
         return None  # training is no better, or nothing was learned that could hold: a divergence, a pipeline
     text = (
         f"The validation loss rose from {{best:.4g}} at {unit(loss)} {{best_step:,}} to {{end:.4g}} while the validation accuracy went from {{then:.4g}} to "
-        "{now:.4g}: hardly fewer answers are right, and the wrong ones are given with growing certainty."
+        f"{{now:.4g}}: {'more' if behind.gains else 'as many'} answers are right, and the wrong ones are given with growing certainty."
     )
     lowest = int(np.argmin(loss.cost))
     best = float(loss.value[lowest])
@@ -249,7 +249,7 @@ def _by_disagreement(view: View) -> Sign | None:
         Interval(onset.first_step, int(loss.step[-1])),
         Severity.NOTE,
         confidence(rise / view["rise"], doubts=2),
-        f"Over-confidence: the validation loss rises from {best:.4g} to {loss.end:.4g} while the accuracy holds",
+        f"Over-confidence: the validation loss rises from {best:.4g} to {loss.end:.4g} while the accuracy {'still climbs' if behind.gains else 'holds'}",
     )
 
 

@@ -11,7 +11,7 @@ from tbdiag.diagnosis.suppression import ACCEPTED
 from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
 from tbdiag.features import CurveFacts, Features
-from tbdiag.features.disagreement import look_behind
+from tbdiag.features.disagreement import is_one_sided, look_behind
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
 from tbdiag.model.findings import own_unit
 
@@ -67,7 +67,7 @@ def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
     """Step, role, tag and value of the best point of the validation loss, else of the main validation metric or reward.
 
     Where it was logged on another axis than the curves are drawn on, also that axis and the step there (``axis``, ``drawn_step``). Where the
-    validation metric went on improving behind the best of the loss, ``other`` is its best point, with the same keys and its ``name``.
+    validation metric was clearly better at another time than at the best of the loss, ``other`` is its best point, with the same keys and its ``name``.
     """
     for key in ("val_loss", "val_metric", "test_loss", "val_reward", "reward", "train_reward"):
         curve = features.curve(key)
@@ -75,7 +75,7 @@ def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
             continue
         metric = features.curve("val_metric") if key == "val_loss" else None
         behind = look_behind(curve, metric) if metric is not None and metric.signal.direction is not Direction.NONE else None
-        if metric is None or behind is None or not behind.gains:
+        if metric is None or behind is None or not behind.parts or is_one_sided(metric):
             return _say_best(key, curve, features)
         name = metric.signal.stem.replace("_", " ").strip() or "metric"
         return {**_say_best(key, curve, features), "other": {**_say_best("val_metric", metric, features), "name": name}}

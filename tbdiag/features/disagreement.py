@@ -6,7 +6,6 @@ networks", 2017); then the best checkpoint by loss is not the best by metric.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -35,6 +34,7 @@ class Behind:
         then, end: median of three points around the loss's best, and of the last tenth.
         best, best_step: best logged point, and its step on the metric's own axis.
         gains: whether it ends better than it was then; holds: whether it ends no worse.
+        parts: whether it gains, or is a share of right answers that had learned a tenth before the loss's best and lost a twentieth until then.
     """
 
     then: float
@@ -43,6 +43,7 @@ class Behind:
     best_step: int
     gains: bool
     holds: bool
+    parts: bool
 
 
 def look_behind(loss: CurveFacts, metric: CurveFacts) -> Behind | None:
@@ -53,14 +54,19 @@ def look_behind(loss: CurveFacts, metric: CurveFacts) -> Behind | None:
     i = max(int(metric.step.searchsorted(float(at[0]) + 1e-9, side="right")) - 1, 0)
     then, lowest = median(metric.cost[max(i - 1, 0) : i + 2]), int(np.argmin(metric.cost))
     gained = max(metric.start_cost - metric.best_cost, 0.0)
-    share = min(SHARE * abs(then), OF_ERROR * _short(metric, then))
+    whole = _whole(metric)
+    share = min(SHARE * abs(then), OF_ERROR * (whole + then)) if whole else SHARE * abs(then)
+    size = max(SIGMAS * metric.sigma, share, OF_GAIN * gained)
+    learned, lost = float(metric.cost[0]) - metric.best_cost, then - metric.best_cost
+    gains = then - metric.end_cost > size and lowest > i
     return Behind(
         then=metric.sign * then,
         end=metric.end,
         best=float(metric.value[lowest]),
         best_step=int(metric.step[lowest]),
-        gains=then - metric.end_cost > max(SIGMAS * metric.sigma, share, OF_GAIN * gained) and lowest > i,
+        gains=gains,
         holds=metric.end_cost - then < max(metric.sigma, HELD * abs(then)),
+        parts=gains or (whole > 0 and learned > 0.1 * whole and lost > max(size, 0.05 * whole, 0.15 * learned)),
     )
 
 
@@ -69,8 +75,8 @@ def is_one_sided(metric: CurveFacts) -> bool:
     return bool(_ONE_SIDED.search((metric.signal.stem or metric.signal.name).lower()))
 
 
-def _short(metric: CurveFacts, cost: float) -> float:
-    """How far a share of right answers is from one (a hundred where it is a percentage); infinite for what is no share."""
-    whole = 1.0 if float(metric.value.max()) <= 1.0 else 100.0 if metric.signal.scale is Scale.PERCENT else 0.0
-    is_share = metric.sign < 0 and metric.lowest >= 0 and float(metric.value.max()) <= whole
-    return whole + cost if is_share else math.inf
+def _whole(metric: CurveFacts) -> float:
+    """What a share of right answers is a share of: one, or a hundred where it is a percentage; 0 for what is no share."""
+    highest = float(metric.value.max())
+    whole = 1.0 if highest <= 1.0 else 100.0 if metric.signal.scale is Scale.PERCENT else 0.0
+    return whole if metric.sign < 0 and metric.lowest >= 0 and highest <= whole else 0.0
