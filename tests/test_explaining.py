@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tbdiag.diagnosis.explaining import PRODUCES, explain_away, order_findings, rank_story
@@ -22,6 +24,10 @@ def finding(name: str, severity: Severity = Severity.WARNING, onset: tuple[int, 
         success_rule=SuccessRule(all=(), sentence="better"),
         onset=Interval(*onset) if onset else None,
     )
+
+
+def of(found: Finding, role: str) -> Finding:
+    return replace(found, roles=(role,))
 
 
 def judge(*findings: Finding) -> tuple[Finding, ...]:
@@ -186,3 +192,11 @@ def test_overfitting_leads_the_gap_that_it_opened_and_the_story_stays_in_order()
     assert judged["generalization-gap"].caused_by == "overfitting"
     assert "before validation turns" in judged["generalization-gap"].caused_by_why
     assert judged["overfitting"].chain == ()
+
+
+@pytest.mark.parametrize(("role", "parent"), [("val_loss", "generalization-gap"), ("train_loss", None)])
+def test_validation_that_stands_from_the_start_belongs_to_the_gap_and_training_that_stands_does_not(role: str, parent: str | None) -> None:
+    judged = {f.id: f for f in judge(finding("generalization-gap", onset=(300, 310)), of(finding("plateau", onset=(1, 2)), role))}
+    assert judged["generalization-gap"].caused_by is None
+    assert judged["plateau"].caused_by == parent
+    assert judged["generalization-gap"].chain == ()

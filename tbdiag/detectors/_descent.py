@@ -68,9 +68,11 @@ def drops_and_stands(cost: Float64, gained: float, sigma: float) -> bool:
 
 
 def goes_on_falling(train: Float64) -> bool:
-    """Whether training falls by a sixth and by its trend, where the noise of single batches hides it between two points."""
-    trend = find_trend(train, 6) if train.size >= 10 else None
-    return trend is not None and trend.tau < -0.6 and trend.p < 0.05 and median(train[-3:]) < 0.85 * median(train[:3])
+    """Whether training falls by a sixth and by its trend (at every one of four steps or more), where noise hides it between two points."""
+    if train.size < 10:
+        return train.size >= 5 and bool(np.all(np.diff(train) < 0)) and float(train[-1]) < 0.85 * float(train[0])
+    trend = find_trend(train, 6)
+    return trend.tau < -0.6 and trend.p < 0.05 and median(train[-3:]) < 0.85 * median(train[:3])
 
 
 def next_to_nothing(train: CurveFacts, value: float, accuracy: CurveFacts | None = None) -> bool:

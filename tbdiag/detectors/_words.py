@@ -10,6 +10,7 @@ from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import Schedule, read_schedule
 from tbdiag.model import Axis, Evidence, Mark
+from tbdiag.stats.monotone import FEWEST
 
 SOON = 40
 """Steps within which only a growth of ten or more a step overflows float32 (10^38): five times the edge of stability, where it is two."""
@@ -85,7 +86,9 @@ def stop_early(val: CurveFacts, told: int, rise: float) -> str:
     """
     patience = max(3, -(-val.n // 20)) if val.n >= 10 else 1
     best = int(val.cost.argmin())
-    allowed = max(rise * abs(float(val.cost[best])), 4 * val.sigma)
+    # Of so few points a steep descent makes up most of the noise that is estimated.
+    noise = val.sigma if val.n >= FEWEST else min(val.sigma, val.rise / 8)
+    allowed = max(rise * abs(float(val.cost[best])), 4 * noise)
     over = np.flatnonzero(val.cost[best + 1 : best + 1 + patience] - val.cost[best] > allowed)
     patience = max(int(over[0]), 1) if over.size else patience
     times = "one evaluation" if patience == 1 else f"{patience} evaluations"

@@ -64,6 +64,7 @@ from tbdiag.features.levels import is_determination, loss_left, metric_level, st
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
+from tbdiag.stats.monotone import FEWEST
 from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
 
@@ -111,6 +112,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     metric, train_metric = view.curve("val_metric"), view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
     supports = 0
+    # Said is what the curve did: where it ended worse than its best, by how much. Of few points a steep descent makes up the noise.
+    risen = val.rise if val.rise > 0.01 * abs(val.best) and (val.n < FEWEST or val.beyond_noise(val.rise, 2)) else 0.0
     evidence = [
         say(
             f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
@@ -119,11 +122,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
                 if random
                 else ", never better than at first."
                 if never
-                else ", without rising."
+                else f", which ended {{risen:.3g}} {'above' if val.sign > 0 else 'below'} its {'smoothed ' if val.n >= 10 else ''}best of {{best:.4g}}."
+                if risen
+                else f", without {'rising' if val.sign > 0 else 'falling'}{' beyond its noise' if val.rise > 0 else ''}."
             ),
             (train, val),
             train=level_train,
             val=level_val,
+            **({"risen": risen, "best": val.best} if risen and not random and not never else {}),
         )
     ]
     if by_loss and level is not None and metric is not None:

@@ -63,6 +63,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
+from tbdiag.features.pairs import pair_up
 from tbdiag.model import Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -120,7 +121,8 @@ def _from_entropy(view: View) -> Finding | None:
     if accuracy is None or loss is None or train is None or k is None or k < 3 or min(accuracy.n, loss.n, train.n) < 8:
         return None
     right = median(accuracy.value[-max(3, accuracy.n // 5) :])
-    if not view["least_right"] < (right * k - 1) / (k - 1) < view["most_right"]:
+    learned = (right * k - 1) / (k - 1)
+    if not view["least_right"] < learned < view["suspect_right"]:
         return None
     level = median(loss.value[-max(3, loss.n // 5) :])
     entropy = -(right * log(right) + (1 - right) * log((1 - right) / (k - 1)))
@@ -134,6 +136,9 @@ def _from_entropy(view: View) -> Finding | None:
     classes = [c.end for c in view.group(Role.CLASS_METRIC) if c.n and "recall" in f"{c.signal.stem} {c.name}".lower()]
     if classes and min(classes) < 0.4 * float(np.mean(classes)):
         return None  # what is wrong is not spread evenly
+    shares, certain = view.curve("max_label_share"), learned < view["most_right"]
+    if not certain and shares is not None and shares.end > right - 0.03:
+        return None  # so often is the most frequent class right by itself
     evidence = say(
         f"The validation accuracy stands at {{right:.3g}} and the {label(loss)} at {{level:.4g}}; {{entropy:.4g}} is the entropy of labels of which a "
         "share of {wrong:.2g} is drawn at random among {k} classes. Samples of unequal difficulty would leave less.",
@@ -145,11 +150,13 @@ def _from_entropy(view: View) -> Finding | None:
         k=k,
     )
     whole = Interval(int(loss.step[0]), int(loss.step[-1]))
-    sure = confidence(view["entropy"] / max(abs(level / entropy - 1), 0.01), doubts=1)
-    found = _finding([evidence], loss, severity=Severity.WARNING, sure=sure, onset=whole, extent=whole)
+    sure = confidence(view["entropy"] / max(abs(level / entropy - 1), 0.01), doubts=1 if certain else 3)
+    severity = Severity.WARNING if certain else Severity.NOTE
+    found = _finding([evidence], loss, severity=severity, sure=sure, onset=whole, extent=whole)
     return replace(
         found,
-        title=f"Label noise: accuracy and loss end where labels lead of which {(1 - right) * k / (k - 1):.0%} are drawn at random",
+        title=f"{'Label noise' if certain else 'Labels may be wrong'}: accuracy and loss end where labels lead of which "
+        f"{(1 - right) * k / (k - 1):.0%} are drawn at random",
         first_check=f"Label 100 training samples anew by hand: if about {100 * (1 - right):.0f} of them differ, it is the labels.",
         first_action="Repair where the labels come from (a join, an offset, annotators who guess) and rerun otherwise unchanged.",
     )
@@ -174,19 +181,30 @@ def _from_ceiling(view: View) -> Finding | NotApplicable | None:
     half = val.trace.cost[val.trace.within(0.25, 1.0)]
     flat = float(np.quantile(half, 0.9) - np.quantile(half, 0.1)) < 0.03 * unit
     passes = train.end / unit > ceiling + 0.1 and median(train.value[: max(3, train.n // 4)]) / unit < ceiling
-    if not (fits and flat and passes):
+    waits = _waits(train, val, unit)
+    if not (fits and (flat or waits >= view["waits"]) and passes):
         return None
+    how = "stays at" if flat else "came to a stand at"
     evidence = say(
-        f"The {label(val)} stays at {{ceiling:.3g}} while training passes it and reaches {{train:.3g}}; the best validation loss {{best:.4g}} is close "
+        f"The {label(val)} {how} {{ceiling:.3g}}"
+        + ("" if flat else ", and training with it for {waits:.0%} of the evaluations,")
+        + " while training passes it and reaches {train:.3g}; the best validation loss {best:.4g} is close "
         "to {entropy:.4g}, the entropy that such a share of wrong labels leaves.",
         (val, train, loss),
         ceiling=ceiling,
         train=train.end / unit,
         best=loss.best,
         entropy=entropy,
+        **({} if flat else {"waits": waits}),
     )
     whole = Interval(int(val.step[0]), int(val.step[-1]))
     return _finding([evidence], loss, severity=Severity.NOTE, sure=0.6, onset=whole, extent=whole)
+
+
+def _waits(train: CurveFacts, val: CurveFacts, unit: float) -> float:
+    """Share of the evaluations at which the training accuracy stands at the best validation accuracy: clean labels are learned, the rest not yet."""
+    at = pair_up(train, val).train_at
+    return float(np.mean(np.abs(at - val.best_cost) < 0.03 * unit)) if train.signal.stem == val.signal.stem else 0.0
 
 
 def _finding(evidence: list[Evidence], curve: CurveFacts, *, severity: Severity, sure: float, onset: Interval, extent: Interval) -> Finding:
@@ -284,7 +302,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("sample_loss", "val_metric"),),
-    wants=("train_metric", "val_loss", "train_loss", "val_accuracy", "class_metric"),
+    wants=("train_metric", "val_loss", "train_loss", "val_accuracy", "class_metric", "max_label_share"),
     domains=SUPERVISED,
     thresholds={
         "median": Threshold(0.6, "most samples are learned: their median loss has fallen by two fifths"),
@@ -293,6 +311,8 @@ DETECTOR = Detector(
         ),
         "least_right": Threshold(0.33, "share of the way from guessing to perfect; closer to guessing every loss is that entropy"),
         "most_right": Threshold(0.75, "share of the way from guessing to perfect; few mistakes are seldom spread evenly"),
+        "suspect_right": Threshold(0.9, "the same beyond which nothing is said at all; between the two it is a suspicion"),
+        "waits": Threshold(0.3, "of the evaluations; of 36 runs that memorised or drifted none waited for more than a quarter of them"),
         "upper": Threshold(1.1, "the worst samples have become worse by a tenth: the model contradicts their labels"),
     },
     examples=EXAMPLES,

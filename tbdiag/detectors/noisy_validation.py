@@ -13,8 +13,9 @@ How it is told
     intervals (if training were as restless, that is instability). A loss that goes below zero has no level: twice what it
     gained stands for it, and training must have learned two and a half times the scatter. Or one evaluation in eight, four
     at least, lies at twice the level around it and comes back, beside a calm training loss. Without a validation loss a
-    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that. What
-    scatters below a hundredth of the first training loss is next to nothing.
+    metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that; beside a
+    loss that scatters by less than 7 % of its level, a bounded metric of twelve evaluations that gained a tenth of its scale must
+    scatter by 0.08 of it. What scatters below a hundredth of the first training loss is next to nothing.
 
 First check
     How many samples does one evaluation use, and are they the same each time?
@@ -59,12 +60,16 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.disagreement import is_one_sided
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import measure_restlessness, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median, sliding
 from tbdiag.stats.oscillation import scatter
+
+LEARNED = 0.1
+"""Of the way from guessing to perfect: what a metric must have gained before its scatter beside a calm loss matters."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -74,11 +79,31 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no validation loss or metric", ("val_loss",))
     if val.n < 8:
         return NotApplicable(f"only {val.n} evaluations")
-    return _scatters(view, val) or (_wild(view, val) if val is view.curve("val_loss") and not val.signed else None)
+    if val is not view.curve("val_loss"):
+        return _scatters(view, val)
+    found = _scatters(view, val) or (_wild(view, val) if not val.signed else None)
+    metric = view.curve("val_metric")
+    if found is not None or metric is None or metric.n < 12 or not _alone(view, metric, val):
+        return found
+    return _scatters(view, metric, val)
 
 
-def _scatters(view: View, val: CurveFacts) -> Finding | None:
-    """The usual case: most evaluations are noisy."""
+def _alone(view: View, metric: CurveFacts, loss: CurveFacts) -> bool:
+    """Whether a bounded metric that has learned something may be noisy for itself: its loss and the same metric of training are calm."""
+    bounds = metric_level(metric, view.features)
+    if bounds is None or is_one_sided(metric) or metric.start_cost - metric.end_cost < LEARNED * abs(bounds.best - bounds.chance):
+        return False
+    late, train = loss.trace.cost[loss.trace.n // 4 :], view.curve("train_metric")
+    if scatter(late) > view["calm"] * abs(median(late)):
+        return False
+    if train is None or train.n < 8 or train.signal.stem != metric.signal.stem:
+        return True
+    at = pair_up(train, metric).train_at[metric.trace.n // 4 :]
+    return scatter(at) < scatter(metric.trace.cost[metric.trace.n // 4 :]) / view["than_training"]
+
+
+def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> Finding | None:
+    """The usual case: most evaluations are noisy. `beside`: the calm validation loss under which a metric is judged."""
     by_loss = val is view.curve("val_loss")
     signed = by_loss and val.signed
     late = val.trace.cost[val.trace.n // 4 :]
@@ -113,6 +138,9 @@ def _scatters(view: View, val: CurveFacts) -> Finding | None:
         size = abs(bounds.best - bounds.chance) if bounds is not None else level
         if gain < 1.5 * spread:
             return None  # nothing was gained: there is no checkpoint to choose
+        # Beside a calm loss the checkpoint can be chosen by that: twice the scatter, forty samples instead of a hundred and fifty.
+        if beside is not None and bounds is not None:
+            size = 2 * max(abs(bounds.best), abs(bounds.chance))
         margins = [spread / (view["metric_of_gain"] * gain), spread / (view["metric_of_scale"] * size), spread / (0.05 * level)]
     margins = [m / unsure for m in margins]
     if min(margins) < 1:
@@ -138,12 +166,16 @@ def _scatters(view: View, val: CurveFacts) -> Finding | None:
         ),
         say("{count} of {n} evaluations are within two such deviations of the best.", (val,), count=better, n=val.trace.n),
     ]
+    if beside is not None:
+        text = f"The {label(beside)} of the same evaluations scatters by {{calm:.2%}} only: the {label(val)} is taken from fewer samples, or decided by fewer."
+        evidence.append(say(text, (beside,), calm=_relative(beside.trace.cost[beside.trace.n // 4 :])))
     limit = unbearable_limit(view)
     return Finding(
         id="noisy-validation",
         severity=Severity.WARNING,
-        confidence=confidence(*margins, supports=int(restless > 0)),
-        title=f"Noisy validation: the {label(val)} scatters by {spread / level:.0%} of {what} from one evaluation to the next",
+        confidence=confidence(*margins, supports=int(restless > 0), doubts=int(beside is not None)),
+        title=f"Noisy validation: the {label(val)} scatters by {spread / level:.0%} of {what} from one evaluation to the next"
+        + ("" if beside is None else f", the {label(beside)} does not"),
         onset=None,
         extent=Interval(int(val.step[0]), int(val.step[-1])),
         evidence=tuple(evidence),
@@ -266,6 +298,14 @@ def _usual() -> Run:
     return _run(0.03, 93)
 
 
+def _metric_beside_loss(noise: float) -> Run:
+    """A calm validation loss and an accuracy of a few samples."""
+    rng = np.random.default_rng(95)
+    accuracy = 0.75 - _synth.decay(40, 0.5, 0.0, 6.0) + rng.normal(0, noise, 40)
+    losses = {"train/loss": _synth.decay(40, 2.0, 0.3), "val/loss": _synth.decay(40, 2.0, 0.35) + rng.normal(0, 0.005, 40)}
+    return _synth.make_run({**losses, "val/accuracy": np.clip(accuracy, 0, 1)})
+
+
 def _both_restless() -> Run:
     return _run(0.4, 94, train_noise=0.4)
 
@@ -274,6 +314,8 @@ EXAMPLES = (
     Example("one random batch", _one_batch, fires=True),
     Example("150 evaluations", _one_batch_long, fires=True),
     Example("usual scatter", _usual, fires=False),
+    Example("an accuracy of eight samples beside a calm loss", lambda: _metric_beside_loss(0.17), fires=True),
+    Example("an accuracy of two hundred samples", lambda: _metric_beside_loss(0.03), fires=False),
     Example("training as restless", _both_restless, fires=False),
 )
 
@@ -286,12 +328,13 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("val_loss", "val_metric"),),
-    wants=("train_loss", "lr"),
+    wants=("train_loss", "lr", "train_metric"),
     domains=DIRECTED,
     thresholds={
         "of_level": Threshold(0.15, "evaluations on a fixed set normally scatter by 1 to 3 %"),
         "of_gain": Threshold(0.10, "of what validation had gained: scatter near zero does not matter"),
         "than_training": Threshold(3.0, "training averaged over an interval scatters about as much when weights jump about"),
+        "calm": Threshold(0.07, "half of what is noisy; evaluations on a fixed set scatter by 1 to 3 %"),
         "metric_of_scale": Threshold(0.04, "binomial noise of an accuracy of 0.8 on a hundred samples"),
         "metric_of_gain": Threshold(0.25, "a quarter of what the metric had gained"),
     },

@@ -13,7 +13,7 @@ How it is told
     bad it is a note. Without an accuracy the loss bounds it: an honest classifier with error rate e among K classes has a
     cross-entropy of at most h(e) + e ln(K - 1), and a confidence 0.15 above what that allows counts. A logged calibration
     error above 0.15 together with a validation loss above that of an honest model counts as well. The loss alone gives a
-    note, by the same bound.
+    note, by the same bound, and so does a loss that rises by 15 % of its best while the accuracy of the same split holds or climbs.
 
 First check
     Plot confidence against accuracy in ten bins (a reliability diagram) on the validation set.
@@ -58,6 +58,10 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._confidence import NOTED, WANTS, gap_rule, measure_gap
 from tbdiag.detectors._tails import say, tail
+from tbdiag.detectors._words import unit
+from tbdiag.features.disagreement import look_behind
+from tbdiag.features.onsets import rise_onset
+from tbdiag.features.predictions import as_fraction
 from tbdiag.features.progress import BAD_LOSS_SHARE, PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role, Split
 from tbdiag.stats.confidence import confidence
@@ -68,7 +72,7 @@ Sign = tuple[Evidence, Interval | None, Interval | None, Severity, float, str]
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """The gap of the means first, then a logged calibration error, then the loss against that of an honest model."""
-    sign = _by_gap(view) or _by_confidence_and_loss(view) or _by_calibration_error(view) or _by_loss(view)
+    sign = _by_gap(view) or _by_confidence_and_loss(view) or _by_calibration_error(view) or _by_loss(view) or _by_disagreement(view)
     if sign is None:
         return None
     evidence, onset, extent, severity, sure, title = sign
@@ -212,6 +216,43 @@ def _by_loss(view: View) -> Sign | None:
     )
 
 
+def _by_disagreement(view: View) -> Sign | None:
+    """The validation loss rises while as many answers stay right: what grows is the certainty of the wrong ones."""
+    loss, accuracy, train = view.curve("val_loss"), view.curve("val_accuracy"), view.curve("train_loss")
+    if (
+        loss is None
+        or accuracy is None
+        or train is None
+        or measure_gap(view) is not None
+        or loss.bad_step.size
+        or min(loss.n, accuracy.n) < 6
+    ):
+        return None
+    behind, rise = look_behind(loss, accuracy), loss.rise / abs(loss.best) if loss.best else 0.0
+    if behind is None or not behind.holds or rise < view["rise"] or not loss.beyond_noise(loss.rise, 4) or loss.lowest <= 0:
+        return None
+    classes = view.signals.classes
+    if train.end_cost > loss.best_cost or (classes and behind.end * as_fraction(accuracy) < 1.5 / classes < 0.9):
+        return None  # training is no better, or nothing was learned that could hold: a divergence, a pipeline
+    text = (
+        f"The validation loss rose from {{best:.4g}} at {unit(loss)} {{best_step:,}} to {{end:.4g}} while the validation accuracy went from {{then:.4g}} to "
+        f"{{now:.4g}}: {'more' if behind.gains else 'as many'} answers are right, and the wrong ones are given with growing certainty."
+    )
+    lowest = int(np.argmin(loss.cost))
+    best = float(loss.value[lowest])
+    numbers = {"best_step": int(loss.step[lowest]), "best": best, "end": loss.end, "then": behind.then, "now": behind.end}
+    evidence = say(text, (loss.name, accuracy.signal.why), **numbers)
+    onset = rise_onset(loss)
+    return (
+        evidence,
+        onset,
+        Interval(onset.first_step, int(loss.step[-1])),
+        Severity.NOTE,
+        confidence(rise / view["rise"], doubts=2),
+        f"Over-confidence: the validation loss rises from {best:.4g} to {loss.end:.4g} while the accuracy {'still climbs' if behind.gains else 'holds'}",
+    )
+
+
 def _confident() -> object:
     rng = np.random.default_rng(81)
     n = 40
@@ -276,6 +317,7 @@ DETECTOR = Detector(
     thresholds={
         "gap": Threshold(0.1, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
         "implied_gap": Threshold(0.15, "the same where the accuracy is only bounded by the loss"),
+        "rise": Threshold(0.15, "three times the smallest rise that is called overfitting; a note, whatever it is"),
         "calibration_error": Threshold(0.15, "binned estimates of healthy networks reach 0.1"),
     },
     examples=EXAMPLES,

@@ -14,8 +14,12 @@ How it is told
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
-    rising in at least two successive intervals to the end, while training falls. Without a validation loss the validation
-    metric is read the same way, its fall measured against its range.
+    rising in at least two successive intervals to the end (or by 20 % alone, after four), while training falls. Below fifteen points
+    the estimate is mostly the descent's: a rise of more than 10 %, of 20 % above the lowest point and of twice what the curve climbed
+    before that counts as well where it goes on at each of four evaluations or more, or by Kendall's test of the single points
+    (p < 0.005). Without a validation loss the validation metric is read the same way, its fall measured against its range. Beside a
+    loss that does not rise, a bounded metric counts that gained a tenth of the way from guessing to perfect and lost 0.05 of it
+    again, and 15 % of what it had gained, while the same metric of training does not fall.
 
 First check
     Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.
@@ -24,6 +28,8 @@ First action
     Rerun with early stopping, its patience a twentieth of the evaluations (at least three), less where validation rises by more than 5 % and
     4 noise standard deviations within these. It is the one change that is sure to end the
     damage, and costs less than this run did. Whether regularisation lowers the best itself is the next question, and the next rung.
+    Where the metric still improves behind the best of the loss, an early end would give that up: then label smoothing, or more
+    regularisation where the metric is no accuracy.
 
 Success rule
     The next run ends no more than 4 noise standard deviations and 5 % (the size below which nothing is called overfitting) above its
@@ -36,7 +42,7 @@ Not to be confused with
 
 Limits
     Double descent and grokking look like overfitting until they end. A validation loss that rises while the metric still
-    improves is reported with less confidence.
+    improves is reported with less confidence, and the checkpoint that is best by the metric is the one to keep.
 
 Sources
     Prechelt, "Early stopping - but when?" (generalisation loss, strips). The rise test alone, simulated on flat curves of 10 to 300 points:
@@ -65,19 +71,20 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import goes_on_falling
+from tbdiag.detectors._disagreement import allow_for_metric, falls_alone, keep_metric, regularise, say_metric
+from tbdiag.detectors._rises import has_jumped, is_small, measure_strength
 from tbdiag.detectors._several import other_sets
-from tbdiag.detectors._words import label, say, short, stop_early, unit
+from tbdiag.detectors._words import label, say, stop_early, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.disagreement import look_behind
 from tbdiag.features.levels import loss_left, stays_at_guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Mark, Role, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.monotone import find_turn
+from tbdiag.stats.monotone import FEWEST
 from tbdiag.stats.noise import estimate_noise, median
 from tbdiag.stats.rise import Rise, measure_rise
-from tbdiag.stats.spikes import largest_climb
-from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -89,12 +96,23 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no validation or no training curve", ("val_loss", "train_loss"))
     if val.n < 4:
         return NotApplicable(f"only {val.n} validation points")
+    found = _judge(view, val, train, by_loss)
+    score = view.curve("val_metric")
+    if found is not None or not by_loss or score is None or score.n < 10:
+        return found
+    return _judge(view, score, train, False, beside=val)
+
+
+def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside: CurveFacts | None = None) -> Finding | None:
+    """One validation curve beside a training curve; `beside`: the calm validation loss under which it is a metric that falls."""
     rise = measure_rise(val.trace.cost, 0.0)
-    if val.n >= 10 and _is_small(view, val, rise, by_loss):
+    if val.n >= 10 and is_small(view, val, rise, by_loss):
         return None
     rise = measure_rise(val.trace.cost, val.trace.noise.sigma)
-    strength = _strength(view, val, rise, by_loss)
-    if strength < 1 or _jumped(val, rise) or (by_loss and stays_at_guessing(val, view.features)):
+    strength = measure_strength(view, val, rise, by_loss)
+    if strength < 1 or has_jumped(val, rise) or (by_loss and stays_at_guessing(val, view.features)):
+        return None
+    if beside is not None and not falls_alone(view, val, beside, rise):
         return None
     pair = pair_up(train, val)
     then, now, noise = _training(pair, rise.best_index)
@@ -109,28 +127,41 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None  # training never moved: there is nothing to overfit with
     metric = view.curve("val_metric") if by_loss else None
     worse, better = _metric_change(metric)
+    behind = look_behind(val, metric) if metric is not None else None
+    gains = behind is not None and behind.gains and not worse
     best_step = int(val.trace.last_step[rise.best_index])
     from_start = _from_start(view, val, rise)
     onset = rise_onset(val)
+    if val.n < FEWEST:  # of so few points the bend is known to several of them; it does not lie before the best one
+        at = int(val.trace.last_step[int(np.argmin(val.trace.cost))])
+        onset = Interval(max(onset.first_step, at), max(onset.last_step, at))
     name = label(val)
     smoothed, end = val.sign * rise.best, val.sign * rise.end
     # Told is the point that a checkpoint was saved at, as the report's best checkpoint names it; smoothing only decides.
     lowest = int(np.argmin(val.cost))
     told, best = int(val.step[lowest]), float(val.value[lowest])
     exact = bool(np.isclose(best, smoothed))
+    climbs = np.diff(val.cost[lowest:])
+    by_order = val.n < FEWEST and 0 < rise.sigmas < view["sigmas"]  # a noise that the steep descent makes up says nothing
     of_this = "" if exact else " (this run's, smoothed)"
     evidence = [
         say(
             f"The {name} was best at {unit(val)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}, "
             + ("worse by {rise:.3g}" if exact else "smoothed worse by {rise:.3g}")
-            + (" ({sigmas:.3g} noise standard deviations)." if rise.sigmas else "."),
+            + (
+                ", and up at {ups} of {steps} evaluations."
+                if by_order
+                else " ({sigmas:.3g} noise standard deviations)."
+                if rise.sigmas
+                else "."
+            ),
             (val,),
             (Mark("best", "best validation", told, best), Mark("level", "end", None, end)),
             best_step=told,
             best=best,
             end=end,
             rise=rise.amount,
-            **({"sigmas": rise.sigmas} if rise.sigmas else {}),
+            **({"ups": int((climbs > 0).sum()), "steps": climbs.size} if by_order else {"sigmas": rise.sigmas} if rise.sigmas else {}),
         ),
         say(
             f"Over the same {unit(val)}s the {label(train)} {'improved' if falls else 'stayed'} from {{then:.4g}} to {{now:.4g}}.",
@@ -139,13 +170,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
             now=train.sign * now,
         ),
     ]
-    if metric is not None and (worse or better):
+    if metric is not None and behind is not None:
+        evidence.append(say_metric(metric, behind, worse))
+    if beside is not None:
         evidence.append(
             say(
-                f"The {label(metric)} {'fell back from' if worse else 'still improved, from'} {{start:.4g}} to {{stop:.4g}}.",
-                (metric,),
-                start=metric.best if worse else metric.first,
-                stop=metric.end,
+                f"The {label(beside)} did not follow: it was {{then:.4g}} at its best and {{now:.4g}} at the end.",
+                (beside,),
+                then=beside.best,
+                now=beside.end,
             )
         )
     evidence += other_sets(view, val)
@@ -155,91 +188,40 @@ def detect(view: View) -> Finding | NotApplicable | None:
         confidence=confidence(
             strength,
             supports=int(falls) + int(worse) + int(val.n >= 10),
-            doubts=int(better) + int(best_step > val.step[0] + 0.7 * (val.step[-1] - val.step[0])),
+            doubts=max(int(better), 2 * int(gains), int(beside is not None))
+            + int(best_step > val.step[0] + 0.7 * (val.step[-1] - val.step[0])),
         ),
         title=f"Overfitting: the {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {told:,} while training "
-        + ("improves" if falls else "stays"),
+        + ("improves" if falls else "stays")
+        + (f", but the {label(metric)} still improves" if gains and metric is not None else "")
+        + (f", but the {label(beside)} does not" if beside is not None else ""),
         onset=onset,
         extent=Interval(onset.first_step, int(val.step[-1])),
         evidence=tuple(evidence),
-        causes=_causes(from_start, val),
+        causes=_causes(from_start, val, beside),
         first_check="Evaluate the training set with the validation code (no augmentation, evaluation mode): do both splits get the same treatment?"
         if from_start
         else "Verify that no sample, user, scene or time window lies in both splits, and that preprocessing is the same.",
-        first_action=stop_early(val, told, view["relative_rise"]),
+        first_action=keep_metric(view, metric, behind)
+        if gains and metric is not None and behind is not None
+        else stop_early(val, told, view["relative_rise"]),
         fixes=(
+            *(
+                (f"Fit one temperature on the validation logits of the checkpoint that is best by {label(metric)}",)
+                if gains and metric is not None
+                else ()
+            ),
             "Verify split integrity: no near-duplicates, split by group or time",
             "Align preprocessing: normalisation, tokenisation and resizing identical in both splits",
-            _regularise(view),
+            regularise(view),
             "Increase effective data: more data, better augmentation",
             "Reduce capacity: a smaller model",
         ),
-        success_rule=_rule(view, val, rise, of_this),
+        success_rule=allow_for_metric(_rule(view, val, rise, of_this), metric)
+        if gains and metric is not None
+        else _rule(view, val, rise, of_this),
         phase=CURVES,
         roles=(val.signal.key, train.signal.key),
-    )
-
-
-def _is_small(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> bool:
-    """Whether the rise is too small for `_strength`, whatever the noise: most runs end here, before their noise is worked out."""
-    relative = rise.amount / abs(rise.best) if rise.best else float("inf")
-    span = max(val.first_cost - rise.best, 0.1 * abs(median(val.trace.cost)))
-    of_range = rise.amount / (view["range_share"] * span) if span > 0 else float("inf")
-    positive = by_loss and float(val.value.min()) > 0
-    return (max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range) < 1
-
-
-def _strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
-    """The deciding ratio to its threshold; below 1 nothing is found."""
-    span = max(val.start_cost - rise.best, 0.0)
-    relative = rise.amount / abs(rise.best) if rise.best else float("inf")
-    positive = by_loss and float(val.value.min()) > 0
-    if val.n < 10:
-        before = val.trace.cost[: rise.best_index + 1]
-        if rise.streak < 2 or (before.size > 2 and rise.amount < 2 * largest_climb(before, before.size)):
-            return 0.0  # what came back before may come back again
-        if not positive:
-            return rise.amount / max(0.25 * span, 1e-12)
-        # Noise of a few per cent can rise twice in a row; it does not lose a seventh of what was gained, nor a third of the level.
-        return min(relative / view["few_points_rise"], max(rise.amount / max(0.15 * span, 1e-12), relative / 0.3))
-    share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)
-    if share >= view["latest_best"]:
-        return 0.0
-    level = abs(median(val.trace.cost))
-    of_range = rise.amount / (view["range_share"] * max(span, 0.1 * level)) if span > 0 or level > 0 else 0.0
-    # A fifteenth of a tiny gain is nothing: two hundredths of the level at least.
-    size = max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range
-    # With few points the noise itself is known within a factor only (41 % at ten points).
-    sure = rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n))
-    plain = relative > 2 * view["relative_rise"] if positive else of_range > 3
-    if sure < 1 and rise.sigmas > view["trend_sigmas"] and plain:
-        # A rise twice as large as it must be that goes on block by block needs fewer sigmas: the trend test has its own level.
-        trend = find_trend(val.trace.cost[rise.best_index :], 6)
-        sure = 1.0 if trend.tau > 0 and trend.p < 0.02 and trend.blocks >= 6 else sure
-    if sure < 1 and size >= 2:
-        # Noise may hide the end in single points; all of them together tell a curve that turned from one that only fell.
-        sure = max(sure, min(find_turn(val.trace.cost).ratio, 1.9))
-    return float(min(sure, size))
-
-
-def _jumped(val: CurveFacts, rise: Rise) -> bool:
-    """Whether the rise is one single step between two levels, or the last point before NaN and no other."""
-    after = val.trace.cost[rise.best_index :]
-    if val.bad_step.size and val.bad_step[-1] > val.step[-1] and 1 < after.size <= 4:
-        return bool(after[-2] - rise.best < 0.5 * rise.amount)
-    if after.size < 6 or val.n < 10:
-        return False
-    steps = np.diff(after)
-    i = int(np.argmax(steps))
-    before, behind = after[: i + 1], after[i + 1 :]
-    if before.size < 2 or behind.size < 3:
-        return False  # what is worse from the second evaluation on had no level to leave
-    # No other step comes near it; the level before had not yet risen, the level behind no longer rises much.
-    return bool(
-        steps[i] > max(0.6 * rise.amount, 2 * float(np.partition(steps, -2)[-2]))
-        and median(before) - rise.best < 0.1 * rise.amount
-        and behind[-1] - behind[0] < 0.4 * rise.amount
-        and behind.min() - rise.best > 0.5 * rise.amount
     )
 
 
@@ -249,7 +231,8 @@ def _training(pair: Pair, best: int) -> tuple[float, float, float]:
     # Behind the best point: before it training was still falling fast.
     then = median(at[best : best + 3]) if at.size >= 10 else median(at[max(best - 1, 0) : best + 2])
     now = median(at[-max(1, at.size // 10) :])
-    return then, now, estimate_noise(at).sigma if at.size >= 10 else 0.0
+    # A median of several points is no noisier than one of them; of few intervals the steep descent makes up the rest.
+    return then, now, min(estimate_noise(at).sigma, pair.train.sigma) if at.size >= 10 else 0.0
 
 
 def _metric_change(metric: CurveFacts | None) -> tuple[bool, bool]:
@@ -264,13 +247,19 @@ def _metric_change(metric: CurveFacts | None) -> tuple[bool, bool]:
     return worse, not worse and rise.best_index >= 0.85 * (metric.trace.n - 1) and metric.n >= 6
 
 
-def _causes(from_start: bool, val: CurveFacts) -> tuple[Cause, ...]:
+def _causes(from_start: bool, val: CurveFacts, beside: CurveFacts | None) -> tuple[Cause, ...]:
     many = Cause("Too many epochs or too much capacity for the amount of data")
     differs = Cause(
         "Training and validation data are split, labelled or preprocessed differently",
         f"the {label(val)} worsens from its first point on" if from_start else "",
     )
     rest = (Cause("Too little or wrong augmentation"), Cause("Label noise that is memorised"))
+    if beside is not None:
+        weighs = Cause(
+            f"The {label(val)} weighs what the {label(beside)} does not: a fixed threshold, rare classes, whole samples instead of parts",
+            f"the {label(beside)} does not rise",
+        )
+        return (many, weighs, differs, *rest)
     return (differs, many, *rest) if from_start else (many, differs, *rest)
 
 
@@ -281,15 +270,6 @@ def _from_start(view: View, val: CurveFacts, rise: Rise) -> bool:
     left = loss_left(val, view.features, val.best) if val.signal.role is Role.LOSS else None
     gained = float(val.cost[0]) - rise.best
     return not ((left is not None and left < 0.9) or gained > max(4 * val.sigma, rise.amount))
-
-
-def _regularise(view: View) -> str:
-    known = view.signals.config.get("weight_decay")
-    if isinstance(known, (int, float)) and not isinstance(known, bool) and known > 0:
-        return f"Increase regularisation: weight decay from {short(known)} to {short(5 * known)}"
-    return "Increase regularisation: " + (
-        "a dropout of 0.3" if known == 0 else "weight decay times 5, or a dropout of 0.3 where there was none"
-    )
 
 
 def _rule(view: View, val: CurveFacts, rise: Rise, of_this: str) -> SuccessRule:

@@ -165,6 +165,11 @@ OPENS_BEFORE = frozenset({("overfitting", "generalization-gap"), ("sudden-shift"
 running mean all the time until a shift of the training data makes that a lot."""
 
 
+STANDS_BEHIND = ("generalization-gap", "plateau")
+"""A validation curve that stands from its first point on while training learns stands because nothing carries over: the plateau seems to begin
+first, since the gap opens only as training leaves."""
+
+
 def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...]:
     """Set `caused_by` of every finding that another one explains, and the chain of every head. `span` is the length of the run in steps."""
     if len(findings) < 2:
@@ -208,7 +213,7 @@ def _chain(head: Finding, findings: list[Finding]) -> tuple[Link, ...]:
         return ()
     first = head.onset.first_step
     story = [f for f in findings if head.id in (f.caused_by, f.id) and f.severity.rank < 2 and f.onset and f.onset.last_step >= first]
-    story = [f for f in story if (head.id, f.id) not in OPENS_BEFORE or _start(f) >= first]
+    story = [f for f in story if not ((head.id, f.id) in OPENS_BEFORE or _stands_behind(head, f)) or _start(f) >= first]
     if len(story) < 2:
         return ()
     # States are seen only as often as they are logged; the head stays first.
@@ -238,13 +243,18 @@ def _not_later(head: Finding, other: Finding, span: int) -> bool:
     """Whether the head may have begun before (or with) the other; a finding without onset concerns the whole run."""
     if (head.id, other.id) in SEEN_BEFORE:
         return head.onset is not None and other.onset is not None and head.onset.last_step <= other.onset.first_step
-    if head.onset is None or other.onset is None or (head.id, other.id) in OPENS_BEFORE:
+    if head.onset is None or other.onset is None or (head.id, other.id) in OPENS_BEFORE or _stands_behind(head, other):
         return True
     if (head.id, other.id) in BEGUN_BEFORE:
         return head.onset.first_step < other.onset.first_step
     state = head.id in CONDITIONS or (head.id, other.id) in ACTS_BEFORE
     slack = (STATE_SLACK if state else SWING_SLACK if other.id == "instability" else EVENT_SLACK) * span
     return head.onset.first_step <= other.onset.last_step + slack
+
+
+def _stands_behind(head: Finding, other: Finding) -> bool:
+    """Whether the plateau is that of validation: one of training is not explained by a gap that opens later."""
+    return (head.id, other.id) == STANDS_BEHIND and bool(other.roles) and other.roles[0].startswith("val")
 
 
 def _start(finding: Finding) -> int:
@@ -260,6 +270,8 @@ def _reason(head: Finding, other: Finding, between: tuple[str, ...] = ()) -> str
         return f"{head.id} begins at step {began:,}, no later than {other.id} (step {first:,}), and produces it{by}"
     if began <= last:
         return f"{head.id} begins at step {began:,}, within the onset of {other.id} (steps {first:,} to {last:,}), and produces it{by}"
+    if _stands_behind(head, other):
+        return f"{other.id} is what {head.id} looks like from validation alone, which stands while training learns"
     if (head.id, other.id) in OPENS_BEFORE:
         return f"{head.id} opens it: what is learned by heart parts the two before validation turns"
     return f"{head.id} produces {other.id}{by}, which was seen first because it is logged more often"

@@ -12,6 +12,7 @@ from tbdiag.diagnosis.suppression import ACCEPTED
 from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
 from tbdiag.features import CurveFacts, Features
+from tbdiag.features.disagreement import is_one_sided, look_behind
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
 from tbdiag.model.findings import own_unit
 
@@ -86,24 +87,34 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
 def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
     """Step, role, tag and value of the best point of the validation loss, else of the main validation metric or reward.
 
-    Where it was logged on another axis than the curves are drawn on, also that axis and the step there (``axis``, ``drawn_step``).
+    Where it was logged on another axis than the curves are drawn on, also that axis and the step there (``axis``, ``drawn_step``). Where the
+    validation metric was clearly better at another time than at the best of the loss, ``other`` is its best point, with the same keys and its ``name``.
     """
     for key in ("val_loss", "val_metric", "test_loss", "val_reward", "reward", "train_reward"):
         curve = features.curve(key)
         if curve is None or curve.n < 2 or curve.signal.direction is Direction.NONE:
             continue
-        index = best_point(curve)
-        drawn = int(curve.step[index])
-        step = own_step(curve.name, drawn, features)
-        return {
-            "step": step,
-            "role": key,
-            "tag": curve.name,
-            "value": float(curve.value[index]),
-            "split": curve.signal.split.value if curve.signal.split is not Split.NONE else "",
-            **({"axis": curve.signal.axis.value, "drawn_step": drawn} if step != drawn else {}),
-        }
+        metric = features.curve("val_metric") if key == "val_loss" else None
+        behind = look_behind(curve, metric) if metric is not None and metric.signal.direction is not Direction.NONE else None
+        if metric is None or behind is None or not behind.parts or is_one_sided(metric):
+            return _say_best(key, curve, features)
+        name = metric.signal.stem.replace("_", " ").strip() or "metric"
+        return {**_say_best(key, curve, features), "other": {**_say_best("val_metric", metric, features), "name": name}}
     return None
+
+
+def _say_best(key: str, curve: CurveFacts, features: Features) -> dict[str, Any]:
+    index = best_point(curve)
+    drawn = int(curve.step[index])
+    step = own_step(curve.name, drawn, features)
+    return {
+        "step": step,
+        "role": key,
+        "tag": curve.name,
+        "value": float(curve.value[index]),
+        "split": curve.signal.split.value if curve.signal.split is not Split.NONE else "",
+        **({"axis": curve.signal.axis.value, "drawn_step": drawn} if step != drawn else {}),
+    }
 
 
 def best_point(curve: CurveFacts) -> int:

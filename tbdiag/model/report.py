@@ -133,7 +133,8 @@ class RunReport:
         status: ``ended`` or ``live`` (still being written, as judged against a given time).
         span: ``first_step``, ``last_step``, ``axis``, ``points``, ``seconds``, ``files``, ``bytes``, ``bytes_readable``.
         best_checkpoint: ``step``, ``role``, ``tag``, ``value`` of the best validation point, or None; where it counts another unit than
-            the curves, also ``axis`` (its unit) and ``drawn_step`` (the step on theirs).
+            the curves, also ``axis`` (its unit) and ``drawn_step`` (the step on theirs); where the metric was clearly better elsewhere than at the best of
+            the loss, also ``other``: its best point, with the same keys and ``name``.
         next_experiment: ``finding``, ``kind``, ``cost``, ``action``, ``why``, ``outcomes``, ``success_rule`` (a sentence), ``rule``,
             ``command`` (see `tbdiag.diagnosis.experiment`); or None.
     """

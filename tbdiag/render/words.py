@@ -90,11 +90,13 @@ def extent_end(finding: Mapping[str, Any]) -> str:
 
 
 def best_step(best: Mapping[str, Any] | None) -> str:
-    """Step of the best checkpoint, as `onset` tells a finding's; ``""`` without one."""
+    """Step of the best checkpoint, as `onset` tells a finding's; ``8 by loss, 30 by accuracy`` where they go apart; ``""`` without one."""
     if not best:
         return ""
     drawn = best.get("drawn_step")
-    return step(best["step"]) if drawn is None else f"{step(drawn)} ({own_unit(best.get('axis'))} {step(best['step'])})"
+    told = step(best["step"]) if drawn is None else f"{step(drawn)} ({own_unit(best.get('axis'))} {step(best['step'])})"
+    other = best.get("other")
+    return f"{told} by loss, {best_step(other)} by {other['name']}" if other else told
 
 
 def problem(issue: Mapping[str, Any]) -> str:

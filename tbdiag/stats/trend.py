@@ -57,10 +57,20 @@ def find_trend(values: Float64, blocks: int = 8) -> Trend:
         return Trend(0.0, 1.0, 0.0, k)
     i, j, apart = _pairs(k)
     rises = means.take(j) - means.take(i)
-    score = int(np.count_nonzero(rises > 0)) - int(np.count_nonzero(rises < 0))
+    score = _score(rises)
     pairs = k * (k - 1) // 2
     slope = median(rises / apart)
     return Trend(score / pairs, kendall_p(score, k), slope * k, k)
+
+
+def _score(rises: Float64) -> int:
+    return int(np.count_nonzero(rises > 0)) - int(np.count_nonzero(rises < 0))
+
+
+def order_score(values: Float64) -> int:
+    """Kendall's score of a float64 array ``[k]`` in order of time: pairs that rise less pairs that fall."""
+    i, j, _ = _pairs(values.size)
+    return _score(values.take(j) - values.take(i))
 
 
 @lru_cache(maxsize=64)
@@ -85,7 +95,7 @@ def _inversions(k: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=512)
 def kendall_p(score: int, k: int) -> float:
-    """Exact two-sided p-value of Kendall's score (concordant minus discordant pairs) for `k` <= 12 values."""
+    """Exact two-sided p-value of Kendall's score (concordant minus discordant pairs) for `k` < 20 values."""
     counts = _inversions(k)
     pairs = len(counts) - 1
     tail = sum(c for inversions, c in enumerate(counts) if abs(pairs - 2 * inversions) >= abs(score))
