@@ -13,7 +13,9 @@ How it is told
     rise by a quarter of its best beyond noise, and over the second half of the run validation stays more than half as high again as training, by more than 6 noise standard
     deviations (or with no single evaluation half-way down to training) and by more than 15 % of the starting loss, without
     the gap closing, and, where losses alone tell and validation is less than four times as high, without validation still
-    improving (5 % of its level in the second half, beyond its noise or by falling throughout). Where losses go below zero, by more than 40 % of all that training
+    improving (5 % of its level in the second half, beyond its noise or by falling throughout). Or, whatever is left to learn, a gap that opened is
+    more than 45 % of all that training gained (a fifth of its start at least), validation stands in its second half, and a bounded metric of
+    it is less than three quarters of the way to perfect. Where losses go below zero, by more than 40 % of all that training
     gained, in a gap that opened meanwhile. Where a bounded metric tells validation from training, their difference must be
     more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the same bounded metric
     must be nearly perfect in training and a fifth of its scale behind in validation.
@@ -58,6 +60,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._lagging import lag_behind
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import is_determination, loss_left, metric_level, stays_at_guessing
@@ -96,6 +99,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if by_loss
         else _metric_margins(view, pair, gap)
     )
+    if min(margins) < 1 and by_loss and not signed:
+        margins = lag_behind(view, pair)
     if min(margins) < 1:
         return None
     both = view.curve("val_metric") is not None and view.curve("train_metric") is not None
@@ -287,7 +292,24 @@ def _close() -> Run:
     return _apart(30, 0.12, 73)
 
 
+def _lagging(behind: float) -> Run:
+    """Twelve epochs of a task that training has half solved, validation `behind` and standing."""
+    rng = np.random.default_rng(75)
+    train = 1.7 + 1.1 * np.exp(-np.arange(12) / 4)
+    val = np.maximum(train, 1.75 + behind)
+    return _synth.make_run(
+        {
+            "train/loss": train + rng.normal(0, 0.005, 12),
+            "val/loss": val + rng.normal(0, 0.01, 12),
+            "train/accuracy": 0.5 - _synth.decay(12, 0.3, 0.0, 4.0),
+            "val/accuracy": (0.33 if behind > 0.2 else 0.48) - _synth.decay(12, 0.15, 0.0, 4.0),
+        }
+    )
+
+
 EXAMPLES = (
+    Example("validation stands while training half solves the task", lambda: _lagging(0.6), fires=True),
+    Example("validation a little behind", lambda: _lagging(0.1), fires=False),
     Example("validation stalls at 0.8", _gap, fires=True),
     Example("the same with 500 points", _gap_long, fires=True),
     Example("a log likelihood that validation does not follow", _signed, fires=True),
@@ -313,6 +335,7 @@ DETECTOR = Detector(
             0.25, "validation that rises by more is overfitting or divergence; where that is told the gap is its consequence"
         ),
         "of_first": Threshold(0.15, "of the starting loss: a gap between two tiny losses does not matter"),
+        "lag": Threshold(0.45, "of all that training gained; healthy trainings whose metric is not nearly perfect end at 0.3 of it"),
         "metric_only": Threshold(0.2, "of the way from guessing to perfect: without losses the gap must be plain"),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },
