@@ -142,7 +142,11 @@ def _gradients(strong: list[Finding], features: Features) -> str:
     norm = features.curve("grad_norm")
     if norm is not None and norm.total:
         bad = f"{norm.bad_step.size:,} of {norm.total:,} points NaN or Inf" if norm.bad_step.size else "no NaN or Inf"
-        span = f"norm {norm.first:.3g} at the start, {norm.end:.3g} at the end, " if norm.n else "norm never finite, "
+        span = "norm never finite, "
+        if norm.n:
+            peak = float(norm.value.max())
+            most = f"{peak:.3g} at most, " if peak > 10 * max(norm.first, norm.end) else ""
+            span = f"norm {norm.first:.3g} at the start, {norm.end:.3g} at the end, {most}"
         told.append(span + bad)
     elif not any(s.role in (Role.LAYER_GRAD_NORM, Role.GRADIENT_HISTOGRAM) for s in features.signals.all):
         told.append("gradient norm was not logged")
