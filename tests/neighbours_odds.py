@@ -144,3 +144,17 @@ def validation_ahead(**settings: float) -> Run:
     """Validation far below training, under a configuration."""
     made = _split(decay(400, 2.3, 1.1, 80.0) + noise(400, 0.05, 41), {"val/loss": decay(20, 2.25, 0.4, 4.0) + noise(20, 0.01, 42)})
     return configured(_synth.make_run(made), **settings)
+
+
+def metric_that_stands(level: float, falls: bool = True, gains: bool = False) -> Run:
+    """A score at one level in every evaluation, beside losses that fall or do not; or one that climbs late."""
+    rng = np.random.default_rng(61)
+    map50 = np.full(20, level) + (np.linspace(0, 0.3, 20) if gains else 0) + rng.normal(0, 0.001, 20)
+    low = 0.3 if falls else 0.9
+    return _synth.make_run(
+        {
+            "train/loss": _synth.decay(200, 1.0, low, 6.0) + rng.normal(0, 0.01, 200),
+            "val/loss": _synth.make_series("val/loss", _synth.decay(20, 1.0, low + 0.02, 6.0), every=10),
+            "val/mAP50": _synth.make_series("val/mAP50", np.clip(map50, 0, 1), every=10),
+        }
+    )

@@ -1,11 +1,11 @@
 """The loss does not fit the output, the labels or the metric.
 
 What it means
-    The loss expects something else than it gets: softmax or sigmoid is applied twice, the labels are encoded differently, or
-    the loss is not connected to what the metric measures.
+    The loss expects something else than it gets: softmax or sigmoid is applied twice, the labels are encoded differently, or the loss is
+    not connected to what the metric measures.
 
 Why it matters
-    Gradients are squashed, the loss has a floor that no model gets below, and probabilities mean nothing.
+    Gradients are squashed, the loss has a floor that no model gets below, probabilities mean nothing; or what is measured is not learned.
 
 How it is told
     Softmax twice: with K classes the loss can never fall below ln(e + K - 1) - 1, and with accuracy a it ends at ln(e + K - 1)
@@ -20,16 +20,15 @@ How it is told
     same split gets half of the way to perfect. A training loss that begins at six times ln K or more and is one multiple (eight or more)
     of a validation loss that begins near ln K, while both fall. Only as a note: a first training loss of three times ln K or more, two
     losses that stand at the floor of a double softmax where no metric was logged, and a squared error in a classifier.
-    Metric against loss: the training loss falls by more than half of its
-    range while the metric of the same split moves the wrong way by more than 6 noise standard deviations and a tenth of its
-    scale.
+    Metric against loss: the training loss falls by more than half of its range while the metric of the same split moves the wrong way by
+    more than 6 noise standard deviations and a tenth of its scale; or the losses fall by two fifths while the metric of validation stays within 2 %
+    of its worst value (of a constant below one half, where chance is not known) in six evaluations and more.
 
 First check
     What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?
 
 First action
-    Pass raw logits to the loss: remove the softmax or sigmoid in the head (or set from_logits), and check that the first
-    batch's loss is ln K.
+    Pass raw logits to the loss: remove the softmax or sigmoid in the head (or set from_logits), and check that the first loss is ln K.
 
 Success rule
     The training loss falls below nine tenths of the floor.
@@ -70,6 +69,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._dead_metric import dead_metric
 from tbdiag.detectors._summed import Summed, find_summed
 from tbdiag.detectors._twice import Found, end_accuracy, softmax_twice
 from tbdiag.detectors._words import label, say
@@ -105,7 +105,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     found_against = _against(view)
     if found_against:
         return found_against
-    odds = other_reduction(view) or first_above(view) or stands_at_floor(view) or squares(view)
+    odds = other_reduction(view) or dead_metric(view) or first_above(view) or stands_at_floor(view) or squares(view)
     return _finding_odds(odds) if odds else None
 
 
@@ -391,6 +391,7 @@ DETECTOR = Detector(
         "both_fall": Threshold(1.3, "by that factor validation falls, so that one ratio throughout says something"),
         "below_zero": Threshold(0.05, "of its range: float16 and label smoothing of some libraries leave less below zero"),
         "at_guessing": Threshold(0.015, "distance to ln K throughout; classifiers that are right and unsure came within 0.027"),
+        "dead": Threshold(0.02, "of the way from its worst value to perfect, in every evaluation"),
         "far_above": Threshold(0.5, "of the way from guessing to perfect: the answers cannot cost as much as guesses"),
     },
     examples=EXAMPLES,

@@ -213,7 +213,11 @@ def _falls_with_its_loss(d: Draft, drafts: list[Draft], run: Run) -> bool:
         value = run.series[name].value.astype(np.float64)
         value = value[np.isfinite(value)]
         few = max(1, value.size // 10)
-        return float(np.median(value[-few:]) / max(np.median(value[:few]), 1e-12)) if value.size >= 5 and value.min() >= 0 else np.inf
+        return (
+            float(np.median(value[-few:]) / np.median(value[:few]))
+            if value.size >= 5 and value.min() >= 0 and np.median(value[:few]) > 0.02
+            else np.inf
+        )
 
     beside = [o.name for o in drafts if o.role is Role.LOSS and o.split is d.split and o.name in run.series and not o.histogram]
     return kept(d.name) < 0.7 and any(kept(name) < 0.9 for name in beside)

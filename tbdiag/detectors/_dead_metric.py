@@ -1,0 +1,79 @@
+"""A quality metric that never leaves its worst value, or one constant value, while the losses fall: predictions are not what is measured."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tbdiag.detectors._at_odds import Odds
+from tbdiag.detectors._base import Cause, View, predicate
+from tbdiag.detectors._words import label, say
+from tbdiag.features import CurveFacts
+from tbdiag.features.levels import metric_level
+from tbdiag.stats.confidence import confidence
+from tbdiag.stats.noise import running_median
+
+_GENERATED = re.compile(r"(^|[^a-z])(s?bleu|sacre_?bleu|rouge|chrf|meteor|cider|spice)")
+"""Scores of generated text: no best value is known, but zero is the worst."""
+
+
+def dead_metric(view: View) -> Odds | None:
+    """The main metric of validation stays within 2 % of its worst value in six evaluations and more while the losses fall by two fifths.
+
+    Or, of unknown chance, within 2 % of its scale of one value below one half. A validation loss that does not fall is another story
+    (a gap, or no learning) unless the metric is one constant.
+    """
+    metric, train, val = view.curve("val_metric"), view.curve("train_loss"), view.curve("val_loss")
+    if metric is None or train is None or metric.n < 6 or train.n < 8 or metric.bad_step.size or not _fell(train):
+        return None
+    constant = float(np.ptp(metric.value)) == 0
+    losses = [train] + ([val] if val is not None and val.n >= 4 else [])
+    if val is not None and val.n >= 4 and not (_fell(val) or (constant and val.end_cost <= val.first_cost)):
+        return None
+    level, value = metric_level(metric, view.features), running_median(metric.value, 3)
+    if level is not None:
+        quality = [level.quality(float(v)) for v in (value.min(), value.max())]
+        best, spread = max(quality), abs(quality[1] - quality[0])
+        dead = best <= view["dead"] or (level.chance == 0.0 and spread <= view["dead"] and best < 0.5 and metric.n >= 8)
+    else:
+        dead = (
+            bool(_GENERATED.search(f"{metric.signal.stem} {metric.name}".lower())) and float(np.abs(value).max()) < 0.02 and metric.n >= 8
+        )
+    if not dead:
+        return None
+    where = "at most {best:.3g}" if metric.sign < 0 else "at least {best:.3g}"
+    evidence = [
+        say(
+            f"In all {{n}} evaluations the {label(metric)} is {where}, and ends at {{end:.4g}}.",
+            (metric,),
+            n=metric.n,
+            best=float(metric.value[np.argmin(metric.cost)]),
+            end=metric.end,
+        )
+    ]
+    evidence += [say(f"The {label(c)} fell from {{first:.4g}} to {{last:.4g}} meanwhile.", (c,), first=c.first, last=c.end) for c in losses]
+    better = metric.best + metric.sign * -1 * 0.1 * (abs(level.best - level.chance) if level is not None else max(abs(metric.best), 0.01))
+    return Odds(
+        train,
+        tuple(evidence),
+        confidence(1.5, supports=int(val is not None), doubts=1 + int(level is None)),
+        f"The {label(metric)} never leaves {metric.end:.3g} while the loss falls: what is measured is not what is learned",
+        (
+            Cause(
+                "The metric is computed from other predictions or labels than the loss: a wrong mapping of classes, threshold, decoding or post-processing"
+            ),
+            Cause("The labels of the evaluation are empty or of another format"),
+            Cause("The loss falls by what all samples share, and nothing tells them apart"),
+        ),
+        "Print predictions and labels of ten validation samples as the metric gets them, and compute it by hand.",
+        predicate("val_metric", "best", ">" if metric.sign < 0 else "<", better, source="a tenth of its scale better than here"),
+        f"The best {label(metric)} is {'above' if metric.sign < 0 else 'below'} {better:.3g}.",
+    )
+
+
+def _fell(loss: CurveFacts) -> bool:
+    """Whether a loss fell by two fifths of its start, or a signed one by eight times its noise."""
+    if loss.signed:
+        return loss.start_cost - loss.end_cost > 8 * loss.sigma > 0
+    return loss.end_cost < 0.6 * loss.start_cost
