@@ -11,6 +11,7 @@ from tbdiag.detectors._base import Cause, View, predicate
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
+from tbdiag.model import Role, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import running_median
 
@@ -21,7 +22,7 @@ _GENERATED = re.compile(r"(^|[^a-z])(s?bleu|sacre_?bleu|rouge|chrf|meteor|cider|
 def dead_metric(view: View) -> Odds | None:
     """The main metric of validation stays within 2 % of its worst value in six evaluations and more while the losses fall by two fifths.
 
-    Or, of unknown chance, within 2 % of its scale of one value below one half. A validation loss that does not fall is another story
+    Or, an accuracy of unknown chance, within 2 % of its scale of one value below one half. A validation loss that does not fall is another story
     (a gap, or no learning) unless the metric is one constant.
     """
     metric, train, val = view.curve("val_metric"), view.curve("train_loss"), view.curve("val_loss")
@@ -35,12 +36,13 @@ def dead_metric(view: View) -> Odds | None:
     if level is not None:
         quality = [level.quality(float(v)) for v in (value.min(), value.max())]
         best, spread = max(quality), abs(quality[1] - quality[0])
-        dead = best <= view["dead"] or (level.chance == 0.0 and spread <= view["dead"] and best < 0.5 and metric.n >= 8)
+        unknown = "acc" in metric.signal.stem and level.chance == 0.0  # guessing has some value, which nothing tells
+        dead = best <= view["dead"] or (unknown and spread <= view["dead"] and best < 0.5 and metric.n >= 8)
     else:
         dead = (
             bool(_GENERATED.search(f"{metric.signal.stem} {metric.name}".lower())) and float(np.abs(value).max()) < 0.02 and metric.n >= 8
         )
-    if not dead:
+    if not dead or _one_answer(view):
         return None
     where = "at most {best:.3g}" if metric.sign < 0 else "at least {best:.3g}"
     evidence = [
@@ -70,6 +72,15 @@ def dead_metric(view: View) -> Odds | None:
         predicate("val_metric", "best", ">" if metric.sign < 0 else "<", better, source="a tenth of its scale better than here"),
         f"The best {label(metric)} is {'above' if metric.sign < 0 else 'below'} {better:.3g}.",
     )
+
+
+def _one_answer(view: View) -> bool:
+    """Whether shares or recalls of classes show that one class is all that is ever answered: prediction-collapse names that."""
+    share = view.curve("max_class_share")
+    if share is not None and share.n and share.end >= 0.9:
+        return True
+    ends = sorted(c.end for c in view.group(Role.CLASS_METRIC) if c.n and c.signal.split is not Split.TRAIN)
+    return len(ends) >= 2 and ends[-1] > 0.95 and ends[-2] < 0.05
 
 
 def _fell(loss: CurveFacts) -> bool:

@@ -8,7 +8,7 @@ from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
-from tbdiag.stats.noise import median, running_median
+from tbdiag.stats.noise import estimate_noise, median, running_median
 from tbdiag.stats.trend import find_trend
 
 
@@ -63,6 +63,39 @@ def runs_away(train: CurveFacts, val: CurveFacts) -> float:
     if trend.tau < 0.7 or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
         return 0.0
     return float(val.end_cost / (2 * val.first_cost))
+
+
+def step_up_together(train: CurveFacts, val: CurveFacts) -> float:
+    """How far beyond its limits both losses went up for good at one place, against their levels and noise just before; below 1 they did not.
+
+    From a first loss of ten a language model's nat is little; from the three that it had come to it is a third, and lost for good.
+    """
+    if train.signed or val.signed or train.signal.axis is not val.signal.axis or min(train.trace.n, val.trace.n) < 15:
+        return 0.0
+    found = [_step_up(c) for c in (train, val)]
+    span = max(float(train.step[-1] - train.step[0]), 1.0)
+    if abs(found[0][1] - found[1][1]) > 0.15 * span:
+        return 0.0
+    return min(found[0][0], found[1][0])
+
+
+def _step_up(curve: CurveFacts) -> tuple[float, float]:
+    """The strongest rise for good of a loss, in its limits (12 % of the level, 15 deviations of the noise before), and the step before it."""
+    trace = curve.trace
+    y, n = trace.smooth, trace.n
+    gap = max(1, n // 8)  # a ramp may take so long
+    lowest = np.minimum.accumulate(y[::-1])[::-1]
+    places = np.arange(max(5, n // 5), n - gap - max(3, n // 5))
+    if not places.size:
+        return 0.0, 0.0
+    before = np.array([median(y[max(0, i - max(3, n // 20)) : i + 1]) for i in places.tolist()])
+    rises = lowest[places + gap] - before
+    at = int(np.argmax(rises))
+    i, rise, level = int(places[at]), float(rises[at]), float(before[at])
+    if rise <= 0 or level <= 0:
+        return 0.0, 0.0
+    sigma = max(min(estimate_noise(trace.cost[i // 2 : i + 1]).sigma, trace.noise.sigma), 1e-4 * level)
+    return min(rise / (0.12 * level), rise / (15 * sigma)), float(trace.step[i])
 
 
 def tell_validation(val: CurveFacts, *, follows: bool) -> Evidence:

@@ -64,7 +64,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
-from tbdiag.detectors._departures import both_climb, forgets, runs_away, tell_validation
+from tbdiag.detectors._departures import both_climb, forgets, runs_away, step_up_together, tell_validation
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lr_jump
 from tbdiag.detectors._returns import value_explodes
@@ -93,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if curve is not None and next_to_nothing(curve, curve.end_cost):
             return None
         if strength < 1 and curve is not None and val is not None:
-            strength = both_climb(curve, val) or forgets(view, curve, val)
+            strength = both_climb(curve, val) or forgets(view, curve, val) or step_up_together(curve, val)
         if strength < 1 and curve is not None and val is not None and runs_away(curve, val) >= 1:
             curve, strength = val, runs_away(curve, val)
     if curve is None:
