@@ -1,4 +1,4 @@
-"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition, evaluations thrown back, a scatter that rises."""
+"""Neighbouring runs: evaluations on a line, labels drawn at random, one answer, scores that are lost, losses of another definition, evaluations thrown back, a scatter that rises, a nat that is lost for good, a distance that climbs."""
 
 from __future__ import annotations
 
@@ -81,3 +81,27 @@ def scatter_that_rises(period: float | None, level: float = 1.2) -> Run:
     swing = 0.25 * np.random.default_rng(57).normal(0, 1, 600) if period is None else 0.45 * (1 - np.cos(2 * np.pi * (x - 0.4) / period))
     loss = np.where(late > 0, level + swing, 1.2 + 1.2 * np.exp(-12 * x)) + np.random.default_rng(58).normal(0, 0.02, 600)
     return _synth.make_run({"train/loss": loss}, every=50)
+
+
+def a_nat_lost(both: bool = True, stays: bool = True) -> Run:
+    """A language model from ten to three nats that loses one half-way, in both splits or one, for good or for a while."""
+    x, rng = np.linspace(0, 1, 400), np.random.default_rng(59)
+    loss = 2.9 + 7 * np.exp(-30 * x) + 0.5 * np.exp(-4 * x)
+    up = (x > 0.5) * (1.0 if stays else np.exp(-(x - 0.5) / 0.05))
+    val = (loss + (up if both else 0))[9::10]
+    return _synth.make_run(
+        {
+            "train/loss": loss + up + rng.normal(0, 0.03, 400),
+            "val/loss": _synth.make_series("val/loss", val + rng.normal(0, 0.01, 40), np.arange(9, 400, 10)),
+        }
+    )
+
+
+def distance_of_a_gan(climbs: bool) -> Run:
+    """FID that falls to twelve and stays, or climbs to a hundred from the middle on."""
+    x, rng = np.linspace(0, 1, 60), np.random.default_rng(60)
+    fid = 12 + 150 * np.exp(-8 * x) + (np.clip(x - 0.5, 0, 1) * 180 if climbs else 0)
+    losses = {f"Loss/{k}/loss": 1 + rng.normal(0, 0.1, 300) for k in "GD"}
+    return _synth.make_run(
+        {**losses, "Metrics/fid50k_full": _synth.make_series("Metrics/fid50k_full", fid + rng.normal(0, 0.3, 60), every=5)}
+    )

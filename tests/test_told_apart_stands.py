@@ -33,6 +33,11 @@ CASES = [
     (stands.scatter_that_rises(period=0.008), "instability", True),
     (stands.scatter_that_rises(period=None), "instability", True),
     (stands.scatter_that_rises(period=None, level=0.6), "instability", False),
+    (stands.a_nat_lost(), "divergence", True),
+    (stands.a_nat_lost(stays=False), "divergence", False),
+    (stands.a_nat_lost(both=False), "divergence", False),
+    (stands.distance_of_a_gan(climbs=True), "divergence", True),
+    (stands.distance_of_a_gan(climbs=False), "divergence", False),
 ]
 
 

@@ -14,7 +14,7 @@ How it is told
     for the last three. Or validation ends half as high again as it began while a noisy training loss rises in every block,
     or twice as high, rising throughout, while training gains nothing; or both climb block by block to a quarter above their
     starts, or three eighths above their best; or the accuracies of both lose half of what they had above guessing while both
-    losses rise. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
+    losses rise; or both step up for good at one place by 12 % of their level and 15 standard deviations of the noise just before. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
     point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
     twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow
     a thousandfold, beyond any error that the returns allow. A training loss below half of its start is no divergence while
@@ -36,7 +36,7 @@ Not to be confused with
     overfitting (only validation rises), spikes (the loss comes back), sudden-shift (a level changes once, training recovers).
 
 Limits
-    Losses without a direction (adversarial, policy losses) are not judged. A loss term that is added on schedule looks the same.
+    Losses without a direction (adversarial, policy losses) are not judged; of GANs a distance to real samples (FID) is. A loss term that is added on schedule looks the same.
 
 Sources
     PaLM and GLM-130B on loss spikes and divergence; Google's tuning playbook on instability; thresholds from simulation on flat and
@@ -72,7 +72,7 @@ from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, un
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
-from tbdiag.model import Domain, Mark, Role, Run, Split
+from tbdiag.model import Direction, Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median
 from tbdiag.stats.rise import measure_rise
@@ -86,6 +86,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         strength = _collapse(view, curve) if curve is not None else 0.0
         if strength < 1:
             curve, strength = value_explodes(view) or (curve, strength)
+    elif view.signals.domain is Domain.GAN:
+        # Its losses have no direction; a distance to real samples (FID, KID) has.
+        curve = view.curve("val_metric") or view.curve("train_metric")
+        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None
+        strength = _rise(view, curve) if curve is not None else 0.0
     else:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
@@ -376,9 +381,9 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward", "value_loss"),),
+    needs=(("train_loss", "train_metric", "reward", "train_reward", "val_reward", "value_loss", "val_metric"),),
     wants=("val_loss", "lr", "grad_norm", "train_metric", "val_metric", "value_loss", "train_accuracy", "val_accuracy"),
-    domains=DIRECTED | {Domain.REINFORCEMENT},
+    domains=DIRECTED | {Domain.REINFORCEMENT, Domain.GAN},
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
         "factor": Threshold(0.336, "log of 1.4: a loss two fifths above its best"),

@@ -142,6 +142,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     little = curve.signal.role is Role.LOSS and not curve.signed and start - stop < view["matters"] * stop
     if little and quality is not None and quality > view["good"]:
         return None  # a small share of what a good start left to gain
+    if little and start - stop < 0.005 * stop and share < 1.5 * limit and _gained_little(curves):
+        return None  # a fine-tuned model's last per cent; the first evaluation came when most was learned
     unfinished = plan is not None and not plan.constant and not plan.annealed
     evidence = [
         say(
@@ -214,6 +216,11 @@ def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
         enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * (limit or 0.1) * (trace.cost[0] - law.at(x[0])))
         longer = next(enough, LONGER[-1])
     return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again, with the schedule stretched."
+
+
+def _gained_little(curves: list[CurveFacts]) -> bool:
+    """Whether no loss gained more than a third of its start: a model that was good before, or data that allow little."""
+    return all(c.signal.role is Role.LOSS and c.start_cost - c.end_cost < 0.34 * c.start_cost for c in curves)
 
 
 def _left(train: CurveFacts) -> bool:

@@ -10,15 +10,17 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tbdiag.features.curves import CurveFacts
 from tbdiag.features.pairs import progress
 from tbdiag.model import Scale
 from tbdiag.stats.noise import median
 
+Float64 = npt.NDArray[np.float64]
 SIGMAS, SHARE, OF_ERROR, OF_GAIN = 3.0, 0.02, 0.25, 0.05
 """A metric gains where it moves by more than all of: its noise three times; 2 % of its value, or a quarter of what it is short of one; a twentieth of
-what it had gained."""
+what it had gained; or where every evaluation behind is better than the one before, by a twentieth of what it is short of one or 3 % in all."""
 
 _ONE_SIDED = re.compile(r"recall|precision|(^|[^a-z])prec|sensitivity|specificity|(^|[^a-z])([tf][pn]r|ppv|npv)([^a-z]|$)")
 
@@ -58,7 +60,9 @@ def look_behind(loss: CurveFacts, metric: CurveFacts) -> Behind | None:
     share = min(SHARE * abs(then), OF_ERROR * (whole + then)) if whole else SHARE * abs(then)
     size = max(SIGMAS * metric.sigma, share, OF_GAIN * gained)
     learned, lost = float(metric.cost[0]) - metric.best_cost, then - metric.best_cost
-    gains = then - metric.end_cost > size and lowest > i
+    gains = (
+        then - metric.end_cost > size or _climbs_on(metric.cost, i, 0.03 * abs(then) if not whole else min(0.05 * (whole + then), share))
+    ) and lowest > i
     return Behind(
         then=metric.sign * then,
         end=metric.end,
@@ -68,6 +72,13 @@ def look_behind(loss: CurveFacts, metric: CurveFacts) -> Behind | None:
         holds=metric.end_cost - then < max(metric.sigma, HELD * abs(then)),
         parts=gains or (whole > 0 and learned > 0.1 * whole and lost > max(size, 0.05 * whole, 0.15 * learned)),
     )
+
+
+def _climbs_on(cost: Float64, since: int, least: float) -> bool:
+    """Whether a metric got better with every evaluation behind a point, three at least (or from the first one of four on), and by enough."""
+    steps = np.diff(cost[since:])
+    few = cost.size >= 4 and steps.size >= 2 and bool(np.all(np.diff(cost) < 0))
+    return (steps.size >= 3 or few) and bool(np.all(steps < 0)) and float(cost[since] - cost[-1]) > least
 
 
 def is_one_sided(metric: CurveFacts) -> bool:
