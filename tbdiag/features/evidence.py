@@ -128,7 +128,9 @@ def _tells_classes(features: Features) -> bool:
     if signals.chance is not None:
         return any(stem.startswith(CLASSIFICATION) for stem in stems)
     # An error alone may be that of a spectrum or a position, and a detector's precision and recall are those of its boxes.
-    return any(stem.startswith(CLASSIFICATION) and stem != "error" for stem in stems) and not any(stem.startswith("map") for stem in stems)
+    return any(stem.startswith(CLASSIFICATION) and not stem.startswith("error") for stem in stems) and not any(
+        stem.startswith("map") for stem in stems
+    )
 
 
 def is_present(artefact: str, features: Features) -> bool:
