@@ -12,7 +12,8 @@ from tbdiag.detectors import _synth, load_detectors
 from tbdiag.detectors.nan_inf import _gradients_first
 from tbdiag.detectors.stalled import _four_hours, _slow
 from tbdiag.diagnosis import diagnose_run
-from tbdiag.model import Finding, Restart, Run, Severity
+from tbdiag.diagnosis.explaining import explain_away
+from tbdiag.model import Finding, Interval, Restart, Run, Severity
 from tbdiag.render import render
 
 
@@ -78,6 +79,36 @@ def test_a_single_gap_is_looked_up_in_the_logs_of_the_machine_first() -> None:
     assert gap.findings[0].causes[0].text.startswith("Preemption")
     assert str(gap.next_experiment["action"] if gap.next_experiment else "").startswith("Read the scheduler's")
     assert slow.findings[0].first_action.startswith("Log loader time")
+
+
+def test_a_rate_that_does_not_decay_is_no_matter_of_its_own_where_every_update_is_skipped() -> None:
+    any_ = found("stalled", _four_hours())
+    scale = replace(any_, id="loss-scale-collapse", severity=Severity.ERROR, onset=Interval(510, 520))
+    for severity, cause in ((Severity.NOTE, "loss-scale-collapse"), (Severity.WARNING, None)):
+        rate = replace(any_, id="lr-schedule", severity=severity, onset=Interval(600, 610))
+        assert explain_away((scale, rate), 1000)[1].caused_by == cause
+
+
+def test_frozen_weights_ask_for_what_the_next_log_can_show() -> None:
+    flat = 1.8 + np.random.default_rng(1).normal(0, 0.01, 60)
+    finding = found("frozen-weights", _synth.make_run({"train/loss": flat, "train/grad_norm": np.zeros(60)}))
+    assert "gradient norm" in finding.success_rule.sentence
+    assert "weight" not in finding.success_rule.sentence
+
+
+def test_validation_is_called_random_only_where_guessing_is_known() -> None:
+    rng = np.random.default_rng(2)
+    rises = 1 - np.exp(-np.arange(1, 41) / 6)
+    curves = {
+        "train/loss": 2.2 * (1 - rises) + 0.05,
+        "val/loss": 2.8 + rng.normal(0, 0.1, 40),
+        "train/accuracy": 0.3 + 0.68 * rises,
+        "val/accuracy": 0.15 + rng.normal(0, 0.01, 40),
+    }
+    curves["val/loss"][0] = 2.4
+    finding = found("generalization-gap", _synth.make_run(curves))
+    assert "guessing" not in finding.evidence[0].statement
+    assert {c.text.split()[0] for c in finding.causes if c.why} == {"Training", "The"}
 
 
 def test_a_consequence_that_weighs_more_than_its_cause_says_so() -> None:
