@@ -63,7 +63,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._lagging import lag_behind
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import is_determination, loss_left, metric_level, stays_at_guessing
+from tbdiag.features.levels import guessing, is_determination, loss_left, metric_level, stays_at_guessing
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -116,8 +116,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     never = not random and val.best_index <= max(1, val.n // 20) and val.best_cost > 0.9 * train.start_cost and by_loss and not signed
     metric, train_metric = view.curve("val_metric"), view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
-    # What guessing scores is known of few runs; a validation metric that hardly moved is all that can be said of the others.
+    # What guessing scores is known of few runs, and a number of classes that only a first loss suggests is no ground to call it that.
     guess = level is not None and metric is not None and (bool(level.chance) or is_determination(metric))
+    guess = guess and not guessing(view.features).why.startswith(("the first train loss", "the first val loss"))
     often = "seldom" if level is not None and metric is not None and level.quality(metric.best) >= 0.05 else "never"
     supports = 0
     # Said is what the curve did: where it ended worse than its best, by how much. Of few points a steep descent makes up the noise.
