@@ -43,6 +43,16 @@ def test_a_mean_over_five_classes_is_a_warning() -> None:
     assert found("class-imbalance", mean_of_classes(**shares)).severity is Severity.WARNING
 
 
+def test_the_tail_of_a_hundred_classes_is_no_lost_class() -> None:
+    up = 1 - np.exp(-np.arange(1, 31) / 4)
+    levels = np.clip(np.linspace(0.02, 1.4, 100), 0, 0.97)
+    recall = {f"val/recall/{k}": level * up for k, level in enumerate(levels)}
+    tail = diagnose_run(_synth.make_run({"train/loss": _synth.decay(30, 4.6, 0.6)} | recall))
+    assert "class-imbalance" not in {f.id for f in tail.findings}
+    one = {f"val/recall/{k}": (0.0 if k == 7 else 0.7 + 0.002 * k) * up for k in range(100)}
+    assert found("class-imbalance", _synth.make_run({"train/loss": _synth.decay(30, 4.6, 0.6)} | one)).severity is Severity.WARNING
+
+
 def test_a_class_never_found_beside_learned_ones_asks_for_the_labels_first_and_for_no_accuracy() -> None:
     up = 1 - np.exp(-np.arange(1, 31) / 4)
     dice = {f"val/dice/class_{k}": 0.85 * up if k else np.full(30, 0.003) for k in range(4)}

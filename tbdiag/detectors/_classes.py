@@ -129,7 +129,7 @@ def by_classes(view: View) -> Sign | None:
         worst = curves[weak]
         if ends[weak] >= view["recall"] or middle < view["median_class"] or float(tail(worst)[-1]) * scale >= view["recall"]:
             continue
-        if _absent(view, curves, scale) or (kind in OVERLAPS and not _stands_apart(view, ends)):
+        if _absent(view, curves, scale) or (_long_tailed(view, kind, len(curves)) and not _stands_apart(view, ends)):
             continue
         onset, extent = place(worst, worst.value * scale < view["recall"])
         evidence = say(
@@ -149,11 +149,13 @@ def by_classes(view: View) -> Sign | None:
     return None
 
 
-def _stands_apart(view: View, ends: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    """Whether the classes that are hardly found are few and far below all others.
+def _long_tailed(view: View, kind: str, classes: int) -> bool:
+    """Whether some classes of a metric are ordinarily nearly never found: an overlap, or many classes."""
+    return kind in OVERLAPS or classes > view["few_classes"]
 
-    Among many classes, or those of an overlap, some are always nearly zero, and those next to them are low.
-    """
+
+def _stands_apart(view: View, ends: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    """Whether the classes that are hardly found are few and far below all others; in a long tail those next to them are low."""
     others = ends[ends >= view["recall"]]
     few = ends.size - others.size <= max(1, ends.size // 5)
     return few and bool(float(others.min()) >= view["next_class"])
@@ -216,7 +218,7 @@ def by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         if len(classes) > 1:
             kind = name_kind(classes[0]) or what
             known = find_weakest(view, classes, kind)
-            if (kind in OVERLAPS or len(classes) > view["few_classes"]) and not _stands_apart(view, levels(classes)):
+            if _long_tailed(view, kind, len(classes)) and not _stands_apart(view, levels(classes)):
                 continue
             said = f"{kind} of the weakest class, {name_some([known.name])}," if known is not None else said
         onset, extent = place(curve, curve.value < view["recall"])
