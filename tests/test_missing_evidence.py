@@ -96,6 +96,24 @@ def test_a_healthy_run_is_not_asked_for_a_rerun_over_a_trifle() -> None:
     assert report.next_experiment is None
 
 
+def test_class_counts_are_asked_for_only_where_classes_are_told_apart() -> None:
+    loss = {"train/loss": _synth.decay(60, 2.0, 0.3), "val/loss": _synth.decay(60, 2.0, 0.4)}
+    regression = {m.id: m for m in rank(loss | {"val/mae": _synth.decay(60, 1.0, 0.2)})}["prediction-samples"]
+    assert regression.title == "prediction samples"
+    assert not regression.decides
+    classes = {m.id: m for m in rank(loss | {"val/accuracy": 0.9 - _synth.decay(60, 0.6, 0.0)})}["prediction-samples"]
+    assert "class counts" in classes.title
+    assert classes.decides
+
+
+def test_a_configuration_decides_only_what_lacks_the_learning_rate() -> None:
+    loss = {"train/loss": _synth.decay(60, 2.0, 0.3), "val/loss": _synth.decay(60, 2.0, 0.4)}
+    without = {m.id: m for m in rank(loss)}["config"]
+    assert without.decides == ("lr-too-high", "lr-too-low")
+    with_rate = {m.id: m for m in rank(loss | {"train/lr": _synth.decay(60, 1e-3, 1e-5)})}["config"]
+    assert not with_rate.decides
+
+
 def test_tables_name_what_exists() -> None:
     known = {a.id for a in ARTEFACTS}
     kinds = {row.kind for rows in RIVALS.values() for row in rows}

@@ -26,6 +26,8 @@ _KINDS = (
     ("Dice score", re.compile(r"dice|dsc")),
     ("AP", re.compile(r"(^|[^a-z])m?ap(_?\d+)*([^a-z]|$)|average_?precision")),
 )
+FOUND = "The weakest class is found at least 0.1 better than in this run."
+"""Success rule where no accuracy is logged that could pay for it."""
 OVERLAPS = frozenset({"IoU", "Dice score", "AP"})
 """Metrics that long tails of classes bring down gradually, and that are zero for a class that the evaluation lacks."""
 
@@ -34,7 +36,7 @@ OVERLAPS = frozenset({"IoU", "Dice score", "AP"})
 class Weakest:
     """The class that is found least: its name, metric, level over the last part, what it had before it broke (None: it did not).
 
-    `never`: the metric is exactly zero throughout.
+    `never`: the metric is exactly zero throughout; `unseen`: it was never once above the limit of a class that is hardly found.
     """
 
     name: str
@@ -42,10 +44,14 @@ class Weakest:
     level: float
     before: float | None = None
     never: bool = False
+    unseen: bool = False
 
 
 class Sign(NamedTuple):
-    """What tells that a class is missed."""
+    """What tells that a class is missed.
+
+    `success`: the success rule in words; `mean`: the metric's name where only a mean over many (or unknown) classes is low.
+    """
 
     evidence: Evidence
     onset: Interval
@@ -54,6 +60,8 @@ class Sign(NamedTuple):
     rules: tuple[Predicate, ...]
     roles: tuple[str, ...]
     weakest: Weakest | None = None
+    success: str = "The weakest class is found at least 0.1 better than in this run, and gains twice what the accuracy loses."
+    mean: str = ""
 
 
 def name_kind(curve: CurveFacts) -> str | None:
@@ -70,7 +78,9 @@ def find_weakest(view: View, curves: Sequence[CurveFacts], kind: str) -> Weakest
     ends = [median(tail(c)) * scale for c in curves]
     weak = int(np.argmin(ends))
     worst, value = curves[weak], curves[weak].value * scale
-    found = Weakest(worst.signal.class_id or worst.name, kind, ends[weak], never=not value.any())
+    found = Weakest(
+        worst.signal.class_id or worst.name, kind, ends[weak], never=not value.any(), unseen=float(value.max()) < view["recall"]
+    )
     index = since(value < view["recall"])
     if index is None or index < 3 or worst.n - index < 2 or float(value[:index].max()) < view["median_class"]:
         return found
@@ -119,7 +129,7 @@ def by_classes(view: View) -> Sign | None:
         worst = curves[weak]
         if ends[weak] >= view["recall"] or middle < view["median_class"] or float(tail(worst)[-1]) * scale >= view["recall"]:
             continue
-        if _absent(view, curves, scale) or (kind in OVERLAPS and not _stands_apart(view, ends)):
+        if _absent(view, curves, scale) or (_long_tailed(view, kind, len(curves)) and not _stands_apart(view, ends)):
             continue
         onset, extent = place(worst, worst.value * scale < view["recall"])
         evidence = say(
@@ -134,15 +144,18 @@ def by_classes(view: View) -> Sign | None:
         )
         rule = predicate("min_class_recall", "end", ">=", float(ends[weak]) + 0.1, source="0.1 above this run's end")
         known = find_weakest(view, curves, kind)
-        return Sign(evidence, onset, extent, view["recall"] / max(float(ends[weak]), 0.01), (rule,), ("class_metric",), known)
+        margin = view["recall"] / max(float(ends[weak]), 0.01)
+        return Sign(evidence, onset, extent, margin, (rule,), ("class_metric",), known, success=FOUND)
     return None
 
 
-def _stands_apart(view: View, ends: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    """Whether the classes that are hardly found are few and far below all others.
+def _long_tailed(view: View, kind: str, classes: int) -> bool:
+    """Whether some classes of a metric are ordinarily nearly never found: an overlap, or many classes."""
+    return kind in OVERLAPS or classes > view["few_classes"]
 
-    Among many classes of an overlap some are always nearly zero, and those next to them are low.
-    """
+
+def _stands_apart(view: View, ends: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    """Whether the classes that are hardly found are few and far below all others; in a long tail those next to them are low."""
     others = ends[ends >= view["recall"]]
     few = ends.size - others.size <= max(1, ends.size // 5)
     return few and bool(float(others.min()) >= view["next_class"])
@@ -187,7 +200,8 @@ def by_prior(view: View) -> Sign | None:
         most=float(np.exp(-loss.end)),
     )
     rule = predicate("max_class_share", "end", "<", 0.95, source="other classes are predicted at all")
-    return Sign(evidence, onset, extent, view["prior_loss"] / left, (rule,), ("prediction_share", "val_loss"))
+    margin, said = view["prior_loss"] / left, "The most frequent answer ends below 95 % of the predictions."
+    return Sign(evidence, onset, extent, margin, (rule,), ("prediction_share", "val_loss"), success=said)
 
 
 def by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -204,7 +218,7 @@ def by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         if len(classes) > 1:
             kind = name_kind(classes[0]) or what
             known = find_weakest(view, classes, kind)
-            if kind in OVERLAPS and not _stands_apart(view, levels(classes)):
+            if _long_tailed(view, kind, len(classes)) and not _stands_apart(view, levels(classes)):
                 continue
             said = f"{kind} of the weakest class, {name_some([known.name])}," if known is not None else said
         onset, extent = place(curve, curve.value < view["recall"])
@@ -217,6 +231,51 @@ def by_recall(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         found = rules(key, weakest, accuracy, level)
         return Sign(evidence, onset, extent, view["recall"] / max(weakest, 0.01), found, ("val_metric", key), known)
     return None
+
+
+def by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
+    """A mean over the classes, or an agreement beyond chance, far below an accuracy of `level`.
+
+    Of two to ten classes the mean tells that one is lost. Of many, or of an unknown number, it ordinarily lies that low, as the long tails
+    of segmentation and of species do, and is only noted; the agreement counts for any number.
+    """
+    for key, word, limit in (
+        ("val_balanced_accuracy", "balanced accuracy", level - view["balanced_gap"]),
+        ("val_macro_f1", "macro F1 score", level - view["macro_gap"]),
+        ("val_agreement", "agreement beyond chance", view["recall"]),
+    ):
+        curve = view.curve(key)
+        if curve is None:
+            continue
+        value = median(tail(curve))
+        if value > limit or value > view["balanced_low"]:
+            continue
+        many = key != "val_agreement" and not _few_classes(view) and not _at_one_half(key, curve)
+        if many and any(name_kind(c) in OVERLAPS for c in view.group(Role.METRIC)):
+            continue
+        onset, extent = place(curve, curve.value <= limit)
+        evidence = say(
+            f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{value:.4g}}.",
+            (accuracy.signal.why, *sources(view, curve)),
+            accuracy=level,
+            value=value,
+        )
+        margin = (level - value) / max(level - limit, 1e-9)
+        said = f"The {word} ends at least 0.1 above this run's, and gains twice what the accuracy loses."
+        found = rules(key, value, None, level)
+        return Sign(evidence, onset, extent, margin, found, ("val_metric", key), success=said, mean=word if many else "")
+    return None
+
+
+def _few_classes(view: View) -> bool:
+    """Whether the run is known to tell two to ten classes apart."""
+    count = view.signals.classes or len(measured(view))
+    return 2 <= count <= view["few_classes"]
+
+
+def _at_one_half(key: str, curve: CurveFacts) -> bool:
+    """Whether a balanced accuracy stands at one half from the first evaluation to the last: two classes, of which one is predicted."""
+    return key == "val_balanced_accuracy" and curve.n >= 5 and bool(np.all(np.abs(curve.value - 0.5) <= 0.02))
 
 
 def by_mean_recall(view: View, accuracy: CurveFacts) -> Sign | None:

@@ -14,6 +14,8 @@ How it is told
     agreement score (kappa, MCC) below 0.1, or an area under the ROC curve within 0.05 of one half; the accuracy within two
     standard errors of a majority baseline (logged, or of the class counts in the configuration) of 0.6 or more. Without a high accuracy: recall, precision or F1 of one
     class below 0.1 while the median class is above 0.5 (of IoU, Dice or AP also: while every other class is above 0.3), or an accuracy 0.25 or more above the mean class recall.
+    The balanced accuracy and macro F1 speak where two to ten classes are known, or where the former stands at one half from first to last;
+    else they are a note, and nothing in segmentation. Of more than ten classes the weakest must stand apart: few, the others above 0.3.
     A class that had 0.5 and more and is lost within two evaluations, while no other is, is told as one that breaks, with its step. An IoU, Dice
     or AP that is exactly zero throughout is a note: the evaluation may lack the class.
 
@@ -44,7 +46,6 @@ import numpy as np
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
     PREDICTIONS,
-    Cause,
     Detector,
     Example,
     Finding,
@@ -55,7 +56,8 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._classes import OVERLAPS, Sign, by_classes, by_mean_recall, by_prior, by_recall, place, rules, sources
+from tbdiag.detectors._class_words import advise, note_mean, title
+from tbdiag.detectors._classes import OVERLAPS, Sign, by_balanced, by_classes, by_mean_recall, by_prior, by_recall, place
 from tbdiag.detectors._tails import fits_training, say, tail
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
@@ -69,7 +71,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     signs: list[Sign] = []
     if accuracy is not None and median(tail(accuracy)) >= view["accuracy"]:
         level = median(tail(accuracy))
-        for look in (by_recall, _by_shares, _by_balanced, _by_baseline, _by_ranking):
+        for look in (by_recall, _by_shares, by_balanced, _by_baseline, _by_ranking):
             sign = look(view, accuracy, level)
             if sign is not None:
                 signs.append(sign)
@@ -79,31 +81,28 @@ def detect(view: View) -> Finding | NotApplicable | None:
             signs.append(sign)
     if not signs or _one_class_in_training(view):
         return None
+    if all(s.mean for s in signs):
+        return note_mean(signs)
+    signs = [s for s in signs if not s.mean]
     signs.sort(key=lambda s: -s.margin)
     # A class that breaks says when; whatever else misses a class says that it is missed.
     signs.sort(key=lambda s: s.weakest is None or s.weakest.before is None)
-    onset, extent, found, weakest = signs[0].onset, signs[0].extent, signs[0].rules, signs[0].weakest
+    first, weakest = signs[0], signs[0].weakest
     high = accuracy is not None and median(tail(accuracy)) >= view["accuracy"]
-    title = _title(signs[0], float(tail(accuracy)[-1]) if accuracy is not None and high else None)
-    broke = weakest is not None and weakest.before is not None
     # A class that the evaluation lacks has an overlap of zero all along.
     absent = weakest is not None and weakest.kind in OVERLAPS and weakest.never
+    causes, check, action = advise(first, high, accuracy is not None, view.signals.classes or 0)
     return Finding(
         id="class-imbalance",
         severity=Severity.NOTE if absent else Severity.WARNING,
-        confidence=confidence(signs[0].margin, supports=len(signs) - 1, doubts=int(accuracy is None) + 2 * int(absent)),
-        title=title,
-        onset=onset,
-        extent=extent,
+        confidence=confidence(first.margin, supports=len(signs) - 1, doubts=int(accuracy is None) + 2 * int(absent)),
+        title=title(first, median(tail(accuracy)) if accuracy is not None and high else None),
+        onset=first.onset,
+        extent=first.extent,
         evidence=tuple(s.evidence for s in signs),
-        causes=_BROKE if broke else _RARE,
-        first_check="Print class counts for training and validation and compare the accuracy with that of always predicting the majority."
-        if weakest is None or not broke
-        else f"Look at 20 validation samples of class '{weakest.name}' with their labels, and at the predictions from before and after step {onset.last_step:,}.",
-        first_action="Rerun unchanged except for a class-weighted loss (weights inverse to class frequency)."
-        if weakest is None or not broke
-        else f"Evaluate the last checkpoint before step {onset.last_step:,} on today's validation samples of class '{weakest.name}': if it finds them, "
-        "training lost the class there (data, sampler, labels); if not, the evaluation changed.",
+        causes=causes,
+        first_check=check,
+        first_action=action,
         fixes=(
             "Log recall per class and choose the checkpoint by balanced accuracy or macro F1",
             "Weight the loss by inverse class frequency",
@@ -111,41 +110,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
             "Tune the decision threshold to the cost of errors",
             "Inspect labels of the rare class",
         ),
-        success_rule=SuccessRule(
-            all=found,
-            sentence="The weakest class is found at least 0.1 better than in this run, and gains twice what the accuracy loses.",
-        ),
+        success_rule=SuccessRule(all=first.rules, sentence=first.success),
         phase=PREDICTIONS,
         roles=tuple(dict.fromkeys(r for s in signs for r in s.roles)),
     )
-
-
-_RARE = (
-    Cause("Few samples of the class and an unweighted loss"),
-    Cause("A decision threshold of 0.5 on probabilities that follow the class frequencies"),
-    Cause("Wrong labels or different preprocessing for the rare class"),
-)
-_BROKE = (
-    Cause("The data of this class changed there: labels, class numbers, preprocessing or files"),
-    Cause("Its samples left the training stream: sampler, filter, curriculum or a new task"),
-    Cause("The evaluation changed there, not the model"),
-)
-
-
-def _title(sign: Sign, accuracy: float | None) -> str:
-    """What is wrong, with the class where it is known; `accuracy` where it is high."""
-    known = sign.weakest
-    if known is not None and known.before is not None:
-        return f"A class breaks at step {sign.onset.last_step:,}: the {known.kind} of '{known.name}' falls from {known.before:.2g} to {known.level:.2g}"
-    if accuracy is not None:
-        which = f"class '{known.name}', which is hardly found" if known is not None else "a class that is hardly found"
-        return f"Class imbalance: the accuracy of {accuracy:.4g} hides {which}"
-    if sign.roles[0] == "prediction_share":
-        return "Class imbalance: one class holds the predictions, and the low loss tells that it holds the samples"
-    weak = int(sign.evidence.numbers.get("weak", 1))
-    if known is None or weak > 1:
-        return f"Class imbalance: {'one class is' if weak == 1 else f'{weak} classes are'} hardly found while the others are"
-    return f"Class imbalance: class '{known.name}' is hardly found ({known.kind} {known.level:.2g}) while the others are"
 
 
 def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -171,32 +139,8 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     )
     found = predicate("max_class_share", "median", "<", max(largest - 0.02, 0.5), window=(0.7, 1.0), source="this run's share minus 0.02")
     kept = predicate(accuracy.name, "best", ">=", level - 0.05, source="this run's accuracy minus 0.05")
-    return Sign(evidence, onset, extent, view["recall"] / max(bound, 0.01), (found, kept), ("val_metric", "prediction_share"))
-
-
-def _by_balanced(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
-    for key, word, limit in (
-        ("val_balanced_accuracy", "balanced accuracy", level - view["balanced_gap"]),
-        ("val_macro_f1", "macro F1 score", level - view["macro_gap"]),
-        ("val_agreement", "agreement beyond chance", view["recall"]),
-    ):
-        curve = view.curve(key)
-        if curve is None:
-            continue
-        value = median(tail(curve))
-        if value > limit or value > view["balanced_low"]:
-            continue
-        onset, extent = place(curve, curve.value <= limit)
-        evidence = say(
-            f"The accuracy is {{accuracy:.4g}} at the end of the run while the {word} is {{value:.4g}}.",
-            (accuracy.signal.why, *sources(view, curve)),
-            accuracy=level,
-            value=value,
-        )
-        return Sign(
-            evidence, onset, extent, (level - value) / max(level - limit, 1e-9), rules(key, value, None, level), ("val_metric", key)
-        )
-    return None
+    said = "The most frequent class ends with a smaller share of the predictions, and the accuracy loses at most 0.05."
+    return Sign(evidence, onset, extent, view["recall"] / max(bound, 0.01), (found, kept), ("val_metric", "prediction_share"), success=said)
 
 
 def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
@@ -225,7 +169,8 @@ def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     )
     rule = predicate(accuracy.name, "best", ">", base + margin, source="the majority baseline plus two standard errors")
     role = ("baseline",) if known else ("label_share",) if label is not None else ()
-    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric", *role))
+    said = "The best accuracy is above that of always predicting the most frequent class, by two standard errors."
+    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric", *role), success=said)
 
 
 def _finds_classes(view: View) -> bool:
@@ -248,7 +193,8 @@ def _by_ranking(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     text = "The accuracy is {accuracy:.4g} at the end of the run while the area under the ROC curve is {area:.3g}."
     evidence = say(text, (accuracy.signal.why, curve.signal.why), accuracy=level, area=area)
     rule = predicate("val_auc", "end", ">=", area + 0.1, source="0.1 above this run's end")
-    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric",))
+    said = "The area under the ROC curve ends at least 0.1 above this run's."
+    return Sign(evidence, onset, extent, 1.0, (rule,), ("val_metric",), success=said)
 
 
 def _one_class_in_training(view: View) -> bool:
@@ -313,7 +259,19 @@ def _prior(level: float) -> object:
     return _synth.make_run({"loss/train": falls, "loss/val": falls + 0.02, "f1/val": np.full(n, 0.14), **share})
 
 
+def _mean_of_classes(balanced: np.ndarray[tuple[int], np.dtype[np.float64]], overlap: bool) -> object:
+    n = balanced.size
+    curves = {
+        "loss/train": _synth.decay(n, 2.0, 0.3),
+        "accuracy/val": 0.8 - 0.2 * np.exp(-np.arange(n) / 3),
+        "balanced_accuracy/val": balanced,
+    }
+    return _synth.make_run(curves | ({"mIoU/val": balanced - 0.1} if overlap else {}))
+
+
 EXAMPLES = (
+    Example("a balanced accuracy of one half from first to last", lambda: _mean_of_classes(np.full(12, 0.5), False), fires=True),
+    Example("segmentation of many classes", lambda: _mean_of_classes(0.55 - 0.3 * np.exp(-np.arange(12) / 3), True), fires=False),
     Example("one answer at a third of the loss of guessing", lambda: _prior(0.6), fires=True),
     Example("one answer at the loss of guessing", lambda: _prior(1.76), fires=False),
     Example("two of six classes are never found, in training neither", lambda: _several_classes(0.66, 2), fires=True),
@@ -347,6 +305,7 @@ DETECTOR = Detector(
         "baseline",
         "label_share",
         "prediction_share",
+        "metric",
     ),
     thresholds={
         "accuracy": Threshold(0.75, "what passes for a good accuracy"),
@@ -354,6 +313,9 @@ DETECTOR = Detector(
         "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
         "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),
         "balanced_low": Threshold(0.6, "a minority of two classes is then found one time in five at most"),
+        "few_classes": Threshold(
+            10, "of more classes a mean this low is ordinary: 0.53 to 0.56 beside 0.80 in segmentation of 150 classes"
+        ),
         "macro_gap": Threshold(0.3, "macro F1 of a majority predictor on two classes is at least 0.4 below its accuracy"),
         "ranking": Threshold(0.05, "area under the ROC curve around one half"),
         "baseline": Threshold(0.6, "below, an accuracy at the baseline is no-learning"),

@@ -23,7 +23,7 @@ First action
     Print the largest change of every parameter after one step, and give the optimiser the parameters that did not move.
 
 Success rule
-    Every weight matrix changes between any two logged points.
+    Every weight matrix changes between any two logged points; without weights in the log, the gradient norm is never zero.
 
 Not to be confused with
     lr-zero (the log shows the learning rate at zero), lr-too-low (weights move by less than rounding), vanishing-gradients (small but
@@ -250,13 +250,15 @@ def _finding(
     target: str,
 ) -> Finding:
     layered = bool(view.layers("weight"))
-    rule = (
-        predicate("min_weight_change", "min", ">", 0.0, source="any change at all")
-        if layered
-        else predicate("weight_norm", "distinct", ">", 2.0, source="more than two different values")
-    )
-    if not layered and view.curve("weight_norm") is None:
+    if layered:
+        rule = predicate("min_weight_change", "min", ">", 0.0, source="any change at all")
+        said = "Every weight matrix changes between any two logged points."
+    elif view.curve("weight_norm") is not None:
+        rule = predicate("weight_norm", "distinct", ">", 2.0, source="more than two different values")
+        said = "The weight norm takes more than two different values."
+    else:
         rule = predicate("grad_norm", "min", ">", 0.0, source="a gradient that is not zero")
+        said = "The gradient norm is above zero at every logged point."
     return Finding(
         id="frozen-weights",
         severity=severity,
@@ -285,7 +287,7 @@ def _finding(
             "Check that the optimiser's step is called and not skipped",
             "Raise the learning rate modestly (2 to 5 times) if updates are below the number format's resolution",
         ),
-        success_rule=SuccessRule(all=(rule,), sentence="Every weight matrix changes between any two logged points."),
+        success_rule=SuccessRule(all=(rule,), sentence=said),
         phase=GRADIENTS,
         roles=("layer_weight_norm",) if layered else ("grad_norm",),
     )

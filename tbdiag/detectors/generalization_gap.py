@@ -63,7 +63,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._lagging import lag_behind
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import is_determination, loss_left, metric_level, stays_at_guessing
+from tbdiag.features.levels import guessing, is_determination, loss_left, metric_level, stays_at_guessing
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -116,6 +116,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     never = not random and val.best_index <= max(1, val.n // 20) and val.best_cost > 0.9 * train.start_cost and by_loss and not signed
     metric, train_metric = view.curve("val_metric"), view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
+    # What guessing scores is known of few runs, and a number of classes that only a first loss suggests is no ground to call it that.
+    guess = level is not None and metric is not None and (bool(level.chance) or is_determination(metric))
+    guess = guess and not guessing(view.features).why.startswith(("the first train loss", "the first val loss"))
+    often = "seldom" if level is not None and metric is not None and level.quality(metric.best) >= 0.05 else "never"
     supports = 0
     # Said is what the curve did: where it ended worse than its best, by how much. Of few points a steep descent makes up the noise.
     risen = val.rise if val.rise > 0.01 * abs(val.best) and (val.n < FEWEST or val.beyond_noise(val.rise, 2)) else 0.0
@@ -123,7 +127,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         say(
             f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
             + (
-                ", and validation was never better than guessing."
+                f", and validation was {often} better than guessing."
+                if random and guess
+                else ", and validation hardly left its first values."
                 if random
                 else ", never better than at first."
                 if never
@@ -162,11 +168,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if closing.falling and -closing.change > 0.3 * gap:
         return None
     begin = _since(pair.gap, 0.5 * gap)
+    # An evaluation that normalises otherwise and a split of other data are both bad from the first evaluation on.
+    bad = "validation is bad from the start" if random or never else ""
     return Finding(
         id="generalization-gap",
         severity=Severity.WARNING,
         confidence=confidence(*margins, supports=supports, doubts=int(level is None) + int(signed)),
-        title=f"Validation is at chance from the start ({level_val:.4g}) while training reaches {level_train:.4g}"
+        title=f"Validation {'is at chance' if guess else 'is bad'} from the start ({level_val:.4g}) while training reaches {level_train:.4g}"
         if random
         else f"Validation never got better than its first evaluation ({val.best:.4g}) while training reaches {level_train:.4g}"
         if never
@@ -175,10 +183,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         extent=Interval(int(val.trace.last_step[begin]), int(val.step[-1])),
         evidence=tuple(evidence),
         causes=(
-            Cause("Training and validation are preprocessed or evaluated differently (evaluation mode, normalisation)"),
-            Cause(
-                "The splits differ: by group, by time, or in their labels", "validation is bad from the start" if random or never else ""
-            ),
+            Cause("Training and validation are preprocessed or evaluated differently (evaluation mode, normalisation)", bad),
+            Cause("The splits differ: by group, by time, or in their labels", bad),
             Cause("Far more capacity than the amount of data supports"),
         ),
         first_check="Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.",

@@ -47,7 +47,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.features.evidence import Artefact, is_present, list_artefacts
+from tbdiag.features.evidence import SAMPLES, Artefact, is_present, list_artefacts
 
 ROLE_OF = {
     "val-curve": "val_loss",
@@ -72,7 +72,7 @@ def _tell(absent: tuple[Artefact, ...], wanted: int) -> Finding:
     first = absent[0]
     names = ", ".join(a.title for a in absent)
     curves = sum(a.id in ROLE_OF for a in absent)
-    if first.id in ROLE_OF:
+    if first.id in ROLE_OF and first is not SAMPLES:
         role = ROLE_OF[first.id]
         rule = SuccessRule(
             all=(predicate(role, "points", ">=", 10, source="ten points are enough to judge a curve"),),

@@ -10,9 +10,9 @@ How it is told
     Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated
     infinities, which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined
     metric is a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag
-    of NaN gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held
-    NaN, at the end of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between
-    the last finite and the first non-finite point.
+    of NaN gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the end
+    of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between the last finite and the first
+    non-finite point, of the training loss or a gradient norm that is lost for good, whichever broke first.
 
 First check
     Look at the gradient norm and the learning rate just before the first non-finite step.
@@ -86,9 +86,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no loss, metric, reward or gradient norm was logged")
     serious = [c for c in losses if c.bad_step.size]
     side = [c for c in others if c.bad_step.size and _matters(c, view)]
-    zeros = None if serious else _replaced(view)
-    if zeros is not None:
+    zeros = _replaced(view) if all(c.signal.key != "train_loss" for c in serious) else None
+    if zeros is not None and (not serious or all(int(c.bad_step[0]) > int(zeros[0].step[zeros[1] + 1]) for c in side)):
         return _finding(view, [zeros[0]], zeros[1], Severity.ERROR, replaced=True)
+    if serious and zeros is not None:
+        found = _finding(view, serious + side, None, Severity.ERROR)
+        return replace(found, evidence=(*found.evidence, _tell_zeros(*zeros)))
     if serious:
         return _finding(view, serious + side, None, Severity.ERROR)
     if side:
@@ -160,13 +163,22 @@ def _replaced(view: View) -> tuple[CurveFacts, int] | None:
     last = int(nonzero[-1])
     flag = view.curve("has_nan_grad")
     flagged = flag is not None and bool((flag.value > 0).any())
-    broken = any(c.bad_step.size for c in view.features.group(Role.GRAD_NORM)) or any(
-        c.bad_step.size for c in view.features.group(Role.METRIC)
-    )
+    broken = any(c.bad_step.size for role in (Role.GRAD_NORM, Role.METRIC) for c in view.features.group(role))
+    broken = broken or any(c.bad_step.size and _lasting(c) for c in view.features.group(Role.LOSS))
     writer = curve.signal.writer.nan_as == 0.0
     # A loss does not fall to exact zero from one point to the next unless it was about to.
     abrupt = float(curve.value[last]) > 0.01 * float(np.median(np.abs(curve.value[: last + 1])))
     return (curve, last) if abrupt and (flagged or broken or writer) else None
+
+
+def _tell_zeros(curve: CurveFacts, last: int) -> Evidence:
+    """The training loss that a writer logs as zero once it is not a number."""
+    first = int(curve.step[last + 1])
+    return Evidence(
+        f"{curve.name} is exactly zero from step {first:,} on: its writer replaces NaN by zero, so it is no loss that was reached.",
+        {"first_zero": float(first)},
+        (curve.name,),
+    )
 
 
 def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: Severity, *, replaced: bool = False) -> Finding:
@@ -282,8 +294,16 @@ def _grew(curve: CurveFacts, first: int) -> bool:
 
 
 def _first_share(curve: CurveFacts) -> tuple[int, float]:
-    """Losses of the training split first, then by how early in its own series the first bad point comes."""
-    order = 0 if curve.signal.key == "train_loss" else 1 if curve.signal.role is Role.LOSS else 2
+    """The training loss, or a gradient norm that never was finite again, whichever broke first; then other losses, then the rest.
+
+    The two have the same steps, and of those that broke at once the loss leads. The others have an axis of their own: they are ordered
+    by how early in its series the first bad point comes.
+    """
+    # Gradients that are not finite once or twice and then are again were skipped by a loss scaler.
+    gone = curve.signal.role is Role.GRAD_NORM and bool(curve.n) and curve.bad_step[0] > curve.step[-1] and curve.bad_step.size >= 3
+    if gone or curve.signal.key == "train_loss":
+        return 0, float(curve.bad_step[0]) + 0.5 * gone
+    order = 1 if curve.signal.role is Role.LOSS else 2
     last = max(int(curve.bad_step[-1]), int(curve.step[-1]) if curve.n else 0, 1)
     return order, float(curve.bad_step[0]) / last
 
@@ -332,6 +352,16 @@ def _nan_histograms() -> Run:
     return _synth.make_run({"train/loss": _synth.decay(60, 2.3, 0.4)}, every=10, histograms=[made])
 
 
+def _gradients_first(zeros: bool) -> Run:
+    rng = np.random.default_rng(6)
+    loss, norm = _synth.decay(90, 1.7, 1.2) + rng.normal(0, 0.02, 90), np.exp(rng.normal(0, 0.1, 90))
+    norm[30:] = np.nan
+    loss[30 if zeros else 34 :] = 0.0 if zeros else np.nan
+    loss_val = np.full(90, np.nan)
+    loss_val[29] = 1.31
+    return _synth.make_run({"train/loss": loss, "train/grad_norm": norm, "eval/loss": loss_val}, every=10)
+
+
 def _flag_once() -> Run:
     flag = np.zeros(200)
     flag[[30, 120]] = 1
@@ -343,6 +373,8 @@ EXAMPLES = (
     Example("a check and the gradient norm report NaN three times", _flag_and_norm, fires=True, onset=(99, 100)),
     Example("gradient histograms hold NaN from step 360 on", _nan_histograms, fires=True, onset=(301, 360)),
     Example("a check reports NaN gradients twice", _flag_once, fires=False),
+    Example("NaN gradients from step 300 on, the loss logged as zero", lambda: _gradients_first(True), fires=True, onset=(291, 300)),
+    Example("NaN gradients from step 300 on, the loss from 340", lambda: _gradients_first(False), fires=True, onset=(291, 300)),
     Example("loss NaN from step 600 on", _nan_run, fires=True, onset=(591, 600)),
     Example("five epochs", _epochs, fires=True, onset=(2, 3)),
     Example("two infinite gradient norms skipped by loss scaling", _isolated_inf_grad, fires=False),

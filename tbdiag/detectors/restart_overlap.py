@@ -55,8 +55,9 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._tails import name_some
 from tbdiag.detectors._words import say
-from tbdiag.features.restarts import find_seams
+from tbdiag.features.restarts import find_seams, list_differing
 from tbdiag.model import Restart, Run
 from tbdiag.stats.confidence import confidence
 
@@ -73,7 +74,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     disagree = any(r.agree is False for r in shown)
     writers = any(r.kind == "overlapping-writers" for r in shown)
     sentence = "Steps {first:,} to {last:,} were written twice; {points:,} earlier points are set apart (tags concerned: {tags})"
-    sentence += ", and their values differ from the later ones." if disagree else "."
+    differing = list_differing(view.features) if disagree else ()
+    whose = f"the values of {name_some(differing)}" if differing else "their values"
+    sentence += f", and {whose} differ from the later ones." if disagree else "."
     evidence = [say(sentence, (), (), first=worst.first_step, last=worst.last_step, points=points, tags=worst.tags)]
     if len(shown) > 1:
         evidence.append(say("This happened {count} times.", count=len(shown)))

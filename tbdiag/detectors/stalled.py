@@ -18,7 +18,8 @@ First check
     What did the machine do at that time: loader, storage, preemption, other jobs, memory?
 
 First action
-    Log loader time and step time separately for 200 steps.
+    After a single gap: read the scheduler's and the system's log of that time, for a job that was preempted needs no change. Else log
+    loader time and step time separately for 200 steps.
 
 Success rule
     No gap is longer than 20 usual intervals; where steps became slower, the last steps take at most half again as long as the first, or the
@@ -64,6 +65,11 @@ from tbdiag.model import Domain, Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median
 
+READ_LOGS = (
+    "Read the scheduler's and the system's log of the time of the gap: a job that was preempted or suspended needs no change of the training. "
+    "If they tell of neither, log loader time and step time separately."
+)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -91,6 +97,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     gap, note = found.what == "gap", found.what in ("halved", "loader")
     rules = found.rules or (predicate("log", "gap_ratio", "<=", 20.0, source="20 usual intervals"),)
     sentence = found.sentence or "No gap of wall time is longer than 20 usual intervals."
+    loader = Cause("Data loader or storage", "loader time grows too" if _loader_grows(view) else "")
+    pause = Cause("Preemption, suspension or a deadlock", "one gap, then the old pace" if gap else "")
+    contention = Cause("Another job on the machine, or thermal throttling", "" if gap else "the new pace lasts")
+    leak = Cause("A memory leak that ends in swapping")
     return Finding(
         id="stalled",
         severity=Severity.NOTE if note else Severity.WARNING,
@@ -99,14 +109,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         onset=onset,
         extent=Interval(onset.first_step, onset.last_step if gap or curve is None else int(curve.step[-1])),
         evidence=(evidence,),
-        causes=(
-            Cause("Data loader or storage", "loader time grows too" if _loader_grows(view) else ""),
-            Cause("Preemption, suspension or a deadlock", "one gap, then the old pace" if gap else ""),
-            Cause("Another job on the machine, or thermal throttling", "" if gap else "the new pace lasts"),
-            Cause("A memory leak that ends in swapping"),
-        ),
+        causes=(pause, loader, contention, leak) if gap else (loader, pause, contention, leak),
         first_check=f"What did the machine do around step {onset.last_step:,}: loader, storage, preemption, other jobs, memory?",
-        first_action="Log loader time and step time separately for 200 steps.",
+        first_action=READ_LOGS if gap else "Log loader time and step time separately for 200 steps.",
         fixes=(
             "Raise the number of loader workers, cache or move the data",
             "Watch memory and temperature",

@@ -23,7 +23,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "truncated-log": ("unconverged",),
     "lr-zero": ("lr-schedule", "frozen-weights", "prediction-collapse", *STALLED_LEARNING),
     "lr-schedule": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "lr-too-high", "loss-scale-collapse", "kl-blow-up", "entropy-collapse"),
-    "loss-scale-collapse": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING),
+    "loss-scale-collapse": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "lr-schedule"),
     "lr-too-high": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "loss-scale-collapse", "over-confidence", "clipping-saturated"),
     "lr-too-low": ("frozen-weights", "prediction-collapse", *STALLED_LEARNING),
     "sudden-shift": (
@@ -165,6 +165,11 @@ OPENS_BEFORE = frozenset({("overfitting", "generalization-gap"), ("sudden-shift"
 running mean all the time until a shift of the training data makes that a lot."""
 
 
+ONLY_NOTED = frozenset({("loss-scale-collapse", "lr-schedule")})
+"""Pairs of which the second is explained where it is a note: a loss that stands because every update is skipped wants no decay, while a
+schedule that is wrong by itself stays a finding of its own."""
+
+
 STANDS_BEHIND = ("generalization-gap", "plateau")
 """A validation curve that stands from its first point on while training learns stands because nothing carries over: the plateau seems to begin
 first, since the gap opens only as training leaves."""
@@ -183,6 +188,8 @@ def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...
             continue
         for other in findings:
             if other.id not in produces.get(cause, ()) or other.id in parent or other.id in _line(cause, parent):
+                continue
+            if (cause, other.id) in ONLY_NOTED and other.severity.rank < 2:
                 continue
             if _not_later(by_id[cause], other, span):
                 parent[other.id] = cause
@@ -248,7 +255,9 @@ def _not_later(head: Finding, other: Finding, span: int) -> bool:
     if (head.id, other.id) in BEGUN_BEFORE:
         return head.onset.first_step < other.onset.first_step
     state = head.id in CONDITIONS or (head.id, other.id) in ACTS_BEFORE
-    slack = (STATE_SLACK if state else SWING_SLACK if other.id == "instability" else EVENT_SLACK) * span
+    slack = (
+        STATE_SLACK if state else SWING_SLACK if other.id == "instability" or (head.id, other.id) in ONLY_NOTED else EVENT_SLACK
+    ) * span
     return head.onset.first_step <= other.onset.last_step + slack
 
 

@@ -33,6 +33,8 @@ WANTED: dict[str, frozenset[str]] = {
     "best-checkpoint": frozenset({"overfitting", "divergence", "return-collapse", "sudden-shift"}),
 }
 """Artefact -> leading findings at which it is wanted: events that must be reproduced, and runs of which an earlier state is the best."""
+GIVES = {"config": frozenset({"lr"})}
+"""Artefact -> roles that it can stand for; it decides only a check that lacked nothing else."""
 BASE = {"val-curve": 1.5, "return-curve": 1.5}
 """Worth of an artefact in any run: without a validation (or a return) nothing tells whether the model is good for anything."""
 AFTER_LEARNING = frozenset(
@@ -48,7 +50,7 @@ leading finding wants, and of any other impossible check."""
 
 def audit_evidence(features: Features, outcomes: tuple[Outcome, ...], findings: tuple[Finding, ...] = ()) -> tuple[MissingEvidence, ...]:
     """All artefacts, absent ones first by their worth in this run; `findings` in the report's order, heads first."""
-    impossible = {o.id for o in outcomes if o.kind is OutcomeKind.NOT_APPLICABLE and o.missing}
+    impossible = {o.id: o.missing for o in outcomes if o.kind is OutcomeKind.NOT_APPLICABLE and o.missing}
     notes = {d.id for d in load_detectors() if d.severity is Severity.NOTE}
     head = next((f for f in findings if f.caused_by is None and f.severity.rank < 2), None)
     stands = next((f for f in findings if f.id == "no-learning"), None)
@@ -61,6 +63,8 @@ def audit_evidence(features: Features, outcomes: tuple[Outcome, ...], findings: 
         present = is_present(artefact.id, features)
         told = tuple(h for h in open_ if h.kind in TELLS.get(artefact.id, ())) if len(open_) > 1 and not present else ()
         blocked = tuple(i for i in artefact.decides if i in impossible and i not in idle) if not present else ()
+        if artefact.id in GIVES:
+            blocked = tuple(i for i in blocked if set(impossible[i]) <= GIVES[artefact.id])
         causes = tuple(i for i in blocked if head is not None and head.id in PRODUCES.get(i, ()))
         others = tuple(i for i in blocked if i not in causes and i not in notes)
         # Beside a finding, only what could have named its cause was at stake.

@@ -250,8 +250,19 @@ def print_updates(case: Case) -> Trial | None:
     )
 
 
-def time_the_parts(_: Case) -> Trial | None:
-    """Where a step spends its time."""
+def time_the_parts(case: Case) -> Trial | None:
+    """Where a step spends its time; after a single gap first whether the job was stopped at all."""
+    if any("seconds" in e.numbers for e in case.head.evidence):
+        return Trial(
+            "Read the scheduler's and the system's log of the time of the gap; if they tell of no suspension, log loader time and step time "
+            "separately.",
+            Cost.LOOK,
+            (
+                Outcome("the logs tell of a preemption, a suspension or a restart", frozenset({"pause"})),
+                Outcome("they do not, and the loader's time grows", frozenset({"loader"})),
+                Outcome("they do not, and the step's own time grows", frozenset({"contention"})),
+            ),
+        )
     return Trial(
         "Log loader time and step time separately for 200 steps, and look into the system's and the scheduler's log at the time of the onset.",
         Cost.LOOK,

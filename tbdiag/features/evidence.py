@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tbdiag.model import Domain, Role, Split
+from tbdiag.roles.chance import CLASSIFICATION
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
@@ -66,7 +67,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
         "config",
         "configuration",
         "it reproduces the run and makes actions concrete",
-        ("lr-too-high", "lr-too-low", "clipping-saturated"),
+        ("lr-too-high", "lr-too-low"),
     ),
     Artefact(
         "seed",
@@ -96,6 +97,9 @@ ARTEFACTS: tuple[Artefact, ...] = (
 """The list of the source texts, most deciding first."""
 
 
+SAMPLES = Artefact("prediction-samples", "prediction samples", "they show what the loss hides", ())
+"""What stands for the class counts where a run tells no classes apart, such as a regression or a language model."""
+
 NOT_IN_DOMAIN = {
     Domain.REINFORCEMENT: frozenset({"val-curve", "prediction-samples", "split-version"}),
     Domain.PREFERENCE: frozenset({"prediction-samples"}),
@@ -108,7 +112,25 @@ def list_artefacts(features: Features) -> tuple[Artefact, ...]:
     """The artefacts that a run of this domain should save."""
     skip = NOT_IN_DOMAIN.get(features.signals.domain, frozenset())
     agent = features.signals.domain is Domain.REINFORCEMENT
-    return tuple(a for a in ARTEFACTS if a.id not in skip and (agent or a.id != "return-curve"))
+    wanted = tuple(a for a in ARTEFACTS if a.id not in skip and (agent or a.id != "return-curve"))
+    return wanted if _tells_classes(features) else tuple(SAMPLES if a.id == SAMPLES.id else a for a in wanted)
+
+
+def _tells_classes(features: Features) -> bool:
+    """Whether the run is a classification by what it logs: a metric of classes, shares, or confidence."""
+    signals = features.signals
+    if signals.domain in (Domain.LANGUAGE_MODEL, Domain.DIFFUSION, Domain.GAN):
+        return False
+    shares = {Role.PREDICTION_SHARE, Role.LABEL_SHARE, Role.CLASS_METRIC, Role.CONFIDENCE, Role.BASELINE}
+    if not signals.by_role.keys().isdisjoint(shares):
+        return True
+    stems = [s.stem for s in signals.all if s.role is Role.METRIC]
+    if signals.chance is not None:
+        return any(stem.startswith(CLASSIFICATION) for stem in stems)
+    # An error alone may be that of a spectrum or a position, and a detector's precision and recall are those of its boxes.
+    return any(stem.startswith(CLASSIFICATION) and not stem.startswith("error") for stem in stems) and not any(
+        stem.startswith("map") for stem in stems
+    )
 
 
 def is_present(artefact: str, features: Features) -> bool:

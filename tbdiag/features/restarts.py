@@ -51,3 +51,25 @@ def find_seams(features: Features) -> tuple[Restart, ...]:
         if told:
             out.append(replace(seam, points=min(seam.points, sum(told)), tags=min(seam.tags, len(told))))
     return tuple(out)
+
+
+def list_differing(features: Features) -> tuple[str, ...]:
+    """Tags of which a repeated step holds another value than the later write: by more than a hundredth of the series' range."""
+    run = features.run
+    kept = {(s.subrun, s.tag): s for s in run.series.values()}
+    out = []
+    for lost in run.superseded.values():
+        series = kept.get((lost.subrun, lost.tag))
+        if series is None or not len(series) or not len(lost):
+            continue
+        at = np.minimum(np.searchsorted(series.step, lost.step), len(series) - 1)
+        shared = series.step[at] == lost.step
+        old, new = lost.value[shared].astype(np.float64), series.value[at[shared]].astype(np.float64)
+        finite = np.concatenate((series.value, lost.value))
+        finite = finite[np.isfinite(finite)]
+        span = float(np.ptp(finite)) if finite.size else 0.0
+        with np.errstate(invalid="ignore"):
+            equal = (old == new) | (np.isnan(old) & np.isnan(new)) | (np.abs(old - new) <= 0.01 * span)
+        if not equal.all():
+            out.append(series.tag)
+    return tuple(sorted(out))

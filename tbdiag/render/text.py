@@ -136,7 +136,10 @@ def _finding(run: Mapping[str, Any], finding: Mapping[str, Any], say: _Writer, b
         if finding["success_rule"]:
             say.wrap(f"Success rule: {finding['success_rule']['sentence']}", indent="    ")
     if followers:
-        say.wrap(f"also explains: {', '.join(f['id'] for f in followers)}", indent="    ")
+        # A consequence that weighs more than its cause is what the run's mark shows.
+        own = words.SEVERITIES.index(finding["severity"])
+        named = (f"{f['id']} ({f['severity']})" if words.SEVERITIES.index(f["severity"]) < own else f["id"] for f in followers)
+        say.wrap(f"also explains: {', '.join(named)}", indent="    ")
     if order := words.chain(finding, words.axis_word(run)):
         say.wrap(f"in order: {order}", indent="    ")
 

@@ -235,6 +235,8 @@ def test_series_of_layers_classes_and_samples(tag: str, role: Role, detail: str)
         ("val/top-1", Direction.HIGHER, "accuracy"),
         ("Acc@5", Direction.HIGHER, "top5_accuracy"),
         ("mAP_0.5:0.95", Direction.HIGHER, "map50_95"),
+        ("val/COCOAP50_95", Direction.HIGHER, "map50_95"),
+        ("val/COCOAP50", Direction.HIGHER, "map50"),
         ("val/hd95", Direction.LOWER, "hd95"),
         ("dev/cer", Direction.LOWER, "cer"),
         ("val/R^2", Direction.HIGHER, "r_2"),
