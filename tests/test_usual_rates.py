@@ -1,0 +1,49 @@
+"""Changes of the learning rate respect what is trained: a pretrained model bears a fraction of what one from scratch does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tbdiag.config import Config
+from tbdiag.detectors import _synth
+from tbdiag.diagnosis import diagnose_run
+from tbdiag.model import Finding, Run
+
+N = 90
+
+
+def find(run: Run, finding_id: str) -> Finding:
+    return next(f for f in diagnose_run(run, Config()).findings if f.id == finding_id)
+
+
+def stands(level: float, rate: float, noise: float = 0.01, **more: np.ndarray) -> Run:
+    """A loss that stays at its level at a tiny rate, with the HF Trainer's tags."""
+    rng = np.random.default_rng(11)
+    series = {
+        "train/loss": level + rng.normal(0, noise, N),
+        "train/learning_rate": np.full(N, rate),
+        "train/grad_norm": 3 + rng.normal(0, 0.1, N),
+        "train/epoch": np.arange(N) / 30,
+    }
+    return _synth.make_run({**series, **more}, every=10)
+
+
+def test_a_tiny_rate_is_raised_to_what_the_task_bears():
+    tuned = find(stands(1.84, 2e-9), "lr-too-low").first_action
+    assert tuned.startswith("Raise the learning rate from 2e-9 to 2e-5, a usual rate of fine-tuning a pretrained model (2e-4 with LoRA)")
+    rng = np.random.default_rng(12)
+    pairs = {f"train/rewards/{k}": rng.normal(0, 0.01, N) for k in ("chosen", "rejected", "margins")}
+    pairs["train/rewards/accuracies"] = 0.5 + rng.normal(0, 0.03, N)
+    preferred = find(stands(0.6931, 5e-9, 0.001, **pairs), "lr-too-low").first_action
+    assert preferred.startswith("Raise the learning rate from 5e-9 to 1e-6, a usual rate of preference training")
+
+
+def test_where_the_task_is_not_known_a_hundredfold_is_the_most_and_what_knows_nothing_is_from_scratch():
+    rng = np.random.default_rng(13)
+    made = {"train/loss": 0.05 + rng.normal(0, 0.0002, N), "lr": np.full(N, 1e-8)}
+    assert find(_synth.make_run(made), "lr-too-low").first_action.startswith("Raise the learning rate from 1e-8 to 1e-6 and rerun")
+    guesses = _synth.make_run({"train/loss": 2.303 + rng.normal(0, 0.002, N), "val/acc": np.full(N, 0.1), "lr": np.full(N, 1e-8)})
+    action = find(replace(guesses, hparams={"num_classes": 10.0}), "lr-too-low").first_action
+    assert action.startswith("Raise the learning rate from 1e-8 to 1e-4 and rerun")
