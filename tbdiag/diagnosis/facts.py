@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tbdiag.features import CurveFacts, Features
+from tbdiag.features.tasks import usual_rate
 from tbdiag.model import Finding, Role
 from tbdiag.stats.noise import median
 
 USUAL_RATES = (1e-5, 1e-2)
 """Learning rates that most recipes lie between (Adam 1e-4 to 1e-3, fine-tuning 1e-5 to 5e-5, SGD up to 0.1 apart)."""
+
+FLOAT32 = 1e-6
+"""Relative accuracy to which a number that was logged in float32 is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,13 @@ def _rate(case: Case, test: Callable[[float], bool]) -> bool:
     return rate is not None and test(rate)
 
 
+def _rate_tiny(case: Case) -> bool:
+    """Below 1e-6, and below a tenth of what is usual for the task; a logged 1e-6 is a little less in float32."""
+    usual = usual_rate(case.features)
+    limit = 1e-6 if usual is None else min(1e-6, 0.1 * usual.rate)
+    return _rate(case, lambda r: r < (1 - FLOAT32) * limit)
+
+
 def _found(finding_id: str) -> Callable[[Case], bool]:
     return lambda case: any(f.id == finding_id for f in case.findings)
 
@@ -162,7 +173,7 @@ def _broke_before(case: Case) -> bool:
 FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "from-start": (lambda c: c.from_start, "it is so from the start"),
     "later": (lambda c: c.onset is not None and not c.from_start, "it begins later in the run"),
-    "rate-tiny": (lambda c: _rate(c, lambda r: r < 1e-6), "the learning rate is below 1e-6"),
+    "rate-tiny": (_rate_tiny, "the learning rate is below 1e-6"),
     "rate-huge": (lambda c: _rate(c, lambda r: r >= 0.1), "the learning rate is 0.1 or more"),
     "rate-usual": (lambda c: _rate(c, lambda r: USUAL_RATES[0] <= r <= USUAL_RATES[1]), "the learning rate is a usual one"),
     "rate-fell": (_rate_fell, "the learning rate had fallen below 3 % of its peak by then"),

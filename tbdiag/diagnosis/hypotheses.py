@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tbdiag.diagnosis.facts import FACTS, Case, known_facts
+from tbdiag.features.tasks import trains_language_policy
+from tbdiag.model import Domain
 
 ALIVE = 0.5
 """A hypothesis is alive at half of the leading one's weight."""
@@ -65,6 +67,21 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
               "Loss and output"),
         Rival("lost", "a learning rate so high that the model was lost at once", "lower the learning rate 10 times", 1.0,
               {"rate-huge": 6.0, "rate-usual": 0.25}, "rate is so high"),
+    ),
+    "no-learning/agent": (
+        Rival("sparse", "a reward that is too sparse to be found by exploring", "shape the reward, or start from easier states", 2.0, {}, "too sparse"),
+        Rival("rate", "a learning rate that is too low, or a policy that is not updated", "raise the learning rate 3 times", 2.0, {"rate-tiny": 4.0},
+              "rate is too low"),
+        Rival("sign", "a wrong sign of the advantage, of the reward or of the policy loss", "check the signs on one batch by hand", 1.5, {},
+              "sign of the advantage"),
+        Rival("scale", "observations or rewards that are not scaled", "normalise observations and rewards", 1.5, {}, "not scaled"),
+    ),
+    "no-learning/completions": (
+        Rival("parser", "a reward function that cannot read the completions", "raise the length limit, or mend the prompt and the parser", 3.0, {},
+              "cannot read"),
+        Rival("hard", "prompts that are too hard or too easy", "begin with easier prompts, or with supervised fine-tuning on the format", 2.0, {}, "too hard"),
+        Rival("rate", "a learning rate that is too low, or a policy that is not updated", "raise the learning rate 3 times", 1.0, {"rate-tiny": 4.0},
+              "rate is too low"),
     ),
     "underfitting": (
         Rival("rate", "a learning rate or schedule with which optimisation is not effective", "raise the learning rate 3 times", 3.0, {"rate-tiny": 4.0}, "",
@@ -198,9 +215,16 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
 """Finding -> its rivals. A finding without a row goes by its first action alone."""
 
 
+def head_kind(case: Case) -> str:
+    """Key of a head in the tables: its id, with what is trained where the same symptom has other causes there."""
+    if case.head.id == "no-learning" and case.features.signals.domain is Domain.REINFORCEMENT:
+        return "no-learning/completions" if trains_language_policy(case.features.signals) else "no-learning/agent"
+    return case.head.id
+
+
 def list_hypotheses(case: Case) -> tuple[Hypothesis, ...]:
     """The rivals of a head, heaviest first (ties in the table's order); empty where the table has none."""
-    rows = RIVALS.get(case.head.id, ())
+    rows = RIVALS.get(head_kind(case), ())
     if not rows:
         return ()
     facts = known_facts(case)

@@ -289,8 +289,21 @@ def log_zeros_at_once(_: Case) -> Trial | None:
     )
 
 
+def easiest_version(case: Case) -> Trial:
+    """The same agent where anything that learns at all does."""
+    return Trial(
+        case.head.first_action,
+        Cost.SHORT,
+        (
+            Outcome("the return rises there", frozenset({"sparse"})),
+            Outcome("it does not rise there, either", frozenset({"rate", "sign", "scale"})),
+        ),
+    )
+
+
 TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "no-learning": (tiny_overfit,),
+    "no-learning/agent": (easiest_version,),
     "underfitting": (tiny_overfit,),
     "plateau": (tiny_overfit,),
     "overfitting": (train_eval,),
