@@ -76,6 +76,12 @@ def raise_tiny_rate(view: View, *, scratch: bool) -> str:
     return scale_lr(view, max(1e-4 / rate, 5.0) if scratch and usual is None else 100)
 
 
+def lower_to_usual(view: View, otherwise: float = 1 / 3) -> str:
+    """Clause that lowers the rate to a usual one of the task where it is at least twice that, else by a factor."""
+    rate, usual = learning_rate(view), usual_rate(view.features)
+    return scale_lr(view, usual.rate / rate if rate is not None and usual is not None and rate >= 2 * usual.rate else otherwise)
+
+
 def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:
     """Whether a curve breaks within `SOON` steps of the run's beginning, which lies one interval before its first point."""
     if curve.signal.axis is not Axis.STEP:

@@ -40,9 +40,11 @@ def trains_language_policy(signals: Signals) -> bool:
 
 
 def kl_to_reference(signals: Signals) -> bool:
-    """Whether the logged KL divergence is that from the reference model, as TRL's GRPO logs it, not that of one update."""
+    """Whether the logged KL divergence is that from the reference model (``train/kl``, ``objective/kl``, ``kl_loss``), not that of one update."""
     main = signals.main("approx_kl")
-    return main is not None and signals.framework == "TRL GRPO" and main.name.rsplit("/", 1)[-1] == "kl"
+    if main is None or main.series is None or signals.framework not in LANGUAGE_POLICIES:
+        return False
+    return main.series.tag.rsplit("/", 1)[-1] in {"kl", "kl_loss"}
 
 
 def usual_rate(features: Features) -> UsualRate | None:
