@@ -47,3 +47,23 @@ def test_where_the_task_is_not_known_a_hundredfold_is_the_most_and_what_knows_no
     guesses = _synth.make_run({"train/loss": 2.303 + rng.normal(0, 0.002, N), "val/acc": np.full(N, 0.1), "lr": np.full(N, 1e-8)})
     action = find(replace(guesses, hparams={"num_classes": 10.0}), "lr-too-low").first_action
     assert action.startswith("Raise the learning rate from 1e-8 to 1e-4 and rerun")
+
+
+def breaks(rates: np.ndarray) -> Run:
+    """A loss that diverges at point 300 of 500, whose gradient norm rose ten points before."""
+    rng = np.random.default_rng(14)
+    loss = _synth.decay(500, 9.0, 2.8, 8.0) + rng.normal(0, 0.02, 500)
+    loss[300:] = np.minimum(2.8 + 0.3 * np.arange(200), 6.0) + rng.normal(0, 0.05, 200)
+    norm = 0.4 * np.exp(rng.normal(0, 0.1, 500))
+    norm[290:330] *= 30
+    return _synth.make_run({"train/loss": loss, "lr": rates, "grad_norm": norm}, every=10)
+
+
+def test_a_run_that_breaks_late_restarts_before_the_earliest_sign_with_a_third_of_the_rate_there():
+    decayed = find(breaks(6e-4 * np.linspace(1, 0.2, 500)), "divergence")
+    assert decayed.first_action == (
+        "Lower the learning rate to a third, from 3.2e-4 to 1.1e-4 at step 2,900, and restart from the last checkpoint before step 2,900."
+    )
+    constant = find(breaks(np.full(500, 6e-4)), "divergence")
+    assert constant.first_action == "Lower the learning rate from 6e-4 to 2e-4 and restart from the last checkpoint before step 2,900."
+    assert any("from step 2,900 on" in e.statement for e in constant.evidence)
