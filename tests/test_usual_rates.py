@@ -67,3 +67,27 @@ def test_a_run_that_breaks_late_restarts_before_the_earliest_sign_with_a_third_o
     constant = find(breaks(np.full(500, 6e-4)), "divergence")
     assert constant.first_action == "Lower the learning rate from 6e-4 to 2e-4 and restart from the last checkpoint before step 2,900."
     assert any("from step 2,900 on" in e.statement for e in constant.evidence)
+
+
+def explodes(tags: dict[str, str], rate: float) -> Run:
+    """Gradient norm and loss leave their levels at the fifth of 120 points, during a warm-up."""
+    rng = np.random.default_rng(15)
+    n, at = 120, 5
+    loss = 1.4 + rng.normal(0, 0.03, n)
+    loss[at:] = 6.4 + rng.normal(0, 0.2, n - at)
+    norm = 0.6 + rng.normal(0, 0.03, n)
+    norm[at - 1 :] = 8 + np.abs(rng.normal(0, 2, n - at + 1))
+    series = {"loss": loss, "grad_norm": norm, "learning_rate": rate * np.minimum(np.arange(n) / 6 + 0.1, 1.0), "epoch": np.arange(n) / n}
+    return _synth.make_run({tags[k]: v for k, v in series.items()}, every=5)
+
+
+def test_an_explosion_of_a_pretrained_model_is_about_its_rate_and_not_about_inputs():
+    trainer = {k: f"train/{k}" for k in ("loss", "grad_norm", "learning_rate", "epoch")}
+    report = diagnose_run(explodes(trainer, 5e-3), Config())
+    found = next(f for f in report.findings if f.id == "exploding-gradients")
+    assert found.first_action.startswith("Lower the learning rate from 5e-3 to 2e-4 (with LoRA; to 2e-5 where all weights are trained)")
+    assert report.next_experiment is not None
+    assert report.next_experiment["action"] == found.first_action
+    assert not any("initialised" in c.text or "unnormalised" in c.text for c in found.causes)
+    other = find(explodes({k: k for k in trainer}, 5e-3), "exploding-gradients")
+    assert any("initialised too large" in c.text for c in other.causes)

@@ -77,9 +77,16 @@ def raise_tiny_rate(view: View, *, scratch: bool) -> str:
 
 
 def lower_to_usual(view: View, otherwise: float = 1 / 3) -> str:
-    """Clause that lowers the rate to a usual one of the task where it is at least twice that, else by a factor."""
+    """Clause that lowers the rate to a usual one of the task where it is at least twice that, else by a factor.
+
+    What is far beyond a usual rate for all weights was meant for adapters.
+    """
     rate, usual = learning_rate(view), usual_rate(view.features)
-    return scale_lr(view, usual.rate / rate if rate is not None and usual is not None and rate >= 2 * usual.rate else otherwise)
+    if rate is None or usual is None or rate < 2 * usual.rate:
+        return scale_lr(view, otherwise)
+    if rate < 2 * usual.adapters:
+        return scale_lr(view, usual.rate / rate)
+    return f"{scale_lr(view, usual.adapters / rate)} (with LoRA; to {short(usual.rate)} where all weights are trained)"
 
 
 def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:

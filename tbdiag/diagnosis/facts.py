@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tbdiag.features import CurveFacts, Features
-from tbdiag.features.tasks import usual_rate
+from tbdiag.features.tasks import reads_tokens, usual_rate
 from tbdiag.model import Finding, Role
 from tbdiag.stats.noise import median
 
@@ -177,6 +177,8 @@ FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "rate-huge": (lambda c: _rate(c, lambda r: r >= 0.1), "the learning rate is 0.1 or more"),
     "rate-usual": (lambda c: _rate(c, lambda r: USUAL_RATES[0] <= r <= USUAL_RATES[1]), "the learning rate is a usual one"),
     "rate-fell": (_rate_fell, "the learning rate had fallen below 3 % of its peak by then"),
+    "pretrained": (lambda c: usual_rate(c.features) is not None, "a pretrained model is trained"),
+    "tokens": (lambda c: reads_tokens(c.features), "the inputs are tokens"),
     "gradients-zero": (_zero_gradients, "the logged gradients are zero"),
     "gradients-alive": (_live_gradients, "the logged gradients are not zero"),
     "gradients-grew": (lambda c: _grew(c.before("grad_norm")), "the gradient norm grew tenfold just before"),

@@ -139,14 +139,14 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
         Rival("rate", "a learning rate that is too high, or a warm-up that is too short", "lower the learning rate 10 times", 4.0, {"from-start": 0.25},
               "learning rate that is too high", ("learning rate", "clip")),
         Rival("scale", "weights that are initialised too large, or layers that nothing normalises", "use the framework's standard initialisation", 1.5,
-              {"from-start": 2.0}, "initialised too large"),
-        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.5, {"from-start": 2.0}, "unnormalised inputs"),
+              {"from-start": 2.0, "pretrained": 0.0}, "initialised too large"),
+        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.5, {"from-start": 2.0, "tokens": 0.0}, "unnormalised inputs"),
     ),
     "instability": (
         Rival("rate", "a learning rate that is too high", "keep the lower learning rate", 4.0, {"rate-huge": 2.0}, "rate is too high"),
         Rival("batch", "batches that are too small or too different from each other", "double the batch size", 1.5, {}, "Batches too small"),
         Rival("clip", "gradients that nothing clips, or momentum that is too high", "clip the gradient norm", 1.0, {}, "No gradient clipping"),
-        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.0, {}, "not normalised"),
+        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.0, {"tokens": 0.0}, "not normalised"),
     ),
     "plateau": (
         Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 3.0, {"rate-fell": 0.1}, "too high for this stage",
@@ -231,6 +231,7 @@ def list_hypotheses(case: Case) -> tuple[Hypothesis, ...]:
     weighed = [_weigh(row, case, facts) for row in rows]
     total = sum(h.weight for h in weighed)
     weighed = [replace(h, weight=h.weight / total) for h in weighed]
+    weighed = [h for h in weighed if h.weight > 0]  # what cannot be in this run is no rival
     return tuple(sorted(weighed, key=lambda h: -round(h.weight, 6)))
 
 

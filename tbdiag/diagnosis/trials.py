@@ -148,7 +148,7 @@ def replay_in_float32(case: Case) -> Trial | None:
 
 def print_inputs(case: Case) -> Trial | None:
     """Scales at the first step: of the inputs, then of every layer."""
-    if not case.from_start:
+    if not case.from_start or "tokens" in known_facts(case):
         return None
     return Trial(
         "Print minimum, mean and standard deviation of each input feature of one batch, and of every layer's output before the first step.",

@@ -61,3 +61,8 @@ def usual_rate(features: Features) -> UsualRate | None:
 
 def _writes_as_trainer(signals: Signals) -> bool:
     return not signals.framework and {s.series.tag for s in signals.all if s.series is not None} >= TRAINER_TAGS
+
+
+def reads_tokens(features: Features) -> bool:
+    """Whether the inputs are tokens, or go into a pretrained model: nothing that could be normalised."""
+    return features.signals.domain is Domain.LANGUAGE_MODEL or usual_rate(features) is not None
