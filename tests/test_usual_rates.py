@@ -91,3 +91,32 @@ def test_an_explosion_of_a_pretrained_model_is_about_its_rate_and_not_about_inpu
     assert not any("initialised" in c.text or "unnormalised" in c.text for c in found.causes)
     other = find(explodes({k: k for k in trainer}, 5e-3), "exploding-gradients")
     assert any("initialised too large" in c.text for c in other.causes)
+
+
+def collapses(learned: float) -> Run:
+    """A hundred classes, accuracies in percent: from epoch 8 on one answer, at a loss of ln 100; before it an accuracy of `learned`."""
+    rng = np.random.default_rng(16)
+    n, at = 60, 8
+    guess = float(np.log(100))
+    loss = guess + rng.normal(0, 0.02, n)
+    loss[:at] = np.linspace(guess, guess - 0.07 * learned, at)
+    accuracy = np.full(n, 1.0)
+    accuracy[:at] = np.linspace(1.0, learned, at)
+    norm = np.where(np.arange(n) < at, 2.0, 0.02) + np.abs(rng.normal(0, 0.01, n))
+    norm[at - 1 : at + 1] = 60.0
+    made = {
+        "train_loss": loss + rng.normal(0, 0.01, n),
+        "eval_loss": loss,
+        "eval_top1": accuracy,
+        "lr": np.full(n, 3e-3),
+        "grad_norm": norm,
+    }
+    return replace(_synth.make_run(made), hparams={"num_classes": 100.0})
+
+
+def test_a_model_that_had_learned_before_it_collapsed_was_lost_to_its_rate():
+    found = find(collapses(15.0), "prediction-collapse")
+    assert found.first_action.startswith("Lower the learning rate from 3e-3 to 1e-3, with a warm-up twice as long, and restart")
+    assert "exactly 1 %" in found.title
+    assert [c.why for c in found.causes][0] == "it had learned before, and the gradient norm grew tenfold"
+    assert "target encoding" in find(collapses(1.5), "prediction-collapse").first_action

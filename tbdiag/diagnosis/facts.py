@@ -193,6 +193,7 @@ FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "full-precision": (lambda c: _precision(c) == "full", "training does not run in float16"),
     "broke-before": (_broke_before, "the loss or the gradients jumped before it was first seen"),
     "died-later": (lambda c: any("pushed the biases down" in x.text for x in c.head.causes), "it was alive when it was first logged"),
+    "learned-before": (lambda c: any("it had learned before" in x.why for x in c.head.causes), "it had learned before"),
     "restarted": (_restarted, "the run was restarted there"),
     "training-still": (_training_still, "training does not jump there"),
     "training-moves": (_training_moves, "training jumps there, too"),

@@ -170,11 +170,13 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "prediction-collapse": (
         Rival("labels", "labels or sampling that show the model one class only, or wrongly encoded labels", "repair the encoding or the sampler", 3.0,
-              {"from-start": 2.0, "no-classes": 0.3}, "one class only"),
-        Rival("output", "an output layer of the wrong shape or activation for the loss", "give the loss raw logits of the right shape", 2.0, {},
+              {"from-start": 2.0, "no-classes": 0.3, "learned-before": 0.25}, "one class only"),
+        Rival("output", "an output layer of the wrong shape or activation for the loss", "give the loss raw logits of the right shape", 2.0,
+              {"learned-before": 0.0},
               "output layer has the wrong"),
-        Rival("killed", "a learning rate that killed the features", "lower the learning rate 10 times", 2.0, {"later": 2.0, "rate-huge": 2.0}, "killed the features"),
-        Rival("imbalance", "strong class imbalance with an unweighted loss", "weight the loss by inverse class frequency", 1.0, {"no-classes": 0.05},
+        Rival("killed", "a learning rate that killed the features", "lower the learning rate 10 times", 2.0, {"later": 2.0, "rate-huge": 2.0, "learned-before": 4.0},
+              "killed the features", ("learning rate",)),
+        Rival("imbalance", "strong class imbalance with an unweighted loss", "weight the loss by inverse class frequency", 1.0, {"no-classes": 0.05, "learned-before": 0.0},
               "class imbalance"),
     ),
     "loss-scale-collapse": (
