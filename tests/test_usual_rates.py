@@ -120,3 +120,28 @@ def test_a_model_that_had_learned_before_it_collapsed_was_lost_to_its_rate():
     assert "exactly 1 %" in found.title
     assert found.causes[0].why == "it had learned before, and the gradient norm grew tenfold"
     assert "target encoding" in find(collapses(2.5), "prediction-collapse").first_action
+
+
+def agent(critic: float) -> Run:
+    """A return that collapses at point 120 of 250, and a critic's loss that grows by so much per point from there."""
+    rng = np.random.default_rng(17)
+    n, at = 250, 120
+    reward = np.concatenate((3000 * (1 - np.exp(-np.arange(at) / 30)), np.full(n - at, -100.0))) + rng.normal(0, 40, n)
+    value = 10 * np.exp(rng.normal(0, 0.15, n)) * critic ** np.clip(np.arange(n) - at, 0, None)
+    return _synth.make_run(
+        {
+            "rollout/ep_rew_mean": reward,
+            "rollout/ep_len_mean": np.full(n, 1000.0),
+            "train/critic_loss": value,
+            "train/actor_loss": rng.normal(0, 1, n),
+        },
+        every=4000,
+    )
+
+
+def test_a_critic_that_diverges_is_named_beside_the_return_that_it_takes_along():
+    grown, calm = find(agent(1.1), "divergence"), find(agent(1.005), "divergence")
+    assert any(e.statement.startswith("The critic loss grew from") for e in grown.evidence)
+    assert grown.causes[0].text.startswith("Estimates of the critic that diverge")
+    assert not any("critic" in e.statement for e in calm.evidence)
+    assert not any("critic" in c.text for c in calm.causes)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tbdiag.detectors._base import CURVES, Cause, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
-from tbdiag.detectors._words import say
+from tbdiag.detectors._base import CURVES, Cause, Evidence, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
+from tbdiag.detectors._words import say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.tasks import trains_language_policy
 from tbdiag.model import Mark
@@ -193,6 +193,33 @@ def value_explodes(view: View) -> tuple[CurveFacts, float] | None:
         return None
     margin = min(end / largest, end / (1000 * low))
     return (value, min(margin, 16.0)) if margin >= 1 else None
+
+
+def critic_grows(view: View, onset: Interval) -> Evidence | None:
+    """A value loss that grows tenfold where a return collapses, and stays there.
+
+    Its level before is the median of its second half up to there; it leaves half as much again within a tenth of the run around the onset.
+    """
+    value = view.curve("value_loss")
+    if value is None or value.n < 20 or float(value.value.min()) < 0:
+        return None
+    before = value.value[value.step <= onset.first_step]
+    usual = median(before[before.size // 2 :]) if before.size >= 10 else 0.0
+    end = median(value.value[-max(3, value.n // 10) :])
+    if usual <= 0 or end < 10 * usual:
+        return None
+    left = np.flatnonzero(running_median(value.value, 5) <= 1.5 * usual)
+    index = int(left[-1]) + 1 if left.size else 0
+    if index >= value.n or abs(int(value.step[index]) - onset.middle) > 0.1 * float(value.step[-1] - value.step[0]):
+        return None
+    text = f"The {value.signal.stem.replace('_', ' ')} grew from {{usual:.3g}} to {{end:.3g}}, from {unit(value)} {{step:,.0f}} on: the critic's estimates diverge."
+    return say(text, (value,), usual=usual, end=end, step=float(value.step[index]))
+
+
+DIVERGING_CRITIC = Cause(
+    "Estimates of the critic that diverge: its targets are too high and feed on themselves", "the value loss grew tenfold there"
+)
+MEND_CRITIC = "Hold the critic: a lower learning rate, slower target networks, clipped gradients, the smaller of two estimates"
 
 
 def return_dips(view: View) -> Finding | NotApplicable | None:

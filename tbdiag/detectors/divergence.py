@@ -68,7 +68,7 @@ from tbdiag.detectors._data_change import DataChange, find_data_change, tell_dat
 from tbdiag.detectors._departures import both_climb, forgets, runs_away, tell_validation
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lower_and_restart, lr_jump
-from tbdiag.detectors._returns import value_explodes
+from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
@@ -141,6 +141,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         Cause("Overflow in half precision"),
         Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
     ]
+    critic = critic_grows(view, onset) if curve.signal.role is Role.REWARD else None
+    if critic is not None:
+        evidence.append(critic)
+        causes.insert(0, DIVERGING_CRITIC)
     change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
     if change is not None and val is not None:
         evidence.append(tell_data_change(change, curve, val))
@@ -170,6 +174,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         first_action=_action(view, curve, onset, early, change),
         fixes=(
             *(() if change is None else ("Lower the learning rate to a third from the last checkpoint before the onset",)),
+            *(() if critic is None else (MEND_CRITIC,)),
             "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
             "Lengthen the warm-up",
             "Verify normalisation of the inputs around the onset",
