@@ -89,6 +89,14 @@ def test_without_any_reward_an_agent_gets_an_easier_task_and_completions_are_rea
     assert "below 1e-6" not in read["why"]  # 1e-6 in float32 is a little less, and a usual rate here
 
 
+def test_no_handful_of_samples_is_memorised_where_noise_is_drawn_anew() -> None:
+    rng = np.random.default_rng(10)
+    standing = 0.12 * np.exp(rng.normal(0, 0.05, 400))
+    run = _synth.make_run({"diffusion/loss": standing, "diffusion/val_loss": 0.12 + rng.normal(0, 0.0005, 400), "lr": np.full(400, 1e-4)})
+    chosen = diagnose_run(run).next_experiment
+    assert chosen is None or "tiny" not in chosen["action"]
+
+
 def test_where_the_log_shows_the_cause_the_experiment_is_the_change() -> None:
     x = np.arange(400)
     rng = np.random.default_rng(7)

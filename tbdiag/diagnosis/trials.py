@@ -14,7 +14,7 @@ import numpy as np
 
 from tbdiag.diagnosis.facts import Case, known_facts
 from tbdiag.features import CurveFacts
-from tbdiag.model import SuccessRule
+from tbdiag.model import Domain, SuccessRule
 from tbdiag.success import compile_rule
 
 TINY_SAMPLES = 64
@@ -69,6 +69,9 @@ def tiny_overfit(case: Case) -> Trial | None:
     """The tiny overfit test, with the gradient norm logged where it was not."""
     curve = case.features.curve("train_loss")
     if curve is None or curve.first <= 0 or curve.sign < 0:
+        return None
+    # The noise that a diffusion model predicts is drawn anew at every step, and no return is memorised.
+    if case.features.signals.domain in (Domain.DIFFUSION, Domain.REINFORCEMENT):
         return None
     limit = float(f"{NEAR_ZERO * curve.first:.3g}")
     log = "" if case.features.curve("grad_norm") is not None else ", with the gradient norm logged"
