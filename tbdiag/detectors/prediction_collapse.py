@@ -72,7 +72,7 @@ from tbdiag.detectors._collapses import (
     by_spread,
 )
 from tbdiag.detectors._tails import say
-from tbdiag.detectors._words import lower_to_usual
+from tbdiag.detectors._words import BEARABLE, learning_rate, lower_to_usual
 from tbdiag.features.progress import PROGRESS_ROLES
 from tbdiag.stats.noise import median
 
@@ -91,6 +91,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence, onset, extent, sure, rules, roles, what = sign
     constant = rules[0].role == "prediction_stat" or rules[0].role.endswith("loss")
     learned = _learned_before(view, onset.first_step)
+    beyond = (learning_rate(view) or 0.0) > BEARABLE["sgd"]
     lost = () if learned is None else (learned, *_norm_before(view, onset))
     return Finding(
         id="prediction-collapse",
@@ -106,7 +107,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         else _CHECK_OUTPUT
         if constant
         else "Print class counts of labels and predictions for one batch and for the validation set.",
-        first_action=f"{lower_to_usual(view)}, with a warm-up twice as long, and restart from the last checkpoint before step {onset.first_step:,}."
+        first_action=f"{lower_to_usual(view, 0.1 if beyond else 1 / 3)}, with a warm-up twice as long, and restart from the last checkpoint before step {onset.first_step:,}."
         if lost
         else _FIX_OUTPUT
         if constant
