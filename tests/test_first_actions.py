@@ -73,6 +73,18 @@ def test_noisy_validation_asks_for_more_samples_unless_the_rate_is_beyond_what_t
     assert wild.fixes[0].startswith("Evaluate on the full")
 
 
+def test_noisy_validation_under_a_high_rate_that_never_decays_asks_for_the_decay_first():
+    def under(rates: np.ndarray) -> Finding:
+        run = noisy()
+        return find(replace(run, series={**run.series, "lr": _synth.make_series("lr", rates)}), "noisy-validation")
+
+    high = under(np.full(32, 0.1))
+    assert high.first_action == "Lower the learning rate from 0.1 to 0.01 and resume from the last checkpoint for a tenth of the budget."
+    assert high.causes[0].why == "the rate is 0.1 to the end"
+    assert under(np.full(32, 1e-3)).first_action.startswith("Evaluate on the full")
+    assert under(np.linspace(0.1, 1e-3, 32)).first_action.startswith("Evaluate on the full")
+
+
 def rising(slope: float) -> Run:
     rng = np.random.default_rng(4)
     n = 40

@@ -227,14 +227,18 @@ def by_constant_accuracy(view: View) -> Sign | None:
     )
     if not moved or (view.signals.chance and loss.end < 0.9 * view.signals.chance):
         return None
+    raw = view.curve("val_metric")
+    # As the log has it, which may be in percent.
+    percent = raw is not None and raw.name == accuracy.signal.why and level > 0 and abs(float(raw.value[-1]) / level - 100) < 1e-3
+    told, sign = (100 * level, " %") if percent else (level, "")
     evidence = say(
-        "The validation accuracy is exactly {level:.4g} at {count:.0f} evaluations in a row while the validation loss moves.",
+        f"The validation accuracy is exactly {{level:.4g}}{sign} at {{count:.0f}} evaluations in a row while the validation loss moves.",
         (accuracy.signal.why, loss),
-        level=level,
+        level=told,
         count=float(accuracy.n - index),
     )
     rules = (predicate("val_accuracy", "distinct", ">", 2.0, source="more than two different values"),)
-    what = f"the validation accuracy stays at exactly {level:.4g}"
+    what = f"the validation accuracy stays at exactly {told:.4g}{sign}"
     return (
         evidence,
         begins(accuracy.step, index),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tbdiag.detectors._base import Interval, View
-from tbdiag.detectors._words import schedule
+from tbdiag.detectors._words import learning_rate, lower_to_usual, schedule, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import read_schedule
 from tbdiag.model import Role, Split
@@ -33,7 +35,41 @@ def grad_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float
     if before.size < 5 or not near.size:
         return None
     usual, peak = median(before), float(near.max())
-    return {"usual": usual, "peak": peak} if peak > 5 * usual > 0 else None
+    numbers = {"usual": usual, "peak": peak}
+    if (first := first_sign(view, curve, onset)) < onset.first_step:
+        numbers["since"] = float(first)
+    return numbers if peak > 5 * usual > 0 else None
+
+
+def first_sign(view: View, curve: CurveFacts, onset: Interval) -> int:
+    """Step of the earliest sign of a break: where the gradient norm left its level before `curve` did, else the onset's first step.
+
+    From there on four fifths of the norms are above three times their median before; it lies a tenth of the run so far back at most.
+    """
+    grad = view.curve("grad_norm")
+    if grad is None or grad.signal.axis is not curve.signal.axis:
+        return onset.first_step
+    start = int(curve.step[0])
+    since = onset.first_step - 0.1 * (onset.first_step - start)
+    calm, near = grad.value[grad.step < since], (grad.step >= since) & (grad.step <= onset.last_step)
+    if calm.size < 10 or median(calm) <= 0 or not near.any():
+        return onset.first_step
+    high, steps = grad.value[near] > 3 * median(calm), grad.step[near]
+    share = np.cumsum(high[::-1])[::-1] / np.arange(high.size, 0, -1)
+    left = np.flatnonzero(high & (share >= 0.8))
+    return min(int(steps[left[0]]), onset.first_step) if left.size else onset.first_step
+
+
+def lower_and_restart(view: View, curve: CurveFacts, onset: Interval) -> str:
+    """Action against a rate that broke a run late: a third of what the rate was there, from before the earliest sign."""
+    first, lr, peak = first_sign(view, curve, onset), view.curve("lr"), learning_rate(view)
+    before = lr.value[lr.step <= first] if lr is not None and lr.signal.axis is curve.signal.axis else np.empty(0)
+    where = f"the last checkpoint before {unit(curve)} {first:,}"
+    # Below its peak after a decay; during a warm-up the peak is still to come, and the one to lower.
+    if before.size and peak is not None and float(before.max()) >= 0.99 * peak and 0 < float(before[-1]) < 0.9 * peak:
+        now = float(before[-1])
+        return f"Lower the learning rate to a third, from {short(now)} to {short(now / 3)} at {unit(curve)} {first:,}, and restart from {where}."
+    return f"{lower_to_usual(view)} and restart from {where}."
 
 
 def rate_jumped(view: View, first: int, last: int, curve: CurveFacts) -> bool:

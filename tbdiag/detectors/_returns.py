@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tbdiag.detectors._base import CURVES, Cause, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
-from tbdiag.detectors._words import say
+from tbdiag.detectors._base import CURVES, Cause, Evidence, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
+from tbdiag.detectors._words import say, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.tasks import trains_language_policy
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import mad, median, running_median
@@ -98,6 +100,17 @@ def no_return(view: View) -> Finding | NotApplicable | None:
             )
         )
     shown = still or worse or nothing or settled
+    spread = view.features.curve("reward_std")
+    equal = spread is not None and spread.n >= 3 and not np.any(spread.value)
+    policy = trains_language_policy(view.signals)
+    if policy and equal and spread is not None:
+        evidence.append(
+            say(
+                "The standard deviation of the reward is 0 at all {points:.0f} points: answers of a group do not differ in it, so that nothing is learned from them.",
+                (spread,),
+                points=float(spread.n),
+            )
+        )
     return Finding(
         id="no-learning",
         severity=Severity.WARNING if shown else Severity.NOTE,
@@ -108,7 +121,20 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
         extent=Interval(int(reward.step[0]), int(reward.step[-1])),
         evidence=tuple(evidence),
-        causes=(
+        **(_of_a_policy(equal=equal) if policy else _of_an_agent(worse=worse, still=still)),
+        success_rule=SuccessRule(
+            all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
+            sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
+        ),
+        phase=CURVES,
+        roles=(reward.signal.key,),
+    )
+
+
+def _of_an_agent(*, worse: bool, still: bool) -> dict[str, Any]:
+    """Causes and actions for an agent in an environment."""
+    return {
+        "causes": (
             Cause(
                 "The sign of the advantage, of the reward or of the policy loss is wrong",
                 "the policy gets worse the longer it is trained" if worse else "",
@@ -117,20 +143,36 @@ def no_return(view: View) -> Finding | NotApplicable | None:
             Cause("The reward is too sparse to be found by exploring"),
             Cause("Observations or rewards are not scaled"),
         ),
-        first_check="Does the policy change at all: entropy, approximate KL divergence, weights?",
-        first_action="Run the same agent on the easiest version of the environment.",
-        fixes=(
+        "first_check": "Does the policy change at all: entropy, approximate KL divergence, weights?",
+        "first_action": "Run the same agent on the easiest version of the environment.",
+        "fixes": (
             "Raise the learning rate 2 to 5 times",
             "Shape the reward or start from easier states",
             "Normalise observations and rewards",
         ),
-        success_rule=SuccessRule(
-            all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
-            sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
+    }
+
+
+def _of_a_policy(*, equal: bool) -> dict[str, Any]:
+    """Causes and actions for a language model: what it writes and what the reward function makes of it can be read."""
+    return {
+        "causes": (
+            Cause(
+                "The reward function cannot read the completions: they are cut at the length limit, or have another format than its parser expects",
+                "all completions get the same reward" if equal else "",
+            ),
+            Cause("The prompts are too hard or too easy: all answers of a group get the same reward"),
+            Cause("The learning rate is too low or the policy is not updated"),
         ),
-        phase=CURVES,
-        roles=(reward.signal.key,),
-    )
+        "first_check": "Are completions cut at the length limit, and does the reward function find the answer in a correct one?",
+        "first_action": "Read ten completions with their rewards: whether they end before the length limit, and whether the reward function "
+        "gives a correct one what it deserves.",
+        "fixes": (
+            "Raise the length limit of the completions",
+            "Test the reward function on known answers",
+            "Begin with easier prompts, or with supervised fine-tuning on the format",
+        ),
+    }
 
 
 def value_explodes(view: View) -> tuple[CurveFacts, float] | None:
@@ -151,6 +193,33 @@ def value_explodes(view: View) -> tuple[CurveFacts, float] | None:
         return None
     margin = min(end / largest, end / (1000 * low))
     return (value, min(margin, 16.0)) if margin >= 1 else None
+
+
+def critic_grows(view: View, onset: Interval) -> Evidence | None:
+    """A value loss that grows tenfold where a return collapses, and stays there.
+
+    Its level before is the median of its second half up to there; it leaves half as much again within a tenth of the run around the onset.
+    """
+    value = view.curve("value_loss")
+    if value is None or value.n < 20 or float(value.value.min()) < 0:
+        return None
+    before = value.value[value.step <= onset.first_step]
+    usual = median(before[before.size // 2 :]) if before.size >= 10 else 0.0
+    end = median(value.value[-max(3, value.n // 10) :])
+    if usual <= 0 or end < 10 * usual:
+        return None
+    left = np.flatnonzero(running_median(value.value, 5) <= 1.5 * usual)
+    index = int(left[-1]) + 1 if left.size else 0
+    if index >= value.n or abs(int(value.step[index]) - onset.middle) > 0.1 * float(value.step[-1] - value.step[0]):
+        return None
+    text = f"The {value.signal.stem.replace('_', ' ')} grew from {{usual:.3g}} to {{end:.3g}}, from {unit(value)} {{step:,.0f}} on: the critic's estimates diverge."
+    return say(text, (value,), usual=usual, end=end, step=float(value.step[index]))
+
+
+DIVERGING_CRITIC = Cause(
+    "Estimates of the critic that diverge: its targets are too high and feed on themselves", "the value loss grew tenfold there"
+)
+MEND_CRITIC = "Hold the critic: a lower learning rate, slower target networks, clipped gradients, the smaller of two estimates"
 
 
 def return_dips(view: View) -> Finding | NotApplicable | None:

@@ -9,6 +9,7 @@ import numpy as np
 from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import Schedule, read_schedule
+from tbdiag.features.tasks import usual_rate
 from tbdiag.model import Axis, Evidence, Mark
 from tbdiag.stats.monotone import FEWEST
 
@@ -63,6 +64,29 @@ def scale_lr(view: View, factor: float, what: str = "learning rate") -> str:
     exact = rate * factor
     rounded = float(f"{exact:.1g}")
     return f"{verb} the {what} from {short(rate)} to {short(rounded if abs(rounded / exact - 1) < 0.1 else exact)}"
+
+
+def raise_tiny_rate(view: View, *, scratch: bool) -> str:
+    """Clause that raises a rate far below any usual one: to that of the task, to 1e-4 where the model knows nothing, else a hundredfold at most."""
+    rate, usual = learning_rate(view), usual_rate(view.features)
+    if rate is None:
+        return scale_lr(view, 100)
+    if usual is not None and rate < usual.rate:
+        return f"{scale_lr(view, usual.rate / rate)}, a usual rate of {usual.task} ({short(usual.adapters)} with LoRA),"
+    return scale_lr(view, max(1e-4 / rate, 5.0) if scratch and usual is None else 100)
+
+
+def lower_to_usual(view: View, otherwise: float = 1 / 3) -> str:
+    """Clause that lowers the rate to a usual one of the task where it is at least twice that, else by a factor.
+
+    What is far beyond a usual rate for all weights was meant for adapters.
+    """
+    rate, usual = learning_rate(view), usual_rate(view.features)
+    if rate is None or usual is None or rate < 2 * usual.rate:
+        return scale_lr(view, otherwise)
+    if rate < 2 * usual.adapters:
+        return scale_lr(view, usual.rate / rate)
+    return f"{scale_lr(view, usual.adapters / rate)} (with LoRA; to {short(usual.rate)} where all weights are trained)"
 
 
 def breaks_soon(view: View, curve: CurveFacts, first: int) -> bool:

@@ -24,7 +24,8 @@ First check
     Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.
 
 First action
-    Restart from the last checkpoint before the onset with a third of the learning rate; where it diverged in the first tenth of the
+    Restart from the last checkpoint before the onset (or before the gradient norm left its level) with a third of the learning rate that
+    was logged there (a usual rate of the task where it was twice that or more); where it diverged in the first tenth of the
     run, nothing before it is worth keeping: rerun with a tenth, or with a hundredth where it diverged within 40 steps. Where the loss
     jumped between two logged points, came down from there, and validation rose less than half as much at the next evaluation, the
     training data changed: find out how, and mend it.
@@ -66,8 +67,8 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
 from tbdiag.detectors._departures import both_climb, forgets, runs_away, step_up_together, tell_validation
 from tbdiag.detectors._descent import harmless, next_to_nothing
-from tbdiag.detectors._jumps import grad_jump, lr_jump
-from tbdiag.detectors._returns import value_explodes
+from tbdiag.detectors._jumps import grad_jump, lower_and_restart, lr_jump
+from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
@@ -135,7 +136,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if jump is not None:
         evidence.append(say("The learning rate rose from {before:.3g} to {after:.3g} at step {step:,.0f}.", ("lr",), (), **jump))
     if grad is not None:
-        evidence.append(say("The gradient norm rose from {usual:.3g} to {peak:.3g} over the same steps.", (), (), **grad))
+        when = f", from {unit(curve)} {{since:,.0f}} on" if "since" in grad else " over the same steps"
+        evidence.append(say(f"The gradient norm rose from {{usual:.3g}} to {{peak:.3g}}{when}.", (), (), **grad))
     if val is not None:
         evidence.append(tell_validation(val, follows=follows))
     causes = [
@@ -144,6 +146,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         Cause("Overflow in half precision"),
         Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
     ]
+    critic = critic_grows(view, onset) if curve.signal.role is Role.REWARD else None
+    if critic is not None:
+        evidence.append(critic)
+        causes.insert(0, DIVERGING_CRITIC)
     change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
     if change is not None and val is not None:
         evidence.append(tell_data_change(change, curve, val))
@@ -173,6 +179,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         first_action=_action(view, curve, onset, early, change),
         fixes=(
             *(() if change is None else ("Lower the learning rate to a third from the last checkpoint before the onset",)),
+            *(() if critic is None else (MEND_CRITIC,)),
             "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
             "Lengthen the warm-up",
             "Verify normalisation of the inputs around the onset",
@@ -200,7 +207,7 @@ def _action(view: View, curve: CurveFacts, onset: Interval, early: bool, change:
             "from the last checkpoint before that step."
         )
     if not early:
-        return f"{scale_lr(view, 1 / 3)} and restart from the last checkpoint before {unit(curve)} {onset.first_step:,}."
+        return lower_and_restart(view, curve, onset)
     # A run that broke within its first updates has never trained at this rate: nothing tells how far it is above what it bears.
     return f"{scale_lr(view, 0.01 if breaks_soon(view, curve, onset.last_step) else 0.1)} and rerun."
 

@@ -29,7 +29,7 @@ First check
 First action
     Add clipping of the global gradient norm at the 90th percentile of the norms before the rise. Where the norm was above 300,000 at its
     first point, training has not made it so: restore the default initialisation. Where it left a usual level within the first points:
-    lower the learning rate by a factor of 10 (100 within 40 steps, see nan-inf).
+    lower the learning rate by a factor of 10 (100 within 40 steps, see nan-inf). A pretrained model at twice its usual rate or more: lower it.
 
 Success rule
     After the first fifth the 99th percentile of the gradient norm stays below ten times its median (what counts as a rise here; norms of
@@ -75,10 +75,11 @@ from tbdiag.detectors._explosions import (
     starts_beyond_guessing,
 )
 from tbdiag.detectors._tails import first_broken_loss, say, tail
-from tbdiag.detectors._words import lower_broken_rate
+from tbdiag.detectors._words import learning_rate, lower_broken_rate, lower_to_usual
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.features.progress import PROGRESS_ROLES
+from tbdiag.features.tasks import reads_tokens, usual_rate
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -113,20 +114,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         onset=found.onset,
         extent=found.extent,
         evidence=found.evidence,
-        causes=(
-            Cause("A learning rate that is too high, or warm-up that is too short"),
-            Cause(
-                "Weights initialised too large, or no normalisation layers", "the norm was never in range" if found.calm.size < 3 else ""
-            ),
-            Cause("A long recurrence, or a loss summed over samples instead of averaged"),
-            Cause("A bad batch: unnormalised inputs or wrong targets"),
-        ),
+        causes=_causes(view, found),
         first_check="Compare the step at which the norm rises with the learning rate and with the batch that was loaded there.",
         first_action=_action(view, raw, found),
         fixes=(
             "Lower the learning rate by a factor of 10",
             "Enable clipping of the global gradient norm",
-            "Verify input scaling: minimum, mean and maximum of each feature",
+            *(() if reads_tokens(view.features) else ("Verify input scaling: minimum, mean and maximum of each feature",)),
             "Use numerically stable losses (logits and loss in one function)",
             "Check initialisation and layer scaling",
             "With mixed precision: check dynamic loss scaling, or try full precision",
@@ -137,10 +131,24 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _causes(view: View, found: Explosion) -> tuple[Cause, ...]:
+    """A pretrained model has weights that are in scale, and tokens need no normalising."""
+    scale = Cause("Weights initialised too large, or no normalisation layers", "the norm was never in range" if found.calm.size < 3 else "")
+    return (
+        Cause("A learning rate that is too high, or warm-up that is too short"),
+        *(() if usual_rate(view.features) is not None else (scale,)),
+        Cause("A long recurrence, or a loss summed over samples instead of averaged"),
+        Cause(f"A bad batch: {'unusual samples' if reads_tokens(view.features) else 'unnormalised inputs'} or wrong targets"),
+    )
+
+
 def _action(view: View, norm: CurveFacts, found: Explosion) -> str:
     """Clip what burst out of a known range; what was out of range before it could be trained was made so; else the rate drove it there."""
     limit = float(np.quantile(found.calm, 0.9)) if found.calm.size >= 3 else 0.0
     born = found.born or (float(norm.value[0]) if norm.n else np.inf) >= view["any_unit"]
+    usual, rate = usual_rate(view.features), learning_rate(view)
+    if usual is not None and rate is not None and rate >= 2 * usual.rate:  # what was trained before is in scale, and most trainers clip
+        return f"{lower_to_usual(view)} and rerun otherwise unchanged."
     if limit > 0 and not born and norm.step[0] < found.onset.first_step:
         return f"Add clipping of the global gradient norm at {limit:.2g}, the 90th percentile of the norms before the rise."
     if born:

@@ -20,7 +20,9 @@ First check
     Is the rate the one that was meant, in every parameter group, and are weights changing at all?
 
 First action
-    Raise the learning rate five times (a hundred times or more where it is below 1e-6; towards a usual ratio where updates were logged).
+    Raise the learning rate five times (towards a usual ratio where updates were logged). Where it is below 2e-6 and nothing moves: to a
+    usual rate of the task where the log tells it (2e-5 for a pretrained model, 1e-6 for preferences or GRPO), to 1e-4 where the model
+    knows nothing or an agent learns from scratch, else a hundredfold at most in one step.
 
 Success rule
     The next run reaches this run's final loss in half the steps.
@@ -58,7 +60,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._small_updates import FLOAT32, USUAL, Updates, measure_updates, say_updates
-from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short
+from tbdiag.detectors._words import label, learning_rate, raise_tiny_rate, say, scale_lr, schedule, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import loss_left, metric_level
 from tbdiag.model import Domain, Run
@@ -173,15 +175,16 @@ def _finding(
     view: View, curve: CurveFacts, rate: float | None, *, severity: Severity, margin: float, updates: Updates | None = None
 ) -> Finding:
     tiny = severity is Severity.ERROR
-    evidence, name = [], ""
+    evidence, name, action = [], "", ""
     if rate is not None:
-        factor = (5.0 if rate >= view["tiny"] else 10.0) if not tiny else max(100.0, 10.0 ** np.ceil(np.log10(1e-4 / rate)))
+        scratch = view.signals.domain is Domain.REINFORCEMENT or _untrained(view, curve)
+        action = raise_tiny_rate(view, scratch=scratch) if tiny else scale_lr(view, 5.0 if rate >= view["tiny"] else 10.0)
         text = f"With a learning rate of {{rate:.3g}} the {label(curve)} went from {{first:.4g}} to {{end:.4g}}."
         evidence = [say(text, (curve,), rate=rate, first=curve.first, end=curve.end)]
         name = f" ({short(rate)})"
     if updates is not None:
         # A tenth of what the usual ratio asks for: ratios differ tenfold among trainings that go well.
-        factor = max(5.0, 10.0 ** np.floor(np.log10(0.1 * USUAL / updates.ratio)))
+        action = scale_lr(view, max(5.0, float(10.0 ** np.floor(np.log10(0.1 * USUAL / updates.ratio)))))
     known = updates or measure_updates(view)
     if known is not None:
         evidence.append(say_updates(known, rate))
@@ -199,7 +202,7 @@ def _finding(
             Cause("Weights in low precision swallow small updates"),
         ),
         first_check="Is the rate the one that was meant, in every parameter group, and are weights changing at all?",
-        first_action=f"{scale_lr(view, float(factor))} and rerun otherwise unchanged.",
+        first_action=f"{action} and rerun otherwise unchanged.",
         fixes=("Run a learning-rate range test", "Check warm-up and decay", "Keep master weights in float32"),
         success_rule=SuccessRule(
             all=(

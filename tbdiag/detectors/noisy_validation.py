@@ -23,6 +23,7 @@ First check
 First action
     Evaluate on the full (or a four times larger, fixed) validation set. Where the log tells a learning rate beyond what its optimiser bears
     (above 0.01 for Adam, above 1 for SGD), the weights themselves jump about: lower it to a tenth of that.
+    Where a rate of 0.05 or more was logged that never decays: lower it tenfold and go on for a tenth of the budget, which calms the weights.
 
 Success rule
     The noise of validation is at most 0.6 of this run's (four times the data give half).
@@ -58,7 +59,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import next_to_nothing
-from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, short, unbearable_limit, unit
+from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, scale_lr, schedule, short, unbearable_limit, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.disagreement import is_one_sided
 from tbdiag.features.levels import metric_level
@@ -170,6 +171,7 @@ def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> 
         text = f"The {label(beside)} of the same evaluations scatters by {{calm:.2%}} only: the {label(val)} is taken from fewer samples, or decided by fewer."
         evidence.append(say(text, (beside,), calm=_relative(beside.trace.cost[beside.trace.n // 4 :])))
     limit = unbearable_limit(view)
+    high = limit is None and _stays_high(view)
     return Finding(
         id="noisy-validation",
         severity=Severity.WARNING,
@@ -179,13 +181,15 @@ def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> 
         onset=None,
         extent=Interval(int(val.step[0]), int(val.step[-1])),
         evidence=tuple(evidence),
-        causes=_causes(learning_rate(view) if limit is not None else None),
+        causes=_causes(learning_rate(view) if limit is not None or high else None, stays=high),
         first_check="How many samples does one evaluation use, and are they the same each time?",
-        first_action="Evaluate on the full (or a four times larger, fixed) validation set."
+        first_action=f"{scale_lr(view, 0.1)} and resume from the last checkpoint for a tenth of the budget."
+        if high
+        else "Evaluate on the full (or a four times larger, fixed) validation set."
         if limit is None
         else lower_unbearable_rate(view, limit),
         fixes=(
-            *(() if limit is None else ("Evaluate on the full (or a four times larger, fixed) validation set",)),
+            *(() if limit is None and not high else ("Evaluate on the full (or a four times larger, fixed) validation set",)),
             "Fix the validation samples and their order",
             "Average weights (EMA) for evaluation",
             "Decay the learning rate towards the end",
@@ -254,14 +258,21 @@ def _wild(view: View, val: CurveFacts) -> Finding | None:
     )
 
 
-def _causes(rate: float | None) -> tuple[Cause, ...]:
+def _stays_high(view: View) -> bool:
+    """Whether the log shows a constant rate that only SGD trains with, and that no recipe ends with."""
+    plan, optimizer = schedule(view), str(view.signals.config.get("optimizer", "sgd")).lower()
+    return plan is not None and plan.constant and plan.peak >= view["high"] and "adam" not in optimizer
+
+
+def _causes(rate: float | None, *, stays: bool = False) -> tuple[Cause, ...]:
     """Too few samples first, unless weights that jump about with a rate beyond what the optimiser bears explain it."""
     causes = (
         Cause("The validation set is too small, or only a batch of it is evaluated"),
         Cause("Each evaluation draws other samples"),
         Cause("Batch-norm statistics or a stochastic evaluation"),
         Cause(
-            "The learning rate is too high at the end, without averaging of weights", "" if rate is None else f"the rate is {short(rate)}"
+            "The learning rate is too high at the end, without averaging of weights",
+            "" if rate is None else f"the rate is {short(rate)}" + " to the end" * stays,
         ),
     )
     return causes if rate is None else (causes[-1], *causes[:-1])
@@ -336,6 +347,7 @@ DETECTOR = Detector(
         "than_training": Threshold(3.0, "training averaged over an interval scatters about as much when weights jump about"),
         "calm": Threshold(0.07, "half of what is noisy; evaluations on a fixed set scatter by 1 to 3 %"),
         "metric_of_scale": Threshold(0.04, "binomial noise of an accuracy of 0.8 on a hundred samples"),
+        "high": Threshold(0.05, "SGD's recipes begin at 0.05 to 0.1 and none ends there; Adam does not train with it"),
         "metric_of_gain": Threshold(0.25, "a quarter of what the metric had gained"),
     },
     examples=EXAMPLES,

@@ -7,13 +7,14 @@ Why it matters
     Samples are wasted and the policy moves as far as clipping lets it, on every update.
 
 How it is told
-    The median clip fraction over the last 80 % of the run is above 0.4. A warning if the return did not rise, else a note.
+    The median clip fraction over the last 80 % of the run is above 0.4. A warning if the return did not rise, else a note. It begins
+    where four fifths of the points from there on are above 0.3, else with the run.
 
 First check
     Compare the learning rate and the number of epochs per batch with the ones that are usual for the method.
 
 First action
-    Divide the learning rate by 3.
+    Divide the learning rate by 3; where clipping began later in the run, restart from before it.
 
 Success rule
     The median clip fraction is below 0.3.
@@ -47,8 +48,11 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._jumps import lower_and_restart
 from tbdiag.detectors._returns import RETURNS, measure_return
 from tbdiag.detectors._tails import say, tail
+from tbdiag.detectors._words import lower_to_usual, unit
+from tbdiag.features import CurveFacts
 from tbdiag.model import Domain
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -64,19 +68,37 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     known = measure_return(view)
     stuck = known is not None and not known.improved
-    evidence = [say("The policy ratio is clipped for {share:.1%} of the samples (median).", (curve,), share=level)]
+    index = _rises_at(curve, view["share"])
+    if index:
+        text = (
+            "The policy ratio is clipped for {share:.1%} of the samples from {unit} {step:,.0f} on (median), and for {before:.1%} before."
+        )
+        before, after = median(curve.value[:index]), median(curve.value[index:])
+        evidence = [say(text.replace("{unit}", unit(curve)), (curve,), share=after, before=before, step=float(curve.step[index]))]
+    else:
+        after = level
+        evidence = [
+            say(
+                "The policy ratio is clipped for {share:.1%} of the samples (median after the first fifth of the run).",
+                (curve,),
+                share=level,
+            )
+        ]
+    onset = (
+        Interval(int(curve.step[index - 1]), int(curve.step[index]))
+        if index
+        else Interval(int(curve.step[0]), int(curve.step[max(curve.n // 5, 1)]))
+    )
     if known is not None:
         evidence.append(say("The return goes from {first:.4g} to {end:.4g}.", (known.curve,), first=known.first, end=known.end))
-    lr = view.curve("lr")
-    peak = float(lr.value.max()) if lr is not None else 0.0
-    action = f"Lower the learning rate from {peak:g} to {peak / 3:.2g}." if peak > 0 else "Divide the learning rate by 3."
+    action = lower_and_restart(view, curve, onset) if index else f"{lower_to_usual(view)}."
     return Finding(
         id="policy-clipping",
         severity=Severity.WARNING if stuck else Severity.NOTE,
         confidence=confidence(level / view["share"], doubts=1 + int(not stuck)),
-        title=f"Policy clipping: {level:.0%} of the samples are clipped",
-        onset=Interval(int(curve.step[0]), int(curve.step[max(curve.n // 5, 1)])),
-        extent=Interval(int(curve.step[0]), int(curve.step[-1])),
+        title=f"Policy clipping: {after:.0%} of the samples are clipped",
+        onset=onset,
+        extent=Interval(onset.last_step if index else onset.first_step, int(curve.step[-1])),
         evidence=tuple(evidence),
         causes=(
             Cause("A learning rate that is too high"),
@@ -95,12 +117,28 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _rises_at(curve: CurveFacts, share: float) -> int:
+    """Index from which on four fifths of the points are above three quarters of the limit, where that is after the first fifth; else 0."""
+    high = curve.value > 0.75 * share
+    lasting = np.cumsum(high[::-1])[::-1] >= 0.8 * np.arange(curve.n, 0, -1)
+    found = np.flatnonzero(high & lasting)
+    return int(found[0]) if found.size and curve.n // 5 < found[0] <= curve.n - 5 else 0
+
+
 def _clipped() -> object:
     rng = np.random.default_rng(151)
     n = 60
     return _synth.make_run(
         {"rollout/ep_rew_mean": 20 + rng.normal(0, 1, n), "train/clip_fraction": 0.6 + rng.normal(0, 0.03, n)}, every=2048
     )
+
+
+def _later() -> object:
+    rng = np.random.default_rng(153)
+    n = 100
+    reward = np.concatenate((np.linspace(20, 200, 50), np.linspace(200, 20, 10), np.full(40, 20.0))) + rng.normal(0, 2, n)
+    clipped = np.where(np.arange(n) < 50, 0.1, 0.6) + rng.normal(0, 0.02, n)
+    return _synth.make_run({"rollout/ep_rew_mean": reward, "train/clip_fraction": clipped}, every=2048)
 
 
 def _usual() -> object:
@@ -113,6 +151,7 @@ def _usual() -> object:
 
 EXAMPLES = (
     Example("six samples of ten clipped, return flat", _clipped, fires=True),
+    Example("clipped from the middle of the run on", _later, fires=True, onset=(2048 * 48, 2048 * 52)),
     Example("an eighth of the samples clipped", _usual, fires=False),
 )
 
@@ -125,7 +164,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("policy_clip_fraction",),
-    wants=("lr", *RETURNS),
+    wants=("lr", "grad_norm", *RETURNS),
     domains=frozenset({Domain.REINFORCEMENT}),
     thresholds={"share": Threshold(0.4, "literature 7.7: sustained above 0.4")},
     examples=EXAMPLES,

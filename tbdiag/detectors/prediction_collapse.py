@@ -23,7 +23,8 @@ First check
     Print class counts of labels and predictions for one batch and for the validation set.
 
 First action
-    Log the per-class counts of labels and predictions of one batch and fix the target encoding or the sampling that they show.
+    Log the per-class counts of labels and predictions of one batch and fix the target encoding or the sampling that they show. Where it
+    had learned before (three times the accuracy of guessing and four fifths of its loss): lower the learning rate, and warm up for longer.
 
 Success rule
     The largest predicted share stays below 0.9 over the last 30 % of the run (or the spread of the outputs comes back).
@@ -49,8 +50,10 @@ from tbdiag.detectors._base import (
     PREDICTIONS,
     Cause,
     Detector,
+    Evidence,
     Example,
     Finding,
+    Interval,
     NotApplicable,
     Predicate,
     Severity,
@@ -68,6 +71,8 @@ from tbdiag.detectors._collapses import (
     by_size_of_loss,
     by_spread,
 )
+from tbdiag.detectors._tails import say
+from tbdiag.detectors._words import BEARABLE, learning_rate, lower_to_usual
 from tbdiag.features.progress import PROGRESS_ROLES
 from tbdiag.stats.noise import median
 
@@ -85,6 +90,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     evidence, onset, extent, sure, rules, roles, what = sign
     constant = rules[0].role == "prediction_stat" or rules[0].role.endswith("loss")
+    learned = _learned_before(view, onset.first_step)
+    beyond = (learning_rate(view) or 0.0) > BEARABLE["sgd"]
+    lost = () if learned is None else (learned, *_norm_before(view, onset))
     return Finding(
         id="prediction-collapse",
         severity=Severity.ERROR,
@@ -92,18 +100,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
         title=f"Prediction collapse: {what}",
         onset=onset,
         extent=extent,
-        evidence=(evidence,),
-        causes=(
-            Cause("Labels or sampling show the model one class only, or labels are encoded wrongly"),
-            Cause("The output layer has the wrong shape or activation for the loss"),
-            Cause("A learning rate that killed the features early: the last layer's bias is all that is left"),
-            Cause("Strong class imbalance with an unweighted loss"),
-        ),
-        first_check=_CHECK_OUTPUT if constant else "Print class counts of labels and predictions for one batch and for the validation set.",
-        first_action=_FIX_OUTPUT
+        evidence=(evidence, *lost),
+        causes=_causes(learned=bool(lost), grew=len(lost) > 1),
+        first_check=f"Compare step {onset.last_step:,} with the learning rate, its warm-up, and the gradient norm."
+        if lost
+        else _CHECK_OUTPUT
+        if constant
+        else "Print class counts of labels and predictions for one batch and for the validation set.",
+        first_action=f"{lower_to_usual(view, 0.1 if beyond else 1 / 3)}, with a warm-up twice as long, and restart from the last checkpoint before step {onset.first_step:,}."
+        if lost
+        else _FIX_OUTPUT
         if constant
         else "Log the per-class counts of labels and predictions of one batch and fix the target encoding or the sampling that they show.",
         fixes=(
+            *(("Clip the global gradient norm at its level before",) if lost else ()),
             "Check class balance of training and validation data and of what the sampler yields",
             "Check target encoding: class indices against one-hot, offsets, the mapping of names",
             "Check output shape and activation against the loss (raw logits, one per class)",
@@ -114,6 +124,45 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=PREDICTIONS,
         roles=roles,
     )
+
+
+def _causes(*, learned: bool, grew: bool) -> tuple[Cause, ...]:
+    """What had learned for a while has labels and an output that fit: its features were lost."""
+    encoding = Cause("Labels or sampling show the model one class only, or labels are encoded wrongly")
+    shape = Cause("The output layer has the wrong shape or activation for the loss")
+    killed = Cause(
+        "A learning rate that killed the features: the last layer's bias is all that is left",
+        ("it had learned before, and the gradient norm grew tenfold" if grew else "it had learned before") if learned else "",
+    )
+    imbalance = Cause("Strong class imbalance with an unweighted loss")
+    if learned:
+        return killed, Cause("Labels or sampling changed at that step: the model is shown one class only")
+    return encoding, shape, killed, imbalance
+
+
+def _learned_before(view: View, step: int) -> Evidence | None:
+    """What three evaluations or more before the collapse had learned: three times the accuracy of guessing, or a fifth of its loss."""
+    accuracy, loss = view.curve("val_accuracy"), view.curve("val_loss")
+    if accuracy is None or loss is None or int(np.sum(accuracy.step <= step)) < 3 or not np.any(loss.step <= step):
+        return None
+    classes, chance = view.signals.classes, view.signals.chance
+    best, low = float(accuracy.value[accuracy.step <= step].max()), float(loss.value[loss.step <= step].min())
+    if not classes or not chance or best < 3 / classes or low > 0.8 * chance:
+        return None
+    text = "It had learned before: by step {step:,.0f} the validation loss was {low:.4g}, where guessing gives {chance:.4g}."
+    return say(text, (loss,), step=float(step), low=low, chance=chance)
+
+
+def _norm_before(view: View, onset: Interval) -> tuple[Evidence, ...]:
+    """A gradient norm that grew tenfold up to the collapse."""
+    norm = view.curve("grad_norm")
+    if norm is None:
+        return ()
+    usual, near = norm.value[norm.step < onset.first_step], norm.value[(norm.step >= onset.first_step) & (norm.step <= onset.last_step)]
+    if usual.size < 3 or not near.size or median(usual) <= 0 or float(near.max()) < 10 * median(usual):
+        return ()
+    text = "The gradient norm rose from {usual:.3g} to {peak:.3g} just before it."
+    return (say(text, (norm,), usual=median(usual), peak=float(near.max())),)
 
 
 def _trained(view: View) -> bool:
@@ -217,7 +266,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("max_class_share", "prediction_stat", "prediction_histogram", "val_accuracy", "val_f1", "val_recall", "class_metric"),),
-    wants=("prediction_share", "class_metric", "val_macro_f1", *PROGRESS_ROLES),
+    wants=("prediction_share", "class_metric", "val_macro_f1", "val_metric", "lr", "grad_norm", *PROGRESS_ROLES),
     thresholds={
         "share": Threshold(0.98, "largest share of one class; literature 7.2"),
         "recall_bound": Threshold(0.1, "upper bound of the recall of all other classes together"),

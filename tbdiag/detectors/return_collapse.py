@@ -53,7 +53,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._returns import RETURNS, measure_return
+from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, RETURNS, critic_grows, measure_return
 from tbdiag.detectors._tails import say
 from tbdiag.model import Domain, Mark
 from tbdiag.stats.confidence import confidence
@@ -86,6 +86,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         end=known.end,
         first=known.first,
     )
+    critic = critic_grows(view, Interval(best, until))
     return Finding(
         id="return-collapse",
         severity=Severity.WARNING if lost else Severity.NOTE,
@@ -93,8 +94,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         title=f"Return collapse: the return falls from {known.best:.4g} to {known.end:.4g} after step {best:,}",
         onset=Interval(best, until),
         extent=Interval(best, last),
-        evidence=(evidence,),
+        evidence=(evidence,) if critic is None else (evidence, critic),
         causes=(
+            *(() if critic is None else (DIVERGING_CRITIC,)),
             Cause("Policy updates that are too large (learning rate, epochs per batch, clip range)"),
             Cause("Entropy that ran out, so that the policy cannot recover"),
             Cause("A value function that no longer predicts the return"),
@@ -102,6 +104,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         first_check="Look at KL divergence, entropy and the value loss at the step at which the return turns.",
         first_action=f"Go back to the checkpoint at step {best:,} and continue with the learning rate divided by 3.",
         fixes=(
+            *(() if critic is None else (MEND_CRITIC,)),
             "Lower the learning rate or anneal it to zero",
             "Set a target KL divergence",
             "Raise the entropy bonus",
@@ -148,7 +151,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(RETURNS,),
-    wants=RETURNS,
+    wants=("value_loss", *RETURNS),
     domains=frozenset({Domain.REINFORCEMENT}),
     thresholds={
         "stays": Threshold(0.2, "share of the run over which the loss of return must last"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tbdiag.diagnosis.facts import Case
-from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, list_alive, list_hypotheses
+from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, head_kind, list_alive, list_hypotheses
 from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
 from tbdiag.features import Features
 from tbdiag.model import Finding, MissingEvidence, SuccessRule
@@ -25,7 +25,7 @@ WORTH_LOGGING = 2
 """Checks that must have been impossible without an artefact before a run without findings is asked to log it; fewer are no reason to rerun."""
 FEW, ENOUGH = 3, 10
 """Evaluations below which validation has no course, and how many are asked for."""
-LOOKS = ("print", "log", "check", "compare", "diff", "count", "look", "evaluate", "hash")
+LOOKS = ("print", "read", "log", "check", "compare", "diff", "count", "look", "evaluate", "hash")
 """Words with which a first action begins that is a look and no change."""
 
 
@@ -122,7 +122,7 @@ def _choose(case: Case) -> _Choice:
     # One cause that the first action would not remedy is tested against the others before anything is changed.
     pool = alive if len(alive) > 1 else hypotheses
     best, most = change, _bits(change, pool) / change.cost
-    for make in TRIALS.get(case.head.id, ()):
+    for make in TRIALS.get(head_kind(case), ()):
         trial = make(case)
         if trial is not None and _bits(trial, pool) / trial.cost > most:
             best, most = trial, _bits(trial, pool) / trial.cost

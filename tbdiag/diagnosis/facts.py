@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tbdiag.features import CurveFacts, Features
+from tbdiag.features.tasks import reads_tokens, usual_rate
 from tbdiag.model import Finding, Role
 from tbdiag.stats.noise import median
 
 USUAL_RATES = (1e-5, 1e-2)
 """Learning rates that most recipes lie between (Adam 1e-4 to 1e-3, fine-tuning 1e-5 to 5e-5, SGD up to 0.1 apart)."""
+
+FLOAT32 = 1e-6
+"""Relative accuracy to which a number that was logged in float32 is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,13 @@ def _rate(case: Case, test: Callable[[float], bool]) -> bool:
     return rate is not None and test(rate)
 
 
+def _rate_tiny(case: Case) -> bool:
+    """Below 1e-6, and below a tenth of what is usual for the task; a logged 1e-6 is a little less in float32."""
+    usual = usual_rate(case.features)
+    limit = 1e-6 if usual is None else min(1e-6, 0.1 * usual.rate)
+    return _rate(case, lambda r: r < (1 - FLOAT32) * limit)
+
+
 def _found(finding_id: str) -> Callable[[Case], bool]:
     return lambda case: any(f.id == finding_id for f in case.findings)
 
@@ -162,10 +173,12 @@ def _broke_before(case: Case) -> bool:
 FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "from-start": (lambda c: c.from_start, "it is so from the start"),
     "later": (lambda c: c.onset is not None and not c.from_start, "it begins later in the run"),
-    "rate-tiny": (lambda c: _rate(c, lambda r: r < 1e-6), "the learning rate is below 1e-6"),
+    "rate-tiny": (_rate_tiny, "the learning rate is below 1e-6"),
     "rate-huge": (lambda c: _rate(c, lambda r: r >= 0.1), "the learning rate is 0.1 or more"),
     "rate-usual": (lambda c: _rate(c, lambda r: USUAL_RATES[0] <= r <= USUAL_RATES[1]), "the learning rate is a usual one"),
     "rate-fell": (_rate_fell, "the learning rate had fallen below 3 % of its peak by then"),
+    "pretrained": (lambda c: usual_rate(c.features) is not None, "a pretrained model is trained"),
+    "tokens": (lambda c: reads_tokens(c.features), "the inputs are tokens"),
     "gradients-zero": (_zero_gradients, "the logged gradients are zero"),
     "gradients-alive": (_live_gradients, "the logged gradients are not zero"),
     "gradients-grew": (lambda c: _grew(c.before("grad_norm")), "the gradient norm grew tenfold just before"),
@@ -180,6 +193,7 @@ FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "full-precision": (lambda c: _precision(c) == "full", "training does not run in float16"),
     "broke-before": (_broke_before, "the loss or the gradients jumped before it was first seen"),
     "died-later": (lambda c: any("pushed the biases down" in x.text for x in c.head.causes), "it was alive when it was first logged"),
+    "learned-before": (lambda c: any("it had learned before" in x.why for x in c.head.causes), "it had learned before"),
     "restarted": (_restarted, "the run was restarted there"),
     "training-still": (_training_still, "training does not jump there"),
     "training-moves": (_training_moves, "training jumps there, too"),

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tbdiag.diagnosis.facts import FACTS, Case, known_facts
+from tbdiag.features.tasks import trains_language_policy
+from tbdiag.model import Domain
 
 ALIVE = 0.5
 """A hypothesis is alive at half of the leading one's weight."""
@@ -65,6 +67,21 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
               "Loss and output"),
         Rival("lost", "a learning rate so high that the model was lost at once", "lower the learning rate 10 times", 1.0,
               {"rate-huge": 6.0, "rate-usual": 0.25}, "rate is so high"),
+    ),
+    "no-learning/agent": (
+        Rival("sparse", "a reward that is too sparse to be found by exploring", "shape the reward, or start from easier states", 2.0, {}, "too sparse"),
+        Rival("rate", "a learning rate that is too low, or a policy that is not updated", "raise the learning rate 3 times", 2.0, {"rate-tiny": 4.0},
+              "rate is too low"),
+        Rival("sign", "a wrong sign of the advantage, of the reward or of the policy loss", "check the signs on one batch by hand", 1.5, {},
+              "sign of the advantage"),
+        Rival("scale", "observations or rewards that are not scaled", "normalise observations and rewards", 1.5, {}, "not scaled"),
+    ),
+    "no-learning/completions": (
+        Rival("parser", "a reward function that cannot read the completions", "raise the length limit, or mend the prompt and the parser", 3.0, {},
+              "cannot read"),
+        Rival("hard", "prompts that are too hard or too easy", "begin with easier prompts, or with supervised fine-tuning on the format", 2.0, {}, "too hard"),
+        Rival("rate", "a learning rate that is too low, or a policy that is not updated", "raise the learning rate 3 times", 1.0, {"rate-tiny": 4.0},
+              "rate is too low"),
     ),
     "underfitting": (
         Rival("rate", "a learning rate or schedule with which optimisation is not effective", "raise the learning rate 3 times", 3.0, {"rate-tiny": 4.0}, "",
@@ -122,14 +139,14 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
         Rival("rate", "a learning rate that is too high, or a warm-up that is too short", "lower the learning rate 10 times", 4.0, {"from-start": 0.25},
               "learning rate that is too high", ("learning rate", "clip")),
         Rival("scale", "weights that are initialised too large, or layers that nothing normalises", "use the framework's standard initialisation", 1.5,
-              {"from-start": 2.0}, "initialised too large"),
-        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.5, {"from-start": 2.0}, "unnormalised inputs"),
+              {"from-start": 2.0, "pretrained": 0.0}, "initialised too large"),
+        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.5, {"from-start": 2.0, "tokens": 0.0}, "unnormalised inputs"),
     ),
     "instability": (
         Rival("rate", "a learning rate that is too high", "keep the lower learning rate", 4.0, {"rate-huge": 2.0}, "rate is too high"),
         Rival("batch", "batches that are too small or too different from each other", "double the batch size", 1.5, {}, "Batches too small"),
         Rival("clip", "gradients that nothing clips, or momentum that is too high", "clip the gradient norm", 1.0, {}, "No gradient clipping"),
-        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.0, {}, "not normalised"),
+        Rival("inputs", "inputs that are not normalised", "standardise each input feature", 1.0, {"tokens": 0.0}, "not normalised"),
     ),
     "plateau": (
         Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 3.0, {"rate-fell": 0.1}, "too high for this stage",
@@ -153,11 +170,13 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "prediction-collapse": (
         Rival("labels", "labels or sampling that show the model one class only, or wrongly encoded labels", "repair the encoding or the sampler", 3.0,
-              {"from-start": 2.0, "no-classes": 0.3}, "one class only"),
-        Rival("output", "an output layer of the wrong shape or activation for the loss", "give the loss raw logits of the right shape", 2.0, {},
+              {"from-start": 2.0, "no-classes": 0.3, "learned-before": 0.25}, "one class only"),
+        Rival("output", "an output layer of the wrong shape or activation for the loss", "give the loss raw logits of the right shape", 2.0,
+              {"learned-before": 0.0},
               "output layer has the wrong"),
-        Rival("killed", "a learning rate that killed the features", "lower the learning rate 10 times", 2.0, {"later": 2.0, "rate-huge": 2.0}, "killed the features"),
-        Rival("imbalance", "strong class imbalance with an unweighted loss", "weight the loss by inverse class frequency", 1.0, {"no-classes": 0.05},
+        Rival("killed", "a learning rate that killed the features", "lower the learning rate 10 times", 2.0, {"later": 2.0, "rate-huge": 2.0, "learned-before": 4.0},
+              "killed the features", ("learning rate",)),
+        Rival("imbalance", "strong class imbalance with an unweighted loss", "weight the loss by inverse class frequency", 1.0, {"no-classes": 0.05, "learned-before": 0.0},
               "class imbalance"),
     ),
     "loss-scale-collapse": (
@@ -198,15 +217,23 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
 """Finding -> its rivals. A finding without a row goes by its first action alone."""
 
 
+def head_kind(case: Case) -> str:
+    """Key of a head in the tables: its id, with what is trained where the same symptom has other causes there."""
+    if case.head.id == "no-learning" and case.features.signals.domain is Domain.REINFORCEMENT:
+        return "no-learning/completions" if trains_language_policy(case.features.signals) else "no-learning/agent"
+    return case.head.id
+
+
 def list_hypotheses(case: Case) -> tuple[Hypothesis, ...]:
     """The rivals of a head, heaviest first (ties in the table's order); empty where the table has none."""
-    rows = RIVALS.get(case.head.id, ())
+    rows = RIVALS.get(head_kind(case), ())
     if not rows:
         return ()
     facts = known_facts(case)
     weighed = [_weigh(row, case, facts) for row in rows]
     total = sum(h.weight for h in weighed)
     weighed = [replace(h, weight=h.weight / total) for h in weighed]
+    weighed = [h for h in weighed if h.weight > 0]  # what cannot be in this run is no rival
     return tuple(sorted(weighed, key=lambda h: -round(h.weight, 6)))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tbdiag.diagnosis.facts import Case, known_facts
 from tbdiag.features import CurveFacts
-from tbdiag.model import SuccessRule
+from tbdiag.model import Domain, SuccessRule
 from tbdiag.success import compile_rule
 
 TINY_SAMPLES = 64
@@ -69,6 +69,9 @@ def tiny_overfit(case: Case) -> Trial | None:
     """The tiny overfit test, with the gradient norm logged where it was not."""
     curve = case.features.curve("train_loss")
     if curve is None or curve.first <= 0 or curve.sign < 0:
+        return None
+    # The noise that a diffusion model predicts is drawn anew at every step, and no return is memorised.
+    if case.features.signals.domain in (Domain.DIFFUSION, Domain.REINFORCEMENT):
         return None
     limit = float(f"{NEAR_ZERO * curve.first:.3g}")
     log = "" if case.features.curve("grad_norm") is not None else ", with the gradient norm logged"
@@ -148,7 +151,7 @@ def replay_in_float32(case: Case) -> Trial | None:
 
 def print_inputs(case: Case) -> Trial | None:
     """Scales at the first step: of the inputs, then of every layer."""
-    if not case.from_start:
+    if not case.from_start or "tokens" in known_facts(case):
         return None
     return Trial(
         "Print minimum, mean and standard deviation of each input feature of one batch, and of every layer's output before the first step.",
@@ -300,8 +303,21 @@ def log_zeros_at_once(_: Case) -> Trial | None:
     )
 
 
+def easiest_version(case: Case) -> Trial:
+    """The same agent where anything that learns at all does."""
+    return Trial(
+        case.head.first_action,
+        Cost.SHORT,
+        (
+            Outcome("the return rises there", frozenset({"sparse"})),
+            Outcome("it does not rise there, either", frozenset({"rate", "sign", "scale"})),
+        ),
+    )
+
+
 TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "no-learning": (tiny_overfit,),
+    "no-learning/agent": (easiest_version,),
     "underfitting": (tiny_overfit,),
     "plateau": (tiny_overfit,),
     "overfitting": (train_eval,),
