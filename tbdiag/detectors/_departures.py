@@ -7,7 +7,7 @@ import numpy as np
 from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level
+from tbdiag.features.levels import guessing, metric_level
 from tbdiag.stats.noise import estimate_noise, median, running_median
 from tbdiag.stats.trend import find_trend
 
@@ -96,6 +96,18 @@ def _step_up(curve: CurveFacts) -> tuple[float, float]:
         return 0.0, 0.0
     sigma = max(min(estimate_noise(trace.cost[i // 2 : i + 1]).sigma, trace.noise.sigma), 1e-4 * level)
     return min(rise / (0.12 * level), rise / (15 * sigma)), float(trace.step[i])
+
+
+def worse_than_guessing(view: View, curve: CurveFacts) -> float:
+    """A classifier that began near the loss of guessing and stays well above it has diverged, however it scatters."""
+    chance = guessing(view.features).chance
+    if chance is None or curve.n < 6:
+        return 0.0
+    late = curve.trace.cost[curve.trace.within(0.4, 1.0)]
+    if late.size < 3 or float(late.min()) < view["guessing"] * chance:
+        return 0.0
+    began = curve.start_cost < 1.15 * chance or float(curve.trace.cost[0]) < 1.15 * chance
+    return float(late.min()) / (view["guessing"] * chance) if began else 0.0
 
 
 def tell_validation(val: CurveFacts, *, follows: bool) -> Evidence:

@@ -65,13 +65,12 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
-from tbdiag.detectors._departures import both_climb, forgets, runs_away, step_up_together, tell_validation
+from tbdiag.detectors._departures import both_climb, forgets, runs_away, step_up_together, tell_validation, worse_than_guessing
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lower_and_restart, lr_jump
 from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.model import Direction, Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
@@ -88,20 +87,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
         if strength < 1:
             curve, strength = value_explodes(view) or (curve, strength)
     elif view.signals.domain is Domain.GAN:
-        # Its losses have no direction; a distance to real samples (FID, KID) has.
         curve = view.curve("val_metric") or view.curve("train_metric")
-        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None
+        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None  # FID, KID: its losses have no direction
         strength = _rise(view, curve) if curve is not None else 0.0
     else:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
-        strength = max(_rise(view, curve), _worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
+        strength = max(_rise(view, curve), worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
         val = view.curve("val_loss")
         if curve is not None and next_to_nothing(curve, curve.end_cost):
             return None
         if strength < 1 and curve is not None and val is not None:
             strength = both_climb(curve, val) or forgets(view, curve, val) or step_up_together(curve, val)
-        if strength < 1 and curve is not None and val is not None and runs_away(curve, val) >= 1:
-            curve, strength = val, runs_away(curve, val)
+            if strength < 1 and (away := runs_away(curve, val)) >= 1:
+                curve, strength = val, away
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
@@ -284,18 +282,6 @@ def _both_rise(view: View, train: CurveFacts) -> float:
     return float(rise.end / (1.5 * val.first_cost))
 
 
-def _worse_than_guessing(view: View, curve: CurveFacts) -> float:
-    """A classifier that began near the loss of guessing and stays well above it has diverged, however it scatters."""
-    chance = guessing(view.features).chance
-    if chance is None or curve.n < 6:
-        return 0.0
-    late = curve.trace.cost[curve.trace.within(0.4, 1.0)]
-    if late.size < 3 or float(late.min()) < view["guessing"] * chance:
-        return 0.0
-    began = curve.start_cost < 1.15 * chance or float(curve.trace.cost[0]) < 1.15 * chance
-    return float(late.min()) / (view["guessing"] * chance) if began else 0.0
-
-
 def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:
     """Noise before the rise; a diverged loss is noisy itself, and its rise looks like autocorrelation."""
     if best >= 8:
@@ -333,10 +319,6 @@ def _diverged() -> Run:
     return _synth.make_run({"train/loss": loss}, every=5)
 
 
-def _six_epochs() -> Run:
-    return _synth.make_run({"train/loss": [1.0, 0.6, 0.5, 0.9, 2.1, 6.0], "val/loss": [1.0, 0.7, 0.6, 1.1, 2.3, 6.5]})
-
-
 def _recovered_spike() -> Run:
     rng = np.random.default_rng(5)
     loss = _synth.decay(300, 4.0, 1.0, 6.0) * np.exp(rng.normal(0, 0.03, 300))
@@ -372,7 +354,12 @@ def _forgotten(lost: float) -> Run:
 
 EXAMPLES = (
     Example("the loss jumps and stays", _diverged, fires=True, onset=(640, 730)),
-    Example("six epochs", _six_epochs, fires=True, onset=(1, 3)),
+    Example(
+        "six epochs",
+        lambda: _synth.make_run({"train/loss": [1.0, 0.6, 0.5, 0.9, 2.1, 6.0], "val/loss": [1.0, 0.7, 0.6, 1.1, 2.3, 6.5]}),
+        fires=True,
+        onset=(1, 3),
+    ),
     Example("nine epochs, both losses step up", _nine_epochs, fires=True, onset=(3, 4)),
     Example("within its noise, and both accuracies lose what was learned", lambda: _forgotten(0.9), fires=True),
     Example("within its noise, and a third is lost", lambda: _forgotten(0.3), fires=False),

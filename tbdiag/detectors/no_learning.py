@@ -128,7 +128,7 @@ def _finding(
     rate = learning_rate(view)
     causes = [
         Cause("The optimiser does not step the parameters: frozen, not passed to it, or a detached graph"),
-        Cause("The learning rate is too low", f"it is {short(rate)}" if rate is not None and rate < 1e-6 else ""),
+        Cause("The learning rate is too low", f"it is {short(rate)}" if rate is not None and rate < 0.99e-6 else ""),
         Cause("Labels are shuffled against the inputs, constant, or wrongly encoded"),
         Cause("Loss and output activation do not match"),
         Cause("The learning rate is so high that the model is lost from the first steps"),
@@ -384,7 +384,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "train_metric", "reward", "train_reward", "val_reward"),),
-    wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm"),
+    wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm", "reward_std"),
     domains=SUPERVISED | {Domain.REINFORCEMENT, Domain.PREFERENCE},
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
