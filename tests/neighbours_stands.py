@@ -105,3 +105,18 @@ def distance_of_a_gan(climbs: bool) -> Run:
     return _synth.make_run(
         {**losses, "Metrics/fid50k_full": _synth.make_series("Metrics/fid50k_full", fid + rng.normal(0, 0.3, 60), every=5)}
     )
+
+
+def knows_nothing_later(learns: bool) -> Run:
+    """Two thirds right at the first evaluation, then half of two classes (or nine tenths), beside training that gets all right."""
+    rng = np.random.default_rng(62)
+    right = np.concatenate(([0.67], np.full(11, 0.92 if learns else 0.49))) + rng.normal(0, 0.008, 12)
+    loss = np.concatenate(([0.67], (0.3 if learns else 1.5) + rng.normal(0, 0.02 if learns else 0.25, 11)))
+    return _synth.make_run(
+        {
+            "train/loss": 0.15 + 0.55 * np.exp(-np.arange(120) / 15) + rng.normal(0, 0.03, 120),
+            "train/acc": 0.96 - 0.46 * np.exp(-np.arange(120) / 15) + rng.normal(0, 0.01, 120),
+            "val/loss": _synth.make_series("val/loss", loss, np.arange(9, 120, 10)),
+            "val/acc": _synth.make_series("val/acc", right, np.arange(9, 120, 10)),
+        }
+    )

@@ -38,6 +38,8 @@ CASES = [
     (stands.a_nat_lost(both=False), "divergence", False),
     (stands.distance_of_a_gan(climbs=True), "divergence", True),
     (stands.distance_of_a_gan(climbs=False), "divergence", False),
+    (stands.knows_nothing_later(learns=False), "generalization-gap", True),
+    (stands.knows_nothing_later(learns=True), "generalization-gap", False),
 ]
 
 

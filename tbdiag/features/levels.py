@@ -204,6 +204,8 @@ def stays_at_guessing(val: CurveFacts, features: Features) -> bool:
         return False
     quality = level.quality(metric.best)
     if level.chance:
-        # The best of many evaluations on a small set lies above guessing by luck.
+        # The best of many evaluations on a small set lies above guessing by luck, and the first one may answer what is most frequent.
+        if metric.n >= 8:
+            quality = max(level.quality(float(v)) for v in (metric.value[1:].min(), metric.value[1:].max()))
         return quality < 0.05 or (quality < 0.15 and metric.n >= 10 and level.quality(median(metric.value)) < 0.05)
     return quality < 0.25 and quality - level.quality(metric.first) < 0.05
