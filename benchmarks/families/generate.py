@@ -38,6 +38,7 @@ LETTER["sealed14"] = "sn"
 LETTER["sealed15"] = "se"
 LETTER["sealed16"] = "sx"
 LETTER["sealed17"] = "sy"
+LETTER["sealed18"] = "sz"
 
 
 def build(case, tasks):
