@@ -57,9 +57,9 @@ def relapses(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | No
         return None
     beside = pair_up(train, val).train_at[late:]
     of_val, of_train = scatter(cost[late:]) / level, scatter(beside) / max(median(beside), 1e-12)
-    # Of a noisy evaluation training knows nothing: the geometric mean of its scatter and of its ratio to validation's stays below 7 %.
+    # Of a noisy evaluation training knows nothing: the geometric mean of its scatter and of its ratio to validation's stays below 6 %.
     together = of_train / max(of_val, 1e-12) ** 0.5
-    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], together / 0.08)
+    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], together / 0.07)
     if margin < 1 or stays_at_guessing(val, view.features):
         return None
     return (

@@ -11,9 +11,9 @@ How it is told
     standard deviations of a block and by more than a quarter of its range. Restlessness: evaluations on a fixed set have no
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
     is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
-    first loss, or of three times the first validation loss, is left). Relapses: two evaluations, and one in eight, each lose 8 %
-    of the first loss at once; validation scatters by 11 % of its level, and the training loss between them, which keeps a quarter of its
-    start, scatters with it (the geometric mean of its scatter and of the ratio of both is 8 % at least). A scatter that rises: cut into twelve pieces, the training loss scatters around the lines
+    first loss, or of three times the first validation loss, is left). Relapses: two evaluations, and one in eight, each lose 6 %
+    of the first loss at once; validation scatters by 9 % of its level, and the training loss between them, which keeps a quarter of its
+    start, scatters with it (the geometric mean of its scatter and of the ratio of both is 7 % at least). A scatter that rises: cut into twelve pieces, the training loss scatters around the lines
     through them 4.5 times as much as in the three pieces before, at no lower a level, to the end of the run, and by 7 % of its level and a
     twentieth of its start; swings of periods up to a twelfth of the run are seen so. Early explosion: the loss rose more than tenfold above its best and above its start, and
     took long to come back. Few points (four to nine): at least two changes of direction with a typical change of more than a third of
@@ -325,7 +325,9 @@ DETECTOR = Detector(
         "swing_range": Threshold(0.25, "a quarter of the range of the smoothed curve"),
         "restless": Threshold(0.12, "evaluations on a fixed set normally scatter by 1 to 3 %"),
         "restless_gain": Threshold(0.15, "of what validation had gained; healthy runs with dropout reach 0.25 of it at 8 % of the level"),
-        "relapse": Threshold(0.08, "of the first loss; the second largest rise reaches 0.05 of it in 678 healthy trainings"),
+        "relapse": Threshold(
+            0.06, "of the first loss; where training is as restless the second largest rise reaches 0.02 of it in 767 healthy trainings"
+        ),
         "relapse_level": Threshold(
             0.11, "of the level; where little was to be learned, evaluations of few samples scatter by some per cent"
         ),
