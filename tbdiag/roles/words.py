@@ -36,6 +36,10 @@ _OUTSIDE = re.compile(r"(?<![^\W_])out[\W_]?of[\W_]?samples?(?![^\W_])", re.IGNO
 _INSIDE = re.compile(r"(?<![^\W_])in[\W_]?sample(?![^\W_])", re.IGNORECASE)
 _BY = re.compile(r"(?<=[A-Za-z])[\W_]?[Bb]y[\W_]?(tokens?|steps?|epochs?|iters?|iterations?|samples?|examples?)(?![^\W_])", re.IGNORECASE)
 """``loss_by_tokens``: what the axis counts."""
+_EVERY = re.compile(
+    r"(?<![^\W_])every[\W_]?(n|\d+)([\W_]?(steps?|batch(es)?|iters?|iterations?|epochs?|samples?))?(?![^\W_])", re.IGNORECASE
+)
+"""``running_loss_every_12``: how often it was written."""
 _KEPT_BACK = re.compile(r"(?<![^\W_])(held|kept|set|left)[\W_]?(back|aside)(?![^\W_])|(?<![^\W_])withheld(?![^\W_])", re.IGNORECASE)
 _WHOLE_SPLIT = re.compile(
     r"(?<![^\W_])(full|news|sub|inner|outer|small|big|id|ood|smallset)(train|val|valid|dev|test)(?![^\W_])", re.IGNORECASE
@@ -66,7 +70,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     if "ample" in text:
         text = _OUTSIDE.sub("holdout", _INSIDE.sub("train", text))
     if "y" in text:
-        text = _BY.sub("", text)
+        text = _EVERY.sub("", _BY.sub("", text))
     text = _WHOLE_SPLIT.sub(r"\1 \2", _KEPT_BACK.sub("heldout", text))
     if "1" in text:
         text = _COMPLEMENT.sub(r"\1 loss", text)

@@ -13,6 +13,9 @@ FALLING = _synth.decay(30, 2.3, 0.1)
 CLIMBING = 0.9 - _synth.decay(30, 0.8, 0.0)
 
 SCRIPTS = [
+    {"running_loss_every_12": "train_loss", "validate_loss": "val_loss"},
+    {"exp42-tloss": "train_loss", "exp42-vloss": "val_loss", "exp42-tdelta1": "train_metric", "exp42-vdelta1": "val_metric"},
+    {"trénink/ztráta": "train_loss", "validace/ztráta": "val_loss", "validace/jistota": "val_confidence"},
     {
         "chi2_trn": "train_loss",
         "chi2_hold": "val_loss",
