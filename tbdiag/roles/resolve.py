@@ -26,6 +26,7 @@ from tbdiag.roles.standins import (
     settle_rates,
     settle_short,
 )
+from tbdiag.roles.stems import align_stems
 from tbdiag.roles.twins import settle_scores, settle_twins
 
 
@@ -67,6 +68,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
         series = {**run.series, **{d.name: s for d, s in made}}
         drafts += [d for d, _ in made]
     choose_mains(drafts, series, frozenset(forced))
+    align_stems(drafts)
     signals = [_signal(d, series, run) for d in drafts]
     signals, moved = put_on_one_axis(signals)
     found, source = find_config(run, signals)
