@@ -9,7 +9,7 @@ from math import e, log
 import numpy as np
 
 from tbdiag.detectors._base import Cause, Evidence, Predicate, Severity, View, predicate
-from tbdiag.detectors._words import label, say
+from tbdiag.detectors._words import braced, label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
 from tbdiag.features.pairs import pair_up
@@ -55,7 +55,7 @@ def below_zero(view: View, loss: CurveFacts) -> Odds | None:
     first = int(np.argmax(below))
     evidence = [
         say(
-            f"The {label(loss)} ('{_braced(loss.name)}') is below zero from step {{step:,.0f}} on and ends at {{end:.4g}}; a cross-entropy cannot be.",
+            f"The {label(loss)} ('{braced(loss.name)}') is below zero from step {{step:,.0f}} on and ends at {{end:.4g}}; a cross-entropy cannot be.",
             (loss,),
             (Mark("level", "zero", None, 0.0),),
             step=float(loss.step[first]),
@@ -261,7 +261,7 @@ def squares(view: View) -> Odds | None:
     if loss is None or guess.classes is None or guess.classes < 3 or accuracy is None or not _SQUARES.search(_plain(loss.name)):
         return None
     evidence = say(
-        f"The loss is a squared error ('{_braced(loss.name)}') while {{classes:.0f}} classes are told apart with an accuracy of {{accuracy:.3g}}.",
+        f"The loss is a squared error ('{braced(loss.name)}') while {{classes:.0f}} classes are told apart with an accuracy of {{accuracy:.3g}}.",
         (loss, accuracy.signal.why),
         classes=float(guess.classes),
         accuracy=accuracy.end,
@@ -277,7 +277,3 @@ def squares(view: View) -> Odds | None:
         f"The accuracy ends above {accuracy.end:.3g}.",
         Severity.NOTE,
     )
-
-
-def _braced(name: str) -> str:
-    return name.replace("{", "{{").replace("}", "}}")

@@ -55,7 +55,7 @@ def dead_metric(view: View) -> Odds | None:
         )
     ]
     evidence += [say(f"The {label(c)} fell from {{first:.4g}} to {{last:.4g}} meanwhile.", (c,), first=c.first, last=c.end) for c in losses]
-    better = metric.best + metric.sign * -1 * 0.1 * (abs(level.best - level.chance) if level is not None else max(abs(metric.best), 0.01))
+    better = metric.best - metric.sign * 0.1 * (abs(level.best - level.chance) if level is not None else max(abs(metric.best), 0.01))
     return Odds(
         train,
         tuple(evidence),

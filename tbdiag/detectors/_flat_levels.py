@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.detectors._base import (
-    Evidence,
-    NotApplicable,
-    View,
-)
+from tbdiag.detectors._base import Evidence, NotApplicable, View
 from tbdiag.detectors._flatness import (
     flat_part,
     longest_flat_part,

@@ -6,9 +6,7 @@ from math import log
 
 import numpy as np
 
-from tbdiag.detectors._base import (
-    View,
-)
+from tbdiag.detectors._base import View
 from tbdiag.detectors._twice import Found, end_accuracy
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts

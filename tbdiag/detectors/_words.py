@@ -155,3 +155,8 @@ def label(curve: CurveFacts) -> str:
     split = {"train": "training ", "val": "validation ", "test": "test "}.get(curve.signal.split.value, "")
     what = curve.signal.stem.replace("_", " ").strip() if curve.signal.role.value == "metric" else curve.signal.role.value.replace("_", " ")
     return f"{split}{what or 'metric'}"
+
+
+def braced(name: str) -> str:
+    """A series' name as it may stand in a sentence that `say` fills in: its own braces doubled."""
+    return name.replace("{", "{{").replace("}", "}}")

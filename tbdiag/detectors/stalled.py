@@ -59,7 +59,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import say, unit
+from tbdiag.detectors._words import braced, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.model import Domain, Mark, Role, Run
 from tbdiag.stats.confidence import confidence
@@ -270,7 +270,7 @@ def _loader(view: View) -> Found | None:
             if not view["loader"] <= share <= 1.0:
                 continue
             evidence = say(
-                f"Over the second half of the run {_braced(wait.name)} is {{loads:.3g}} and {_braced(whole.name)} {{takes:.3g}}: {{share:.0%}} of it.",
+                f"Over the second half of the run {braced(wait.name)} is {{loads:.3g}} and {braced(whole.name)} {{takes:.3g}}: {{share:.0%}} of it.",
                 (wait, whole),
                 loads=loads,
                 takes=takes,
@@ -283,10 +283,6 @@ def _loader(view: View) -> Found | None:
                 evidence, onset, share / view["loader"], "loader", (rule,), f"{wait.name} is below {half:.3g} over the second half."
             )
     return None
-
-
-def _braced(name: str) -> str:
-    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _loader_grows(view: View) -> bool:
