@@ -40,6 +40,9 @@ Sources
 
 from __future__ import annotations
 
+import re
+from math import log
+
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -67,6 +70,9 @@ from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
+
+
+_OVERLAP = re.compile(r"(^|[^a-z])(m?ap(\d|_|$|[^a-z])|average_precision|auprc|pr_auc|m?iou|jaccard|pq$)")
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -121,9 +127,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     rate = learning_rate(view)
     # A source of inherent chance (a language, noisy answers) ends a third of the way to perfect as well, and no log says so.
     quality = next((e.numbers["quality"] for e in evidence if "quality" in e.numbers), 0.0)
+    sure = quality < view["surely"] or _few_answers(view, train, val, quality)
     return Finding(
         id="underfitting",
-        severity=Severity.WARNING if quality < view["surely"] else Severity.NOTE,
+        severity=Severity.WARNING if sure else Severity.NOTE,
         confidence=confidence(*margins, doubts=doubts, supports=int(len(margins) > 1)),
         title=f"Underfitting: training and validation both end high ({train_end:.4g} and {val_end:.4g})",
         onset=None,
@@ -236,7 +243,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
         )
     if metric is not None and quality is not None and rest is not None and not words:
         # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
-        known = left is not None or (is_determination(metric) and quality < view["surely"])
+        known = left is not None or (is_determination(metric) and quality < view["surely"]) or _few_answers(view, train, val, quality)
         if quality >= view["quality"] or rest <= (view["left"] if known else 0.8):
             return [], [], 0
         return (
@@ -272,6 +279,19 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             2,
         )
     return [], [], 0
+
+
+def _few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: float) -> bool:
+    """Whether a mediocre level is a bad one: few answers are possible, and both splits keep most of what they began with.
+
+    Sources of many symbols (characters, moves, notes) leave as much to chance, and healthy models of them end at 0.35 to 0.45 of the
+    way; their loss is that of five or more equally likely answers. Average precisions and overlaps are that low where models are good.
+    """
+    metric = view.curve("val_metric") or view.curve("train_metric")
+    rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
+    kept = all(r is not None and r > view["kept"] for r in rests)
+    name = metric.signal.stem.lower() if metric is not None else ""
+    return kept and quality < view["mediocre"] and view["sparse"] < val.end < log(5) and not _OVERLAP.search(name) and not counts_words(view.features)
 
 
 def _no_net_gain(curve: CurveFacts) -> bool:
@@ -370,6 +390,9 @@ DETECTOR = Detector(
         "rise": Threshold(0.05, "validation that rises by more has a story of its own: generalization-gap or overfitting"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
+        "mediocre": Threshold(0.46, "where few answers are possible; healthy trainings of that kind that kept as much of their losses ended above 0.5"),
+        "kept": Threshold(0.6, "share of the loss of guessing, or of the largest first loss, left in both splits; a healthy training reached 0.58"),
+        "sparse": Threshold(0.3, "nats; a smaller loss is that of rare targets, whose scores are low in good models as well"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
