@@ -14,8 +14,8 @@ from tbdiag.stats.noise import median
 WANTS = ("confidence", "confidence_gap", "val_accuracy", "train_accuracy", "val_loss", "train_loss", "calibration_error")
 """Roles that both detectors look at."""
 
-NOTED = 0.05
-"""Gap worth a note: literature 7.2, and the resolution of a logged mean over a thousand samples."""
+BEGUN = 0.05
+"""Gap from which on it has begun: the resolution of a logged mean over a thousand samples."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def measure_gap(view: View) -> Gap | None:
     last = tail(curve, least=min(3, curve.n))
     value = median(last)
     steady = float(last.min()) if value > 0 else float(last.max())
-    index = since(np.sign(curve.value) * np.abs(curve.value) * np.sign(value) >= min(NOTED, abs(value)))
+    index = since(np.sign(curve.value) * np.abs(curve.value) * np.sign(value) >= min(BEGUN, abs(value)))
     index = curve.n - 1 if index is None else index
     confidence, accuracy = pair
     accurate = median(tail(accuracy)) * (0.01 if float(accuracy.value.max()) > 1.5 else 1.0)

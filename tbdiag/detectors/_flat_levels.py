@@ -67,7 +67,7 @@ def may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFa
     if quality is None or quality < view["half_way"]:
         return True
     spent, last = view.curve("lr"), curve.trace.cost[-4:]
-    if spent is not None and quality < 0.9 and decayed_by(spent, 0.3, 0.02):
+    if spent is not None and quality < 0.9 and decayed_by(spent, view["spent_by"], view["spent"]):
         return True
     still = quality < 0.97 and float(np.ptp(last)) <= view["frozen"] * abs(float(last[-1]))
     return still and curve is not train and not annealed_late(view)
@@ -105,15 +105,20 @@ def bad_level(
                 )
             ],
         )
-    if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
-        return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
+    if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
+        return "level", [left / view["guessing"]], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
     spent = view.curve("lr")
     frozen = None if annealed_late(view) else stopped_moving(view, curve, train, since)
     # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
-    much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
+    much = view["logged"] if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
-    if spent is not None and decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
+    if (
+        spent is not None
+        and decayed_by(spent, view["spent_by"], view["spent"])
+        and (quality is None or quality < 0.9)
+        and (rest is None or rest > view["logged"])
+    ):
         last = float(spent.value[-1])
         return (
             "frozen",
@@ -141,10 +146,11 @@ def bad_level(
         text = f"In {{n}} evaluations the {label(curve)} hardly left the level of its first ones, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
         found = say(text, (curve, train), n=curve.n, first=curve.first, rest=rest or 0.0)
         return "no-reference", [(rest or 0.0) / view["left"], 1.5], [found]
-    if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
+    gained_little = total < view["gained"] and 0.03 < train_total < view["train_gained"]
+    if quality is None and left is None and not words and kept_up and share > 0.6 and gained_little:
         return (
             "no-reference",
-            [0.1 / max(total, 0.01)],
+            [view["gained"] / max(total, 0.01)],
             [
                 say(
                     f"In all the {label(train)} gained {{train_gain:.0%}} of its start"

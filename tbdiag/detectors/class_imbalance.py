@@ -124,7 +124,7 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     label = view.curve("max_label_share")
     other, error = 1.0 - largest, 1.0 - level
     bound = other / (error + other) if error + other > 0 else 1.0
-    if largest < 0.95 or error < view["least_error"] or bound >= view["recall"]:
+    if largest < view["share"] or error < view["least_error"] or bound >= view["recall"]:
         return None
     if label is not None and largest <= median(tail(label)) + 0.01:
         return None
@@ -309,6 +309,7 @@ DETECTOR = Detector(
     ),
     thresholds={
         "accuracy": Threshold(0.75, "what passes for a good accuracy"),
+        "share": Threshold(0.95, "of the predictions, held by one class; with less the others are answered often enough to be found"),
         "recall": Threshold(0.1, "recall of a class that is hardly found; literature 7.2"),
         "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
         "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),
