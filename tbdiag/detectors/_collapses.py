@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tbdiag.detectors._base import Evidence, Interval, Predicate, View, predicate
@@ -21,6 +23,33 @@ def _accuracy_tail(view: View) -> tuple[CurveFacts, float] | None:
     """The lowest accuracy of any split, as the median of its tail: a split of one class must not hide a collapse on the other."""
     known = [(c, median(tail(c))) for c in (view.curve("val_accuracy"), view.curve("train_accuracy")) if c is not None]
     return min(known, key=lambda pair: pair[1]) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class SoleClass:
+    """The only class that is found: its curve among all `curves`, the largest recall of another class, and what makes fractions of values."""
+
+    found: CurveFacts
+    others: float
+    curves: tuple[CurveFacts, ...]
+    scale: float
+
+
+def find_sole_class(view: View, least: float) -> SoleClass | None:
+    """The class whose recall is `least` or more over the last 30 % of the run while that of every other class is at most ``1 - least``."""
+    curves = class_curves(view.features, Role.CLASS_METRIC, kind="recall")
+    if len(curves) < 2:
+        return None
+    scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
+    ends = [median(tail(c)) * scale for c in curves]
+    top, others = ends.index(max(ends)), sorted(ends)[-2]
+    return SoleClass(curves[top], others, curves, scale) if ends[top] >= least and others <= 1.0 - least else None
+
+
+def answers_one_class(view: View, least: float) -> bool:
+    """Whether shares of the predictions or recalls show that one class is all that is answered."""
+    share = view.curve("max_class_share")
+    return (share is not None and median(tail(share)) >= least) or find_sole_class(view, least) is not None
 
 
 def by_shares(view: View) -> Sign | None:
@@ -65,17 +94,10 @@ def by_shares(view: View) -> Sign | None:
 
 def by_recalls(view: View) -> Sign | None:
     """One class that is always found and all others never: every sample is called that class."""
-    curves = class_curves(view.features, Role.CLASS_METRIC, kind="recall")
-    accuracy = _accuracy_tail(view)
-    if len(curves) < 2 or view.curve("max_class_share") is not None or (accuracy is not None and accuracy[1] >= view["accuracy"]):
+    accuracy, sole = _accuracy_tail(view), find_sole_class(view, view["share"])
+    if sole is None or view.curve("max_class_share") is not None or (accuracy is not None and accuracy[1] >= view["accuracy"]):
         return None
-    scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
-    ends = [median(tail(c)) * scale for c in curves]
-    full = [c for c, e in zip(curves, ends, strict=True) if e >= view["share"]]
-    others = [e for e in ends if e < view["share"]]
-    if len(full) != 1 or len(others) != len(curves) - 1 or max(others) > 1.0 - view["share"]:
-        return None
-    found = full[0]
+    curves, found, others, scale = sole.curves, sole.found, sole.others, sole.scale
     index = since(found.value * scale >= view["share"])
     for curve in curves:
         if curve is not found and curve.n == found.n:
@@ -90,7 +112,7 @@ def by_recalls(view: View) -> Sign | None:
         [c.name for c in curves],
         found=median(tail(found)) * scale,
         classes=float(len(curves)),
-        others=max(others),
+        others=others,
     )
     rules = (predicate("min_class_recall", "end", ">=", 0.1, source="every class is found at least now and then"),)
     sure = confidence((found.n - index) / 3.0, supports=1)

@@ -41,7 +41,7 @@ def sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Foun
     quality = level.quality(metric.end) if metric is not None and level is not None else 0.0
     # The first point is one batch: its share of positives, and with it the floor, is uncertain. Answers so good settle the rest.
     lowest = 0.93 * floor if quality > 0.9 else floor
-    if not (lowest < end < 1.25 * floor and end > 0.5 and still and first - end > 0.05):
+    if not (lowest < end < view["sigmoid"] * floor and end > 0.5 and still and first - end > 0.05):
         return None
     if quality <= 0.9 and not (find_trend(loss.trace.cost).falling or find_trend(train.trace.cost).falling):
         return None

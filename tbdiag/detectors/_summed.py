@@ -16,8 +16,6 @@ from tbdiag.stats.noise import median
 
 MANY = 1000
 """Number of classes that is assumed where none is known: few problems have more, and what a loss may be grows with its logarithm."""
-FAR = 5
-"""Where most answers are wrong and K is unknown, the factor must be so many times larger: 50,000 classes cost 1.6 times what 1000 do."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def find_summed(view: View, loss: CurveFacts, split: str) -> Summed | None:
     times = float(np.median(ratios))
     # What is hard to predict costs nearly as much as guessing: there one factor must hold all the more closely.
     apart = 2.0 if accuracy.end >= max(0.5, 2 / k) else 1.33
-    if not known_k and accuracy.end < 0.5 and min(ratios) < FAR * view["summed"]:
+    if not known_k and accuracy.end < 0.5 and min(ratios) < view["summed_unknown"] * view["summed"]:
         return None
     equal = max(ratios) <= apart * min(ratios)
     # No loss that is minimised stays so far above what its own answers cost, whatever the number of classes.

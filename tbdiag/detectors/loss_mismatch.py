@@ -14,7 +14,7 @@ How it is told
     the number of classes is unknown, loss plus accuracy must imply the same whole number in both splits (or in one, with a
     first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
-    and a fifth above it, flat, without getting below 0.5. Summed: the loss begins at three times ln K or more and stays that multiple of
+    and a quarter above it, flat, without getting below 0.5. Summed: the loss begins at three times ln K or more and stays that multiple of
     what its accuracy costs at most (or at eight times and stays above that, whatever multiple it is: no loss that is minimised does).
     A cross-entropy, by its name, that ends below zero. A loss that stays within 1.5 % of ln K, without falling, while the accuracy of the
     same split gets half of the way to perfect. A training loss that begins at six times ln K or more and is one multiple (eight or more)
@@ -122,9 +122,9 @@ def _against(view: View) -> Finding | None:
         scale = abs(level.best - level.chance)
         begin, end = median(metric.trace.cost[: max(3, metric.trace.n // 10)]), metric.end_cost
         worse = end - begin
-        if worse < 0.1 * scale:
+        if worse < view["against"] * scale:
             continue
-        falls = find_trend(loss.trace.cost).falling and loss.drop > 0.5 * max(abs(loss.first), 1e-12)
+        falls = find_trend(loss.trace.cost).falling and loss.drop > view["against_fall"] * max(abs(loss.first), 1e-12)
         trend = find_trend(metric.trace.cost)
         if not falls or not trend.rising or worse < 6 * metric.trace.noise.sigma:
             continue
@@ -139,7 +139,7 @@ def _against(view: View) -> Finding | None:
         return _build(
             loss,
             [evidence],
-            sure=confidence(worse / (0.1 * scale), doubts=1),
+            sure=confidence(worse / (view["against"] * scale), doubts=1),
             title=f"The {label(metric)} does not follow its loss",
             causes=(
                 Cause("The loss is computed against other targets than the metric"),
@@ -353,6 +353,14 @@ DETECTOR = Detector(
         "both_fall": Threshold(1.3, "by that factor validation falls, so that one ratio throughout says something"),
         "below_zero": Threshold(0.05, "of its range: float16 and label smoothing of some libraries leave less below zero"),
         "at_guessing": Threshold(0.015, "distance to ln K throughout; classifiers that are right and unsure came within 0.027"),
+        "sigmoid": Threshold(1.25, "times the floor that the first loss shows: the share of positives in one batch is uncertain"),
+        "summed_unknown": Threshold(
+            5.0, "times `summed` where most answers are wrong and K is unknown: 50,000 classes cost 1.6 times what 1000 do"
+        ),
+        "against": Threshold(0.1, "of its scale, by which a metric moves the wrong way while its loss falls"),
+        "against_fall": Threshold(0.5, "of its start, by which that loss falls"),
+        "dead_fall": Threshold(0.4, "of their start, by which the losses fall beside a metric that never leaves its worst value"),
+        "one_answer": Threshold(0.95, "of the predictions, or recall of the only class that is found: prediction-collapse names that"),
         "dead": Threshold(0.02, "of the way from its worst value to perfect, in every evaluation"),
         "far_above": Threshold(0.5, "of the way from guessing to perfect: the answers cannot cost as much as guesses"),
     },
