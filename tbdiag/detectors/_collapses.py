@@ -237,10 +237,10 @@ def by_constant_accuracy(view: View) -> Sign | None:
         return None
     level = float(accuracy.value[-1])
     index = since(np.abs(accuracy.value - level) <= 1e-6)
-    if index is None or accuracy.n - index < max(view["constant_evaluations"], 0.6 * accuracy.n):
+    if index is None or accuracy.n - index < max(view["constant_evaluations"], view["constant_share"] * accuracy.n):
         return None
     classes = view.signals.classes
-    at_chance = level <= 1.3 / classes if classes else level <= 0.12
+    at_chance = level <= view["at_chance"] / classes if classes else level <= view["at_chance_unknown"]
     if not at_chance or loss is None or loss.bad_step.size or loss.n < view["constant_evaluations"]:
         return None
     # Weights that hardly move keep their accuracy as well.
@@ -284,7 +284,7 @@ def by_nothing_found(view: View) -> Sign | None:
         if curve is None or curve.n < view["constant_evaluations"]:
             continue
         index = since(curve.value == 0.0)
-        if index is None or curve.n - index < max(view["constant_evaluations"], 0.6 * curve.n):
+        if index is None or curve.n - index < max(view["constant_evaluations"], view["constant_share"] * curve.n):
             continue
         word = "F1 score" if key == "val_f1" else "recall"
         text = f"The {word} is exactly zero at the last {{count:.0f}} evaluations: nothing is ever called positive."
@@ -314,7 +314,7 @@ def by_macro_f1(view: View) -> Sign | None:
     p, values = np.clip(accuracy.value, 0.0, 1.0), f1.value * (0.01 if float(f1.value.max()) > 1.0 else 1.0)
     implied = 2 * p / ((1 + p) * values)
     classes = round(median(implied))
-    single = np.abs(implied - classes) < 0.01 * classes
+    single = np.abs(implied - classes) < view["macro_f1"] * classes
     last = single[single.size // 3 :]
     if classes < 3 or not single[-1] or float(last.mean()) < 0.5 or float(p[-1]) > 2.5 / classes:
         return None

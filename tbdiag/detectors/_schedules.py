@@ -35,14 +35,13 @@ def never_warm(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
 
 
 def collapsed(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
-    # Very early, a fiftieth of the peak is as good as nothing, too.
-    found = _below(lr, plan, view["collapse"], view["collapse_share"]) or _below(lr, plan, 0.02, 0.3)
+    found = _below(lr, plan, view["collapse"], view["collapse_share"]) or _below(lr, plan, view["early_collapse"], view["early_share"])
     return found or _stopped_the_fall(view, lr, plan)
 
 
 def _stopped_the_fall(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
-    """A hundredth of the peak before half of the run, where the loss fell until then and does nothing in all the rest."""
-    found, train = _below(lr, plan, 0.01, 0.5), view.curve("train_loss")
+    """A small share of the peak before half of the run, where the loss fell until then and does nothing in all the rest."""
+    found, train = _below(lr, plan, view["stopped"], view["stopped_share"]), view.curve("train_loss")
     if (
         found is None
         or train is None
@@ -67,7 +66,7 @@ def _stopped_the_fall(view: View, lr: CurveFacts, plan: Schedule) -> Fault | Non
         (lr, train),
         before=before,
         level=level,
-        limit=0.01 * plan.peak,
+        limit=view["stopped"] * plan.peak,
         peak=plan.peak,
         step=int(low),
         share=4 * quarter / max(float(lr.step[-1] - lr.step[0]), 1.0),
@@ -136,10 +135,12 @@ def jumped(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
         lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
         # There twenty points against twenty tell what single points hide in their noise.
         lasts = beyond and (few or (right.size >= 10 and _outlasts(train.cost[train.step <= lr.step[i]], right)))
-        if (rise < (8 if near else 6) * sigma and not lasts) or (rise < 0.2 * abs(level) and not lost_gain):
+        if (rise < view["near_sigmas" if near else "jump_sigmas"] * sigma and not lasts) or (
+            rise < view["jump_harm"] * abs(level) and not lost_gain
+        ):
             continue
         evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
-        return evidence, onset, rise / (6 * sigma)
+        return evidence, onset, rise / (view["jump_sigmas"] * sigma)
     return None
 
 

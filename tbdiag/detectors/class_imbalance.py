@@ -309,7 +309,7 @@ DETECTOR = Detector(
     ),
     thresholds={
         "accuracy": Threshold(0.75, "what passes for a good accuracy"),
-        "share": Threshold(0.95, "of the predictions, held by one class; with less the others are answered often enough to be found"),
+        "share": Threshold(0.95, "of the predictions, held by one class: the others are hardly ever answered"),
         "recall": Threshold(0.1, "recall of a class that is hardly found; literature 7.2"),
         "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
         "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),

@@ -367,6 +367,11 @@ DETECTOR = Detector(
         "step_sigmas": Threshold(15.0, "deviations of the noise just before, in both splits: nothing had moved like that"),
         "forgotten_from": Threshold(0.2, "share of the way from guessing to perfect that was learned before it was lost"),
         "forgotten": Threshold(0.5, "share of what was learned that both splits lost again"),
+        "value_error": Threshold(
+            10.0, "times the square of the largest return: errors of returns are twice that return at most, 4 in squares"
+        ),
+        "value_alone": Threshold(1e5, "of a value loss where no return is logged"),
+        "value_growth": Threshold(1e3, "times the lowest level of a value loss: growth of the returns alone is far less"),
         "reward_lost": Threshold(0.6, "of what the reward had gained: with so much gone the last policy is hardly better than the first"),
     },
     examples=EXAMPLES,

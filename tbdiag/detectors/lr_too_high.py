@@ -88,7 +88,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     kept = plan is None or (plan.end > 0.5 * plan.peak and plan.peak_share < 0.2)
     if rate is not None and rate >= limit and kept:
         margins.append(rate / limit)
-        evidence += _symptoms(view, train) or (_beyond_adam(train, rate) if "adam" in optimizer and rate >= 10 * limit else [])
+        evidence += _symptoms(view, train) or (_beyond_adam(train, rate) if "adam" in optimizer and rate >= view["adam_ill"] else [])
     supports = len(evidence)
     large = not evidence
     if large:
@@ -155,7 +155,7 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
         return out
     # A slow, steady descent is the opposite: too little moves.
     stands = early - end < view["gain"] * abs(early) and not any(_descends(c) for c in (train, val) if c is not None)
-    high = end > 0.8 * chance if chance is not None else end > 0.6 * start or start > 8 * early > 0
+    high = end > view["of_guessing"] * chance if chance is not None else end > view["of_start"] * start or start > 8 * early > 0
     # It must have moved at first, or be jumping: a model that never moved says nothing about its rate.
     if stands and high and end > 0 and start - early > 0.05 * abs(start):
         out.append(
@@ -327,6 +327,9 @@ DETECTOR = Detector(
     thresholds={
         "rate": Threshold(0.05, "Adam above 0.01 and most other optimisers above 0.05 do not train"),
         "adam": Threshold(0.01, "UMLAUT: upper limit of the rate for Adam"),
+        "adam_ill": Threshold(0.1, "whatever the curves show: of 700 labelled runs every one that Adam trained at that was ill"),
+        "of_guessing": Threshold(0.8, "share of the loss of guessing that is left where the loss hardly moved after the first tenth"),
+        "of_start": Threshold(0.6, "share of the first loss, where the loss of guessing is not known"),
         "sgd": Threshold(1.0, "SGD with normalisation trains at 0.1 and more"),
         "gain": Threshold(0.07, "less than 7 % gained after the first tenth"),
         "jumps": Threshold(0.02, "evaluations on a fixed set normally scatter by 1 to 2 %"),

@@ -352,7 +352,7 @@ DETECTOR = Detector(
         "than_training": Threshold(3.0, "training averaged over an interval scatters about as much when weights jump about"),
         "calm": Threshold(0.07, "half of what is noisy; evaluations on a fixed set scatter by 1 to 3 %"),
         "metric_of_scale": Threshold(0.04, "binomial noise of an accuracy of 0.8 on a hundred samples"),
-        "metric_of_level": Threshold(0.05, "of its level: scatter of an accuracy that is high does not matter for the choice"),
+        "metric_of_level": Threshold(0.05, "of its level, beside the shares of what it gained and of its scale"),
         "metric_learned": Threshold(0.1, "of the way from guessing to perfect, gained before scatter beside a calm loss matters"),
         "signed": Threshold(2.5, "times the scatter: what training must have learned where the loss goes below zero and has no level"),
         "of_start": Threshold(0.3, "of the first training loss: scatter that large matters whatever validation had gained"),

@@ -103,15 +103,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
     limit = view["scheduled_share"] if dense and scheduled else view["share"] if dense else view["few_points_share"]
     if 6 <= curve.n < 10 and plan is not None and plan.constant and bool(np.all(np.diff(curve.trace.cost) < 0)):
-        limit *= 0.7  # no schedule brings it down at the end
+        limit *= view["constant_rate"]  # no schedule brings it down at the end
     elif curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and late_share(curves[1])[0] >= view["share"] and late_share(curves[1])[1]:
-        limit *= 0.85  # a dense training loss says the same
+        limit *= view["agreed"]  # a dense training loss says the same
     rest = None if reinforcement else rest_of_loss(curve, view.features, curve.end)
     if reinforcement:
         limit = view["reward_share"]
-    elif counts_words(view.features) and rest is not None and rest > 0.62:
+    elif counts_words(view.features) and rest is not None and rest > view["words_left"]:
         # So much of the loss of guessing is left only at the very beginning of training on text.
-        limit *= 0.25 if rest > 0.75 else 0.4
+        limit *= view["words_begun"] if rest > view["words_hardly"] else view["words"]
     if (share < limit or not sure) and metric is not None and quality is not None and quality < 0.7 and curve.rise <= 4 * curve.sigma:
         # The metric may still climb where the loss has slowed down.
         of_metric, certain = late_share(metric)
@@ -334,6 +334,12 @@ DETECTOR = Detector(
             0.11,
             "an exponential decay of four to nine points and 1.8 time constants makes that much; it alarmed on none of 794 healthy trainings",
         ),
+        "constant_rate": Threshold(0.7, "of that share, where a rate is known to be constant: no schedule brings the loss down at the end"),
+        "agreed": Threshold(0.85, "of that share, where a dense training loss says the same"),
+        "words_left": Threshold(0.62, "share of the loss of guessing that text keeps only at the very beginning of training"),
+        "words": Threshold(0.4, "of the usual share, then"),
+        "words_hardly": Threshold(0.75, "share of the loss of guessing that text keeps where training has hardly begun"),
+        "words_begun": Threshold(0.25, "of the usual share, then"),
         "pace": Threshold(0.7, "an exponential decay of three time constants over the run keeps up 47 % from quarter to quarter"),
         "of_level": Threshold(0.15, "half as many steps again would bring a quarter of the loss"),
         "matters": Threshold(0.05, "of a level that the metric calls good: half as many steps again would bring less than that"),

@@ -237,7 +237,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     if metric is not None and quality is not None and rest is not None and not words:
         # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
         known = left is not None or (is_determination(metric) and quality < view["surely"])
-        if quality >= view["quality"] or rest <= (view["left"] if known else 0.8):
+        if quality >= view["quality"] or rest <= (view["left"] if known else view["left_unknown"]):
             return [], [], 0
         return (
             [view["quality"] / max(quality, 0.05), rest / view["left"]],
@@ -372,6 +372,7 @@ DETECTOR = Detector(
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),
+        "left_unknown": Threshold(0.8, "the same where the number of classes is not known: a metric of 0.4 may be good then"),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
         "explained": Threshold(0.05, "R2 of the mean is 0; a model that learned anything was above 0.1 in every healthy training"),
         "explained_in_training": Threshold(0.2, "more in training alone is overfitting or a gap"),
