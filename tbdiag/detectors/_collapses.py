@@ -9,7 +9,7 @@ import numpy as np
 from tbdiag.detectors._base import Evidence, Interval, Predicate, View, predicate
 from tbdiag.detectors._tails import begins, fits_training, lasts, name_some, say, since, tail
 from tbdiag.features import CurveFacts
-from tbdiag.features.predictions import class_curves
+from tbdiag.features.predictions import bound_recall, class_curves, share_unit
 from tbdiag.features.progress import measure_progress
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
@@ -40,7 +40,7 @@ def find_sole_class(view: View, least: float) -> SoleClass | None:
     curves = class_curves(view.features, Role.CLASS_METRIC, kind="recall")
     if len(curves) < 2:
         return None
-    scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
+    scale = share_unit(*(c.value for c in curves))
     ends = [median(tail(c)) * scale for c in curves]
     top, others = ends.index(max(ends)), sorted(ends)[-2]
     return SoleClass(curves[top], others, curves, scale) if ends[top] >= least and others <= 1.0 - least else None
@@ -70,8 +70,7 @@ def by_shares(view: View) -> Sign | None:
         sure = confidence((1.0 - view["share"]) / max(1.0 - level, 1e-6), doubts=0 if label is not None else 1, cap=0.9)
     else:
         curve, value = accuracy
-        other, error = 1.0 - level, 1.0 - value
-        bound = other / (error + other) if error + other > 0 else 1.0
+        bound = bound_recall(level, value)
         # Perfect on the training data with a single answer: the training data hold one class, however many the validation data have of it.
         single = fits_training(view) and value <= 0.93 and level >= view["share"]
         if (value >= view["accuracy"] and not single) or bound >= view["recall_bound"] or level < view["share"] - 0.03:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tbdiag.detectors._base import Evidence, Interval, SuccessRule, View, predicate
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
-from tbdiag.features.predictions import confidence_and_accuracy
+from tbdiag.features.predictions import confidence_and_accuracy, share_unit
 from tbdiag.stats.noise import median
 
 WANTS = ("confidence", "confidence_gap", "val_accuracy", "train_accuracy", "val_loss", "train_loss", "calibration_error")
@@ -43,7 +43,7 @@ def measure_gap(view: View) -> Gap | None:
     index = since(np.sign(curve.value) * np.abs(curve.value) * np.sign(value) >= min(BEGUN, abs(value)))
     index = curve.n - 1 if index is None else index
     confidence, accuracy = pair
-    accurate = median(tail(accuracy)) * (0.01 if float(accuracy.value.max()) > 1.5 else 1.0)
+    accurate = median(tail(accuracy)) * share_unit(accuracy.value)
     statement = (
         "The mean confidence is {confidence:.3g} while the accuracy is {accuracy:.3g} over the last part of the run, a gap of {gap:+.3g}."
     )

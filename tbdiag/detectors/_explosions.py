@@ -13,7 +13,8 @@ from tbdiag.detectors._tails import leaves_level, name_some, say, tail
 from tbdiag.detectors._words import SOON
 from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
-from tbdiag.features.levels import counts_words, is_determination, metric_level
+from tbdiag.features.levels import counts_words, end_quality, is_determination
+from tbdiag.features.predictions import share_unit
 from tbdiag.features.progress import measure_progress
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
@@ -278,7 +279,7 @@ def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence,
         curve, accuracy = view.curve(f"{split}_loss"), view.curve(f"{split}_accuracy")
         if curve is None or accuracy is None or accuracy.n < 4 or loss.n < 8 or float(loss.value.min()) < 0 or counts_words(view.features):
             continue
-        scale = 0.01 if float(accuracy.value.max()) > 1.5 else 1.0
+        scale = share_unit(accuracy.value)
         error = 1 - scale * accuracy.end
         if not 0.02 < error < 1:
             continue
@@ -314,9 +315,8 @@ def _falls_from_far(view: View, norm: CurveFacts, loss: CurveFacts, first: float
         or first < view["norms_fall"] * late
     ):
         return None
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    if level is not None and metric is not None and level.quality(metric.end) >= view["good_end"]:
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features, 2)
+    if quality is not None and quality >= view["good_end"]:
         return None
     statement = say(
         "The loss ends at 1/{times:.0f} of what it began with: outputs that begin in range have no such way to go.", (loss,), times=times

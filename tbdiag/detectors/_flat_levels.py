@@ -17,7 +17,7 @@ from tbdiag.detectors._flatness import (
 from tbdiag.detectors._standstill import annealed_late, crawls, stopped_moving
 from tbdiag.detectors._words import label, say, say_left, schedule
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, loss_left, rest_of_loss
 from tbdiag.features.onsets import swings_about
 from tbdiag.features.schedule import decayed_by
 from tbdiag.model import Domain
@@ -62,8 +62,7 @@ def find_flat(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFac
 
 def may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None) -> bool:
     """False where a metric that is good leaves none of the reasons of `bad_level`; most healthy runs end here, at little cost."""
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features, 2)
     if quality is None or quality < view["half_way"]:
         return True
     spent, last = view.curve("lr"), curve.trace.cost[-4:]
@@ -78,8 +77,7 @@ def bad_level(
 ) -> tuple[str, list[float], list[Evidence]]:
     """Why the level is not good: ``level``, ``frozen`` or ``no-reference`` with margins and evidence; empty where it may be good."""
     left = loss_left(curve, view.features, curve.end)
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features, 2)
     words = counts_words(view.features)
     rest = rest_of_loss(curve, view.features, curve.end)
     known = left is not None or (rest or 0) > 0.8

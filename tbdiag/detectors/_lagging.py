@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.detectors._base import View
-from tbdiag.features.levels import metric_level
+from tbdiag.features.levels import end_quality
 from tbdiag.features.pairs import Pair
 from tbdiag.stats.noise import median
 
@@ -15,9 +15,8 @@ def lag_behind(view: View, pair: Pair) -> list[float]:
 
     A gap that was there from the start is another definition of the loss; a validation loss that still falls is behind only for now.
     """
-    train, val, metric = pair.train, pair.val, view.curve("val_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    if metric is None or level is None or level.quality(metric.end) >= view["lag_good"] or val.trace.n < 8 or train.n < 8:
+    train, val, quality = pair.train, pair.val, end_quality(view.curve("val_metric"), view.features)
+    if quality is None or quality >= view["lag_good"] or val.trace.n < 8 or train.n < 8:
         return [0.0]
     cost, n = val.trace.cost, val.trace.n
     few = max(2, n // 5)

@@ -8,7 +8,7 @@ from tbdiag.detectors._base import SUPERVISED, Interval, View
 from tbdiag.detectors._flatness import flat_part, share_gained
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level, rest_of_loss
+from tbdiag.features.levels import end_quality, rest_of_loss
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Evidence
 from tbdiag.stats.noise import Float64, estimate_noise, median
@@ -203,9 +203,8 @@ def never_decays(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
     if restless < view["restless"] or share_gained(train) < 0.2 or any(name in optimizer for name in SELF_TUNING):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    rest = rest_of_loss(train, view.features, train.end)
-    good = level.quality(metric.end) >= view["good"] if level is not None and metric is not None else (rest or 0.0) < 1 - view["good"]
+    quality, rest = end_quality(metric, view.features, 2), rest_of_loss(train, view.features, train.end)
+    good = quality >= view["good"] if quality is not None else (rest or 0.0) < 1 - view["good"]
     # Objectives that draw their own difficulty, as those of diffusion, scatter by nature: held-out data tell that the level stands.
     if good or rest is None or rest < 0.1 or (metric is None and val is None):
         return None

@@ -10,7 +10,7 @@ from tbdiag.detectors._base import View
 from tbdiag.detectors._twice import Found, end_accuracy
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, metric_level
+from tbdiag.features.levels import end_quality, guessing
 from tbdiag.model import Mark
 from tbdiag.stats.trend import find_trend
 
@@ -37,8 +37,7 @@ def sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Foun
     flat = loss.trace.cost[loss.trace.within(0.6, 1.0)]
     still = float(flat[0] - flat[-1]) < 0.05 * max(first - end, 1e-12) + 0.01 * end
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if metric is not None and level is not None else 0.0
+    quality = end_quality(metric, view.features) or 0.0
     # The first point is one batch: its share of positives, and with it the floor, is uncertain. Answers so good settle the rest.
     lowest = 0.93 * floor if quality > 0.9 else floor
     if not (lowest < end < view["sigmoid"] * floor and end > 0.5 and still and first - end > 0.05):

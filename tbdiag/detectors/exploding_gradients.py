@@ -77,7 +77,7 @@ from tbdiag.detectors._explosions import (
 from tbdiag.detectors._tails import first_broken_loss, say, tail
 from tbdiag.detectors._words import learning_rate, lower_broken_rate, lower_to_usual
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level
+from tbdiag.features.levels import end_quality
 from tbdiag.features.progress import PROGRESS_ROLES
 from tbdiag.features.tasks import reads_tokens, usual_rate
 from tbdiag.model import Mark
@@ -235,9 +235,8 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
 
 def _learned_nothing(view: View) -> bool:
     """Whether a metric with a known chance level ends a seventh of the way to perfect at most: that has no unit."""
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 4 else None
-    return level is not None and metric is not None and level.quality(metric.end) < 0.15
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features, 4)
+    return quality is not None and quality < 0.15
 
 
 def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:

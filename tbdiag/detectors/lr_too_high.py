@@ -61,7 +61,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, schedule, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, metric_level
+from tbdiag.features.levels import end_quality, guessing
 from tbdiag.model import Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import estimate_noise, median
@@ -139,9 +139,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
     """What an excessive rate does to the curves."""
     out: list[Evidence] = []
-    metric = view.curve("val_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    if level is not None and metric is not None and level.quality(metric.end) > 0.8:
+    if (end_quality(view.curve("val_metric"), view.features) or 0.0) > 0.8:
         return out
     val = view.curve("val_loss")
     chance = guessing(view.features).chance
@@ -226,9 +224,7 @@ def _throws_weights(view: View, train: CurveFacts) -> tuple[list[Evidence], list
     if early < view["thrown"] * first or not 0.7 * early < norm.end < 1.5 * early:
         return [], []
     chance = guessing(view.features).chance
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features)
     # Nothing is gained after the throw, and validation had been better.
     since = median(train.trace.cost[train.trace.within(0.1, 0.3)]) if train.trace.n >= 12 else float("inf")
     fell = val is not None and since < 1.05 * train.end_cost and val.end_cost > 1.15 * float(val.trace.cost.min())

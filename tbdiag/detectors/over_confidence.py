@@ -61,7 +61,7 @@ from tbdiag.detectors._tails import say, tail
 from tbdiag.detectors._words import unit
 from tbdiag.features.disagreement import look_behind
 from tbdiag.features.onsets import rise_onset
-from tbdiag.features.predictions import as_fraction
+from tbdiag.features.predictions import as_fraction, share_unit
 from tbdiag.features.progress import BAD_LOSS_SHARE, PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role, Split
 from tbdiag.stats.confidence import confidence
@@ -143,7 +143,7 @@ def _by_confidence_and_loss(view: View) -> Sign | None:
     learned = measure_progress(view.curve, view.signals).loss_share
     if loss is None or mean is None or not classes or measure_gap(view) is not None or loss.bad_step.size:
         return None
-    said = median(tail(mean)) * (0.01 if float(mean.value.max()) > 1.5 else 1.0)
+    said = median(tail(mean)) * share_unit(mean.value)
     level = median(tail(loss))
     error = _implied_error(level, classes)
     gap = said - (1.0 - error)

@@ -64,7 +64,7 @@ from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, 
 from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, rest_of_loss
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
@@ -94,8 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in curves) or (not reinforcement and _left(curves[-1])):
         return None  # it ended in NaN, or training has left its best
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features)
     share, sure = late_share(curve, 0.8 if reinforcement else 0.9)
     if not reinforcement and (swings(curve) or _stands(next((c for c in curves if c.n >= 24), curve), plan)):
         return None

@@ -61,7 +61,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, say_left, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, guessing, is_determination, loss_left, rest_of_loss
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -94,7 +94,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and not beats
         and not below
         and not (left is not None and _only_begins(view, train, val))
-        and not (min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost)
+        and not _lost_again(train, val)
     ):
         return None
     margins, evidence, doubts = ([2.0, 2.0], below, 0) if below else _badness(view, train, val, gained)
@@ -223,8 +223,7 @@ def _action(view: View, train: CurveFacts) -> str:
 def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float, float]) -> tuple[list[float], list[Evidence], int]:
     """Margins, evidence and doubts of a bad level; no margins where the level may be good."""
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features)
     left = loss_left(val, view.features, val.end)
     rest = rest_of_loss(val, view.features, val.end)
     words = counts_words(view.features)
@@ -251,7 +250,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             ],
             0,
         )
-    if min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost:
+    if _lost_again(train, val):
         return (
             [1.5],
             [
@@ -274,17 +273,19 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     return [], [], 0
 
 
-def _no_net_gain(curve: CurveFacts) -> bool:
-    """Whether a curve had improved clearly, lost it again, and stands there: it ends no better than it began."""
-    trace = curve.trace
+def _lost_again(train: CurveFacts, val: CurveFacts) -> bool:
+    """Whether validation had improved clearly, lost it again, and stands there: neither split ends better than it began."""
+    if min(train.n, val.n) < 10 or train.end_cost < 0.97 * train.start_cost:
+        return False
+    trace = val.trace
     start = float(trace.cost[0])
     best = float(trace.smooth.min()) if trace.n >= 30 else float(trace.cost.min())
     tail = trace.cost[trace.within(0.6, 1.0)]
     stands = float(np.median(tail[-3:])) - float(np.median(tail[:3]))
     return (
         start > 0
-        and curve.end_cost >= 0.97 * start
-        and curve.end_cost < 1.5 * start
+        and val.end_cost >= 0.97 * start
+        and val.end_cost < 1.5 * start
         and start - best > max(0.05 * start, 4 * trace.noise.sigma)
         and abs(stands) < 0.05 * start
     )
