@@ -6,8 +6,9 @@ from math import log
 
 import numpy as np
 
+from tbdiag.detectors._at_odds import Odds
 from tbdiag.detectors._base import View
-from tbdiag.detectors._twice import Found, end_accuracy
+from tbdiag.detectors._twice import applied_twice, end_accuracy
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import end_quality, guessing
@@ -15,7 +16,7 @@ from tbdiag.model import Mark
 from tbdiag.stats.trend import find_trend
 
 
-def sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Found | None:
+def sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Odds | None:
     """Two classes, or independent labels: first point above ln 2, floor set by the share of positives that the first point shows."""
     guess = guessing(view.features)
     if guess.classes is not None and guess.classes != 2:
@@ -47,16 +48,14 @@ def sigmoid_twice(view: View, train: CurveFacts, val: CurveFacts | None) -> Foun
     # With a poor metric such a loss is what it should be; without a metric nothing says that this is a classifier.
     if quality < 0.5 and (metric is not None or guess.classes != 2):
         return None
-    evidence = [
-        say(
-            f"The {label(train)} begins at {{first:.4g}} instead of {{half:.4g}} and the {label(loss)} stands at {{end:.4g}}; sigmoid applied twice begins "
-            "there and cannot fall below {floor:.3g}.",
-            (train, loss),
-            (Mark("level", "floor", None, floor),),
-            first=first,
-            half=log(2),
-            end=end,
-            floor=floor,
-        )
-    ]
-    return loss, floor, evidence, 1.0, "sigmoid"
+    evidence = say(
+        f"The {label(train)} begins at {{first:.4g}} instead of {{half:.4g}} and the {label(loss)} stands at {{end:.4g}}; sigmoid applied twice begins "
+        "there and cannot fall below {floor:.3g}.",
+        (train, loss),
+        (Mark("level", "floor", None, floor),),
+        first=first,
+        half=log(2),
+        end=end,
+        floor=floor,
+    )
+    return applied_twice(loss, floor, evidence, 1.0, "sigmoid")
