@@ -89,25 +89,7 @@ from tbdiag.stats.noise import median
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Judge the training loss, or the reward in reinforcement learning."""
-    if view.signals.domain is Domain.REINFORCEMENT:
-        curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
-        strength = _collapse(view, curve) if curve is not None else 0.0
-        if strength < 1:
-            curve, strength = value_explodes(view) or (curve, strength)
-    elif view.signals.domain is Domain.GAN:
-        curve = view.curve("val_metric") or view.curve("train_metric")
-        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None  # FID, KID: its losses have no direction
-        strength = _rise(view, curve) if curve is not None else 0.0
-    else:
-        curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
-        strength = max(_rise(view, curve), worse_than_guessing(view, curve), both_rise(view, curve)) if curve is not None else 0.0
-        val = view.curve("val_loss")
-        if curve is not None and next_to_nothing(curve, curve.end_cost):
-            return None
-        if strength < 1 and curve is not None and val is not None:
-            strength = both_climb(view, curve, val) or forgets(view, curve, val) or step_up_together(view, curve, val)
-            if strength < 1 and (away := runs_away(view, curve, val)) >= 1:
-                curve, strength = val, away
+    curve, strength = _strongest(view)
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
@@ -146,27 +128,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence.append(say(f"The gradient norm rose from {{usual:.3g}} to {{peak:.3g}}{when}.", (), (), **grad))
     if val is not None:
         evidence.append(tell_validation(val, follows=follows))
-    causes = [
-        Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
-        Cause("A bad batch without gradient clipping"),
-        Cause("Overflow in half precision"),
-        Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
-    ]
     critic = critic_grows(view, onset) if curve.signal.role is Role.REWARD else None
     if critic is not None:
         evidence.append(critic)
-        causes.insert(0, DIVERGING_CRITIC)
     change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
     if change is not None and val is not None:
         evidence.append(tell_data_change(change, curve, val))
-        causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
-    if jump is not None:
-        causes.insert(
-            0,
-            Cause(
-                "The learning rate was raised during training", f"it jumped from {short(jump['before'])} to {short(jump['after'])} there"
-            ),
-        )
     allowed = 0.0 if curve.rise > 8 * curve.sigma else 0.25 * curve.rise  # its own noise would hide the rise of so few points
     return Finding(
         id="divergence",
@@ -180,7 +147,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         onset=onset,
         extent=Interval(onset.first_step, int(curve.step[-1])),
         evidence=tuple(evidence),
-        causes=tuple(causes),
+        causes=_causes(jump, early=early, alone=val is not None and not follows, critic=critic is not None, changed=change is not None),
         first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
         first_action=_action(view, curve, onset, early, change),
         fixes=(
@@ -203,6 +170,48 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _strongest(view: View) -> tuple[CurveFacts | None, float]:
+    """The curve that is judged in this kind of training, and how far beyond the thresholds it left for good; below 1 it did not."""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
+        strength = _collapse(view, curve) if curve is not None else 0.0
+        if strength < 1:
+            curve, strength = value_explodes(view) or (curve, strength)
+    elif view.signals.domain is Domain.GAN:
+        curve = view.curve("val_metric") or view.curve("train_metric")
+        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None  # FID, KID: its losses have no direction
+        strength = _rise(view, curve) if curve is not None else 0.0
+    else:
+        curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
+        strength = max(_rise(view, curve), worse_than_guessing(view, curve), both_rise(view, curve)) if curve is not None else 0.0
+        val = view.curve("val_loss")
+        if curve is not None and next_to_nothing(curve, curve.end_cost):
+            return curve, 0.0
+        if strength < 1 and curve is not None and val is not None:
+            strength = both_climb(view, curve, val) or forgets(view, curve, val) or step_up_together(view, curve, val)
+            if strength < 1 and (away := runs_away(view, curve, val)) >= 1:
+                curve, strength = val, away
+    return curve, strength
+
+
+def _causes(jump: dict[str, float] | None, *, early: bool, alone: bool, critic: bool, changed: bool) -> tuple[Cause, ...]:
+    """What the log speaks for comes first; `alone`: validation was logged and did not follow."""
+    causes = [
+        Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
+        Cause("A bad batch without gradient clipping"),
+        Cause("Overflow in half precision"),
+        Cause("Data, loss or objective changed at that step", "validation does not follow" if alone else ""),
+    ]
+    if critic:
+        causes.insert(0, DIVERGING_CRITIC)
+    if changed:
+        causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
+    if jump is not None:
+        how = f"it jumped from {short(jump['before'])} to {short(jump['after'])} there"
+        causes.insert(0, Cause("The learning rate was raised during training", how))
+    return tuple(causes)
 
 
 def _action(view: View, curve: CurveFacts, onset: Interval, early: bool, change: DataChange | None) -> str:
