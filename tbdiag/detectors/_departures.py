@@ -61,7 +61,7 @@ def both_jump(view: View, cost: Float64, val: CurveFacts | None) -> float:
         if values.size < 5 or float(values.min()) <= 0 or int(np.argmin(values)) > values.size - 4:
             return 0.0
         worst = float(values[-3:].min())
-        margins.append(min(worst / (1.05 * float(values[0])), worst / (view["few_points_best"] * float(values.min()))))
+        margins.append(min(worst / (view["both_jump"] * float(values[0])), worst / (view["few_points_best"] * float(values.min()))))
     return float(min(margins))
 
 

@@ -263,7 +263,9 @@ def _rise(view: View, curve: CurveFacts) -> float:
     before = quiet_sigma(y, b, sigma)
     if not broken and float(last.min()) < smooth[b] + 4 * before:
         return 0.0
-    enough = rise / (view["factor"] if curve.log_scale else max(0.5 * span, 0.3 * abs(float(smooth[b]))))
+    enough = rise / (
+        view["factor"] if curve.log_scale else max(view["plain_of_range"] * span, view["plain_of_best"] * abs(float(smooth[b])))
+    )
     of_range = rise / (view["range_share"] * span) if span > 0 else float("inf")
     above_start = 1.0 + (end - first) / max(6 * sigma, 1e-12) if end > first + 2 * sigma else 0.0
     # That it rose is as sure as its peak; that it stays is the tail's matter, above.
@@ -289,7 +291,7 @@ def _collapse(view: View, curve: CurveFacts) -> float:
         min(
             fall / (view["reward_lost"] * gain),
             fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"),
-            gain / (4 * sigma) if sigma > 0 else 2.0,
+            gain / (view["reward_sigmas"] * sigma) if sigma > 0 else 2.0,
         )
     )
 
@@ -363,10 +365,13 @@ DETECTOR = Detector(
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
         "factor": Threshold(0.336, "log of 1.4: a loss two fifths above its best"),
+        "plain_of_range": Threshold(0.5, "of what had been learned, where the loss is not judged in logarithms"),
+        "plain_of_best": Threshold(0.3, "of the best, at least, where the loss is not judged in logarithms"),
         "guessing": Threshold(1.25, "a quarter above the loss of guessing, throughout the last 60 % of the run"),
         "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
         "few_points_start": Threshold(1.5, "times the start: where noise cannot be estimated the size of the rise must tell"),
         "few_points_best": Threshold(2.0, "times the best, for the same reason; alone or with a validation loss that steps up as well"),
+        "both_jump": Threshold(1.05, "times their starts, for the last three of few points of both splits"),
         "both_rise": Threshold(1.5, "times its start for validation, while a noisy training loss rises throughout"),
         "both_climb": Threshold(1.25, "times the starts (or 1.1 times the bests) of losses that climb block by block"),
         "runs_away": Threshold(2.0, "times its start for validation, while training gains nothing: overfitting needs a training that does"),
@@ -381,6 +386,7 @@ DETECTOR = Detector(
         ),
         "value_alone": Threshold(1e5, "of a value loss where no return is logged"),
         "value_growth": Threshold(1e3, "times the lowest level of a value loss: growth of the returns alone is far less"),
+        "reward_sigmas": Threshold(4.0, "noise standard deviations that the reward had gained"),
         "reward_lost": Threshold(0.6, "of what the reward had gained: with so much gone the last policy is hardly better than the first"),
     },
     examples=EXAMPLES,

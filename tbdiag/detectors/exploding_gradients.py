@@ -376,10 +376,10 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
+        "whole_rise": Threshold(30.0, "over the run, together with the loss"),
+        "loss_rise": Threshold(3.0, "times its start, by which the loss rises with such norms"),
         "burst": Threshold(30.0, "single norms of healthy runs reach ten times the median of those before"),
-        "early_warning": Threshold(
-            100.0, "orders of magnitude, where the loss may react yet (source text 2); no norm of 317 healthy trainings ends above 3.5"
-        ),
+        "early_warning": Threshold(100.0, "where the loss may react yet (source text 2); no norm of 317 healthy trainings ends above 3.5"),
         "unanswered": Threshold(1e3, "of a level that lasts: unfrozen layers and loss weights lift norms by one or two orders"),
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),

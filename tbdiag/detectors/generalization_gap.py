@@ -108,7 +108,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     # Beyond the noise, or no single evaluation of the second half gets half-way down to training.
     closest = float(pair.gap[pair.gap.size // 2 :].min())
-    margins.append(max(gap / (6 * val.sigma) if val.sigma > 0 else 16.0, closest / (0.5 * gap)))
+    margins.append(max(gap / (view["sigmas"] * val.sigma) if val.sigma > 0 else 16.0, closest / (view["closest"] * gap)))
     if margins[-1] < 1:
         return None
     level_train, level_val = train.sign * pair.tail_train(), val.sign * pair.tail_val()
@@ -340,6 +340,8 @@ DETECTOR = Detector(
         "rise": Threshold(
             0.25, "validation that rises by more is overfitting or divergence; where that is told the gap is its consequence"
         ),
+        "sigmas": Threshold(6.0, "noise standard deviations of validation"),
+        "closest": Threshold(0.5, "of the gap, in place of that: no evaluation of the second half gets half-way down to training"),
         "of_first": Threshold(0.15, "of the starting loss: a gap between two tiny losses does not matter"),
         "lag": Threshold(0.45, "of all that training gained; healthy trainings whose metric is not nearly perfect end at 0.3 of it"),
         "lag_good": Threshold(0.75, "of the way from guessing to perfect; a task that validation solves so far is learned"),
