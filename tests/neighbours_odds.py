@@ -158,3 +158,10 @@ def metric_that_stands(level: float, falls: bool = True, gains: bool = False) ->
             "val/mAP50": _synth.make_series("val/mAP50", np.clip(map50, 0, 1), every=10),
         }
     )
+
+
+def score_of_nothing() -> Run:
+    """A score of zero in every evaluation beside a training loss that falls and a validation loss that stays where it began."""
+    low = decay(200, 1.0, 0.3, 6.0) + noise(200, 0.01, 62)
+    rare = {"val/loss": np.full(20, 1.0) - 0.002 * np.arange(20), "val/mAP50": np.zeros(20)}
+    return _synth.make_run({"train/loss": low, **{k: _synth.make_series(k, v, every=10) for k, v in rare.items()}})

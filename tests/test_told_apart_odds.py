@@ -97,6 +97,12 @@ def test_a_class_that_falls_with_all_others_did_not_break_alone() -> None:
     assert "breaks" not in _told(odds.class_breaks(25, others=0.6), "class-imbalance").title
 
 
+def test_a_loss_that_hardly_fell_is_not_said_to_have_fallen() -> None:
+    said_of = [e.statement for e in _told(odds.score_of_nothing(), "loss-mismatch").evidence]
+    assert any(x.startswith("The training loss fell from") for x in said_of)
+    assert any(x.startswith("The validation loss went from") for x in said_of)
+
+
 @pytest.mark.parametrize("tag", [None, "samples_per_sec"])
 def test_a_run_that_became_slower_fails_its_own_rule(tag: str | None) -> None:
     slow = odds.paced(10, tag)

@@ -39,9 +39,7 @@ def make_groups(base: Side, head: Side, match: Sequence[str] = (), *, seeds: boo
         UsageError: a pair is malformed or names a run that is not there.
     """
     if match:
-        pairs, extra = match_runs(base, head, match)
-        groups = [Group(a.name, (a,), (b,)) for a, b in pairs if b is not None]
-        return groups, [a.name for a, b in pairs if b is None] + [run.name for run in extra]
+        return _one_to_one(*match_runs(base, head, match))
     if seeds:
         return [Group("all runs", base.runs, head.runs)], []
     left, right = _by_configuration(base.runs), _by_configuration(head.runs)
@@ -49,12 +47,16 @@ def make_groups(base: Side, head: Side, match: Sequence[str] = (), *, seeds: boo
         left_name, right_name = next(iter(left)), next(iter(right))
         return [Group(left_name or right_name or "run", tuple(left[left_name]), tuple(right[right_name]))], []
     if _name_by_name(base, head):
-        pairs, extra = match_runs(base, head)
-        groups = [Group(a.name, (a,), (b,)) for a, b in pairs if b is not None]
-        return groups, [a.name for a, b in pairs if b is None] + [run.name for run in extra]
+        return _one_to_one(*match_runs(base, head))
     groups = [Group(name or "run", tuple(left[name]), tuple(right[name])) for name in sorted(set(left) & set(right))]
     lonely = [run.name for side, other in ((left, right), (right, left)) for name in sorted(set(side) - set(other)) for run in side[name]]
     return groups, lonely
+
+
+def _one_to_one(pairs: Sequence[tuple[SideRun, SideRun | None]], extra: Sequence[SideRun]) -> tuple[list[Group], list[str]]:
+    """A group for each pair of runs, and the names of those without a partner."""
+    groups = [Group(a.name, (a,), (b,)) for a, b in pairs if b is not None]
+    return groups, [a.name for a, b in pairs if b is None] + [run.name for run in extra]
 
 
 def _name_by_name(base: Side, head: Side) -> bool:

@@ -1,4 +1,4 @@
-"""A loss that is at odds with itself, with the other split or with the number of classes: impossible values, reductions, first losses."""
+"""A loss that is at odds with itself, with its metric or with the number of classes: impossible values, wrong directions, first losses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tbdiag.detectors._base import Cause, Evidence, Predicate, Severity, View, p
 from tbdiag.detectors._words import braced, label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
-from tbdiag.features.pairs import pair_up
 from tbdiag.model import Domain, Mark, Role
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -37,6 +36,12 @@ class Odds:
     rule: Predicate
     sentence: str
     severity: Severity = Severity.WARNING
+
+
+def falls_below(loss: CurveFacts, level: float) -> tuple[Predicate, str]:
+    """The usual rule of an `Odds` and its sentence: the loss gets below nine tenths of a level (or below one that is not positive)."""
+    least = 0.9 * level if level > 0 else level
+    return predicate(loss.signal.key, "best", "<", least, source="nine tenths of the level"), f"The {label(loss)} falls below {least:.4g}."
 
 
 def _plain(name: str) -> str:
@@ -118,64 +123,46 @@ def stands_at_guessing(view: View, loss: CurveFacts, split: str) -> Odds | None:
     )
 
 
-def other_reduction(view: View) -> Odds | None:
-    """Training that is one multiple of validation while both fall, and begins far above guessing, where validation does not."""
-    train, val, guess = view.curve("train_loss"), view.curve("val_loss"), guessing(view.features)
-    if train is None or val is None or guess.classes is None or guess.chance is None or min(train.n, val.n) < 6:
-        return None
-    if train.signal.stem != val.signal.stem:
-        return None
-    chance, first = guess.chance, float(train.value[0])
-    pair = pair_up(train, val)
-    ratio = pair.train_at / np.maximum(pair.val.trace.cost, 1e-12)
-    cost = pair.val.trace.cost
-    if min(float(pair.train_at.min()), float(cost.min())) <= 0:
-        return None
-    if first < 2 * view["summed"] * chance or float(np.max(cost)) > 1.5 * chance or float(cost[0]) < view["both_fall"] * val.end:
-        return None
-    third = max(ratio.size // 3, 1)
-    parts = [median(ratio[:third]), median(ratio[third : 2 * third] if ratio.size > 2 else ratio), median(ratio[-third:])]
-    times = float(np.median(parts))
-    if min(parts) < view["reduction"] or max(parts) > 2 * min(parts):
-        return None
-    batch = view.signals.config.get("batch_size")
-    size = float(batch) if isinstance(batch, (int, float)) and not isinstance(batch, bool) else None
-    known = size is not None and 0.67 < times / size < 1.5
-    evidence = [
-        say(
-            f"The {label(train)} begins at {{begin:.4g}} and ends at {{end:.4g}}, the {label(val)} at {{val_begin:.4g}} and {{val_end:.4g}}: {{times:.3g}} "
-            "times as much throughout. Guessing among {classes:.0f} classes costs {chance:.4g}.",
-            (train, val),
-            (Mark("level", "ln K", None, chance),),
-            begin=first,
-            end=train.end,
-            val_begin=float(cost[0]),
-            val_end=val.end,
-            times=times,
-            classes=float(guess.classes),
-            chance=chance,
+def goes_the_wrong_way(view: View) -> Odds | None:
+    """A metric that gets worse while the loss of the same split gets better."""
+    for split in ("train", "val"):
+        loss, metric = view.curve(f"{split}_loss"), view.curve(f"{split}_metric")
+        if loss is None or metric is None or min(loss.n, metric.n) < 10:
+            continue
+        level = metric_level(metric, view.features)
+        if level is None or loss.gain <= 0:
+            continue
+        scale = abs(level.best - level.chance)
+        begin, end = median(metric.trace.cost[: max(3, metric.trace.n // 10)]), metric.end_cost
+        worse = end - begin
+        if worse < view["against"] * scale:
+            continue
+        falls = find_trend(loss.trace.cost).falling and loss.drop > view["against_fall"] * max(abs(loss.first), 1e-12)
+        trend = find_trend(metric.trace.cost)
+        if not falls or not trend.rising or worse < 6 * metric.trace.noise.sigma:
+            continue
+        evidence = say(
+            f"The {label(loss)} falls from {{first:.4g}} to {{end:.4g}} while the {label(metric)} goes the wrong way, from {{begin:.4g}} to {{stop:.4g}}.",
+            (loss, metric),
+            first=loss.first,
+            end=loss.end,
+            begin=metric.sign * begin,
+            stop=metric.end,
         )
-    ]
-    if known and size is not None:
-        evidence.append(say("The batch size in the configuration is {size:g}.", (), (), size=size))
-    return Odds(
-        train,
-        tuple(evidence),
-        confidence(min(parts) / view["reduction"], supports=int(known), doubts=int(not known)),
-        f"Loss mismatch: the {label(train)} is about {times:.0f} times a mean cross-entropy, the {label(val)} is one",
-        (
-            Cause(
-                "The training loss is summed over the samples instead of averaged",
-                "the factor is the batch size" if known else "one factor",
+        return Odds(
+            loss,
+            (evidence,),
+            confidence(worse / (view["against"] * scale), doubts=1),
+            f"The {label(metric)} does not follow its loss",
+            (
+                Cause("The loss is computed against other targets than the metric"),
+                Cause("The metric's sign or its averaging is wrong"),
+                Cause("Labels are encoded wrongly: indices where one-hot is expected, or the reverse"),
             ),
-            Cause("What is logged is a sum over batches that was never divided by their number"),
-            Cause("A weight or a scale multiplies the training loss"),
-        ),
-        "Average the training loss over the samples (reduction='mean'; a sum multiplies every step), or divide what is logged, and check that "
-        "the first loss is ln K.",
-        predicate("train_loss", "first", "<", view["summed"] * chance, source=f"{view['summed']:g} times ln K"),
-        f"The training loss begins below {view['summed'] * chance:.4g}.",
-    )
+            "Compute loss and metric by hand for one batch and compare both with the log.",
+            *falls_below(loss, loss.end),
+        )
+    return None
 
 
 def first_above(view: View) -> Odds | None:

@@ -13,7 +13,7 @@ from tbdiag.detectors._base import Evidence, Interval, Predicate, View, predicat
 from tbdiag.detectors._tails import begins, lasts, name_some, say, since, tail
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
-from tbdiag.features.predictions import class_curves
+from tbdiag.features.predictions import class_curves, share_unit
 from tbdiag.model import Role
 from tbdiag.stats.noise import median
 
@@ -74,7 +74,7 @@ def find_weakest(view: View, curves: Sequence[CurveFacts], kind: str) -> Weakest
     """The class with the lowest level over the last part, and whether it broke: learned, lost within two evaluations, while no other was."""
     if len(curves) < 2:
         return None
-    scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
+    scale = share_unit(*(c.value for c in curves))
     ends = [median(tail(c)) * scale for c in curves]
     weak = int(np.argmin(ends))
     worst, value = curves[weak], curves[weak].value * scale
@@ -108,7 +108,7 @@ def measured(view: View) -> tuple[CurveFacts, ...]:
 
 def levels(curves: Sequence[CurveFacts]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Level of every class over the last part, as a fraction; float64 ``[classes]``."""
-    scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
+    scale = share_unit(*(c.value for c in curves))
     return np.array([median(tail(c)) for c in curves]) * scale
 
 
@@ -122,7 +122,7 @@ def by_classes(view: View) -> Sign | None:
     for (_, _, kind), curves in sorted(groups.items()):
         if len(curves) < 3:
             continue
-        scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
+        scale = share_unit(*(c.value for c in curves))
         ends = levels(curves)
         weak = int(np.argmin(ends))
         middle = float(np.median(ends))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tbdiag.detectors._base import Evidence, Interval, Predicate, View, predicate
 from tbdiag.detectors._tails import begins, fits_training, lasts, name_some, say, since, tail
 from tbdiag.features import CurveFacts
-from tbdiag.features.predictions import class_curves
+from tbdiag.features.predictions import bound_recall, class_curves, share_unit
 from tbdiag.features.progress import measure_progress
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
@@ -21,6 +23,33 @@ def _accuracy_tail(view: View) -> tuple[CurveFacts, float] | None:
     """The lowest accuracy of any split, as the median of its tail: a split of one class must not hide a collapse on the other."""
     known = [(c, median(tail(c))) for c in (view.curve("val_accuracy"), view.curve("train_accuracy")) if c is not None]
     return min(known, key=lambda pair: pair[1]) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class SoleClass:
+    """The only class that is found: its curve among all `curves`, the largest recall of another class, and what makes fractions of values."""
+
+    found: CurveFacts
+    others: float
+    curves: tuple[CurveFacts, ...]
+    scale: float
+
+
+def find_sole_class(view: View, least: float) -> SoleClass | None:
+    """The class whose recall is `least` or more over the last 30 % of the run while that of every other class is at most ``1 - least``."""
+    curves = class_curves(view.features, Role.CLASS_METRIC, kind="recall")
+    if len(curves) < 2:
+        return None
+    scale = share_unit(*(c.value for c in curves))
+    ends = [median(tail(c)) * scale for c in curves]
+    top, others = ends.index(max(ends)), sorted(ends)[-2]
+    return SoleClass(curves[top], others, curves, scale) if ends[top] >= least and others <= 1.0 - least else None
+
+
+def answers_one_class(view: View, least: float) -> bool:
+    """Whether shares of the predictions or recalls show that one class is all that is answered."""
+    share = view.curve("max_class_share")
+    return (share is not None and median(tail(share)) >= least) or find_sole_class(view, least) is not None
 
 
 def by_shares(view: View) -> Sign | None:
@@ -41,8 +70,7 @@ def by_shares(view: View) -> Sign | None:
         sure = confidence((1.0 - view["share"]) / max(1.0 - level, 1e-6), doubts=0 if label is not None else 1, cap=0.9)
     else:
         curve, value = accuracy
-        other, error = 1.0 - level, 1.0 - value
-        bound = other / (error + other) if error + other > 0 else 1.0
+        bound = bound_recall(level, value)
         # Perfect on the training data with a single answer: the training data hold one class, however many the validation data have of it.
         single = fits_training(view) and value <= 0.93 and level >= view["share"]
         if (value >= view["accuracy"] and not single) or bound >= view["recall_bound"] or level < view["share"] - 0.03:
@@ -65,17 +93,10 @@ def by_shares(view: View) -> Sign | None:
 
 def by_recalls(view: View) -> Sign | None:
     """One class that is always found and all others never: every sample is called that class."""
-    curves = class_curves(view.features, Role.CLASS_METRIC, kind="recall")
-    accuracy = _accuracy_tail(view)
-    if len(curves) < 2 or view.curve("max_class_share") is not None or (accuracy is not None and accuracy[1] >= view["accuracy"]):
+    accuracy, sole = _accuracy_tail(view), find_sole_class(view, view["share"])
+    if sole is None or view.curve("max_class_share") is not None or (accuracy is not None and accuracy[1] >= view["accuracy"]):
         return None
-    scale = 0.01 if max(float(c.value.max()) for c in curves) > 1.5 else 1.0
-    ends = [median(tail(c)) * scale for c in curves]
-    full = [c for c, e in zip(curves, ends, strict=True) if e >= view["share"]]
-    others = [e for e in ends if e < view["share"]]
-    if len(full) != 1 or len(others) != len(curves) - 1 or max(others) > 1.0 - view["share"]:
-        return None
-    found = full[0]
+    curves, found, others, scale = sole.curves, sole.found, sole.others, sole.scale
     index = since(found.value * scale >= view["share"])
     for curve in curves:
         if curve is not found and curve.n == found.n:
@@ -90,7 +111,7 @@ def by_recalls(view: View) -> Sign | None:
         [c.name for c in curves],
         found=median(tail(found)) * scale,
         classes=float(len(curves)),
-        others=max(others),
+        others=others,
     )
     rules = (predicate("min_class_recall", "end", ">=", 0.1, source="every class is found at least now and then"),)
     sure = confidence((found.n - index) / 3.0, supports=1)
@@ -215,10 +236,10 @@ def by_constant_accuracy(view: View) -> Sign | None:
         return None
     level = float(accuracy.value[-1])
     index = since(np.abs(accuracy.value - level) <= 1e-6)
-    if index is None or accuracy.n - index < max(view["constant_evaluations"], 0.6 * accuracy.n):
+    if index is None or accuracy.n - index < max(view["constant_evaluations"], view["constant_share"] * accuracy.n):
         return None
     classes = view.signals.classes
-    at_chance = level <= 1.3 / classes if classes else level <= 0.12
+    at_chance = level <= view["at_chance"] / classes if classes else level <= view["at_chance_unknown"]
     if not at_chance or loss is None or loss.bad_step.size or loss.n < view["constant_evaluations"]:
         return None
     # Weights that hardly move keep their accuracy as well.
@@ -262,7 +283,7 @@ def by_nothing_found(view: View) -> Sign | None:
         if curve is None or curve.n < view["constant_evaluations"]:
             continue
         index = since(curve.value == 0.0)
-        if index is None or curve.n - index < max(view["constant_evaluations"], 0.6 * curve.n):
+        if index is None or curve.n - index < max(view["constant_evaluations"], view["constant_share"] * curve.n):
             continue
         word = "F1 score" if key == "val_f1" else "recall"
         text = f"The {word} is exactly zero at the last {{count:.0f}} evaluations: nothing is ever called positive."
@@ -292,7 +313,7 @@ def by_macro_f1(view: View) -> Sign | None:
     p, values = np.clip(accuracy.value, 0.0, 1.0), f1.value * (0.01 if float(f1.value.max()) > 1.0 else 1.0)
     implied = 2 * p / ((1 + p) * values)
     classes = round(median(implied))
-    single = np.abs(implied - classes) < 0.01 * classes
+    single = np.abs(implied - classes) < view["macro_f1"] * classes
     last = single[single.size // 3 :]
     if classes < 3 or not single[-1] or float(last.mean()) < 0.5 or float(p[-1]) > 2.5 / classes:
         return None

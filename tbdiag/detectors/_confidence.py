@@ -8,14 +8,14 @@ import numpy as np
 
 from tbdiag.detectors._base import Evidence, Interval, SuccessRule, View, predicate
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
-from tbdiag.features.predictions import confidence_and_accuracy
+from tbdiag.features.predictions import confidence_and_accuracy, share_unit
 from tbdiag.stats.noise import median
 
 WANTS = ("confidence", "confidence_gap", "val_accuracy", "train_accuracy", "val_loss", "train_loss", "calibration_error")
 """Roles that both detectors look at."""
 
-NOTED = 0.05
-"""Gap worth a note: literature 7.2, and the resolution of a logged mean over a thousand samples."""
+BEGUN = 0.05
+"""Gap from which on it has begun: the resolution of a logged mean over a thousand samples."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def measure_gap(view: View) -> Gap | None:
     last = tail(curve, least=min(3, curve.n))
     value = median(last)
     steady = float(last.min()) if value > 0 else float(last.max())
-    index = since(np.sign(curve.value) * np.abs(curve.value) * np.sign(value) >= min(NOTED, abs(value)))
+    index = since(np.sign(curve.value) * np.abs(curve.value) * np.sign(value) >= min(BEGUN, abs(value)))
     index = curve.n - 1 if index is None else index
     confidence, accuracy = pair
-    accurate = median(tail(accuracy)) * (0.01 if float(accuracy.value.max()) > 1.5 else 1.0)
+    accurate = median(tail(accuracy)) * share_unit(accuracy.value)
     statement = (
         "The mean confidence is {confidence:.3g} while the accuracy is {accuracy:.3g} over the last part of the run, a gap of {gap:+.3g}."
     )

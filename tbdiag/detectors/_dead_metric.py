@@ -8,10 +8,10 @@ import numpy as np
 
 from tbdiag.detectors._at_odds import Odds
 from tbdiag.detectors._base import Cause, View, predicate
+from tbdiag.detectors._collapses import answers_one_class
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
-from tbdiag.model import Role, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import running_median
 
@@ -26,11 +26,11 @@ def dead_metric(view: View) -> Odds | None:
     (a gap, or no learning) unless the metric is one constant.
     """
     metric, train, val = view.curve("val_metric"), view.curve("train_loss"), view.curve("val_loss")
-    if metric is None or train is None or metric.n < 6 or train.n < 8 or metric.bad_step.size or not _fell(train):
+    if metric is None or train is None or metric.n < 6 or train.n < 8 or metric.bad_step.size or not _fell(view, train):
         return None
     constant = float(np.ptp(metric.value)) == 0
     losses = [train] + ([val] if val is not None and val.n >= 4 else [])
-    if val is not None and val.n >= 4 and not (_fell(val) or (constant and val.end_cost <= val.first_cost)):
+    if val is not None and val.n >= 4 and not (_fell(view, val) or (constant and val.end_cost <= val.first_cost)):
         return None
     level, value = metric_level(metric, view.features), running_median(metric.value, 3)
     if level is not None:
@@ -40,9 +40,11 @@ def dead_metric(view: View) -> Odds | None:
         dead = best <= view["dead"] or (unknown and spread <= view["dead"] and best < 0.5 and metric.n >= 8)
     else:
         dead = (
-            bool(_GENERATED.search(f"{metric.signal.stem} {metric.name}".lower())) and float(np.abs(value).max()) < 0.02 and metric.n >= 8
+            bool(_GENERATED.search(f"{metric.signal.stem} {metric.name}".lower()))
+            and float(np.abs(value).max()) < view["dead"]
+            and metric.n >= 8
         )
-    if not dead or _one_answer(view):
+    if not dead or answers_one_class(view, view["one_answer"]):  # prediction-collapse names that
         return None
     where = "at most {best:.3g}" if metric.sign < 0 else "at least {best:.3g}"
     evidence = [
@@ -54,7 +56,11 @@ def dead_metric(view: View) -> Odds | None:
             end=metric.end,
         )
     ]
-    evidence += [say(f"The {label(c)} fell from {{first:.4g}} to {{last:.4g}} meanwhile.", (c,), first=c.first, last=c.end) for c in losses]
+    for loss in losses:
+        did = "fell" if _fell(view, loss) else "went"
+        evidence.append(
+            say(f"The {label(loss)} {did} from {{first:.4g}} to {{last:.4g}} meanwhile.", (loss,), first=loss.first, last=loss.end)
+        )
     better = metric.best - metric.sign * 0.1 * (abs(level.best - level.chance) if level is not None else max(abs(metric.best), 0.01))
     return Odds(
         train,
@@ -74,17 +80,8 @@ def dead_metric(view: View) -> Odds | None:
     )
 
 
-def _one_answer(view: View) -> bool:
-    """Whether shares or recalls of classes show that one class is all that is ever answered: prediction-collapse names that."""
-    share = view.curve("max_class_share")
-    if share is not None and share.n and share.end >= 0.9:
-        return True
-    ends = sorted(c.end for c in view.group(Role.CLASS_METRIC) if c.n and c.signal.split is not Split.TRAIN)
-    return len(ends) >= 2 and ends[-1] > 0.95 and ends[-2] < 0.05
-
-
-def _fell(loss: CurveFacts) -> bool:
-    """Whether a loss fell by two fifths of its start, or a signed one by eight times its noise."""
+def _fell(view: View, loss: CurveFacts) -> bool:
+    """Whether a loss fell by a good part of its start, or a signed one by eight times its noise."""
     if loss.signed:
         return loss.start_cost - loss.end_cost > 8 * loss.sigma > 0
-    return loss.end_cost < 0.6 * loss.start_cost
+    return loss.end_cost < (1 - view["dead_fall"]) * loss.start_cost

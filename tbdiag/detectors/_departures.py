@@ -8,7 +8,8 @@ from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
-from tbdiag.stats.noise import estimate_noise, median, running_median
+from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
+from tbdiag.stats.rise import measure_rise
 from tbdiag.stats.trend import find_trend
 
 
@@ -35,52 +36,99 @@ def forgets(view: View, train: CurveFacts, val: CurveFacts) -> float:
         best, late = float(quality.max()), np.asarray([level.quality(float(v)) for v in ends])
         if best < view["forgotten_from"] or int(np.argmax(quality)) > 0.6 * quality.size:
             return 0.0
-        margins.append(0.5 * best / max(median(late), 1e-3))
+        margins.append((1 - view["forgotten"]) * best / max(median(late), 1e-3))
     return float(min(margins))
 
 
-def both_climb(train: CurveFacts, val: CurveFacts) -> float:
+def both_climb(view: View, train: CurveFacts, val: CurveFacts) -> float:
     """Both losses climb through nearly the whole run to a quarter above where they began, or three eighths above their best."""
     lowest = [float(c.value.min()) for c in (val, train)]
     if min(train.trace.n, val.trace.n) < 12 or min(lowest) <= 0:
         return 0.0
-    if any(c.end_cost < 1.25 * min(c.first_cost, 1.1 * low) for c, low in zip((val, train), lowest, strict=True)):
+    if any(c.end_cost < view["both_climb"] * min(c.first_cost, 1.1 * low) for c, low in zip((val, train), lowest, strict=True)):
         return 0.0  # the same as below, without looking for the best smoothed point
-    above = min(c.end_cost / (1.25 * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))
+    above = min(c.end_cost / (view["both_climb"] * min(c.start_cost, 1.1 * float(c.best_cost))) for c in (train, val))
     if above < 1 or any(c.best_index > 0.25 * c.n for c in (train, val)):
         return 0.0
     trends = [find_trend(c.trace.cost, 6) for c in (train, val)]
     return float(above) if all(t.tau > 0.5 and t.p < 0.05 for t in trends) else 0.0
 
 
-def runs_away(train: CurveFacts, val: CurveFacts) -> float:
+def both_jump(view: View, cost: Float64, val: CurveFacts | None) -> float:
+    """Few points: training and validation both step above where they began, from below half of that level, and stay for three points."""
+    margins = []
+    for values in (cost, val.trace.cost if val is not None else np.empty(0)):
+        if values.size < 5 or float(values.min()) <= 0 or int(np.argmin(values)) > values.size - 4:
+            return 0.0
+        worst = float(values[-3:].min())
+        margins.append(min(worst / (view["both_jump"] * float(values[0])), worst / (view["few_points_best"] * float(values.min()))))
+    return float(min(margins))
+
+
+def both_rise(view: View, train: CurveFacts) -> float:
+    """A noisy training loss that rises throughout, with a validation loss that ends far above where it began."""
+    val = view.curve("val_loss")
+    if val is None or val.n < 8 or train.n < 30 or val.first_cost <= 0:
+        return 0.0
+    if val.trace.n >= 10 and median(val.trace.cost[-max(3, val.trace.n // 10) :]) < view["both_rise"] * val.first_cost:
+        return 0.0  # what is returned at last would be below 1
+    begin = train.trace.step >= float(val.trace.step[measure_rise(val.trace.cost, 0.0).best_index])
+    tail = train.trace.cost[begin]
+    trend = find_trend(tail)
+    up = trend.rising and trend.change > max(0.5 * abs(median(tail[: max(3, tail.size // 8)])), 2 * train.trace.noise.sigma)
+    if not up or tail.size < 20:
+        return 0.0
+    rise = measure_rise(val.trace.cost, quiet_sigma(val.trace.cost, val.trace.n // 2, val.trace.noise.sigma))
+    if rise.sigmas < view["sigmas"]:
+        return 0.0
+    return float(rise.end / (view["both_rise"] * val.first_cost))
+
+
+def quiet_sigma(y: Float64, best: int, sigma: float) -> float:
+    """Noise before the rise; a diverged loss is noisy itself, and its rise looks like autocorrelation."""
+    if best >= 8:
+        return min(estimate_noise(y[: best + 1]).sigma, sigma)
+    plain = mad(np.diff(y)) / 1.414
+    if best >= 5 and plain > 0:
+        # Six points know their noise within a factor of two; the steps of the whole curve bound it from below.
+        return min(max(2 * estimate_noise(y[: best + 1]).sigma, 0.3 * plain), sigma)
+    return min(1.5 * plain, sigma) if plain > 0 else sigma
+
+
+def runs_away(view: View, train: CurveFacts, val: CurveFacts) -> float:
     """A validation loss that climbs through the whole run to twice its start while training gains nothing: nobody's overfitting."""
-    if train.n < 10 or val.n < 6 or val.first_cost <= 0 or val.end_cost < 2 * val.first_cost or val.best_index > 0.2 * val.n:
+    if (
+        train.n < 10
+        or val.n < 6
+        or val.first_cost <= 0
+        or val.end_cost < view["runs_away"] * val.first_cost
+        or val.best_index > 0.2 * val.n
+    ):
         return 0.0
     if train.start_cost - train.end_cost > max(2 * train.sigma, 0.1 * abs(train.start_cost)):
         return 0.0
     trend = find_trend(val.trace.cost, 6)
     if trend.tau < 0.7 or not val.trace.beyond_noise(val.end_cost - val.first_cost, 4):
         return 0.0
-    return float(val.end_cost / (2 * val.first_cost))
+    return float(val.end_cost / (view["runs_away"] * val.first_cost))
 
 
-def step_up_together(train: CurveFacts, val: CurveFacts) -> float:
+def step_up_together(view: View, train: CurveFacts, val: CurveFacts) -> float:
     """How far beyond its limits both losses went up for good at one place, against their levels and noise just before; below 1 they did not.
 
     From a first loss of ten a language model's nat is little; from the three that it had come to it is a third, and lost for good.
     """
     if train.signed or val.signed or train.signal.axis is not val.signal.axis or min(train.trace.n, val.trace.n) < 15:
         return 0.0
-    found = [_step_up(c) for c in (train, val)]
+    found = [_step_up(view, c) for c in (train, val)]
     span = max(float(train.step[-1] - train.step[0]), 1.0)
     if abs(found[0][1] - found[1][1]) > 0.15 * span:
         return 0.0
     return min(found[0][0], found[1][0])
 
 
-def _step_up(curve: CurveFacts) -> tuple[float, float]:
-    """The strongest rise for good of a loss, in its limits (12 % of the level, 15 deviations of the noise before), and the step before it."""
+def _step_up(view: View, curve: CurveFacts) -> tuple[float, float]:
+    """The strongest rise for good of a loss, in its limits (of the level and of the noise before), and the step before it."""
     trace = curve.trace
     y, n = trace.smooth, trace.n
     gap = max(1, n // 8)  # a ramp may take so long
@@ -95,7 +143,7 @@ def _step_up(curve: CurveFacts) -> tuple[float, float]:
     if rise <= 0 or level <= 0:
         return 0.0, 0.0
     sigma = max(min(estimate_noise(trace.cost[i // 2 : i + 1]).sigma, trace.noise.sigma), 1e-4 * level)
-    return min(rise / (0.12 * level), rise / (15 * sigma)), float(trace.step[i])
+    return min(rise / (view["step_level"] * level), rise / (view["step_sigmas"] * sigma)), float(trace.step[i])
 
 
 def worse_than_guessing(view: View, curve: CurveFacts) -> float:

@@ -13,11 +13,6 @@ from tbdiag.model import Scale
 from tbdiag.stats.noise import median
 from tbdiag.stats.rise import Rise, measure_rise
 
-LEARNED, LOST, OF_LEARNED = 0.1, 0.05, 0.15
-"""Of the way from guessing to perfect that a metric must have gained, and lost again; and of what it had gained.
-
-No healthy labelled run of 690 loses more than 0.015 of that way beside a calm loss."""
-
 
 def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) -> bool:
     """Whether a bounded metric that had learned something loses a good part of it while the validation loss does not rise.
@@ -29,7 +24,7 @@ def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) ->
         return False
     size = abs(level.best - level.chance)
     gained = float(metric.cost[0]) - rise.best  # what is best at once has learned nothing
-    if gained < LEARNED * size or rise.amount < max(LOST * size, OF_LEARNED * gained):
+    if gained < view["metric_learned"] * size or rise.amount < max(view["metric_lost"] * size, view["metric_lost_of_gain"] * gained):
         return False
     calm = measure_rise(loss.trace.cost, 0.0)
     if calm.amount > view["relative_rise"] * abs(calm.best):

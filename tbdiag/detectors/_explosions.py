@@ -13,7 +13,8 @@ from tbdiag.detectors._tails import leaves_level, name_some, say, tail
 from tbdiag.detectors._words import SOON
 from tbdiag.features import CurveFacts
 from tbdiag.features.layers import depth_curves
-from tbdiag.features.levels import counts_words, is_determination, metric_level
+from tbdiag.features.levels import counts_words, end_quality, is_determination
+from tbdiag.features.predictions import share_unit
 from tbdiag.features.progress import measure_progress
 from tbdiag.model import Mark
 from tbdiag.stats.confidence import confidence
@@ -278,7 +279,7 @@ def _too_many_nats(view: View, loss: CurveFacts, norm: float) -> tuple[Evidence,
         curve, accuracy = view.curve(f"{split}_loss"), view.curve(f"{split}_accuracy")
         if curve is None or accuracy is None or accuracy.n < 4 or loss.n < 8 or float(loss.value.min()) < 0 or counts_words(view.features):
             continue
-        scale = 0.01 if float(accuracy.value.max()) > 1.5 else 1.0
+        scale = share_unit(accuracy.value)
         error = 1 - scale * accuracy.end
         if not 0.02 < error < 1:
             continue
@@ -314,9 +315,8 @@ def _falls_from_far(view: View, norm: CurveFacts, loss: CurveFacts, first: float
         or first < view["norms_fall"] * late
     ):
         return None
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    if level is not None and metric is not None and level.quality(metric.end) >= view["good_end"]:
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features, 2)
+    if quality is not None and quality >= view["good_end"]:
         return None
     statement = say(
         "The loss ends at 1/{times:.0f} of what it began with: outputs that begin in range have no such way to go.", (loss,), times=times
@@ -329,9 +329,9 @@ def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Ex
 
     Or one that is ten times its level at the last point, after three rises in a row, where the run ends in the middle of the explosion.
     """
-    if loss is None or norm.n < 10 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < 3 * loss.first_cost:
+    if loss is None or norm.n < 10 or loss.n < 6 or float(loss.value.min()) <= 0 or loss.end_cost < view["loss_rise"] * loss.first_cost:
         return None
-    if loss.end_cost < 3 * loss.start_cost:
+    if loss.end_cost < view["loss_rise"] * loss.start_cost:
         return None
     before, last = norm.value[:-3], norm.value[-4:]
     if norm.n < 100 and median(before) > 0 and last[-1] > view["rise"] * median(before) and bool(np.all(np.diff(last) > 0)):
@@ -345,14 +345,14 @@ def grows_with_loss(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Ex
         return None
     first, late = median(norm.value[:3]), median(tail(norm, 0.5))
     trend = find_trend(norm.trace.cost)
-    if first <= 0 or late < 3 * view["rise"] * first or trend.tau < 0.5:
+    if first <= 0 or late < view["whole_rise"] * first or trend.tau < 0.5:
         return None
     text = "The gradient norm grows from {first:.3g} at first to {late:.3g} over the second half of the run, and the loss from {start:.4g} to {end:.4g}."
     evidence = say(text, (norm, loss), first=first, late=late, start=loss.first, end=loss.end)
     index = int(np.argmax(norm.value > view["rise"] * first))
     onset = Interval(int(norm.step[0]), int(norm.step[max(index, 1)]))
     title = f"Exploding gradients: the gradient norm grows {late / first:,.0f}-fold from the start"
-    sure = confidence(late / first / (3 * view["rise"]), supports=1)
+    sure = confidence(late / first / view["whole_rise"], supports=1)
     return Explosion(onset, Interval(onset.first_step, int(norm.step[-1])), (evidence,), Severity.WARNING, sure, title, np.empty(0))
 
 

@@ -17,7 +17,7 @@ from tbdiag.detectors._flatness import (
 from tbdiag.detectors._standstill import annealed_late, crawls, stopped_moving
 from tbdiag.detectors._words import label, say, say_left, schedule
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, loss_left, rest_of_loss
 from tbdiag.features.onsets import swings_about
 from tbdiag.features.schedule import decayed_by
 from tbdiag.model import Domain
@@ -62,12 +62,11 @@ def find_flat(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFac
 
 def may_be_bad(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFacts | None) -> bool:
     """False where a metric that is good leaves none of the reasons of `bad_level`; most healthy runs end here, at little cost."""
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features, 2)
     if quality is None or quality < view["half_way"]:
         return True
     spent, last = view.curve("lr"), curve.trace.cost[-4:]
-    if spent is not None and quality < 0.9 and decayed_by(spent, 0.3, 0.02):
+    if spent is not None and quality < 0.9 and decayed_by(spent, view["spent_by"], view["spent"]):
         return True
     still = quality < 0.97 and float(np.ptp(last)) <= view["frozen"] * abs(float(last[-1]))
     return still and curve is not train and not annealed_late(view)
@@ -78,8 +77,7 @@ def bad_level(
 ) -> tuple[str, list[float], list[Evidence]]:
     """Why the level is not good: ``level``, ``frozen`` or ``no-reference`` with margins and evidence; empty where it may be good."""
     left = loss_left(curve, view.features, curve.end)
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features, 2)
     words = counts_words(view.features)
     rest = rest_of_loss(curve, view.features, curve.end)
     known = left is not None or (rest or 0) > 0.8
@@ -105,15 +103,20 @@ def bad_level(
                 )
             ],
         )
-    if left is not None and left > 0.85 and (quality is None or quality < view["quality"]):
-        return "level", [left / 0.85], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
+    if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
+        return "level", [left / view["guessing"]], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
     spent = view.curve("lr")
     frozen = None if annealed_late(view) else stopped_moving(view, curve, train, since)
     # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
-    much = 0.2 if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
+    much = view["logged"] if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
     if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
-    if spent is not None and decayed_by(spent, 0.3, 0.02) and (quality is None or quality < 0.9) and (rest is None or rest > 0.2):
+    if (
+        spent is not None
+        and decayed_by(spent, view["spent_by"], view["spent"])
+        and (quality is None or quality < 0.9)
+        and (rest is None or rest > view["logged"])
+    ):
         last = float(spent.value[-1])
         return (
             "frozen",
@@ -141,10 +144,11 @@ def bad_level(
         text = f"In {{n}} evaluations the {label(curve)} hardly left the level of its first ones, {{first:.4g}}, while {{rest:.0%}} of the loss that training began with remains."
         found = say(text, (curve, train), n=curve.n, first=curve.first, rest=rest or 0.0)
         return "no-reference", [(rest or 0.0) / view["left"], 1.5], [found]
-    if quality is None and left is None and not words and kept_up and total < 0.1 and 0.03 < train_total < 0.3 and share > 0.6:
+    gained_little = total < view["gained"] and 0.03 < train_total < view["train_gained"]
+    if quality is None and left is None and not words and kept_up and share > 0.6 and gained_little:
         return (
             "no-reference",
-            [0.1 / max(total, 0.01)],
+            [view["gained"] / max(total, 0.01)],
             [
                 say(
                     f"In all the {label(train)} gained {{train_gain:.0%}} of its start"

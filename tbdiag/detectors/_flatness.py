@@ -135,3 +135,15 @@ def share_gained(curve: CurveFacts) -> float:
     """Share of the start that was gained to the end; 0 where that is within the noise."""
     start, fall = abs(curve.start_cost), curve.start_cost - curve.end_cost
     return fall / start if start > 0 and curve.beyond_noise(fall, 2) else 0.0
+
+
+def is_steady(curve: CurveFacts) -> bool:
+    """Whether a curve does not improve throughout by a twentieth of its start, beyond its noise."""
+    trend = find_trend(curve.trace.cost)
+    return not (trend.falling and -trend.change > max(3 * curve.trace.noise.sigma, 0.05 * abs(curve.first_cost)))
+
+
+def climbs(metric: CurveFacts) -> bool:
+    """Whether a metric improves throughout."""
+    trend = find_trend(metric.trace.cost)
+    return trend.falling and -trend.change > 3 * metric.trace.noise.sigma

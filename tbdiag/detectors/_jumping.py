@@ -57,9 +57,9 @@ def relapses(view: View, train: CurveFacts, val: CurveFacts | None) -> Sign | No
         return None
     beside = pair_up(train, val).train_at[late:]
     of_val, of_train = scatter(cost[late:]) / level, scatter(beside) / max(median(beside), 1e-12)
-    # Of a noisy evaluation training knows nothing: the geometric mean of its scatter and of its ratio to validation's stays below 6 %.
+    # Of a noisy evaluation training knows nothing: the geometric mean of its scatter and of its ratio to validation's stays small.
     together = of_train / max(of_val, 1e-12) ** 0.5
-    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], together / 0.07)
+    margin = min(typical / (view["relapse"] * first), of_val / view["relapse_level"], together / view["relapse_together"])
     if margin < 1 or stays_at_guessing(val, view.features):
         return None
     return (
@@ -86,7 +86,8 @@ def rouses(view: View, train: CurveFacts) -> Sign | None:
     # Near chance every batch has the same loss, and scatter comes with learning; a loss that has left its level for good is a divergence.
     if level <= 0 or before > 1.15 * level or median(cost[-max(3, cost.size // 10) :]) > 3 * before:
         return None
-    margin = min(found.ratio / view["rouse"], found.after / (0.07 * level), found.after / (0.05 * train.start_cost))
+    of_level, of_start = found.after / (view["rouse_level"] * level), found.after / (view["rouse_start"] * train.start_cost)
+    margin = min(found.ratio / view["rouse"], of_level, of_start)
     if margin < 1:
         return None
     # The first point that is as far from the calm level as the restless ones are.

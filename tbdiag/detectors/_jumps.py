@@ -9,6 +9,7 @@ from tbdiag.detectors._words import learning_rate, lower_to_usual, schedule, sho
 from tbdiag.features import CurveFacts
 from tbdiag.features.schedule import read_schedule
 from tbdiag.model import Role, Split
+from tbdiag.stats.change import levels_around
 from tbdiag.stats.noise import median
 
 
@@ -101,12 +102,11 @@ def _validation_stays(view: View, train: CurveFacts, at: int) -> bool:
     val = view.curve("val_loss")
     if val is None or train.signal.split is not Split.TRAIN or val.signal.axis is not train.signal.axis:
         return False
-    cost = train.trace.cost
-    jump = median(cost[at + 1 : at + 4]) - median(cost[max(at - 2, 0) : at + 1])
+    level, thrown = levels_around(train.trace.cost, at)
     before, behind = val.cost[val.step <= train.trace.last_step[at]][-3:], val.cost[val.step > train.trace.last_step[at + 1]]
     if min(before.size, behind.size) < 3:
         return False
-    return bool(max(median(behind[:3]), median(behind)) <= median(before) + 0.1 * jump)
+    return bool(max(median(behind[:3]), median(behind)) <= median(before) + 0.1 * (thrown - level))
 
 
 def _unmoved_lr(view: View) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.detectors._base import View
-from tbdiag.features.levels import metric_level
+from tbdiag.features.levels import end_quality
 from tbdiag.features.pairs import Pair
 from tbdiag.stats.noise import median
 
@@ -13,13 +13,10 @@ from tbdiag.stats.noise import median
 def lag_behind(view: View, pair: Pair) -> list[float]:
     """Margins of a gap that is a good part of all that training gained, where a validation metric says that the level is not good.
 
-    Healthy trainings that gained a fifth of their start and more, in eight evaluations or more, end with a gap of at most 0.3 of that gain,
-    where validation is not nearly perfect. A gap that was there from the start is another definition of the loss; a validation loss that still
-    falls is behind only for now.
+    A gap that was there from the start is another definition of the loss; a validation loss that still falls is behind only for now.
     """
-    train, val, metric = pair.train, pair.val, view.curve("val_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    if metric is None or level is None or level.quality(metric.end) >= 0.75 or val.trace.n < 8 or train.n < 8:
+    train, val, quality = pair.train, pair.val, end_quality(view.curve("val_metric"), view.features)
+    if quality is None or quality >= view["lag_good"] or val.trace.n < 8 or train.n < 8:
         return [0.0]
     cost, n = val.trace.cost, val.trace.n
     few = max(2, n // 5)
@@ -27,9 +24,11 @@ def lag_behind(view: View, pair: Pair) -> list[float]:
     half = median(cost[n // 2 - few // 2 : n // 2 + few // 2 + 1])
     start = max(train.start_cost, float(pair.train_at[0]))
     gain, gap = start - trained, behind - trained
-    if start <= 0 or gain < 0.18 * start or half - behind > 0.1 * gain or gap < 1.5 * max(float(pair.gap[0]), 0.0):
+    if start <= 0 or gain < view["lag_gain"] * start or half - behind > view["lag_falls"] * gain:
+        return [0.0]
+    if gap < view["lag_opened"] * max(float(pair.gap[0]), 0.0):
         return [0.0]
     # The median of single batches says little where they scatter as far as validation lies.
     if float(np.quantile(train.cost[train.n // 2 :], 0.9)) > behind:
         return [0.0]
-    return [gap / (view["lag"] * gain), 1.5 if gap > 0.1 * start else 0.0]
+    return [gap / (view["lag"] * gain), 1.5 if gap > view["lag_matters"] * start else 0.0]

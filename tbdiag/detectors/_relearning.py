@@ -6,6 +6,7 @@ import numpy as np
 
 from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
+from tbdiag.stats.change import levels_around
 from tbdiag.stats.noise import estimate_noise, median
 
 
@@ -33,6 +34,5 @@ def relearned(view: View, train: CurveFacts, val: CurveFacts) -> tuple[int, floa
     reached, after = float(val.trace.cost[before].min()), val.trace.cost[~before]
     worse = median(after[-3:]) - reached
     usual = float(np.diff(val.trace.cost[before]).max())
-    lasting = float(after[1:].min()) > reached and worse > max(0.2 * (float(val.trace.cost[0]) - reached), 3 * usual)
-    cost = train.trace.cost
-    return (at, jump / max(sigma, 1e-12), median(cost[at - 2 : at + 1]), median(cost[at + 1 : at + 4])) if lasting else None
+    lasting = float(after[1:].min()) > reached and worse > max(view["worse_after"] * (float(val.trace.cost[0]) - reached), 3 * usual)
+    return (at, jump / max(sigma, 1e-12), *levels_around(train.trace.cost, at)) if lasting else None

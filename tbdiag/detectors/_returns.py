@@ -179,7 +179,7 @@ def value_explodes(view: View) -> tuple[CurveFacts, float] | None:
     """A value loss that left any size that errors of the returns can have, and its margin over that; None where there is none.
 
     Estimates of returns are wrong by twice the largest return at most, so that a squared error beyond ten times its square is no
-    error of this task. Where no return is logged the loss must be 100,000. It must have grown a thousandfold from its lowest level of
+    error of this task. Where no return is logged the loss alone must tell. It must have grown a thousandfold from its lowest level of
     the last nine tenths, and the last tenth must stay a hundred times above that.
     """
     value = view.curve("value_loss")
@@ -188,10 +188,10 @@ def value_explodes(view: View) -> tuple[CurveFacts, float] | None:
     late = running_median(value.value, 5)[value.n // 10 :]
     low, end = float(late[:-3].min()), median(late[-max(3, value.n // 20) :])
     reward = next((c for c in map(view.curve, RETURNS) if c is not None), None)
-    largest = 10 * max(float(np.abs(reward.value).max()), 1.0) ** 2 if reward is not None else 1e5
+    largest = view["value_error"] * max(float(np.abs(reward.value).max()), 1.0) ** 2 if reward is not None else view["value_alone"]
     if low <= 0 or float(late[-max(3, value.n // 10) :].min()) < 100 * low:
         return None
-    margin = min(end / largest, end / (1000 * low))
+    margin = min(end / largest, end / (view["value_growth"] * low))
     return (value, min(margin, 16.0)) if margin >= 1 else None
 
 
@@ -230,7 +230,7 @@ def return_dips(view: View) -> Finding | NotApplicable | None:
     trace = reward.trace
     level = running_median(trace.cost, 41)
     gain = reward.first_cost - float(level.min())
-    deep = trace.cost - level > 0.3 * gain
+    deep = trace.cost - level > view["dip"] * gain
     first = int(np.argmax(deep))
     calm = slice(max(first - trace.n // 10, 0), first)
     if gain <= 0 or not deep.any() or first < trace.n // 5 or mad(trace.cost[calm] - level[calm]) > 0.03 * gain:
@@ -250,7 +250,7 @@ def return_dips(view: View) -> Finding | NotApplicable | None:
     return Finding(
         id="spikes",
         severity=Severity.WARNING,
-        confidence=confidence(float(trace.cost[worst] - level[first]) / (0.3 * gain), doubts=1),
+        confidence=confidence(float(trace.cost[worst] - level[first]) / (view["dip"] * gain), doubts=1),
         title=f"The return breaks down from {numbers['usual']:.4g} to {numbers['worst']:.4g} at step {step:,} and recovers",
         onset=Interval(int(trace.last_step[max(first - 1, 0)]), int(trace.last_step[first])),
         extent=Interval(int(trace.last_step[first]), int(trace.last_step[last])),

@@ -19,7 +19,7 @@ def is_small(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> bool:
     span = max(val.first_cost - rise.best, 0.1 * abs(median(val.trace.cost)))
     of_range = rise.amount / (view["range_share"] * span) if span > 0 else float("inf")
     positive = by_loss and float(val.value.min()) > 0
-    return (max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range) < 1
+    return (max(relative / view["relative_rise"], min(of_range, relative / view["least_of_level"])) if positive else of_range) < 1
 
 
 def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> float:
@@ -32,9 +32,9 @@ def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> 
         if rise.streak < 2 or (before.size > 2 and rise.amount < 2 * largest_climb(before, before.size)):
             return 0.0  # what came back before may come back again
         if not positive:
-            return rise.amount / max(0.25 * span, 1e-12)
+            return rise.amount / max(view["few_points_signed"] * span, 1e-12)
         # Noise of a few per cent can rise twice in a row; it does not lose a seventh of what was gained, nor a third of the level.
-        gone = max(rise.amount / max(0.15 * span, 1e-12), relative / 0.3)
+        gone = max(rise.amount / max(view["few_points_of_gain"] * span, 1e-12), relative / view["few_points_of_level"])
         if rise.streak >= 4:
             gone = max(gone, relative / (2 * view["few_points_rise"]))  # four times in a row, not a fifth of the level
         return min(relative / view["few_points_rise"], gone)
@@ -43,8 +43,8 @@ def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> 
         return 0.0
     level = abs(median(val.trace.cost))
     of_range = rise.amount / (view["range_share"] * max(span, 0.1 * level)) if span > 0 or level > 0 else 0.0
-    # A fifteenth of a tiny gain is nothing: two hundredths of the level at least.
-    size = max(relative / view["relative_rise"], min(of_range, relative / 0.02)) if positive else of_range
+    # A fifteenth of a tiny gain is nothing: some of the level as well.
+    size = max(relative / view["relative_rise"], min(of_range, relative / view["least_of_level"])) if positive else of_range
     # With few points the noise itself is known within a factor only (41 % at ten points).
     sure = rise.sigmas / (view["sigmas"] * (1 + 3 / val.trace.n))
     plain = relative > 2 * view["relative_rise"] if positive else of_range > 3

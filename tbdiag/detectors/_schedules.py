@@ -8,7 +8,7 @@ from tbdiag.detectors._base import SUPERVISED, Interval, View
 from tbdiag.detectors._flatness import flat_part, share_gained
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level, rest_of_loss
+from tbdiag.features.levels import end_quality, rest_of_loss
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Evidence
 from tbdiag.stats.noise import Float64, estimate_noise, median
@@ -35,14 +35,13 @@ def never_warm(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
 
 
 def collapsed(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
-    # Very early, a fiftieth of the peak is as good as nothing, too.
-    found = _below(lr, plan, view["collapse"], view["collapse_share"]) or _below(lr, plan, 0.02, 0.3)
+    found = _below(lr, plan, view["collapse"], view["collapse_share"]) or _below(lr, plan, view["early_collapse"], view["early_share"])
     return found or _stopped_the_fall(view, lr, plan)
 
 
 def _stopped_the_fall(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
-    """A hundredth of the peak before half of the run, where the loss fell until then and does nothing in all the rest."""
-    found, train = _below(lr, plan, 0.01, 0.5), view.curve("train_loss")
+    """A small share of the peak before half of the run, where the loss fell until then and does nothing in all the rest."""
+    found, train = _below(lr, plan, view["stopped"], view["stopped_share"]), view.curve("train_loss")
     if (
         found is None
         or train is None
@@ -67,7 +66,7 @@ def _stopped_the_fall(view: View, lr: CurveFacts, plan: Schedule) -> Fault | Non
         (lr, train),
         before=before,
         level=level,
-        limit=0.01 * plan.peak,
+        limit=view["stopped"] * plan.peak,
         peak=plan.peak,
         step=int(low),
         share=4 * quarter / max(float(lr.step[-1] - lr.step[0]), 1.0),
@@ -136,10 +135,12 @@ def jumped(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
         lost_gain = rise > (train.start_cost - level) / 3 > 0 and train.end_cost > level + 3 * sigma
         # There twenty points against twenty tell what single points hide in their noise.
         lasts = beyond and (few or (right.size >= 10 and _outlasts(train.cost[train.step <= lr.step[i]], right)))
-        if (rise < (8 if near else 6) * sigma and not lasts) or (rise < 0.2 * abs(level) and not lost_gain):
+        if (rise < view["near_sigmas" if near else "jump_sigmas"] * sigma and not lasts) or (
+            rise < view["jump_harm"] * abs(level) and not lost_gain
+        ):
             continue
         evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
-        return evidence, onset, rise / (6 * sigma)
+        return evidence, onset, rise / (view["jump_sigmas"] * sigma)
     return None
 
 
@@ -202,9 +203,8 @@ def never_decays(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
     if restless < view["restless"] or share_gained(train) < 0.2 or any(name in optimizer for name in SELF_TUNING):
         return None
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    rest = rest_of_loss(train, view.features, train.end)
-    good = level.quality(metric.end) >= view["good"] if level is not None and metric is not None else (rest or 0.0) < 1 - view["good"]
+    quality, rest = end_quality(metric, view.features, 2), rest_of_loss(train, view.features, train.end)
+    good = quality >= view["good"] if quality is not None else (rest or 0.0) < 1 - view["good"]
     # Objectives that draw their own difficulty, as those of diffusion, scatter by nature: held-out data tell that the level stands.
     if good or rest is None or rest < 0.1 or (metric is None and val is None):
         return None

@@ -11,7 +11,7 @@ from tbdiag.detectors._base import GRADIENTS, Cause, Evidence, Finding, Interval
 from tbdiag.detectors._tails import name_some, say
 from tbdiag.detectors._words import label, learning_rate
 from tbdiag.features import CurveFacts, LayerFacts
-from tbdiag.features.levels import loss_left, metric_level
+from tbdiag.features.levels import end_quality, loss_left
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -72,11 +72,8 @@ def find_small_updates(view: View, layers: Sequence[LayerFacts]) -> Finding | No
     lr, loss = view.curve("lr"), stands_still(view)
     if loss is None or (lr is not None and median(np.abs(lr.value)) <= 1e-3 * float(np.abs(lr.value).max())):
         return None  # a schedule that ran down to nothing is the schedule's matter
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 2 else None
-    if (level is not None and metric is not None and level.quality(metric.end) >= 0.5) or (
-        loss_left(loss, view.features, loss.end) or 1.0
-    ) < 0.5:
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features, 2)
+    if (quality or 0.0) >= 0.5 or (loss_left(loss, view.features, loss.end) or 1.0) < 0.5:
         return None  # a good model that hardly moves may be meant
     found = _hardly_moved(view, layers, loss) or _below_resolution(view, loss)
     if found is None:

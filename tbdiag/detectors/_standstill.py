@@ -8,7 +8,7 @@ from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._flatness import is_rounded, share_gained
 from tbdiag.detectors._words import label, say, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level, rest_of_loss
+from tbdiag.features.levels import end_quality, rest_of_loss
 from tbdiag.features.schedule import decayed_by
 from tbdiag.model import Direction
 from tbdiag.stats.noise import median
@@ -24,8 +24,7 @@ def crawls(view: View, val: CurveFacts, train: CurveFacts, metric: CurveFacts | 
     rest = rest_of_loss(val, view.features, val.end_cost)
     if val is train or rest is None or rest <= view["line_left"]:
         return None
-    level = metric_level(metric, view.features) if metric is not None else None
-    if level is not None and metric is not None and level.quality(metric.end) >= 0.9:
+    if (end_quality(metric, view.features) or 0.0) >= 0.9:
         return None
     return _lies_on_a_line(val, train, view["line"], 0.25, 6.0) or _lies_on_a_line(val, train, 0.2 * view["line"], 0.45, 2.0)
 

@@ -6,14 +6,31 @@ from math import e, log
 
 import numpy as np
 
-from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._at_odds import Odds, falls_below
+from tbdiag.detectors._base import Cause, Evidence, View
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing
 from tbdiag.model import Direction, Mark, Scale
+from tbdiag.stats.confidence import confidence
 
-Found = tuple[CurveFacts, float, list[Evidence], float, str]
-"""Loss, floor, evidence, margin, and what is applied twice."""
+
+def applied_twice(loss: CurveFacts, floor: float, evidence: Evidence, margin: float, what: str) -> Odds:
+    """A loss that stands at the floor of a softmax or sigmoid (`what`) that is applied twice."""
+    certain = what == "softmax"
+    return Odds(
+        loss,
+        (evidence,),
+        confidence(margin, supports=int(certain), cap=0.95 if certain else 0.7),
+        f"Loss mismatch: the {label(loss)} stands at {loss.end:.4g}, the floor of {what} applied twice",
+        (
+            Cause(f"The head applies a {what} and the loss expects logits", "the level is the one that follows"),
+            Cause("Probabilities are passed to a loss with from_logits"),
+            Cause("Labels are encoded wrongly, or smoothed strongly"),
+        ),
+        f"Pass raw logits to the loss: remove the {what} in the head (or set from_logits), and check that the first batch's loss is ln K.",
+        *falls_below(loss, floor),
+    )
 
 
 def end_accuracy(view: View, split: str) -> tuple[CurveFacts, float] | None:
@@ -58,7 +75,7 @@ def follows(view: View, k: int) -> bool:
     return True
 
 
-def softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
+def softmax_twice(view: View, loss: CurveFacts, split: str) -> Odds | None:
     classes = guessing(view.features).classes
     known = end_accuracy(view, split) or end_accuracy(view, "val")
     if known is None or float(loss.value.min()) <= 0:
@@ -79,20 +96,18 @@ def softmax_twice(view: View, loss: CurveFacts, split: str) -> Found | None:
         came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
         # It must come from guessing among k classes (which says little for two), or follow the accuracy.
         if (came and k != 2) or follows(view, k):
-            evidence = [
-                say(
-                    f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
-                    "{expected:.4g}; the loss can never fall below {floor:.4g}.",
-                    (loss, metric),
-                    (Mark("level", "floor", None, floor),),
-                    end=loss.end,
-                    classes=k,
-                    accuracy=accuracy,
-                    expected=expected,
-                    floor=floor,
-                )
-            ]
-            return loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax"
+            evidence = say(
+                f"The {label(loss)} ends at {{end:.4g}}. With {{classes}} classes and softmax applied twice an accuracy of {{accuracy:.3g}} costs "
+                "{expected:.4g}; the loss can never fall below {floor:.4g}.",
+                (loss, metric),
+                (Mark("level", "floor", None, floor),),
+                end=loss.end,
+                classes=k,
+                accuracy=accuracy,
+                expected=expected,
+                floor=floor,
+            )
+            return applied_twice(loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax")
     return None
 
 

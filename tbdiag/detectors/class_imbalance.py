@@ -60,6 +60,7 @@ from tbdiag.detectors._class_words import advise, note_mean, title
 from tbdiag.detectors._classes import OVERLAPS, Sign, by_balanced, by_classes, by_mean_recall, by_prior, by_recall, place
 from tbdiag.detectors._tails import fits_training, say, tail
 from tbdiag.features import CurveFacts
+from tbdiag.features.predictions import bound_recall, share_unit
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -122,9 +123,8 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
         return None
     largest = median(tail(share))
     label = view.curve("max_label_share")
-    other, error = 1.0 - largest, 1.0 - level
-    bound = other / (error + other) if error + other > 0 else 1.0
-    if largest < 0.95 or error < view["least_error"] or bound >= view["recall"]:
+    bound = bound_recall(largest, level)
+    if largest < view["share"] or 1.0 - level < view["least_error"] or bound >= view["recall"]:
         return None
     if label is not None and largest <= median(tail(label)) + 0.01:
         return None
@@ -146,7 +146,7 @@ def _by_shares(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
 def _by_baseline(view: View, accuracy: CurveFacts, level: float) -> Sign | None:
     known = view.group(Role.BASELINE)
     label = view.curve("max_label_share")
-    scale = 0.01 if known and float(known[0].value.max()) > 1.5 else 1.0
+    scale = share_unit(*(c.value for c in known[:1])) if known else 1.0
     counted = view.signals.config.get("majority_share")
     base = float(known[0].value[-1]) * scale if known else median(tail(label)) if label is not None else None
     if base is None and isinstance(counted, float) and not _finds_classes(view):
@@ -309,6 +309,7 @@ DETECTOR = Detector(
     ),
     thresholds={
         "accuracy": Threshold(0.75, "what passes for a good accuracy"),
+        "share": Threshold(0.95, "of the predictions, held by one class: the others are hardly ever answered"),
         "recall": Threshold(0.1, "recall of a class that is hardly found; literature 7.2"),
         "least_error": Threshold(0.02, "with fewer errors a rare class can be found as often as it occurs"),
         "balanced_gap": Threshold(0.25, "literature: 0.2; widened so that an ordinary rare class is no alarm"),

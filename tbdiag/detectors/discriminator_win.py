@@ -50,10 +50,9 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
-from tbdiag.features import CurveFacts
 from tbdiag.model import Domain, Role
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import median
+from tbdiag.stats.noise import Float64, median
 
 Sign = tuple[Evidence, Interval, Interval, float]
 
@@ -105,7 +104,7 @@ def _by_losses(view: View) -> Sign | None:
         return None
     d_end, g_end = median(tail(d, view["share"])), median(tail(g, view["share"]))
     low = d.value <= view["floor"] * d.first
-    if d_end > view["floor"] * d.first or g_end < 2 * g.first or float(np.mean(low[d.between(1 - view["share"], 1.0)])) < 0.8:
+    if d_end > view["floor"] * d.first or g_end < view["rise"] * g.first or float(np.mean(low[d.between(1 - view["share"], 1.0)])) < 0.8:
         return None
     smooth = np.array([median(d.value[max(i - 2, 0) : i + 3]) for i in range(d.n)])
     index = since(smooth <= 2 * view["floor"] * d.first)
@@ -116,7 +115,7 @@ def _by_losses(view: View) -> Sign | None:
         evidence,
         begins(d.step, index),
         lasts(d.step, index),
-        confidence(view["floor"] * d.first / max(d_end, 1e-12), g_end / (2 * g.first), doubts=1),
+        confidence(view["floor"] * d.first / max(d_end, 1e-12), g_end / (view["rise"] * g.first), doubts=1),
     )
 
 
@@ -127,18 +126,23 @@ def _by_scores(view: View) -> Sign | None:
     if fake is None or real is None or fake.n < 20 or real.n < 20:
         return None
     low, high = tail(fake, view["share"]), tail(real, view["share"])
-    if not _sure(low, high):
+    if not _sure(low, high, view["score"]):
         return None
     index = since(fake.value < 0.2)
     index = fake.n - 1 if index is None else index
     text = "The discriminator gives real samples {real:.3g} and generated ones {fake:.3g} over the last part of the run."
     evidence = say(text, (real, fake), real=float(np.median(high)), fake=float(np.median(low)))
-    return evidence, begins(fake.step, index), lasts(fake.step, index), confidence(0.05 / max(float(np.median(low)), 1e-6), doubts=1)
+    return (
+        evidence,
+        begins(fake.step, index),
+        lasts(fake.step, index),
+        confidence(view["score"] / max(float(np.median(low)), 1e-6), doubts=1),
+    )
 
 
-def _sure(fake: CurveFacts | np.ndarray[tuple[int], np.dtype[np.float64]], real: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    values = fake.value if isinstance(fake, CurveFacts) else fake
-    return bool(np.median(values) < 0.05 and np.median(real) > 0.95 and np.quantile(values, 0.9) < 0.1 and real.max() <= 1.0)
+def _sure(fake: Float64, real: Float64, least: float) -> bool:
+    """Whether nearly all generated samples score below `least`, and real ones as close to 1."""
+    return bool(np.median(fake) < least and np.median(real) > 1 - least and np.quantile(fake, 0.9) < 2 * least and real.max() <= 1.0)
 
 
 def _wins() -> object:
@@ -172,6 +176,8 @@ DETECTOR = Detector(
     domains=frozenset({Domain.GAN}),
     thresholds={
         "floor": Threshold(0.05, "literature 7.7: 5 % of its start"),
+        "rise": Threshold(2.0, "times its start, for the generator's loss"),
+        "score": Threshold(0.05, "of generated samples, and as far from 1 for real ones: hardly any gradient is left"),
         "share": Threshold(0.2, "literature 7.7: more than 20 % of the run"),
     },
     examples=EXAMPLES,

@@ -65,7 +65,17 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._data_change import DataChange, find_data_change, tell_data_change
-from tbdiag.detectors._departures import both_climb, forgets, runs_away, step_up_together, tell_validation, worse_than_guessing
+from tbdiag.detectors._departures import (
+    both_climb,
+    both_jump,
+    both_rise,
+    forgets,
+    quiet_sigma,
+    runs_away,
+    step_up_together,
+    tell_validation,
+    worse_than_guessing,
+)
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lower_and_restart, lr_jump
 from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, value_explodes
@@ -74,32 +84,12 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import rise_onset
 from tbdiag.model import Direction, Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import Float64, estimate_noise, mad, median
-from tbdiag.stats.rise import measure_rise
-from tbdiag.stats.trend import find_trend
+from tbdiag.stats.noise import median
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Judge the training loss, or the reward in reinforcement learning."""
-    if view.signals.domain is Domain.REINFORCEMENT:
-        curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
-        strength = _collapse(view, curve) if curve is not None else 0.0
-        if strength < 1:
-            curve, strength = value_explodes(view) or (curve, strength)
-    elif view.signals.domain is Domain.GAN:
-        curve = view.curve("val_metric") or view.curve("train_metric")
-        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None  # FID, KID: its losses have no direction
-        strength = _rise(view, curve) if curve is not None else 0.0
-    else:
-        curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
-        strength = max(_rise(view, curve), worse_than_guessing(view, curve), _both_rise(view, curve)) if curve is not None else 0.0
-        val = view.curve("val_loss")
-        if curve is not None and next_to_nothing(curve, curve.end_cost):
-            return None
-        if strength < 1 and curve is not None and val is not None:
-            strength = both_climb(curve, val) or forgets(view, curve, val) or step_up_together(curve, val)
-            if strength < 1 and (away := runs_away(curve, val)) >= 1:
-                curve, strength = val, away
+    curve, strength = _strongest(view)
     if curve is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
     if curve.n < 3:
@@ -138,27 +128,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence.append(say(f"The gradient norm rose from {{usual:.3g}} to {{peak:.3g}}{when}.", (), (), **grad))
     if val is not None:
         evidence.append(tell_validation(val, follows=follows))
-    causes = [
-        Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
-        Cause("A bad batch without gradient clipping"),
-        Cause("Overflow in half precision"),
-        Cause("Data, loss or objective changed at that step", "validation does not follow" if val is not None and not follows else ""),
-    ]
     critic = critic_grows(view, onset) if curve.signal.role is Role.REWARD else None
     if critic is not None:
         evidence.append(critic)
-        causes.insert(0, DIVERGING_CRITIC)
     change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
     if change is not None and val is not None:
         evidence.append(tell_data_change(change, curve, val))
-        causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
-    if jump is not None:
-        causes.insert(
-            0,
-            Cause(
-                "The learning rate was raised during training", f"it jumped from {short(jump['before'])} to {short(jump['after'])} there"
-            ),
-        )
     allowed = 0.0 if curve.rise > 8 * curve.sigma else 0.25 * curve.rise  # its own noise would hide the rise of so few points
     return Finding(
         id="divergence",
@@ -172,7 +147,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         onset=onset,
         extent=Interval(onset.first_step, int(curve.step[-1])),
         evidence=tuple(evidence),
-        causes=tuple(causes),
+        causes=_causes(jump, early=early, alone=val is not None and not follows, critic=critic is not None, changed=change is not None),
         first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
         first_action=_action(view, curve, onset, early, change),
         fixes=(
@@ -195,6 +170,48 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _strongest(view: View) -> tuple[CurveFacts | None, float]:
+    """The curve that is judged in this kind of training, and how far beyond the thresholds it left for good; below 1 it did not."""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
+        strength = _collapse(view, curve) if curve is not None else 0.0
+        if strength < 1:
+            curve, strength = value_explodes(view) or (curve, strength)
+    elif view.signals.domain is Domain.GAN:
+        curve = view.curve("val_metric") or view.curve("train_metric")
+        curve = curve if curve is not None and curve.signal.direction is Direction.LOWER else None  # FID, KID: its losses have no direction
+        strength = _rise(view, curve) if curve is not None else 0.0
+    else:
+        curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
+        strength = max(_rise(view, curve), worse_than_guessing(view, curve), both_rise(view, curve)) if curve is not None else 0.0
+        val = view.curve("val_loss")
+        if curve is not None and next_to_nothing(curve, curve.end_cost):
+            return curve, 0.0
+        if strength < 1 and curve is not None and val is not None:
+            strength = both_climb(view, curve, val) or forgets(view, curve, val) or step_up_together(view, curve, val)
+            if strength < 1 and (away := runs_away(view, curve, val)) >= 1:
+                curve, strength = val, away
+    return curve, strength
+
+
+def _causes(jump: dict[str, float] | None, *, early: bool, alone: bool, critic: bool, changed: bool) -> tuple[Cause, ...]:
+    """What the log speaks for comes first; `alone`: validation was logged and did not follow."""
+    causes = [
+        Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
+        Cause("A bad batch without gradient clipping"),
+        Cause("Overflow in half precision"),
+        Cause("Data, loss or objective changed at that step", "validation does not follow" if alone else ""),
+    ]
+    if critic:
+        causes.insert(0, DIVERGING_CRITIC)
+    if changed:
+        causes.insert(0, Cause(causes.pop().text, "training jumped at once, and validation did not follow all the way"))
+    if jump is not None:
+        how = f"it jumped from {short(jump['before'])} to {short(jump['after'])} there"
+        causes.insert(0, Cause("The learning rate was raised during training", how))
+    return tuple(causes)
 
 
 def _action(view: View, curve: CurveFacts, onset: Interval, early: bool, change: DataChange | None) -> str:
@@ -223,8 +240,10 @@ def _rise(view: View, curve: CurveFacts) -> float:
         best = float(cost.min())
         if best <= 0:
             return 0.0
-        runaway = float(min(cost[-1] / (1.5 * cost[0]), cost[-1] / (2 * best))) if rising else 0.0
-        return max(runaway, _both_jump(cost, view.curve("val_loss")))
+        runaway = (
+            float(min(cost[-1] / (view["few_points_start"] * cost[0]), cost[-1] / (view["few_points_best"] * best))) if rising else 0.0
+        )
+        return max(runaway, both_jump(view, cost, view.curve("val_loss")))
     y = trace.shape
     smooth = trace.smooth_shape
     b = int(smooth.argmin())
@@ -241,56 +260,17 @@ def _rise(view: View, curve: CurveFacts) -> float:
     if int(np.sum(np.diff(sides[sides != 0]) < 0)) >= 2:
         return 0.0
     sigma = trace.shape_noise.sigma
-    before = _quiet_sigma(y, b, sigma)
+    before = quiet_sigma(y, b, sigma)
     if not broken and float(last.min()) < smooth[b] + 4 * before:
         return 0.0
-    enough = rise / (view["factor"] if curve.log_scale else max(0.5 * span, 0.3 * abs(float(smooth[b]))))
+    enough = rise / (
+        view["factor"] if curve.log_scale else max(view["plain_of_range"] * span, view["plain_of_best"] * abs(float(smooth[b])))
+    )
     of_range = rise / (view["range_share"] * span) if span > 0 else float("inf")
     above_start = 1.0 + (end - first) / max(6 * sigma, 1e-12) if end > first + 2 * sigma else 0.0
     # That it rose is as sure as its peak; that it stays is the tail's matter, above.
     peak = max(float(smooth[b:].max()) - float(smooth[b]), rise)
     return float(min(peak / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
-
-
-def _both_jump(cost: Float64, val: CurveFacts | None) -> float:
-    """Few points: training and validation both step above where they began, from below half of that level, and stay for three points."""
-    margins = []
-    for values in (cost, val.trace.cost if val is not None else np.empty(0)):
-        if values.size < 5 or float(values.min()) <= 0 or int(np.argmin(values)) > values.size - 4:
-            return 0.0
-        worst = float(values[-3:].min())
-        margins.append(min(worst / (1.05 * float(values[0])), worst / (2 * float(values.min()))))
-    return float(min(margins))
-
-
-def _both_rise(view: View, train: CurveFacts) -> float:
-    """A noisy training loss that rises throughout, with a validation loss that ends far above where it began."""
-    val = view.curve("val_loss")
-    if val is None or val.n < 8 or train.n < 30 or val.first_cost <= 0:
-        return 0.0
-    if val.trace.n >= 10 and median(val.trace.cost[-max(3, val.trace.n // 10) :]) < 1.5 * val.first_cost:
-        return 0.0  # what is returned at last would be below 1
-    begin = train.trace.step >= float(val.trace.step[measure_rise(val.trace.cost, 0.0).best_index])
-    tail = train.trace.cost[begin]
-    trend = find_trend(tail)
-    up = trend.rising and trend.change > max(0.5 * abs(median(tail[: max(3, tail.size // 8)])), 2 * train.trace.noise.sigma)
-    if not up or tail.size < 20:
-        return 0.0
-    rise = measure_rise(val.trace.cost, _quiet_sigma(val.trace.cost, val.trace.n // 2, val.trace.noise.sigma))
-    if rise.sigmas < view["sigmas"]:
-        return 0.0
-    return float(rise.end / (1.5 * val.first_cost))
-
-
-def _quiet_sigma(y: Float64, best: int, sigma: float) -> float:
-    """Noise before the rise; a diverged loss is noisy itself, and its rise looks like autocorrelation."""
-    if best >= 8:
-        return min(estimate_noise(y[: best + 1]).sigma, sigma)
-    plain = mad(np.diff(y)) / 1.414
-    if best >= 5 and plain > 0:
-        # Six points know their noise within a factor of two; the steps of the whole curve bound it from below.
-        return min(max(2 * estimate_noise(y[: best + 1]).sigma, 0.3 * plain), sigma)
-    return min(1.5 * plain, sigma) if plain > 0 else sigma
 
 
 def _collapse(view: View, curve: CurveFacts) -> float:
@@ -308,7 +288,11 @@ def _collapse(view: View, curve: CurveFacts) -> float:
         return 0.0
     sigma = trace.noise.sigma
     return float(
-        min(fall / (0.6 * gain), fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"), gain / (4 * sigma) if sigma > 0 else 2.0)
+        min(
+            fall / (view["reward_lost"] * gain),
+            fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"),
+            gain / (view["reward_sigmas"] * sigma) if sigma > 0 else 2.0,
+        )
     )
 
 
@@ -381,9 +365,29 @@ DETECTOR = Detector(
     thresholds={
         "sigmas": Threshold(6.0, "rise test with margin for heavy tails: false alarms below 0.1 % on flat curves"),
         "factor": Threshold(0.336, "log of 1.4: a loss two fifths above its best"),
+        "plain_of_range": Threshold(0.5, "of what had been learned, where the loss is not judged in logarithms"),
+        "plain_of_best": Threshold(0.3, "of the best, at least, where the loss is not judged in logarithms"),
         "guessing": Threshold(1.25, "a quarter above the loss of guessing, throughout the last 60 % of the run"),
         "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
+        "few_points_start": Threshold(1.5, "times the start: where noise cannot be estimated the size of the rise must tell"),
+        "few_points_best": Threshold(2.0, "times the best, for the same reason; alone or with a validation loss that steps up as well"),
+        "both_jump": Threshold(1.05, "times their starts, for the last three of few points of both splits"),
+        "both_rise": Threshold(1.5, "times its start for validation, while a noisy training loss rises throughout"),
+        "both_climb": Threshold(1.25, "times the starts (or 1.1 times the bests) of losses that climb block by block"),
+        "runs_away": Threshold(2.0, "times its start for validation, while training gains nothing: overfitting needs a training that does"),
+        "step_level": Threshold(
+            0.12, "of the level just before, in both splits; a third of a nat to a language model that had come to three"
+        ),
+        "step_sigmas": Threshold(15.0, "deviations of the noise just before, in both splits: nothing had moved like that"),
         "forgotten_from": Threshold(0.2, "share of the way from guessing to perfect that was learned before it was lost"),
+        "forgotten": Threshold(0.5, "share of what was learned that both splits lost again"),
+        "value_error": Threshold(
+            10.0, "times the square of the largest return: errors of returns are twice that return at most, 4 in squares"
+        ),
+        "value_alone": Threshold(1e5, "of a value loss where no return is logged"),
+        "value_growth": Threshold(1e3, "times the lowest level of a value loss: growth of the returns alone is far less"),
+        "reward_sigmas": Threshold(4.0, "noise standard deviations that the reward had gained"),
+        "reward_lost": Threshold(0.6, "of what the reward had gained: with so much gone the last policy is hardly better than the first"),
     },
     examples=EXAMPLES,
     explains=("overfitting", "instability", "exploding-gradients"),

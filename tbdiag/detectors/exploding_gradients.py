@@ -77,7 +77,7 @@ from tbdiag.detectors._explosions import (
 from tbdiag.detectors._tails import first_broken_loss, say, tail
 from tbdiag.detectors._words import learning_rate, lower_broken_rate, lower_to_usual
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import metric_level
+from tbdiag.features.levels import end_quality
 from tbdiag.features.progress import PROGRESS_ROLES
 from tbdiag.features.tasks import reads_tokens, usual_rate
 from tbdiag.model import Mark
@@ -235,9 +235,8 @@ def _at_the_start(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Expl
 
 def _learned_nothing(view: View) -> bool:
     """Whether a metric with a known chance level ends a seventh of the way to perfect at most: that has no unit."""
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None and metric.n >= 4 else None
-    return level is not None and metric is not None and level.quality(metric.end) < 0.15
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features, 4)
+    return quality is not None and quality < 0.15
 
 
 def _again_and_again(view: View, norm: CurveFacts, loss: CurveFacts | None) -> Explosion | None:
@@ -377,10 +376,10 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "rise": Threshold(10.0, "literature 7.3: tenfold over the median before"),
+        "whole_rise": Threshold(30.0, "over the run, together with the loss"),
+        "loss_rise": Threshold(3.0, "times its start, by which the loss rises with such norms"),
         "burst": Threshold(30.0, "single norms of healthy runs reach ten times the median of those before"),
-        "early_warning": Threshold(
-            100.0, "orders of magnitude, where the loss may react yet (source text 2); no norm of 317 healthy trainings ends above 3.5"
-        ),
+        "early_warning": Threshold(100.0, "where the loss may react yet (source text 2); no norm of 317 healthy trainings ends above 3.5"),
         "unanswered": Threshold(1e3, "of a level that lasts: unfrozen layers and loss weights lift norms by one or two orders"),
         "sigmas": Threshold(4.0, "noise standard deviations by which the loss must leave its level"),
         "learned_share": Threshold(0.1, "share of what had been learned that must be lost again"),

@@ -50,6 +50,7 @@ from tbdiag.detectors._base import (
     SUPERVISED,
     Cause,
     Detector,
+    Evidence,
     Example,
     Finding,
     Interval,
@@ -63,7 +64,7 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._lagging import lag_behind
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, is_determination, loss_left, metric_level, stays_at_guessing
+from tbdiag.features.levels import Level, guessing, is_determination, loss_left, metric_level, stays_at_guessing
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
@@ -108,7 +109,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     # Beyond the noise, or no single evaluation of the second half gets half-way down to training.
     closest = float(pair.gap[pair.gap.size // 2 :].min())
-    margins.append(max(gap / (6 * val.sigma) if val.sigma > 0 else 16.0, closest / (0.5 * gap)))
+    margins.append(max(gap / (view["sigmas"] * val.sigma) if val.sigma > 0 else 16.0, closest / (view["closest"] * gap)))
     if margins[-1] < 1:
         return None
     level_train, level_val = train.sign * pair.tail_train(), val.sign * pair.tail_val()
@@ -119,48 +120,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # What guessing scores is known of few runs, and a number of classes that only a first loss suggests is no ground to call it that.
     guess = level is not None and metric is not None and (bool(level.chance) or is_determination(metric))
     guess = guess and not guessing(view.features).why.startswith(("the first train loss", "the first val loss"))
-    often = "seldom" if level is not None and metric is not None and level.quality(metric.best) >= 0.05 else "never"
+    course, numbers = _course(
+        val, level.quality(metric.best) if guess and level is not None and metric is not None else None, random, never
+    )
+    text = f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
+    evidence = [say(text + course, (train, val), train=level_train, val=level_val, **numbers)]
     supports = 0
-    # Said is what the curve did: where it ended worse than its best, by how much. Of few points a steep descent makes up the noise.
-    risen = val.rise if val.rise > 0.01 * abs(val.best) and (val.n < FEWEST or val.beyond_noise(val.rise, 2)) else 0.0
-    evidence = [
-        say(
-            f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
-            + (
-                f", and validation was {often} better than guessing."
-                if random and guess
-                else ", and validation hardly left its first values."
-                if random
-                else ", never better than at first."
-                if never
-                else f", which ended {{risen:.3g}} {'above' if val.sign > 0 else 'below'} its {'smoothed ' if val.n >= 10 else ''}best of {{best:.4g}}."
-                if risen
-                else f", without {'rising' if val.sign > 0 else 'falling'}{' beyond its noise' if val.rise > 0 else ''}."
-            ),
-            (train, val),
-            train=level_train,
-            val=level_val,
-            **({"risen": risen, "best": val.best} if risen and not random and not never else {}),
-        )
-    ]
     if by_loss and level is not None and metric is not None:
-        quality = level.quality(metric.end)
-        if quality > 0.9:
+        apart = _metrics_apart(view, level, metric, train_metric)
+        if apart is None:
             return None
-        same = train_metric is not None and train_metric.signal.stem == metric.signal.stem
-        if same and train_metric is not None:
-            apart = (train_metric.end - metric.end) / (level.best - level.chance)
-            if apart < view["metric_gap"]:
-                return None
-            supports += 1
-            evidence.append(
-                say(
-                    f"The {label(train_metric)} ended at {{train:.4g}}, the {label(metric)} at {{val:.4g}}.",
-                    (train_metric, metric),
-                    train=train_metric.end,
-                    val=metric.end,
-                )
-            )
+        evidence, supports = evidence + apart, len(apart)
     elif by_loss and left is None and not signed and val.end < 0.3 * val.first:
         # Validation itself became good by the only measure there is.
         return None
@@ -174,11 +144,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="generalization-gap",
         severity=Severity.WARNING,
         confidence=confidence(*margins, supports=supports, doubts=int(level is None) + int(signed)),
-        title=f"Validation {'is at chance' if guess else 'is bad'} from the start ({level_val:.4g}) while training reaches {level_train:.4g}"
-        if random
-        else f"Validation never got better than its first evaluation ({val.best:.4g}) while training reaches {level_train:.4g}"
-        if never
-        else f"Generalisation gap: validation stays at {level_val:.4g} while training reaches {level_train:.4g}",
+        title=_title(level_train, level_val, val.best, random=random, guess=guess, never=never),
         onset=Interval(int(val.trace.last_step[max(begin - 1, 0)]), int(val.trace.last_step[begin])),
         extent=Interval(int(val.trace.last_step[begin]), int(val.step[-1])),
         evidence=tuple(evidence),
@@ -211,6 +177,41 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(train.signal.key, val.signal.key),
     )
+
+
+def _course(val: CurveFacts, quality: float | None, random: bool, never: bool) -> tuple[str, dict[str, float]]:
+    """How the sentence on both levels ends, and its numbers; `quality`: the best of a metric of which it is known what guessing scores."""
+    if random and quality is not None:
+        return f", and validation was {'seldom' if quality >= 0.05 else 'never'} better than guessing.", {}
+    if random or never:
+        return ", and validation hardly left its first values." if random else ", never better than at first.", {}
+    # Said is what the curve did: where it ended worse than its best, by how much. Of few points a steep descent makes up the noise.
+    if val.rise > 0.01 * abs(val.best) and (val.n < FEWEST or val.beyond_noise(val.rise, 2)):
+        side, smoothed = "above" if val.sign > 0 else "below", "smoothed " if val.n >= 10 else ""
+        return f", which ended {{risen:.3g}} {side} its {smoothed}best of {{best:.4g}}.", {"risen": val.rise, "best": val.best}
+    return f", without {'rising' if val.sign > 0 else 'falling'}{' beyond its noise' if val.rise > 0 else ''}.", {}
+
+
+def _metrics_apart(view: View, level: Level, metric: CurveFacts, train_metric: CurveFacts | None) -> list[Evidence] | None:
+    """What the metrics of both splits say beside the losses; None where validation's is good, or as good as training's."""
+    if level.quality(metric.end) > 0.9:
+        return None
+    if train_metric is None or train_metric.signal.stem != metric.signal.stem:
+        return []
+    if (train_metric.end - metric.end) / (level.best - level.chance) < view["metric_gap"]:
+        return None
+    text = f"The {label(train_metric)} ended at {{train:.4g}}, the {label(metric)} at {{val:.4g}}."
+    return [say(text, (train_metric, metric), train=train_metric.end, val=metric.end)]
+
+
+def _title(train: float, val: float, best: float, *, random: bool, guess: bool, never: bool) -> str:
+    """`train` and `val`: the levels over the second half; `best`: validation's."""
+    reaches = f"while training reaches {train:.4g}"
+    if random:
+        return f"Validation {'is at chance' if guess else 'is bad'} from the start ({val:.4g}) {reaches}"
+    if never:
+        return f"Validation never got better than its first evaluation ({best:.4g}) {reaches}"
+    return f"Generalisation gap: validation stays at {val:.4g} {reaches}"
 
 
 def _margins(view: View, pair: Pair, gap: float) -> list[float]:
@@ -340,8 +341,15 @@ DETECTOR = Detector(
         "rise": Threshold(
             0.25, "validation that rises by more is overfitting or divergence; where that is told the gap is its consequence"
         ),
+        "sigmas": Threshold(6.0, "noise standard deviations of validation"),
+        "closest": Threshold(0.5, "of the gap, in place of that: no evaluation of the second half gets half-way down to training"),
         "of_first": Threshold(0.15, "of the starting loss: a gap between two tiny losses does not matter"),
         "lag": Threshold(0.45, "of all that training gained; healthy trainings whose metric is not nearly perfect end at 0.3 of it"),
+        "lag_good": Threshold(0.75, "of the way from guessing to perfect; a task that validation solves so far is learned"),
+        "lag_gain": Threshold(0.18, "of its start training must have gained: shares of a smaller gain are noise"),
+        "lag_opened": Threshold(1.5, "times the first gap; one that was there from the start is another definition of the loss"),
+        "lag_falls": Threshold(0.1, "of the gain; validation that made more over its second half is behind only for now"),
+        "lag_matters": Threshold(0.1, "of the starting loss: a smaller gap does not matter"),
         "metric_only": Threshold(0.2, "of the way from guessing to perfect: without losses the gap must be plain"),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },

@@ -12,7 +12,7 @@ How it is told
     minibatch noise, so a validation loss whose noise exceeds 12 % of its level and of its range, with a training loss that
     is as restless, shows weights that jump about (unless validation stays at guessing, or less than a twentieth of the
     first loss, or of three times the first validation loss, is left). Relapses: two evaluations, and one in eight, each lose 6 %
-    of the first loss at once; validation scatters by 9 % of its level, and the training loss between them, which keeps a quarter of its
+    of the first loss at once; validation scatters by 11 % of its level, and the training loss between them, which keeps a quarter of its
     start, scatters with it (the geometric mean of its scatter and of the ratio of both is 7 % at least). A scatter that rises: cut into twelve pieces, the training loss scatters around the lines
     through them 4.5 times as much as in the three pieces before, at no lower a level, to the end of the run, and by 7 % of its level and a
     twentieth of its start; swings of periods up to a twelfth of the run are seen so. Early explosion: the loss rose more than tenfold above its best and above its start, and
@@ -331,7 +331,12 @@ DETECTOR = Detector(
         "relapse_level": Threshold(
             0.11, "of the level; where little was to be learned, evaluations of few samples scatter by some per cent"
         ),
+        "relapse_together": Threshold(
+            0.07, "geometric mean of training's scatter and of its ratio to validation's; below 0.06 where only the evaluation is noisy"
+        ),
         "rouse": Threshold(4.5, "times the scatter before; healthy trainings that scatter by a twentieth of their start reach 2.8"),
+        "rouse_level": Threshold(0.07, "of the level; minibatch noise of a loss that is not small is 1 to 5 % of it"),
+        "rouse_start": Threshold(0.05, "of the start: of what little is left any share is nothing"),
         "explosion": Threshold(10.0, "a factor that no warm-up bump reaches"),
         "few_points_swing": Threshold(0.33, "a third of the level; the seed texts' history alternates by 80 %"),
     },

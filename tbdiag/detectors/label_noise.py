@@ -179,10 +179,10 @@ def _from_ceiling(view: View) -> Finding | NotApplicable | None:
         return None
     k = guess.classes
     entropy = -(ceiling * log(ceiling) + share * log(share / max(k - 1, 1)))
-    fits = abs(loss.best - entropy) < 0.15 * entropy
+    fits = abs(loss.best - entropy) < view["ceiling"] * entropy
     half = val.trace.cost[val.trace.within(0.25, 1.0)]
     flat = float(np.quantile(half, 0.9) - np.quantile(half, 0.1)) < 0.03 * unit
-    passes = train.end / unit > ceiling + 0.1 and median(train.value[: max(3, train.n // 4)]) / unit < ceiling
+    passes = train.end / unit > ceiling + view["passes"] and median(train.value[: max(3, train.n // 4)]) / unit < ceiling
     waits = _waits(train, val, unit)
     if not (fits and (flat or waits >= view["waits"]) and passes):
         return None
@@ -320,6 +320,8 @@ DETECTOR = Detector(
         "most_right": Threshold(0.75, "share of the way from guessing to perfect; few mistakes are seldom spread evenly"),
         "suspect_right": Threshold(0.9, "the same beyond which nothing is said at all; between the two it is a suspicion"),
         "waits": Threshold(0.3, "of the evaluations; of 36 runs that memorised or drifted none waited for more than a quarter of them"),
+        "ceiling": Threshold(0.15, "of that entropy, within which the best validation loss lies; a note"),
+        "passes": Threshold(0.1, "of perfect, by which training ends above the ceiling of validation: it knows wrong labels by heart"),
         "upper": Threshold(1.1, "the worst samples have become worse by a tenth: the model contradicts their labels"),
     },
     examples=EXAMPLES,

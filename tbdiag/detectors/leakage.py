@@ -182,7 +182,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _test_gap(view: View, metric: CurveFacts) -> CurveFacts | None:
     """A test metric of the same kind that ends more than 0.1 of the scale below validation."""
     for curve in view.group(Role.METRIC, Split.TEST):
-        if curve.signal.stem == metric.signal.stem and metric.sign * (curve.end - metric.end) > 0.1 * abs(metric.end):
+        if curve.signal.stem == metric.signal.stem and metric.sign * (curve.end - metric.end) > view["test_gap"] * abs(metric.end):
             return curve
     return None
 
@@ -260,6 +260,7 @@ DETECTOR = Detector(
     thresholds={
         "perfect": Threshold(0.995, "within half a per cent of perfect; easy tasks start at 0.98"),
         "early": Threshold(0.1, "the first tenth of the evaluations"),
+        "test_gap": Threshold(0.1, "of validation's metric, by which that of the test data ends lower"),
         "vanishing": Threshold(1e-3, "a thousandth of the loss of guessing: real tasks keep some doubt"),
     },
     examples=EXAMPLES,

@@ -61,7 +61,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, lower_unbearable_rate, say, schedule, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import guessing, metric_level
+from tbdiag.features.levels import end_quality, guessing
 from tbdiag.model import Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import estimate_noise, median
@@ -88,7 +88,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     kept = plan is None or (plan.end > 0.5 * plan.peak and plan.peak_share < 0.2)
     if rate is not None and rate >= limit and kept:
         margins.append(rate / limit)
-        evidence += _symptoms(view, train) or (_beyond_adam(train, rate) if "adam" in optimizer and rate >= 10 * limit else [])
+        evidence += _symptoms(view, train) or (_beyond_adam(train, rate) if "adam" in optimizer and rate >= view["adam_ill"] else [])
     supports = len(evidence)
     large = not evidence
     if large:
@@ -139,9 +139,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
     """What an excessive rate does to the curves."""
     out: list[Evidence] = []
-    metric = view.curve("val_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    if level is not None and metric is not None and level.quality(metric.end) > 0.8:
+    if (end_quality(view.curve("val_metric"), view.features) or 0.0) > 0.8:
         return out
     val = view.curve("val_loss")
     chance = guessing(view.features).chance
@@ -155,7 +153,7 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
         return out
     # A slow, steady descent is the opposite: too little moves.
     stands = early - end < view["gain"] * abs(early) and not any(_descends(c) for c in (train, val) if c is not None)
-    high = end > 0.8 * chance if chance is not None else end > 0.6 * start or start > 8 * early > 0
+    high = end > view["of_guessing"] * chance if chance is not None else end > view["of_start"] * start or start > 8 * early > 0
     # It must have moved at first, or be jumping: a model that never moved says nothing about its rate.
     if stands and high and end > 0 and start - early > 0.05 * abs(start):
         out.append(
@@ -226,9 +224,7 @@ def _throws_weights(view: View, train: CurveFacts) -> tuple[list[Evidence], list
     if early < view["thrown"] * first or not 0.7 * early < norm.end < 1.5 * early:
         return [], []
     chance = guessing(view.features).chance
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(view.curve("val_metric") or view.curve("train_metric"), view.features)
     # Nothing is gained after the throw, and validation had been better.
     since = median(train.trace.cost[train.trace.within(0.1, 0.3)]) if train.trace.n >= 12 else float("inf")
     fell = val is not None and since < 1.05 * train.end_cost and val.end_cost > 1.15 * float(val.trace.cost.min())
@@ -327,6 +323,9 @@ DETECTOR = Detector(
     thresholds={
         "rate": Threshold(0.05, "Adam above 0.01 and most other optimisers above 0.05 do not train"),
         "adam": Threshold(0.01, "UMLAUT: upper limit of the rate for Adam"),
+        "adam_ill": Threshold(0.1, "whatever the curves show: of 700 labelled runs every one that Adam trained at that was ill"),
+        "of_guessing": Threshold(0.8, "share of the loss of guessing that is left where the loss hardly moved after the first tenth"),
+        "of_start": Threshold(0.6, "share of the first loss, where the loss of guessing is not known"),
         "sgd": Threshold(1.0, "SGD with normalisation trains at 0.1 and more"),
         "gain": Threshold(0.07, "less than 7 % gained after the first tenth"),
         "jumps": Threshold(0.02, "evaluations on a fixed set normally scatter by 1 to 2 %"),

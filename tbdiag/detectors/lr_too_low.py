@@ -111,7 +111,7 @@ def _by_rate(view: View, curve: CurveFacts, rate: float) -> Finding | None:
             if c is not None
             and c.n >= 8
             and (not _flat(c) or (rate < view["hardly"] and _falls_throughout(c)))
-            and _crawls(c, None if steady else lr)
+            and _crawls(c, None if steady else lr, view["crawl"])
         ),
         None,
     )
@@ -131,14 +131,14 @@ def _untrained(view: View, loss: CurveFacts) -> bool:
     """Whether the end is still that of a model that knows nothing: nine tenths of the loss of guessing, or a metric near its bottom."""
     left = loss_left(loss, view.features, loss.end)
     if left is not None:
-        return left > 0.9
+        return left > view["guessing"]
     metric = view.curve("val_metric") or view.curve("train_metric")
     level = metric_level(metric, view.features) if metric is not None else None
     if level is None or metric is None:
         return False
     # Where the number of classes is not known, an answer that never changes is none of a model that learned.
     same = metric.n >= 6 and float(np.ptp(metric.value)) < 0.005 * abs(level.best - level.chance)
-    return level.quality(metric.end) < (0.5 if same else 0.15)
+    return level.quality(metric.end) < (0.5 if same else view["quality"])
 
 
 def _flat(curve: CurveFacts) -> bool:
@@ -155,8 +155,8 @@ def _falls_throughout(curve: CurveFacts) -> bool:
     return curve.trace.n >= 8 and find_trend(curve.trace.cost, 8).tau < -0.85
 
 
-def _crawls(curve: CurveFacts, lr: CurveFacts | None) -> bool:
-    """A smooth, slow descent that is nearly straight, in the sum of the rates where they are not constant."""
+def _crawls(curve: CurveFacts, lr: CurveFacts | None, most: float) -> bool:
+    """A smooth, slow descent by less than `most` of the start that is nearly straight, in the sum of the rates where they are not constant."""
     trace = curve.trace
     if trace.n < 8 or curve.start_cost <= 0:
         return False
@@ -168,7 +168,7 @@ def _crawls(curve: CurveFacts, lr: CurveFacts | None) -> bool:
     if lr is not None:
         rates = np.interp(trace.step, lr.step.astype(np.float64), lr.value)
         first, last = float(rates[:third].sum()), float(rates[-third:].sum())
-    return smooth and a > b > c > d and (c - d) * first > 0.5 * (a - b) * last and (a - d) < 0.2 * a
+    return smooth and a > b > c > d and (c - d) * first > 0.5 * (a - b) * last and (a - d) < most * a
 
 
 def _finding(
@@ -288,6 +288,9 @@ DETECTOR = Detector(
         ),
         "tiny": Threshold(2e-6, "below any rate that trains from scratch; fine-tuning at 1e-6 moves its loss"),
         "update": Threshold(1e-5, "cs231n: about 1e-3 is healthy; rates of fine-tunings with Adam make 1e-4 and more of it"),
+        "guessing": Threshold(0.9, "share of the loss of guessing that an untrained model keeps"),
+        "quality": Threshold(0.15, "of the way from guessing to perfect, that an untrained model stays below"),
+        "crawl": Threshold(0.2, "of its start, gained in the whole run: more is no crawl"),
         "slow": Threshold(1.5e-4, "above, a crawl has other causes"),
     },
     examples=EXAMPLES,

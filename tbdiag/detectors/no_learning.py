@@ -65,7 +65,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import gained, gains, is_lifeless, is_rounded, moves, never_changes, settled, still_falls
+from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, short
 from tbdiag.features import CurveFacts
@@ -73,7 +73,6 @@ from tbdiag.features.levels import counts_words, guessing, is_determination, los
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
-from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -183,8 +182,8 @@ def _metrics_at_chance(view: View) -> Finding | NotApplicable | None:
     if train is None or val is None or levels[0] is None or levels[1] is None:
         return NotApplicable("no loss", ("train_loss",))
     best = [level.quality(c.best) for c, level in zip((train, val), levels, strict=True) if level is not None]
-    limit = view["quality"] if levels[1].chance else 0.2
-    if max(best) > limit or _climbs(train) or _climbs(val):
+    limit = view["quality"] if levels[1].chance else view["quality_unknown"]
+    if max(best) > limit or climbs(train) or climbs(val):
         return None
     numbers = {"train": train.best, "val": val.best, "perfect": levels[1].best, **_digits(levels[1].why)}
     text = f"The {label(train)} never got better than {{train:.4g}} and the {label(val)} than {{val:.4g}}; {levels[1].why}, and {{perfect:.4g}} is perfect."
@@ -228,7 +227,7 @@ def _signs(
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
     constant = constant and val is not None and not is_rounded(float(val.value[0]))
     # A loss that came down from above must have stopped at guessing.
-    stopped = gain < 0.1 or (left is not None and left < 1.1 and not still_falls(train))
+    stopped = gain < view["gain"] or (left is not None and left < 1.1 and not still_falls(train))
     if (
         left is not None
         and left > view["chance"]
@@ -245,12 +244,12 @@ def _signs(
                 left=left,
             )
         )
-    poor = quality is not None and quality < view["quality"] and gain < 0.1 and metric is not None and metric.n >= 3
+    poor = quality is not None and quality < view["quality"] and gain < view["gain"] and metric is not None and metric.n >= 3
     if poor and metric is not None and level is not None and level.chance == 0:  # no noise lifts an F1 far above nothing
         poor = level.quality(metric.sign * float(metric.cost.min())) < 1.5 * view["quality"]
     # Below no skill at all (an R2 that never leaves zero) nothing climbs.
     skilled = quality is not None and quality > 0
-    if poor and metric is not None and level is not None and not (_climbs(metric) and skilled):
+    if poor and metric is not None and level is not None and not (climbs(metric) and skilled):
         signs.append("metric" if flat else "moves")
         margins.append(view["quality"] / max(quality or 0.0, 0.01) if quality is not None else 1.0)
         evidence.append(
@@ -262,13 +261,13 @@ def _signs(
                 **_digits(level.why),
             )
         )
-    if constant and val is not None and gain < 0.1 and _steady(train):
+    if constant and val is not None and gain < view["gain"] and is_steady(train):
         signs.append("constant")
         margins.append(4.0)
         text = f"All {{n}} evaluations gave the same {label(val)}, {{value:.6g}}: the weights do not change."
         evidence.append(say(text, (val,), n=val.n, value=float(val.value[0])))
     same = metric is not None and quality is not None and quality < 0.9 and never_changes(metric) and gain < 0.15 and settled(train)
-    if same and not signs and metric is not None and (left > 0.75 if left is not None else metric.n >= 10):
+    if same and not signs and metric is not None and (left > view["same_left"] if left is not None else metric.n >= 10):
         signs.append("same answer")
         margins.append(metric.n / 5)
         evidence.append(
@@ -279,7 +278,7 @@ def _signs(
                 value=float(metric.value[-1]),
             )
         )
-    still = train.n >= 8 and float(np.ptp(train.value)) <= 2e-4 * abs(median(train.value))
+    still = train.n >= 8 and float(np.ptp(train.value)) <= view["still"] * abs(median(train.value))
     if still and not signs and quality is not None and quality < 0.5:
         signs.append("still")
         margins.append(2.0)
@@ -294,7 +293,7 @@ def _signs(
             )
         )
     grad = view.curve("grad_norm")
-    if flat and not signs and grad is not None and grad.n >= 20 and (metric is None or not _climbs(metric)):
+    if flat and not signs and grad is not None and grad.n >= 20 and (metric is None or not climbs(metric)):
         early, late = median(grad.value[: max(2, grad.n // 20)]), median(grad.value[grad.n // 5 :])
         if early > view["transient"] * late > 0:
             signs.append("transient")
@@ -313,17 +312,6 @@ def _signs(
 def _digits(text: str) -> dict[str, float]:
     """Numbers that a sentence from elsewhere mentions, so that evidence carries them."""
     return {f"said_{i}": float(x) for i, x in enumerate(re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text))}
-
-
-def _steady(curve: CurveFacts) -> bool:
-    trend = find_trend(curve.trace.cost)
-    return not (trend.falling and -trend.change > max(3 * curve.trace.noise.sigma, 0.05 * abs(curve.first_cost)))
-
-
-def _climbs(metric: CurveFacts) -> bool:
-    """Whether a metric improves throughout."""
-    trend = find_trend(metric.trace.cost)
-    return trend.falling and -trend.change > 3 * metric.trace.noise.sigma
 
 
 def _at_chance() -> Run:
@@ -391,6 +379,10 @@ DETECTOR = Detector(
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),
+        "gain": Threshold(0.1, "of its start; a loss that fell by more learned something, be it only to guess"),
+        "same_left": Threshold(0.75, "share of the loss of guessing that is left where the metric gives one answer"),
+        "still": Threshold(2e-4, "of its level: training losses of batches differ by more, whatever the weights"),
+        "quality_unknown": Threshold(0.2, "the same as `quality` where a metric's chance level is not known"),
         "quality": Threshold(0.1, "less than a tenth of the way from chance to perfect"),
     },
     examples=EXAMPLES,

@@ -69,9 +69,6 @@ from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median, sliding
 from tbdiag.stats.oscillation import scatter
 
-LEARNED = 0.1
-"""Of the way from guessing to perfect: what a metric must have gained before its scatter beside a calm loss matters."""
-
 
 def detect(view: View) -> Finding | NotApplicable | None:
     """Scatter of validation against its level, its gain, and training's scatter; else single evaluations that are far off."""
@@ -92,7 +89,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
 def _alone(view: View, metric: CurveFacts, loss: CurveFacts) -> bool:
     """Whether a bounded metric that has learned something may be noisy for itself: its loss and the same metric of training are calm."""
     bounds = metric_level(metric, view.features)
-    if bounds is None or is_one_sided(metric) or metric.start_cost - metric.end_cost < LEARNED * abs(bounds.best - bounds.chance):
+    if (
+        bounds is None
+        or is_one_sided(metric)
+        or metric.start_cost - metric.end_cost < view["metric_learned"] * abs(bounds.best - bounds.chance)
+    ):
         return False
     late, train = loss.trace.cost[loss.trace.n // 4 :], view.curve("train_metric")
     if scatter(late) > view["calm"] * abs(median(late)):
@@ -123,16 +124,16 @@ def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> 
     gain = max(early - median(late[late.size // 2 :]), 0.0)
     if signed:
         learned = max(train.start_cost - train.end_cost, 0.0) if train is not None else gain
-        if learned < 2.5 * spread:
+        if learned < view["signed"] * spread:
             return None  # a signed loss has no scale but what was learned
         level = max(2 * gain, 0.5 * learned)
     if spread <= 0 or level <= 0:
         return None
     if by_loss:
         of_gain = spread / (view["of_gain"] * max(gain, 0.3 * level))
-        if not signed and train is not None and spread > 0.3 * train.start_cost:
-            # Beside two fifths of the level it does not matter from how high a first evaluation it came.
-            of_gain = max(of_gain, spread / (0.4 * level))
+        if not signed and train is not None and spread > view["of_start"] * train.start_cost:
+            # Beside so much of the level it does not matter from how high a first evaluation it came.
+            of_gain = max(of_gain, spread / (view["of_level_alone"] * level))
         margins = [spread / (view["of_level"] * level), of_gain]
     else:
         bounds = metric_level(val, view.features)
@@ -142,7 +143,11 @@ def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> 
         # Beside a calm loss the checkpoint can be chosen by that: twice the scatter, forty samples instead of a hundred and fifty.
         if beside is not None and bounds is not None:
             size = 2 * max(abs(bounds.best), abs(bounds.chance))
-        margins = [spread / (view["metric_of_gain"] * gain), spread / (view["metric_of_scale"] * size), spread / (0.05 * level)]
+        margins = [
+            spread / (view["metric_of_gain"] * gain),
+            spread / (view["metric_of_scale"] * size),
+            spread / (view["metric_of_level"] * level),
+        ]
     margins = [m / unsure for m in margins]
     if min(margins) < 1:
         return None
@@ -215,7 +220,7 @@ def _wild(view: View, val: CurveFacts) -> Finding | None:
     # Lower on both sides: the lowest of three before and of three behind, since bad evaluations may come several in a row.
     low = sliding(np.pad(cost, 3, constant_values=np.inf), 3).min(axis=1)
     level = np.maximum(low[:n], low[4 : n + 4])
-    above = np.flatnonzero(cost > np.maximum(2 * level, level + 0.15 * float(cost[0])))
+    above = np.flatnonzero(cost > np.maximum(view["wild"] * level, level + view["wild_of_first"] * float(cost[0])))
     calm = train.trace.cost[train.trace.n // 4 :]
     if above.size < max(4, n // 8) or above.size > 0.45 * n or scatter(calm) > 0.25 * abs(median(calm)):
         return None
@@ -239,7 +244,7 @@ def _wild(view: View, val: CurveFacts) -> Finding | None:
     return Finding(
         id="noisy-validation",
         severity=Severity.WARNING,
-        confidence=confidence(above.size / max(4, n // 8), float(np.median(cost[above] / level[above])) / 2, supports=1),
+        confidence=confidence(above.size / max(4, n // 8), float(np.median(cost[above] / level[above])) / view["wild"], supports=1),
         title=f"Noisy validation: {above.size} of {n} evaluations jump to twice the {label(val)} around them and come back",
         onset=None,
         extent=Interval(int(val.step[0]), int(val.step[-1])),
@@ -347,6 +352,13 @@ DETECTOR = Detector(
         "than_training": Threshold(3.0, "training averaged over an interval scatters about as much when weights jump about"),
         "calm": Threshold(0.07, "half of what is noisy; evaluations on a fixed set scatter by 1 to 3 %"),
         "metric_of_scale": Threshold(0.04, "binomial noise of an accuracy of 0.8 on a hundred samples"),
+        "metric_of_level": Threshold(0.05, "of its level, beside the shares of what it gained and of its scale"),
+        "metric_learned": Threshold(0.1, "of the way from guessing to perfect, gained before scatter beside a calm loss matters"),
+        "signed": Threshold(2.5, "times the scatter: what training must have learned where the loss goes below zero and has no level"),
+        "of_start": Threshold(0.3, "of the first training loss: scatter that large matters whatever validation had gained"),
+        "of_level_alone": Threshold(0.4, "of the level, then, in place of a share of the gain"),
+        "wild": Threshold(2.0, "times the level around them: single evaluations that lie so high and come back"),
+        "wild_of_first": Threshold(0.15, "of the first evaluation above the level around them: twice next to nothing is nothing"),
         "high": Threshold(0.05, "SGD's recipes begin at 0.05 to 0.1 and none ends there; Adam does not train with it"),
         "metric_of_gain": Threshold(0.25, "a quarter of what the metric had gained"),
     },

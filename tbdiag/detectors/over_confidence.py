@@ -56,12 +56,12 @@ from tbdiag.detectors._base import (
     Threshold,
     View,
 )
-from tbdiag.detectors._confidence import NOTED, WANTS, gap_rule, measure_gap
+from tbdiag.detectors._confidence import WANTS, gap_rule, measure_gap
 from tbdiag.detectors._tails import say, tail
 from tbdiag.detectors._words import unit
 from tbdiag.features.disagreement import look_behind
 from tbdiag.features.onsets import rise_onset
-from tbdiag.features.predictions import as_fraction
+from tbdiag.features.predictions import as_fraction, share_unit
 from tbdiag.features.progress import BAD_LOSS_SHARE, PROGRESS_ROLES, measure_progress
 from tbdiag.model import Role, Split
 from tbdiag.stats.confidence import confidence
@@ -104,7 +104,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 def _by_gap(view: View) -> Sign | None:
     gap = measure_gap(view)
-    if gap is None or gap.value < NOTED:
+    if gap is None or gap.value < view["noted"]:
         return None
     share = view.curve("max_class_share")
     if share is not None and median(tail(share)) >= 0.95 and gap.accuracy < 0.9:
@@ -143,7 +143,7 @@ def _by_confidence_and_loss(view: View) -> Sign | None:
     learned = measure_progress(view.curve, view.signals).loss_share
     if loss is None or mean is None or not classes or measure_gap(view) is not None or loss.bad_step.size:
         return None
-    said = median(tail(mean)) * (0.01 if float(mean.value.max()) > 1.5 else 1.0)
+    said = median(tail(mean)) * share_unit(mean.value)
     level = median(tail(loss))
     error = _implied_error(level, classes)
     gap = said - (1.0 - error)
@@ -199,7 +199,7 @@ def _by_loss(view: View) -> Sign | None:
         return None
     loss, honest, name, accuracy = known
     classes = view.signals.classes or 2
-    if loss < 1.5 * honest or loss < math.log(classes):
+    if loss < view["honest"] * honest or loss < math.log(classes):
         return None
     text = (
         "The validation loss ends at {loss:.4g}; a model of the same accuracy that is honest about its errors has at most {honest:.3g}, and "
@@ -211,7 +211,7 @@ def _by_loss(view: View) -> Sign | None:
         None,
         None,
         Severity.NOTE,
-        confidence(loss / (1.5 * honest), doubts=2),
+        confidence(loss / (view["honest"] * honest), doubts=2),
         f"Over-confidence: a validation loss of {loss:.3g} where an honest model has {honest:.3g}",
     )
 
@@ -316,6 +316,8 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "gap": Threshold(0.1, "modern networks are over-confident by up to 0.1 without harm to anyone (Guo et al.)"),
+        "noted": Threshold(0.05, "worth a note: literature 7.2, and the resolution of a logged mean over a thousand samples"),
+        "honest": Threshold(1.5, "times what an honest model of that accuracy loses at most, and above guessing; a note"),
         "implied_gap": Threshold(0.15, "the same where the accuracy is only bounded by the loss"),
         "rise": Threshold(0.15, "three times the smallest rise that is called overfitting; a note, whatever it is"),
         "calibration_error": Threshold(0.15, "binned estimates of healthy networks reach 0.1"),

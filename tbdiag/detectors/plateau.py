@@ -269,6 +269,12 @@ DETECTOR = Detector(
             0.025, "of 1,129 healthy trainings none that kept half of its loss gained less than 4.5 % after its first evaluations"
         ),
         "tuned": Threshold(0.32, "of the first loss: fine-tunings that stand after their first epoch gain 5 to 30 %"),
+        "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
+        "gained": Threshold(0.1, "of its start, by validation, where nothing else says what is good"),
+        "train_gained": Threshold(0.3, "of its start, by training, where nothing else says what is good"),
+        "spent": Threshold(0.02, "of its peak: a learning rate that hardly moves anything any more"),
+        "spent_by": Threshold(0.3, "share of the run by which the rate is spent: no schedule ends so early on purpose"),
+        "logged": Threshold(0.2, "of the first loss, left where evaluations stand still and the log tells the rate or a poor metric"),
         "unlogged": Threshold(1 / 3, "of the first loss: a schedule that nobody logged brings good runs to a stand at less"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
         "line": Threshold(3e-4, "of 490 healthy trainings, much loss left, the straightest scattered by 8e-4 or bent sixteenfold"),

@@ -107,7 +107,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
     # The extremes of a heavy tail reach twice the level once in a thousand runs; one or two spikes must be plainer than that.
     plain = [
-        h > 0.75 * span and (float(train.value[s.peak]) > 3 * abs(float(train.value[s.peak]) - h) or s.sigmas > 40)
+        h > view["tall"] * span
+        and (float(train.value[s.peak]) > view["tall_times"] * abs(float(train.value[s.peak]) - h) or s.sigmas > view["tall_sigmas"])
         for h, s in zip(heights, spikes, strict=True)
     ]
     tall = any(plain)
@@ -269,7 +270,11 @@ def _few(view: View, train: CurveFacts) -> list[Spike]:
         return []
     found = find_spikes(np.log(train.value), view["sigmas"], factor=0.0, width=7, longest=2)
     floor = view["height"] * _learned(train)
-    return [s for s in found if s.height > np.log(3.0) and s.first > 0 and train.value[s.peak] - train.value[s.first - 1] > floor]
+    return [
+        s
+        for s in found
+        if s.height > np.log(view["few_points_times"]) and s.first > 0 and train.value[s.peak] - train.value[s.first - 1] > floor
+    ]
 
 
 def _tall(part: Float64, log: list[Spike], floor: float) -> list[Spike]:
@@ -368,6 +373,11 @@ DETECTOR = Detector(
         "plain_sigmas": Threshold(20.0, "lognormal(0.8) and t4 noise on a decayed loss reach half of what was learned in no simulated run"),
         "height": Threshold(0.1, "a tenth of what was learned"),
         "spikes": Threshold(3, "one or two may be the tail of the noise, three are a pattern"),
+        "tall": Threshold(0.75, "of the range: one or two spikes must be plainer than the extremes of a heavy tail"),
+        "tall_times": Threshold(3.0, "times the level around it; heavy tails reach twice the level once in a thousand runs"),
+        "tall_sigmas": Threshold(40.0, "noise standard deviations, in place of that"),
+        "few_points_times": Threshold(3.0, "times the neighbours, below thirty points"),
+        "dip": Threshold(0.3, "of what a return had gained: it breaks down by so much and comes back"),
         "points": Threshold(30, "the running median of 21 points needs a neighbourhood"),
     },
     examples=EXAMPLES,

@@ -64,6 +64,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Mark, Role, Run, Split
+from tbdiag.stats.change import levels_around
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
 
@@ -223,7 +224,12 @@ def _step_of(view: View, curve: CurveFacts, y: Float64) -> Step | None:
         if gained <= 0 and curve.signal.role is Role.METRIC:
             continue  # a metric that had never become better has nothing to fall from
         # A level that doubles is a shift however much had been gained before.
-        doubled = not curve.signed and curve.trace.shape is curve.trace.cost and jump > low > 0 and jump > 0.1 * gained
+        doubled = (
+            not curve.signed
+            and curve.trace.shape is curve.trace.cost
+            and jump > view["doubled"] * low > 0
+            and jump > view["doubled_of_gain"] * gained
+        )
         if not ((jump > view["of_gain"] * gained or doubled) and steps[at] > 0.5 * jump):  # ... and it is most of the change
             continue
         sigma = estimate_noise(y[: at + 1]).sigma if at >= 8 else np.inf
@@ -231,9 +237,8 @@ def _step_of(view: View, curve: CurveFacts, y: Float64) -> Step | None:
         sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
         size = jump / sigma
         stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
-        if size > view["sigmas"] and stays and _matters(curve, at):
-            cost = curve.trace.cost
-            return at, size, median(cost[max(at - 2, 0) : at + 1]), median(cost[at + 1 : at + 4])
+        if size > view["sigmas"] and stays and _matters(curve, at, view["of_level"]):
+            return at, size, *levels_around(curve.trace.cost, at)
     return None
 
 
@@ -254,17 +259,17 @@ _EXPECTED_RANGE = (2.06, 2.33, 2.53, 2.70, 2.85, 2.97, 3.08)
 """Of 4, 5, ... 10 normal deviates, in standard deviations."""
 
 
-def _matters(curve: CurveFacts, at: int) -> bool:
-    """At least a tenth of the level, or of the gain where levels mean little."""
-    cost, before = curve.trace.cost, median(curve.trace.cost[max(at - 2, 0) : at + 1])
-    return median(cost[at + 1 : at + 4]) - before > 0.1 * max(abs(before), float(cost[0] - cost[at]))
+def _matters(curve: CurveFacts, at: int, least: float) -> bool:
+    """At least that share of the level, or of the gain where levels mean little."""
+    cost = curve.trace.cost
+    before, behind = levels_around(cost, at)
+    return behind - before > least * max(abs(before), float(cost[0] - cost[at]))
 
 
 def _goes_on(curve: CurveFacts, at: int) -> bool:
     """Whether what follows the step rises by more than the step itself: a drift with a fast beginning."""
-    y = curve.trace.shape
-    jump = median(y[at + 1 : at + 4]) - median(y[max(at - 2, 0) : at + 1])
-    return median(y[-3:]) - median(y[at + 1 : at + 4]) > 0.7 * jump
+    before, behind = levels_around(curve.trace.shape, at)
+    return median(curve.trace.shape[-3:]) - behind > 0.7 * (behind - before)
 
 
 def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:
@@ -288,10 +293,9 @@ def _training(train: CurveFacts, curve: CurveFacts, at: int) -> str:
 
 def _calm_behind(train: CurveFacts, at: int) -> bool:
     """Whether a training loss is as quiet behind its step as before it; an optimiser that lost its way swings."""
-    y = train.trace.shape
-    jump = median(y[at + 1 : at + 4]) - median(y[max(at - 2, 0) : at + 1])
-    behind = y[at + 1 :]
-    return bool(estimate_noise(behind[2:]).sigma < 0.15 * jump and float(behind[2:].max()) < median(y[at + 1 : at + 4]) + 0.25 * jump)
+    before, behind = levels_around(train.trace.shape, at)
+    jump, late = behind - before, train.trace.shape[at + 3 :]
+    return bool(estimate_noise(late).sigma < 0.15 * jump and float(late.max()) < behind + 0.25 * jump)
 
 
 def _gone_calmly(train: CurveFacts, curve: CurveFacts, at: int) -> bool:
@@ -300,7 +304,8 @@ def _gone_calmly(train: CurveFacts, curve: CurveFacts, at: int) -> bool:
     behind = values[at + 1 :]
     if behind.size < 4:
         return False
-    jump = median(behind[:3]) - median(values[max(at - 2, 0) : at + 1])
+    before, level = levels_around(values, at)
+    jump = level - before
     return bool(
         jump > 0
         and float(np.median(np.abs(np.diff(behind[1:])))) < 0.1 * jump
@@ -385,6 +390,10 @@ DETECTOR = Detector(
     thresholds={
         "sigmas": Threshold(8.0, "twice the p99 of the largest single-split statistic under AR(1) noise"),
         "of_gain": Threshold(0.3, "three tenths of what had been gained"),
+        "of_level": Threshold(0.1, "a tenth of the level (or of the gain, where that is more)"),
+        "doubled": Threshold(1.0, "of its level: a loss that doubles shifts, however much had been gained before"),
+        "doubled_of_gain": Threshold(0.1, "of what had been gained, then"),
+        "worse_after": Threshold(0.2, "of its gain, by which validation is worse ever after a training loss that jumps and learns anew"),
     },
     examples=EXAMPLES,
     explains=("overfitting", "generalization-gap", "noisy-validation", "val-better"),

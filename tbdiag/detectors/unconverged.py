@@ -64,7 +64,7 @@ from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, 
 from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings
 from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, rest_of_loss
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
@@ -94,24 +94,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if any(c.bad_step.size and c.bad_step[-1] >= c.step[-1] for c in curves) or (not reinforcement and _left(curves[-1])):
         return None  # it ended in NaN, or training has left its best
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features)
     share, sure = late_share(curve, 0.8 if reinforcement else 0.9)
     if not reinforcement and (swings(curve) or _stands(next((c for c in curves if c.n >= 24), curve), plan)):
         return None
-    dense = curve.n >= 10 and not by_metric
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
-    limit = view["scheduled_share"] if dense and scheduled else view["share"] if dense else view["few_points_share"]
-    if 6 <= curve.n < 10 and plan is not None and plan.constant and bool(np.all(np.diff(curve.trace.cost) < 0)):
-        limit *= 0.7  # no schedule brings it down at the end
-    elif curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and late_share(curves[1])[0] >= view["share"] and late_share(curves[1])[1]:
-        limit *= 0.85  # a dense training loss says the same
-    rest = None if reinforcement else rest_of_loss(curve, view.features, curve.end)
-    if reinforcement:
-        limit = view["reward_share"]
-    elif counts_words(view.features) and rest is not None and rest > 0.62:
-        # So much of the loss of guessing is left only at the very beginning of training on text.
-        limit *= 0.25 if rest > 0.75 else 0.4
+    limit = _limit(view, curves, plan)
     if (share < limit or not sure) and metric is not None and quality is not None and quality < 0.7 and curve.rise <= 4 * curve.sigma:
         # The metric may still climb where the loss has slowed down.
         of_metric, certain = late_share(metric)
@@ -124,16 +112,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
             return None
         share, limit, others = late_share(curve)[0], 0.0, []
     else:
-        rest_of_curves = [] if reinforcement or curve is metric else curves[1:]
-        # A validation loss that fell from each evaluation to the next says enough beside a training loss that drowns in its noise.
-        if curve.n >= 6 and bool(np.all(np.diff(curve.trace.cost) < 0)):
-            rest_of_curves = [c for c in rest_of_curves if not (drowns(c) or (curve.n >= 10 and cannot_tell(c, limit)))]
-        # A training loss that began far above the first evaluation was thrown up by its first step, and gained little of that by learning.
-        top = 3 * curve.first_cost if curve is view.curve("val_loss") and curve.first_cost > 0 else float("inf")
-        others = [late_share(c, top=top if c is view.curve("train_loss") else float("inf")) for c in rest_of_curves]
-        few = view["share"] if len(rest_of_curves) == 1 and rest_of_curves[0].n >= 20 else limit
-        if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in others):
+        found = _ask_others(view, curve, [] if reinforcement or curve is metric else curves[1:], limit)
+        if found is None:
             return None
+        others = found
     if quality is not None and quality > (0.85 if by_metric else 0.95):
         return None
     if curve.signal.role is Role.LOSS and float(curve.value.min()) >= 0 and curve.end < 0.02 * curve.first:
@@ -204,6 +186,36 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _limit(view: View, curves: list[CurveFacts], plan: Schedule | None) -> float:
+    """Share of the gain that the last quarter must have brought, by the kind of the curve, its points, the schedule, and how much is left."""
+    if view.signals.domain is Domain.REINFORCEMENT:
+        return view["reward_share"]
+    curve = curves[0]
+    dense = curve.n >= 10 and curve.signal.role is not Role.METRIC
+    limit = view["scheduled_share" if plan is not None and not plan.constant else "share"] if dense else view["few_points_share"]
+    if 6 <= curve.n < 10 and plan is not None and plan.constant and bool(np.all(np.diff(curve.trace.cost) < 0)):
+        limit *= view["constant_rate"]  # no schedule brings it down at the end
+    elif curve.n < 10 and len(curves) > 1 and curves[1].n >= 20 and late_share(curves[1])[0] >= view["share"] and late_share(curves[1])[1]:
+        limit *= view["agreed"]  # a dense training loss says the same
+    rest = rest_of_loss(curve, view.features, curve.end)
+    if counts_words(view.features) and rest is not None and rest > view["words_left"]:
+        # So much of the loss of guessing is left only at the very beginning of training on text.
+        limit *= view["words_begun"] if rest > view["words_hardly"] else view["words"]
+    return limit
+
+
+def _ask_others(view: View, curve: CurveFacts, others: list[CurveFacts], limit: float) -> list[tuple[float, bool]] | None:
+    """Late shares of the other curves that can tell, or None where one of them gained too little late."""
+    # A validation loss that fell from each evaluation to the next says enough beside a training loss that drowns in its noise.
+    if curve.n >= 6 and bool(np.all(np.diff(curve.trace.cost) < 0)):
+        others = [c for c in others if not (drowns(c) or (curve.n >= 10 and cannot_tell(c, limit)))]
+    # A training loss that began far above the first evaluation was thrown up by its first step, and gained little of that by learning.
+    top = 3 * curve.first_cost if curve is view.curve("val_loss") and curve.first_cost > 0 else float("inf")
+    shares = [late_share(c, top=top if c is view.curve("train_loss") else float("inf")) for c in others]
+    few = view["share"] if len(others) == 1 and others[0].n >= 20 else limit
+    return None if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in shares) else shares
 
 
 def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
@@ -334,6 +346,12 @@ DETECTOR = Detector(
             0.11,
             "an exponential decay of four to nine points and 1.8 time constants makes that much; it alarmed on none of 794 healthy trainings",
         ),
+        "constant_rate": Threshold(0.7, "of that share, where a rate is known to be constant: no schedule brings the loss down at the end"),
+        "agreed": Threshold(0.85, "of that share, where a dense training loss says the same"),
+        "words_left": Threshold(0.62, "share of the loss of guessing that text keeps only at the very beginning of training"),
+        "words": Threshold(0.4, "of the usual share, then"),
+        "words_hardly": Threshold(0.75, "share of the loss of guessing that text keeps where training has hardly begun"),
+        "words_begun": Threshold(0.25, "of the usual share, then"),
         "pace": Threshold(0.7, "an exponential decay of three time constants over the run keeps up 47 % from quarter to quarter"),
         "of_level": Threshold(0.15, "half as many steps again would bring a quarter of the loss"),
         "matters": Threshold(0.05, "of a level that the metric calls good: half as many steps again would bring less than that"),

@@ -64,13 +64,12 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import label, learning_rate, say, say_left, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, guessing, is_determination, loss_left, rest_of_loss
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
-
 
 _OVERLAP = re.compile(r"(^|[^a-z])(m?ap(\d|_|$|[^a-z])|average_precision|auprc|pr_auc|m?iou|jaccard|pq$)")
 
@@ -100,7 +99,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and not beats
         and not below
         and not (left is not None and _only_begins(view, train, val))
-        and not (min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost)
+        and not _lost_again(train, val)
     ):
         return None
     margins, evidence, doubts = ([2.0, 2.0], below, 0) if below else _badness(view, train, val, gained)
@@ -230,8 +229,7 @@ def _action(view: View, train: CurveFacts) -> str:
 def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float, float]) -> tuple[list[float], list[Evidence], int]:
     """Margins, evidence and doubts of a bad level; no margins where the level may be good."""
     metric = view.curve("val_metric") or view.curve("train_metric")
-    level = metric_level(metric, view.features) if metric is not None else None
-    quality = level.quality(metric.end) if level is not None and metric is not None else None
+    quality = end_quality(metric, view.features)
     left = loss_left(val, view.features, val.end)
     rest = rest_of_loss(val, view.features, val.end)
     words = counts_words(view.features)
@@ -244,7 +242,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     if metric is not None and quality is not None and rest is not None and not words:
         # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
         known = left is not None or (is_determination(metric) and quality < view["surely"]) or _few_answers(view, train, val, quality)
-        if quality >= view["quality"] or rest <= (view["left"] if known else 0.8):
+        if quality >= view["quality"] or rest <= (view["left"] if known else view["left_unknown"]):
             return [], [], 0
         return (
             [view["quality"] / max(quality, 0.05), rest / view["left"]],
@@ -258,7 +256,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
             ],
             0,
         )
-    if min(train.n, val.n) >= 10 and _no_net_gain(val) and train.end_cost >= 0.97 * train.start_cost:
+    if _lost_again(train, val):
         return (
             [1.5],
             [
@@ -291,20 +289,28 @@ def _few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: float)
     rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
     kept = all(r is not None and r > view["kept"] for r in rests)
     name = metric.signal.stem.lower() if metric is not None else ""
-    return kept and quality < view["mediocre"] and view["sparse"] < val.end < log(5) and not _OVERLAP.search(name) and not counts_words(view.features)
+    return (
+        kept
+        and quality < view["mediocre"]
+        and view["sparse"] < val.end < log(5)
+        and not _OVERLAP.search(name)
+        and not counts_words(view.features)
+    )
 
 
-def _no_net_gain(curve: CurveFacts) -> bool:
-    """Whether a curve had improved clearly, lost it again, and stands there: it ends no better than it began."""
-    trace = curve.trace
+def _lost_again(train: CurveFacts, val: CurveFacts) -> bool:
+    """Whether validation had improved clearly, lost it again, and stands there: neither split ends better than it began."""
+    if min(train.n, val.n) < 10 or train.end_cost < 0.97 * train.start_cost:
+        return False
+    trace = val.trace
     start = float(trace.cost[0])
     best = float(trace.smooth.min()) if trace.n >= 30 else float(trace.cost.min())
     tail = trace.cost[trace.within(0.6, 1.0)]
     stands = float(np.median(tail[-3:])) - float(np.median(tail[:3]))
     return (
         start > 0
-        and curve.end_cost >= 0.97 * start
-        and curve.end_cost < 1.5 * start
+        and val.end_cost >= 0.97 * start
+        and val.end_cost < 1.5 * start
         and start - best > max(0.05 * start, 4 * trace.noise.sigma)
         and abs(stands) < 0.05 * start
     )
@@ -390,11 +396,16 @@ DETECTOR = Detector(
         "rise": Threshold(0.05, "validation that rises by more has a story of its own: generalization-gap or overfitting"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
-        "mediocre": Threshold(0.46, "where few answers are possible; healthy trainings of that kind that kept as much of their losses ended above 0.5"),
-        "kept": Threshold(0.6, "share of the loss of guessing, or of the largest first loss, left in both splits; a healthy training reached 0.58"),
+        "mediocre": Threshold(
+            0.46, "where few answers are possible; healthy trainings of that kind that kept as much of their losses ended above 0.5"
+        ),
+        "kept": Threshold(
+            0.6, "share of the loss of guessing, or of the largest first loss, left in both splits; a healthy training reached 0.58"
+        ),
         "sparse": Threshold(0.3, "nats; a smaller loss is that of rare targets, whose scores are low in good models as well"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),
+        "left_unknown": Threshold(0.8, "the same where the number of classes is not known: a metric of 0.4 may be good then"),
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
         "explained": Threshold(0.05, "R2 of the mean is 0; a model that learned anything was above 0.1 in every healthy training"),
         "explained_in_training": Threshold(0.2, "more in training alone is overfitting or a gap"),

@@ -86,10 +86,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         margins = [gap / (view["ratio"] * level_train), gap / (view["of_first"] * start)]
         # A steep descent in few points passes for noise; a distance that is there at every evaluation of the second half does not.
         steady = float((-pair.gap[pair.gap.size // 2 :]).min()) > 0.45 * gap
-        margins.append(max(gap / (3 * val.sigma), float(steady)) if val.sigma > 0 else 16.0)
+        margins.append(max(gap / (view["sigmas"] * val.sigma), float(steady)) if val.sigma > 0 else 16.0)
         # Strong dropout halves a small loss; but it is small against all that training gained.
         margins.append(gap / (view["least_of_gain"] * max(start - level_train, _gain(train, level_train), 1e-12)))
-        if min(margins) < 1 and gap > 0.12 * level_train and gap > 0.05 * start:
+        if min(margins) < 1 and gap > view["lead_of_level"] * level_train and gap > view["lead_of_start"] * start:
             ahead = _metric_lead(view)
             margins = margins if ahead is None else [ahead / view["metric_lead"]]
     # A factor that is there from the first evaluation on and never changes while both fall is another reduction of the loss.
@@ -194,7 +194,7 @@ def _of_gain(view: View, pair: Pair, gap: float) -> list[float]:
     falls = all(t.tau < 0 for t in trends) and (any(t.falling for t in trends) or all(t.p < 0.05 for t in trends))
     if gain <= 0 or not falls or float(val.cost[0]) - val.end_cost < 0.5 * gap:
         return [0.0]
-    return [gap / (view["of_gain"] * gain), gap / (5 * val.sigma) if val.sigma > 0 else 16.0]
+    return [gap / (view["of_gain"] * gain), gap / (view["of_gain_sigmas"] * val.sigma) if val.sigma > 0 else 16.0]
 
 
 def _gain(train: CurveFacts, level: float) -> float:
@@ -288,8 +288,14 @@ DETECTOR = Detector(
         ),
         "least_of_gain": Threshold(0.25, "dropout reached 0.23 in public runs that nothing was wrong with"),
         "metric_lead": Threshold(0.09, "validation ahead of training by that share of the way from chance to perfect; dropout made 0.07"),
+        "lead_of_level": Threshold(0.12, "of the training loss, beside a metric that leads; fine-tuning with dropout reached 0.11"),
+        "lead_of_start": Threshold(0.05, "of the starting loss, beside a metric that leads: of two tiny losses nothing follows"),
         "smoothing": Threshold(0.05, "label smoothing; less makes little of a gap"),
         "dropout": Threshold(0.3, "the usual tenth makes a small gap only"),
+        "sigmas": Threshold(
+            3.0, "noise standard deviations of validation; or the distance is there at every evaluation of the second half"
+        ),
+        "of_gain_sigmas": Threshold(5.0, "noise standard deviations, where the gap is judged by what training gained"),
         "of_first": Threshold(0.15, "of the starting loss: a ratio of two tiny losses does not matter"),
     },
     examples=EXAMPLES,

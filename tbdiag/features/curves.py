@@ -82,10 +82,7 @@ class Trace:
 
     def within(self, first_share: float, last_share: float) -> slice:
         """Indices of the blocks within a share of the run's steps."""
-        low, high = float(self.step[0]), float(self.step[-1])
-        a = int(self.step.searchsorted(low + first_share * (high - low), side="left"))
-        b = int(self.step.searchsorted(low + last_share * (high - low), side="right"))
-        return slice(a, b)
+        return _within(self.step, first_share, last_share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,14 +277,18 @@ class CurveFacts:
 
     def between(self, first_share: float, last_share: float) -> slice:
         """Indices of the points whose step lies within a share of the run's steps."""
-        low, high = float(self.step[0]), float(self.step[-1])
-        a = int(self.step.searchsorted(low + first_share * (high - low), side="left"))
-        b = int(self.step.searchsorted(low + last_share * (high - low), side="right"))
-        return slice(a, b)
+        return _within(self.step, first_share, last_share)
 
     def after(self, step: float) -> slice:
         """Indices of the points after a step."""
         return slice(int(np.searchsorted(self.step, step, side="right")), self.n)
+
+
+def _within(step: Float64 | Int64, first_share: float, last_share: float) -> slice:
+    low, high = float(step[0]), float(step[-1])
+    a = int(step.searchsorted(low + first_share * (high - low), side="left"))
+    b = int(step.searchsorted(low + last_share * (high - low), side="right"))
+    return slice(a, b)
 
 
 def build_curve(signal: Signal) -> CurveFacts:

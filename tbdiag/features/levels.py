@@ -139,6 +139,12 @@ def metric_level(curve: CurveFacts, features: Features) -> Level | None:
     return None
 
 
+def end_quality(metric: CurveFacts | None, features: Features, least: int = 1) -> float | None:
+    """`Level.quality` of a metric at its end; None without a metric of `least` points, and where nothing tells its scale."""
+    level = metric_level(metric, features) if metric is not None and metric.n >= least else None
+    return level.quality(metric.end) if level is not None and metric is not None else None
+
+
 def is_determination(curve: CurveFacts) -> bool:
     """Whether the values are a coefficient of determination (R2, D2), 0 for always answering with the mean, by name."""
     return bool(_DETERMINATION.search((curve.signal.stem or curve.signal.name).lower()))

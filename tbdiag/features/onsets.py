@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tbdiag.features.curves import CurveFacts, Trace
 from tbdiag.model import Interval
-from tbdiag.stats.change import locate_bend, locate_step
+from tbdiag.stats.change import locate_bend
 from tbdiag.stats.noise import estimate_noise, running_median
 
 Float64 = npt.NDArray[np.float64]
@@ -41,17 +41,6 @@ def rise_onset(curve: CurveFacts, *, logarithmic: bool = False, best: int | None
     if place is None:
         return between(trace, b, min(b + 1, trace.n - 1))
     return between(trace, start + place.first, min(start + place.last + 1, trace.n - 1))
-
-
-def step_onset(curve: CurveFacts, first: int, last: int, *, logarithmic: bool = False) -> Interval:
-    """Interval in which the level of a curve steps, between blocks `first` and `last` of its trace."""
-    trace = curve.trace
-    values = trace.shape if logarithmic else trace.cost
-    sigma = (trace.shape_noise if logarithmic else trace.noise).sigma
-    place = locate_step(values[first : last + 1], sigma)
-    if place is None:
-        return between(trace, first, last)
-    return between(trace, first + place.first, min(first + place.last + 1, trace.n - 1))
 
 
 def between(trace: Trace, first: int, last: int) -> Interval:

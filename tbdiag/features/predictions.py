@@ -39,6 +39,11 @@ def as_fraction(curve: CurveFacts) -> float:
     return 1.0
 
 
+def share_unit(*values: np.ndarray) -> float:
+    """Factor that turns shares of unknown unit into fractions: 0.01 where any of them is above 1.5, as only percentages are; else 1."""
+    return 0.01 if max(float(np.nanmax(v)) for v in values) > 1.5 else 1.0
+
+
 def _fraction_signal(name: str, curve: CurveFacts | None, direction: Direction = Direction.HIGHER) -> Signal | None:
     if curve is None:
         return None
@@ -117,7 +122,7 @@ def _balanced_accuracy(features: Features) -> Signal | None:
     full = ~np.isnan(value).any(axis=0)
     if not full.any():
         return None
-    mean = value[:, full].mean(axis=0) * (0.01 if float(np.nanmax(value)) > 1.5 else 1.0)
+    mean = value[:, full].mean(axis=0) * share_unit(value)
     return make_signal(
         "val_balanced_accuracy", step[full], wall[full], mean, f"mean of {len(curves)} class recalls", direction=Direction.HIGHER
     )
@@ -150,19 +155,35 @@ def normalised_shares(curves: tuple[CurveFacts, ...]) -> tuple[np.ndarray, np.nd
     return step[seen], wall[seen], share[:, seen]
 
 
-@derived("max_class_share")
-def _max_class_share(features: Features) -> Signal | None:
-    """Largest share of a predicted class."""
-    curves = class_curves(features, Role.PREDICTION_SHARE)
+def _largest_share(features: Features, role: Role) -> tuple[tuple[CurveFacts, ...], np.ndarray, np.ndarray, np.ndarray] | None:
+    """Curves of the classes, steps, wall times and the largest of their shares; None without any."""
+    curves = class_curves(features, role)
     if not curves:
         return None
     step, wall, share = normalised_shares(curves)
     if len(curves) == 1 and not bool((share >= 0.5).all()):
         # One class of two: the other has the rest.
         share = np.maximum(share, 1.0 - share)
-    return make_signal(
-        "max_class_share", step, wall, share.max(axis=0), f"largest of {len(curves)} predicted shares", split=curves[0].signal.split
-    )
+    return curves, step, wall, share.max(axis=0)
+
+
+def bound_recall(share: float, accuracy: float) -> float:
+    """Largest recall of all other classes together, where one class holds `share` of the predictions.
+
+    With a share p of other predictions and an error rate e it is ``p / (e + p)``: of the samples of other classes, e at least were missed.
+    """
+    other, error = 1.0 - share, 1.0 - accuracy
+    return other / (error + other) if error + other > 0 else 1.0
+
+
+@derived("max_class_share")
+def _max_class_share(features: Features) -> Signal | None:
+    """Largest share of a predicted class."""
+    found = _largest_share(features, Role.PREDICTION_SHARE)
+    if found is None:
+        return None
+    curves, step, wall, largest = found
+    return make_signal("max_class_share", step, wall, largest, f"largest of {len(curves)} predicted shares", split=curves[0].signal.split)
 
 
 @derived("predicted_classes")
@@ -178,13 +199,11 @@ def _predicted_classes(features: Features) -> Signal | None:
 @derived("max_label_share")
 def _max_label_share(features: Features) -> Signal | None:
     """Largest share of a class among the labels."""
-    curves = class_curves(features, Role.LABEL_SHARE)
-    if not curves:
+    found = _largest_share(features, Role.LABEL_SHARE)
+    if found is None:
         return None
-    step, wall, share = normalised_shares(curves)
-    if len(curves) == 1 and not bool((share >= 0.5).all()):
-        share = np.maximum(share, 1.0 - share)
-    return make_signal("max_label_share", step, wall, share.max(axis=0), f"largest of {len(curves)} label shares")
+    curves, step, wall, largest = found
+    return make_signal("max_label_share", step, wall, largest, f"largest of {len(curves)} label shares")
 
 
 @derived("min_class_recall")
@@ -195,7 +214,7 @@ def _min_class_recall(features: Features) -> Signal | None:
         single = named_metric(features, "recall", Split.VAL) or (curves[0] if curves else None)
         return _fraction_signal("min_class_recall", single)
     step, wall, value = overlay(curves)
-    scale = 0.01 if float(np.nanmax(value)) > 1.5 else 1.0
+    scale = share_unit(value)
     lowest = nan_reduce("min", value) * scale
     return make_signal("min_class_recall", step, wall, lowest, f"smallest of {len(curves)} classes", direction=Direction.HIGHER)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tbdiag.model import Axis, Restart, Role, Series, Signal
+from tbdiag.stats.overlap import same_values
 
 if TYPE_CHECKING:
     from tbdiag.features import Features
@@ -65,11 +66,6 @@ def list_differing(features: Features) -> tuple[str, ...]:
         at = np.minimum(np.searchsorted(series.step, lost.step), len(series) - 1)
         shared = series.step[at] == lost.step
         old, new = lost.value[shared].astype(np.float64), series.value[at[shared]].astype(np.float64)
-        finite = np.concatenate((series.value, lost.value))
-        finite = finite[np.isfinite(finite)]
-        span = float(np.ptp(finite)) if finite.size else 0.0
-        with np.errstate(invalid="ignore"):
-            equal = (old == new) | (np.isnan(old) & np.isnan(new)) | (np.abs(old - new) <= 0.01 * span)
-        if not equal.all():
+        if not same_values(old, new, np.concatenate((series.value, lost.value))).all():
             out.append(series.tag)
     return tuple(sorted(out))

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from tbdiag.model import Restart
 from tbdiag.model.runs import is_stepless
+from tbdiag.stats.overlap import same_values
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -213,10 +214,7 @@ def _compare(track: Track, part: Break, lost: Int64, kept: Int64) -> None:
     at_safe = np.minimum(at, steps.size - 1)
     shared = steps[at_safe] == track.step[lost]
     old, new = value[lost[shared]], value[kept[at_safe[shared]]]
-    finite = value[np.isfinite(value)]
-    span = float(np.ptp(finite)) if finite.size else 0.0
-    with np.errstate(invalid="ignore"):
-        equal = (old == new) | (np.isnan(old) & np.isnan(new)) | (np.abs(old - new) <= 0.01 * span)
+    equal = same_values(old, new, value)
     part.same += int(np.count_nonzero(equal))
     part.differing += int(np.count_nonzero(~equal))
 

@@ -48,7 +48,7 @@ class RunState:
         """The run as of the last read."""
         if self._run is None:
             files = [
-                ReadFile(_relative(self.listing, f), f.subrun, f.size, state.columns, state.failure, state.notes)
+                ReadFile(_relative(f), f.subrun, f.size, state.columns, state.failure, state.notes)
                 for f in self.listing.files
                 for state in (self.files[f.path],)
             ]
@@ -87,7 +87,7 @@ def refresh(state: RunState, listing: RunListing, *, verify: bool = False) -> Ru
     return RunState(listing, {file.path: _read_file(listing, file, state.files.get(file.path), verify=verify) for file in listing.files})
 
 
-def _relative(listing: RunListing, file: ListedFile) -> str:
+def _relative(file: ListedFile) -> str:
     name = file.path.replace(os.sep, "/").rsplit("/", 1)[-1]
     return printable(f"{file.subrun}/{name}" if file.subrun else name)
 
@@ -95,7 +95,7 @@ def _relative(listing: RunListing, file: ListedFile) -> str:
 def _read_file(listing: RunListing, file: ListedFile, before: FileState | None, *, verify: bool) -> FileState:
     if before is not None and before.failure is None and (before.listed.size, before.listed.mtime_ns) == (file.size, file.mtime_ns):
         return before
-    name = _relative(listing, file)
+    name = _relative(file)
     try:
         with open_source(file.path) as source:
             return _read_source(source, file, before, name, verify=verify)

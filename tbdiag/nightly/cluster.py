@@ -68,7 +68,7 @@ class Cluster:
     def _connect(self, distributed: Any) -> Any:
         try:
             if self.where == "local":
-                from tbdiag.nightly.pool import count_cores
+                from tbdiag.judging import count_cores
 
                 return distributed.Client(
                     n_workers=self.workers or count_cores(),

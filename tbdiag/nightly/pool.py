@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from tbdiag.judging import count_cores
 from tbdiag.nightly.tasks import Answer, Setup, Task
 
 BATCH, BATCH_BYTES = 32, 4 << 20
@@ -275,11 +276,3 @@ class Pool:
                 if deadline is not None and process is not None and time.monotonic() > deadline:
                     worker.overdue, worker.deadline = True, None
                     process.kill()
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

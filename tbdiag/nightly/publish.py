@@ -55,7 +55,7 @@ def publish(state: State, digest: Digest, site: Path, *, pages: bool, now: float
     (aside / MARKER).write_text(json.dumps({"night": digest.night, "pages": stamps, "junit": junit}) + "\n")
     _link_reports(state, site, aside, now - keep_days * 86400, digest.night)
     _write_digests(state, digest, aside, kept=site if before.get("junit") == junit else None)
-    _archive(site, aside, digest, before, now - keep_days * 86400)
+    _archive(site, aside, digest, now - keep_days * 86400)
     _share_unchanged(site, aside)
     switch(aside, site)
     _remove(aside)
@@ -176,7 +176,7 @@ def _copy(stored: Path, published: Path, target: Path) -> None:
     shutil.copy2(stored, target)
 
 
-def _archive(site: Path, aside: Path, digest: Digest, before: Mapping[str, object], oldest: float) -> None:
+def _archive(site: Path, aside: Path, digest: Digest, oldest: float) -> None:
     """Keep the digests of earlier nights as ``nights/NUMBER.md`` and ``.json`` for as long as runs are kept."""
     folder = aside / "nights"
     folder.mkdir()

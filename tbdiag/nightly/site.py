@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,9 +70,9 @@ def _page(digest: Digest, rows: str, *, number: int, pages: int, total: int, dat
     from markupsafe import Markup
 
     from tbdiag import __version__
-    from tbdiag.render.page import environment, json_block
+    from tbdiag.render.page import environment, json_block, load_assets, templates_directory
 
-    css, js, policy = _assets()
+    css, js, policy = load_assets(templates_directory(), ("report.css", "nightly.css"), "nightly.js")
     page: str = (
         environment()
         .get_template("nightly.html.j2")
@@ -136,29 +134,3 @@ def draw_trend(runs: Sequence[int]) -> Any:
         f'<path class="c0" fill="none" stroke="#1d5fd6" stroke-width="1.5" d="{path}"/>'
         f'<circle class="f0" fill="#1d5fd6" cx="{x:.0f}" cy="{y:.0f}" r="2.2"/></svg>'
     )
-
-
-_CACHE: dict[str, tuple[str, str, str]] = {}
-
-
-def _assets() -> tuple[str, str, str]:
-    """Style sheets, script, and the content policy that allows these two and nothing else."""
-    from tbdiag.render.page import templates_directory
-
-    place = templates_directory()
-    if str(place) not in _CACHE:
-        css = "\n".join(_squeezed(place / name) for name in ("report.css", "nightly.css"))
-        js = _squeezed(place / "nightly.js")
-        policy = (
-            f"default-src 'none'; style-src 'sha256-{_hash(css)}'; script-src 'sha256-{_hash(js)}'; base-uri 'none'; form-action 'none'"
-        )
-        _CACHE[str(place)] = (css, js, policy)
-    return _CACHE[str(place)]
-
-
-def _squeezed(file: Path) -> str:
-    return "\n".join(line for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()) if line)
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -89,7 +89,7 @@ def _body(result: Review, severities: tuple[str, ...]) -> list[str]:
         lines += _rules(result, severities)
     if result.comparison is not None:
         for group in result.comparison.groups:
-            lines += _measures(group, result)
+            lines += _measures(group)
     return lines
 
 
@@ -120,7 +120,7 @@ def _rules(result: Review, severities: tuple[str, ...]) -> list[str]:
     return [*out, *(f"One fix at a time: {escape_markdown(text)}." for _, text in result.verification.confounded)]
 
 
-def _measures(group: GroupResult, result: Review) -> list[str]:
+def _measures(group: GroupResult) -> list[str]:
     if not group.differences:
         return []
     out = [

@@ -53,20 +53,19 @@ def environment() -> Environment:
     return env
 
 
-@lru_cache(maxsize=1)
-def _assets() -> tuple[str, str, str]:
-    """Style sheet, script, and the content policy that allows these two and nothing else."""
-    place = templates_directory()
-    css, js = (_squeezed((place / name).read_text(encoding="utf-8")) for name in ("report.css", "report.js"))
+@lru_cache(maxsize=4)
+def load_assets(place: Path, styles: tuple[str, ...], script: str) -> tuple[str, str, str]:
+    """Style sheets and script of a folder, and the content policy that allows these and nothing else."""
+    css, js = "\n".join(_squeezed(place / name) for name in styles), _squeezed(place / script)
     policy = (
         f"default-src 'none'; style-src 'sha256-{_digest(css)}'; script-src 'sha256-{_digest(js)}'; base-uri 'none'; form-action 'none'"
     )
     return css, js, policy
 
 
-def _squeezed(text: str) -> str:
+def _squeezed(file: Path) -> str:
     """Without indentation and blank lines; the sources hold no text in which these matter."""
-    return "\n".join(line for line in map(str.strip, text.splitlines()) if line)
+    return "\n".join(line for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()) if line)
 
 
 def _digest(text: str) -> str:
@@ -81,7 +80,7 @@ def render_page(template: str, **context: Any) -> str:
         context: names of the template. Every page takes ``title`` (also the document's title), ``tool`` (mapping with
             ``version``) and ``data`` (text of the JSON block, see `json_block`, or ``""``).
     """
-    css, js, policy = _assets()
+    css, js, policy = load_assets(templates_directory(), ("report.css",), "report.js")
     defaults = {"css": _trusted(css), "js": _trusted(js), "policy": policy, "data": "", "tool": {}, "built": built_at()}
     return environment().get_template(template).render(**{**defaults, **context})
 
@@ -108,4 +107,4 @@ def built_at() -> str:
     return datetime.fromtimestamp(int(epoch), timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-__all__ = ["built_at", "environment", "json_block", "render_page", "templates_directory"]
+__all__ = ["built_at", "environment", "json_block", "load_assets", "render_page", "templates_directory"]

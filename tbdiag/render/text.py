@@ -57,6 +57,14 @@ class _Writer:
             text, self.width, initial_indent=head, subsequent_indent=indent if first is None else " " * len(first), break_on_hyphens=False
         ) or [head.rstrip()]
 
+    def section(self, title: str, texts: list[str]) -> None:
+        """A heading above paragraphs, where there are any."""
+        if texts:
+            self.line()
+            self.line(self.paint(title, "1"))
+        for text in texts:
+            self.wrap(text)
+
     def paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
 
@@ -94,28 +102,10 @@ def _run(run: Mapping[str, Any], say: _Writer, brief: bool) -> None:
             say.line(f"  Check it with: {chosen['command']}")
     if brief:
         return
-    if run["note"]:
-        say.line()
-        say.line(say.paint("Note", "1"))
-        for key, value in run["note"].items():
-            say.wrap(f"{key.replace('_', ' ').capitalize()}: {value}")
-    if run["checks"]:
-        say.line()
-        say.line(say.paint("Checks", "1"))
-        for word, ids, why in grouped_checks(run):
-            say.wrap(f"{word}{f' ({why})' if why else ''}: {ids}")
-    absent = [m for m in run["missing_evidence"] if not m["present"]]
-    if absent:
-        say.line()
-        say.line(say.paint("Missing evidence", "1"))
-        for m in absent:
-            say.wrap(f"{m['title']}: {m['why']}")
-    kept = [i for i in run["read_issues"] if not i.get("damage")]
-    if kept:
-        say.line()
-        say.line(say.paint("What reading found", "1"))
-        for issue in kept:
-            say.wrap(f"{issue['kind']}: {issue['message']}")
+    say.section("Note", [f"{key.replace('_', ' ').capitalize()}: {value}" for key, value in (run["note"] or {}).items()])
+    say.section("Checks", [f"{word}{f' ({why})' if why else ''}: {ids}" for word, ids, why in grouped_checks(run)])
+    say.section("Missing evidence", [f"{m['title']}: {m['why']}" for m in run["missing_evidence"] if not m["present"]])
+    say.section("What reading found", [f"{i['kind']}: {i['message']}" for i in run["read_issues"] if not i.get("damage")])
 
 
 def _finding(run: Mapping[str, Any], finding: Mapping[str, Any], say: _Writer, brief: bool) -> None:

@@ -45,7 +45,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
         tuple((h.subrun, h.tag) for h in run.histograms.values()),
     )
     drafts = copy_drafts(plan)
-    forced = _override(drafts, run, config) if config is not None else ()
+    forced = _override(drafts, config) if config is not None else ()
     settle_unusable(drafts, run, forced)
     settle_short(drafts, run)
     settle_letters(drafts, run)
@@ -130,7 +130,7 @@ def _writer(d: Draft, series: Mapping[str, Series]) -> Writer:
     return replace(d.writer, mean_window=int(gap) if gap >= 1 else None)
 
 
-def _override(drafts: list[Draft], run: Run, config: Config) -> tuple[str, ...]:
+def _override(drafts: list[Draft], config: Config) -> tuple[str, ...]:
     """Apply the user's roles and directions; names of the series that were changed."""
     changed = []
     for key, tag in config.roles.items():

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tbdiag.stats.noise import median
+
 Float64 = npt.NDArray[np.float64]
 
 CHI2_95 = 3.84
 """95 % quantile of chi-squared with one degree of freedom."""
+
+
+def levels_around(y: Float64, at: int) -> tuple[float, float]:
+    """Medians of the three points of `y`, float64 ``[n]``, up to index `at` and of the three behind it."""
+    return median(y[max(at - 2, 0) : at + 1]), median(y[at + 1 : at + 4])
 
 
 @dataclass(frozen=True, slots=True)

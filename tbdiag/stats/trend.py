@@ -100,16 +100,3 @@ def kendall_p(score: int, k: int) -> float:
     pairs = len(counts) - 1
     tail = sum(c for inversions, c in enumerate(counts) if abs(pairs - 2 * inversions) >= abs(score))
     return tail / factorial(k)
-
-
-def theil_sen(t: Float64, y: Float64) -> float:
-    """Median of all pairwise slopes, on at most 64 points; 0 for fewer than two points."""
-    if t.size > 64:
-        pick = np.linspace(0, t.size - 1, 64).astype(int)
-        t, y = t[pick], y[pick]
-    if t.size < 2:
-        return 0.0
-    i, j = np.triu_indices(t.size, 1)
-    dt = t[j] - t[i]
-    keep = dt > 0
-    return median((y[j] - y[i])[keep] / dt[keep]) if keep.any() else 0.0
