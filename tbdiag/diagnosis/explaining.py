@@ -38,6 +38,8 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     ),
     "dead-units": ("vanishing-gradients", "frozen-weights", "prediction-collapse", "over-confidence", *STALLED_LEARNING),
     "saturated-activations": (
+        "divergence",
+        "sudden-shift",
         "vanishing-gradients",
         "frozen-weights",
         "prediction-collapse",
