@@ -73,8 +73,8 @@ def regularise(view: View) -> str:
 
 
 def _stronger(view: View) -> str:
-    known = view.signals.config.get("weight_decay")
-    if isinstance(known, (int, float)) and not isinstance(known, bool) and known > 0:
+    known = view.signals.setting("weight_decay")
+    if known is not None and known > 0:
         return f"weight decay from {short(known)} to {short(5 * known)}"
     return "a dropout of 0.3" if known == 0 else "weight decay times 5, or a dropout of 0.3 where there was none"
 

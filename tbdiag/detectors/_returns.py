@@ -64,19 +64,22 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     first = median(trace.cost[: max(3, trace.n // 10)])
     gain = first - float(trace.smooth.min())
     # A sparse reward that is met once by chance and never again counts as never met.
-    nothing = float(np.mean(reward.value == 0)) > 0.9 and not np.any(reward.value[-(reward.n // 4) :])
+    nothing = float(np.mean(reward.value == 0)) > view["never_met"] and not np.any(reward.value[-(reward.n // 4) :])
     if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing):
         return None
     entropy = view.curve("entropy")
     # The policy has settled, on actions that bring no more than those of the beginning.
     settled = (
-        entropy is not None and entropy.n >= 10 and 0 < entropy.end < 0.4 * entropy.first and reward.end_cost > first - trace.noise.sigma
+        entropy is not None
+        and entropy.n >= 10
+        and 0 < entropy.end < view["settled"] * entropy.first
+        and reward.end_cost > first - trace.noise.sigma
     )
     # Costs rise: the policy ends worse than the one it began with, and was never better.
     worse = trend.tau > 0.4 and trend.change > 0 and trace.beyond_noise(float(trace.smooth[-1]) - first, 4 if settled else 6)
     if not worse and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414):
         return None  # it moves about, slowly and widely: whatever that is, it does not stay
-    still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)
+    still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < view["unmoved"] * abs(entropy.first)
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
     if nothing:
         numbers["zero"] = float(np.mean(reward.value == 0))

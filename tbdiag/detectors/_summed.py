@@ -22,10 +22,10 @@ MANY = 1000
 
 def tell_batch_size(view: View, times: float) -> tuple[Evidence, ...]:
     """Evidence that a factor is the batch size of the configuration, to a third up or down; empty where it is not, or none is known."""
-    size = view.signals.config.get("batch_size")
-    if not isinstance(size, (int, float)) or isinstance(size, bool) or size <= 0 or not 0.67 < times / size < 1.5:
+    size = view.signals.setting("batch_size")
+    if size is None or size <= 0 or not 0.67 < times / size < 1.5:
         return ()
-    return (say("The batch size in the configuration is {size:g}.", (), (), size=float(size)),)
+    return (say("The batch size in the configuration is {size:g}.", (), (), size=size),)
 
 
 def find_summed(view: View, loss: CurveFacts, split: str) -> Odds | None:

@@ -91,7 +91,7 @@ def softmax_twice(view: View, loss: CurveFacts, split: str) -> Odds | None:
         off = abs(loss.end - expected) / expected
         # A usual classifier with that accuracy would be at a fraction of it; one that hovers there is no accident.
         usual = 3 * (1 - accuracy) + 0.05
-        if not (off < view["floor"] and loss.end > 1.6 * usual and float(loss.smooth.min()) > 0.98 * floor):
+        if not (off < view["floor"] and loss.end > view["above_usual"] * usual and float(loss.smooth.min()) > 0.98 * floor):
             continue
         came = 0.75 * log(k) < loss.start_cost < 1.2 * log(k) and loss.start_cost - loss.end > 0.08 * log(k)
         # It must come from guessing among k classes (which says little for two), or follow the accuracy.

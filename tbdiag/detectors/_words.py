@@ -43,8 +43,8 @@ def learning_rate(view: View) -> float | None:
     curve = view.curve("lr")
     if curve is not None and float(curve.value.max()) > 0:
         return float(curve.value.max())
-    known = view.signals.config.get("learning_rate")
-    return float(known) if isinstance(known, (int, float)) and not isinstance(known, bool) and known > 0 else None
+    known = view.signals.setting("learning_rate")
+    return known if known is not None and known > 0 else None
 
 
 def schedule(view: View) -> Schedule | None:

@@ -166,17 +166,17 @@ def _logged(view: View, share: CurveFacts | None) -> Sign | None:
 
 
 def _against_limit(view: View, norm: CurveFacts | None) -> Sign | None:
-    limit = view.signals.config.get("max_grad_norm")
-    if norm is None or norm.n < 5 or not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0:
+    limit = view.signals.setting("max_grad_norm")
+    if norm is None or norm.n < 5 or limit is None or limit <= 0:
         return None
     last = tail(norm, 0.8)
     middle = median(last)
-    at_limit = (last > 0.99 * float(limit)) & (last < 1.001 * float(limit))
+    at_limit = (last > 0.99 * limit) & (last < 1.001 * limit)
     if float(np.mean(at_limit)) >= view["share"]:
         text = "The logged gradient norm is the clipping limit of {limit:g} in the configuration at {share:.0%} of the points: all are clipped."
-        evidence = say(text, (norm,), limit=float(limit), share=float(np.mean(at_limit)))
+        evidence = say(text, (norm,), limit=limit, share=float(np.mean(at_limit)))
         return evidence, begins(norm.step, 0), lasts(norm.step, 0), 1.5, True, None
-    over, times = float(np.mean(last > limit)), middle / float(limit)
+    over, times = float(np.mean(last > limit)), middle / limit
     if over < view["share"]:
         return None
     text = "The median gradient norm is {norm:.3g}, {ratio:.3g} times the clipping limit of {limit:g} in the configuration; {over:.0%} of the points exceed it."

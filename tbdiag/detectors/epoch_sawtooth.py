@@ -71,10 +71,6 @@ from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
 from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, fold_at
 
-CHANCE = 1e-5
-"""Of an F ratio as large without a pattern: in simulated t noise with 4 degrees of freedom the least of 2,000 was 3e-5."""
-
-
 _AVERAGES = frozenset({"avg", "average", "averaged", "mean"})
 """Words of a loss that may be a mean since the epoch began: it steps down where the next epoch begins, whatever is learned."""
 
@@ -110,10 +106,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     gain = max(train.start_cost - train.end_cost, 1e-12)
     # A descent falls within epochs and hardly steps between them; a sawtooth goes back at the boundary. Where it only steps down and stands
     # in between, samples are met again: `memory` judges that.
-    abrupt = fold.share >= view["share"] and abs(fold.jump) > 3 * error and -fold.inner * np.sign(fold.jump) > 0.2 * abs(fold.jump)
+    abrupt = (
+        fold.share >= view["share"]
+        and abs(fold.jump) > view["jump_errors"] * error
+        and -fold.inner * np.sign(fold.jump) > 0.2 * abs(fold.jump)
+    )
     pattern = fold.explained > view["explained"] and fold.strength > view["strength"]
-    # Three per cent of the level are nobody's trouble, however regular they are, nor are six where validation keeps up.
-    least = 0.06 if _generalises(view, train, gain) else 0.03
+    # So little is nobody's trouble, however regular it is.
+    least = view["least_generalising" if _generalises(view, train, gain) else "least"]
     matters = max(abs(fold.jump), fold.amplitude) > least * (gain if train.signed else abs(train.end_cost))
     order = (
         points >= 8
@@ -123,12 +123,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and not _slow(fold, gain)
     )
     memory = (
-        fold.jump < -4 * error
+        fold.jump < -view["drop_errors"] * error
         and (fold.explained > 0.3 or fold.jumps.size >= 16)  # the spread of few jumps is itself uncertain
         and fold.share >= view["share"]
-        and -float(fold.jumps.sum()) > 0.6 * gain
+        and -float(fold.jumps.sum()) > view["drops_of_gain"] * gain
         and fold.inner > 0.25 * fold.jump
-        and -fold.jump > 0.03 * abs(train.end_cost)
+        and -fold.jump > view["least"] * abs(train.end_cost)
         and points >= 5
         and not _generalises(view, train, gain)
         and _AVERAGES.isdisjoint(tokenize(train.name))
@@ -146,7 +146,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         inner=fold.inner,
         explained=fold.explained,
     )
-    margin = min(fold.explained / view["explained"], fold.strength / view["strength"]) if order else -fold.jump / (4 * error)
+    margin = (
+        min(fold.explained / view["explained"], fold.strength / view["strength"]) if order else -fold.jump / (view["drop_errors"] * error)
+    )
     return _finding(
         view,
         train,
@@ -171,7 +173,7 @@ def _noise_within(cost: Float64, starts: Int64) -> float:
 def _generalises(view: View, train: CurveFacts, gain: float) -> bool:
     """Whether validation came nearly as far as training: what is memorised on the way is nobody's trouble."""
     val = view.curve("val_loss")
-    return val is not None and val.n >= 4 and val.sign == train.sign and val.end_cost - train.end_cost < 0.15 * gain
+    return val is not None and val.n >= 4 and val.sign == train.sign and val.end_cost - train.end_cost < view["behind"] * gain
 
 
 def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
@@ -193,7 +195,7 @@ def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
     apart = view["apart"] if found.explained < view["nearly_all"] else view["apart_nearly_all"]
     margins = (
         found.explained / view["explained_coarsely"],
-        np.log(max(found.chance, 1e-300)) / np.log(CHANCE),
+        np.log(max(found.chance, 1e-300)) / np.log(view["chance"]),
         found.amplitude / max(apart * scale, 1e-12),
     )
     if min(margins) < 1:
@@ -342,6 +344,15 @@ DETECTOR = Detector(
         "apart": Threshold(0.5, "so much of its level the loss moves with the place in the epoch, with few points an epoch"),
         "nearly_all": Threshold(0.75, "of the variance, with few points an epoch: then less is enough"),
         "apart_nearly_all": Threshold(0.2, "a fifth of the level, where the place explains nearly all"),
+        "chance": Threshold(
+            1e-5, "of an F ratio as large without a pattern: in simulated t noise (4 degrees of freedom) the least of 2,000 was 3e-5"
+        ),
+        "least": Threshold(0.03, "of the level: a smaller pattern is nobody's trouble"),
+        "least_generalising": Threshold(0.06, "the same where validation keeps up with training"),
+        "behind": Threshold(0.15, "of what training gained, by which validation ends behind where samples are memorised"),
+        "jump_errors": Threshold(3.0, "standard errors of the step at the boundary"),
+        "drop_errors": Threshold(4.0, "standard errors of the drop at the boundary where samples are memorised"),
+        "drops_of_gain": Threshold(0.6, "of all that was gained, made by these drops"),
         "share": Threshold(0.8, "the same sign at four of five boundaries"),
     },
     examples=EXAMPLES,

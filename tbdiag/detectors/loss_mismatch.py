@@ -213,6 +213,7 @@ DETECTOR = Detector(
     domains=SUPERVISED,
     thresholds={
         "floor": Threshold(0.04, "noise and a last few per cent of learning; other floors are further away"),
+        "above_usual": Threshold(1.6, "times what a usual classifier with that accuracy loses: one that hovers there is no accident"),
         "summed": Threshold(
             3.0,
             "begin, middle and end exceed a mean cross-entropy by one factor; sums are over eight samples and more, views or heads may be three",

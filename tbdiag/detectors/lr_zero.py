@@ -103,12 +103,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
             **({"peak": peak} if peak > 1e-12 else {}),
         )
     ]
-    rate = view.signals.config.get("learning_rate")
-    wanted = (
-        f" (the configuration says {short(float(rate))})"
-        if isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0
-        else ""
-    )
+    rate = view.signals.setting("learning_rate")
+    wanted = f" (the configuration says {short(rate)})" if rate is not None and rate > 0 else ""
     never = "Set the learning rate above zero" + wanted + " and check that the scheduler does not multiply it by zero."
     return Finding(
         id="lr-zero",

@@ -377,6 +377,9 @@ DETECTOR = Detector(
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
+        "never_met": Threshold(0.9, "share of the points at which a sparse reward is zero, and at all of the last quarter"),
+        "settled": Threshold(0.4, "of its first entropy: the policy has settled, on actions that bring no more than its first ones"),
+        "unmoved": Threshold(0.03, "range of the policy's entropy, of its start: the policy does not change"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),
         "gain": Threshold(0.1, "of its start; a loss that fell by more learned something, be it only to guess"),

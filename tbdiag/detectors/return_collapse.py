@@ -69,10 +69,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("fewer than eight points of a return", ("train_reward",))
     curve = known.curve
     late = curve.cost[curve.between(1.0 - view["stays"], 1.0)]
-    if not known.fell or float(np.quantile(late, 0.25)) <= curve.best_cost + 0.3 * known.gain:
+    if not known.fell or float(np.quantile(late, 0.25)) <= curve.best_cost + view["fell"] * known.gain:
         return None
     best, last = curve.best_step, int(curve.step[-1])
-    turned = np.flatnonzero(curve.smooth[curve.best_index :] > curve.best_cost + 0.3 * known.gain)
+    turned = np.flatnonzero(curve.smooth[curve.best_index :] > curve.best_cost + view["fell"] * known.gain)
     until = int(curve.step[curve.best_index + int(turned[0])]) if turned.size else last
     text = "The return was best at step {step:,.0f} with {best:.4g} and ended at {end:.4g}; it had started at {first:.4g}."
     moving = any(_MOVING.search(x.name.lower()) for x in view.signals.all)
@@ -155,6 +155,7 @@ DETECTOR = Detector(
     domains=frozenset({Domain.REINFORCEMENT}),
     thresholds={
         "stays": Threshold(0.2, "share of the run over which the loss of return must last"),
+        "fell": Threshold(0.3, "of its gain, lost again throughout that time"),
         "lost": Threshold(0.7, "with seven tenths of the gain gone the last policy is of no use"),
     },
     examples=EXAMPLES,

@@ -198,8 +198,8 @@ def _action(view: View, steps: list[int], threshold: float | None, of_batches: b
     if of_batches:
         which = ", ".join(f"{s:,}" for s in steps[:5]) + (" and so on" if len(steps) > 5 else "")
         return f"Look up the batches of the steps {which}, drop or mend their samples, and rerun otherwise unchanged."
-    clipped = view.signals.config.get("max_grad_norm")
-    if isinstance(clipped, (int, float)) and not isinstance(clipped, bool) and 0 < clipped <= (threshold or 1.0):
+    clipped = view.signals.setting("max_grad_norm")
+    if clipped is not None and 0 < clipped <= (threshold or 1.0):
         return f"{scale_lr(view, 1 / 3)} and rerun otherwise unchanged (the gradient norm is clipped at {clipped:g} already)."
     return f"Clip the gradient norm at {threshold:.2g}, its 90th percentile." if threshold else "Clip the global gradient norm at 1.0."
 

@@ -133,10 +133,10 @@ def _advise(view: View, attempt: Attempt) -> tuple[str, tuple[Cause, ...]]:
     if lr is not None and float(lr.value.max()) <= 0:
         return "Set the learning rate above zero and run the test again.", (replace(wiring, why="the logged learning rate is zero"), flow)
     if not attempt.unmoved:
-        brake = next((k for k in ("dropout", "label_smoothing") if (_setting(view, k) or 0.0) > 0), None)
+        brake = next((k for k in ("dropout", "label_smoothing") if (view.signals.setting(k) or 0.0) > 0), None)
         if brake is not None:
             word = brake.replace("_", " ")
-            return f"Set {word} to 0 (it is {_setting(view, brake):g}) and run the test again.", (
+            return f"Set {word} to 0 (it is {view.signals.setting(brake):g}) and run the test again.", (
                 Cause(f"The {word} keeps the model from memorising"),
                 data,
                 pair,
@@ -163,11 +163,6 @@ def _advise(view: View, attempt: Attempt) -> tuple[str, tuple[Cause, ...]]:
         "Check the labels of these samples one by one against their inputs, with augmentation switched off, and run the test again.",
         (replace(data, why="the loss moved, and stopped half-way"), pair, Cause("Dropout, augmentation or weight decay"), flow),
     )
-
-
-def _setting(view: View, name: str) -> float | None:
-    value = view.signals.config.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _named(run: Run, **hparams: float | str | bool) -> Run:

@@ -218,10 +218,9 @@ def _action(view: View, train: CurveFacts) -> str:
     plan = schedule(view)
     if trend is not None and trend.falling and -trend.change > max(2 * train.sigma, 0.05 * train.gain) and not (plan and plan.annealed):
         return f"Resume from {unit(train)} {last:,} for as many steps again, with the schedule stretched."
-    config = view.signals.config
     for key, strong, words in (("weight_decay", 0.5, "weight decay"), ("dropout", 0.5, "dropout")):
-        value = config.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= strong:
+        value = view.signals.setting(key)
+        if value is not None and value >= strong:
             return f"Lower the {words} from {short(value)} to {short(value / 5)} and rerun otherwise unchanged."
     return "Rerun unchanged except for a model of four times the parameters (twice the width)."
 

@@ -120,11 +120,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
     if worse and loss is not None:
         evidence.append(say("The loss ends at {end:.4g} after {best:.4g} at its best.", (loss,), end=loss.end, best=loss.best))
-    decay = view.signals.config.get("weight_decay")
-    known = isinstance(decay, (int, float)) and not isinstance(decay, bool) and decay > 0
+    decay = view.signals.setting("weight_decay")
     action = (
-        f"Rerun unchanged with weight decay raised from {float(decay):g} to {5 * float(decay):g} (decoupled), after checking its sign."
-        if known and isinstance(decay, (int, float))
+        f"Rerun unchanged with weight decay raised from {decay:g} to {5 * decay:g} (decoupled), after checking its sign."
+        if decay is not None and decay > 0
         else "Rerun unchanged with decoupled weight decay of 0.01 (AdamW), or 5 times the present value, after checking its sign."
     )
     step, begun = total.step, _begun(total)

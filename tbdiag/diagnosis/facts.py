@@ -49,8 +49,7 @@ class Case:
 
     def setting(self, name: str) -> float | None:
         """A numeric setting of the configuration found in the log."""
-        value = self.features.signals.config.get(name)
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        return self.features.signals.setting(name)
 
     def rate(self) -> float | None:
         """Peak of the logged learning rate, else the configured one."""

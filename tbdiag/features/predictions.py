@@ -267,9 +267,9 @@ def _clip_share(features: Features) -> Signal | None:
     if logged is not None and logged.series is not None and len(logged.series):
         curve = features.of(logged)
         return _fraction_signal("clip_share", curve, Direction.NONE) if curve.n else None
-    limit = features.signals.config.get("max_grad_norm")
+    limit = features.signals.setting("max_grad_norm")
     norm = features.signals.main("grad_norm")
-    if not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0 or norm is None or norm.series is None:
+    if limit is None or limit <= 0 or norm is None or norm.series is None:
         pair = find_cut_norms(features.group(Role.GRAD_NORM))
         if pair is None:
             return None

@@ -82,8 +82,8 @@ def read_tiny_test(features: Features) -> TinyTest | None:
 
 
 def _number(features: Features, name: str) -> float | None:
-    value = features.signals.config.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else None
+    value = features.signals.setting(name)
+    return value if value is not None and value > 0 else None
 
 
 def _samples(features: Features) -> tuple[float | None, bool]:

@@ -104,6 +104,11 @@ class Signals:
     epoch_why: str = ""
     overrides: tuple[str, ...] = ()
 
+    def setting(self, name: str) -> float | None:
+        """A number of the configuration; None where it is absent, a text or a truth value."""
+        value = self.config.get(name)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
     def main(self, key: str) -> Signal | None:
         """The signal that stands for a role key such as ``train_loss`` or ``lr``, or None."""
         return self.mains.get(key)

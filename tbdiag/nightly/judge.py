@@ -185,9 +185,9 @@ def how_it_ends(judged: Judged) -> str:
     signals = judged.features.signals
     main = signals.main("train_loss")
     key = {"step": "total_steps", "epoch": "epochs"}.get(main.axis.value if main is not None else "step", "")
-    planned = signals.config.get(key)
-    known = isinstance(planned, (int, float)) and not isinstance(planned, bool) and planned > 0
-    if known and judged.features.steps[1] >= float(planned or 0) - max(1.0, 0.02 * float(planned or 0)):
+    planned = signals.setting(key) or 0.0
+    known = planned > 0
+    if known and judged.features.steps[1] >= planned - max(1.0, 0.02 * planned):
         return "planned"
     for role in ("train_loss", "val_loss"):
         signal = signals.main(role)
