@@ -11,7 +11,9 @@ How it is told
     is known), both splits end at a bad level, and the gap between them is small (up to double that where training itself
     keeps half of the loss of guessing and validation does not rise). Bad means: a bounded metric less than half-way from
     chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the way: what
-    the data leave to chance ends there as well); or more than 85 % of the loss of guessing is left; or no evaluation
+    the data leave to chance ends there as well; a warning up to 0.46 of it where few answers are possible, by a loss below ln 5, and
+    both splits keep three fifths of what they began with); or a regression that began near the variance of scaled targets keeps
+    three fifths of it in both splits; or more than 85 % of the loss of guessing is left; or no evaluation
     explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no
     better than they began. With four or five points and no such reference, both losses must have gained less than a
     quarter of their start (and more than 5 %), still improving together.
@@ -40,18 +42,15 @@ Sources
 
 from __future__ import annotations
 
-import re
-from math import log
-
 import numpy as np
 
 from tbdiag.detectors import _synth
+from tbdiag.detectors._bad_ends import below_the_mean, has_few_answers, judge_ends, lost_again
 from tbdiag.detectors._base import (
     CURVES,
     SUPERVISED,
     Cause,
     Detector,
-    Evidence,
     Example,
     Finding,
     Interval,
@@ -62,16 +61,14 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, learning_rate, say, say_left, scale_lr, schedule, short, unit
+from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, end_quality, guessing, is_determination, loss_left, rest_of_loss
+from tbdiag.features.levels import guessing, is_determination, loss_left, rest_of_loss
 from tbdiag.features.pairs import pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
-
-_OVERLAP = re.compile(r"(^|[^a-z])(m?ap(\d|_|$|[^a-z])|average_precision|auprc|pr_auc|m?iou|jaccard|pq$)")
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -90,7 +87,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     train_end, val_end = median(pair.train_at[-count:]), median(pair.val.trace.cost[-count:])
     if _fits(view, train, train_end):
         return None  # whatever validation does, what it was trained on it fits
-    below = _below_the_mean(view)
+    below = below_the_mean(view)
     gained = _share(train), _share(val)
     left = loss_left(val, view.features, val.end)
     beats = left is not None and left < 0.95
@@ -99,10 +96,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and not beats
         and not below
         and not (left is not None and _only_begins(view, train, val))
-        and not _lost_again(train, val)
+        and not lost_again(train, val)
     ):
         return None
-    margins, evidence, doubts = ([2.0, 2.0], below, 0) if below else _badness(view, train, val, gained)
+    margins, evidence, doubts = ([2.0, 2.0], below, 0) if below else judge_ends(view, train, val, gained)
     if not margins:
         return None
     # Training that is far better than validation is overfitting or a gap; the other way round dropout may do it.
@@ -126,7 +123,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     rate = learning_rate(view)
     # A source of inherent chance (a language, noisy answers) ends a third of the way to perfect as well, and no log says so.
     quality = next((e.numbers["quality"] for e in evidence if "quality" in e.numbers), 0.0)
-    sure = quality < view["surely"] or _few_answers(view, train, val, quality)
+    sure = quality < view["surely"] or has_few_answers(view, train, val, quality)
     return Finding(
         id="underfitting",
         severity=Severity.WARNING if sure else Severity.NOTE,
@@ -185,23 +182,6 @@ def _fits(view: View, train: CurveFacts, end: float) -> bool:
     return (left if left is not None else end / max(train.start_cost, 1e-12)) < view["fits"]
 
 
-def _below_the_mean(view: View) -> list[Evidence]:
-    """Evidence that no evaluation explained a twentieth of the variance (R2) of either split: the mean of the targets does as well."""
-    val, train = view.curve("val_metric"), view.curve("train_metric")
-    if val is None or val.n < 4 or any(c is not None and not is_determination(c) for c in (val, train)):
-        return []
-    if val.best > view["explained"] or (train is not None and train.end > view["explained_in_training"]):
-        return []
-    return [
-        say(
-            f"The {label(val)} was {{best:.3g}} at best and {{end:.3g}} at the end; to answer with the mean gives 0.",
-            (val,),
-            best=val.best,
-            end=val.end,
-        )
-    ]
-
-
 def _only_begins(view: View, train: CurveFacts, val: CurveFacts) -> bool:
     """Whether both losses left the level of guessing among three classes or more, beyond doubt and hardly at all."""
     if (guessing(view.features).classes or 0) < 3 or min(train.trace.n, val.trace.n) < 6:
@@ -223,96 +203,6 @@ def _action(view: View, train: CurveFacts) -> str:
         if value is not None and value >= strong:
             return f"Lower the {words} from {short(value)} to {short(value / 5)} and rerun otherwise unchanged."
     return "Rerun unchanged except for a model of four times the parameters (twice the width)."
-
-
-def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float, float]) -> tuple[list[float], list[Evidence], int]:
-    """Margins, evidence and doubts of a bad level; no margins where the level may be good."""
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    quality = end_quality(metric, view.features)
-    left = loss_left(val, view.features, val.end)
-    rest = rest_of_loss(val, view.features, val.end)
-    words = counts_words(view.features)
-    if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
-        return (
-            [left / view["guessing"]],
-            [say(f"At the end {say_left(left, 'left')}.", (val,), left=left)],
-            int(words),
-        )
-    if metric is not None and quality is not None and rest is not None and not words:
-        # Without the number of classes 0.4 may be good; then nearly all of the loss must be left. To answer with the mean is an R2 of 0.
-        known = left is not None or (is_determination(metric) and quality < view["surely"]) or _few_answers(view, train, val, quality)
-        if quality >= view["quality"] or rest <= (view["left"] if known else view["left_unknown"]):
-            return [], [], 0
-        return (
-            [view["quality"] / max(quality, 0.05), rest / view["left"]],
-            [
-                say(
-                    f"The {label(metric)} ended at {{value:.4g}}, {{quality:.0%}} of the way from guessing to perfect.",
-                    (metric,),
-                    value=metric.end,
-                    quality=quality,
-                )
-            ],
-            0,
-        )
-    if _lost_again(train, val):
-        return (
-            [1.5],
-            [
-                say(
-                    "It had been better in between: {best:.4g} in training, but the run ends no better than it began.",
-                    (train, val),
-                    best=train.best,
-                )
-            ],
-            1,
-        )
-    few = max(train.n, val.n) < 6  # with more points a healthy model of text or clicks looks the same
-    if few and metric is None and left is None and not words and max(gained) < view["few_points_gain"] and min(gained) > view["learned"]:
-        share = max(gained)
-        return (
-            [view["few_points_gain"] / share],
-            [say("In all they gained no more than {share:.0%} of their start.", (train, val), share=share)],
-            2,
-        )
-    return [], [], 0
-
-
-def _few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: float) -> bool:
-    """Whether a mediocre level is a bad one: few answers are possible, and both splits keep most of what they began with.
-
-    Sources of many symbols (characters, moves, notes) leave as much to chance, and healthy models of them end at 0.35 to 0.45 of the
-    way; their loss is that of five or more equally likely answers. Average precisions and overlaps are that low where models are good.
-    """
-    metric = view.curve("val_metric") or view.curve("train_metric")
-    rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
-    kept = all(r is not None and r > view["kept"] for r in rests)
-    name = metric.signal.stem.lower() if metric is not None else ""
-    return (
-        kept
-        and quality < view["mediocre"]
-        and view["sparse"] < val.end < log(5)
-        and not _OVERLAP.search(name)
-        and not counts_words(view.features)
-    )
-
-
-def _lost_again(train: CurveFacts, val: CurveFacts) -> bool:
-    """Whether validation had improved clearly, lost it again, and stands there: neither split ends better than it began."""
-    if min(train.n, val.n) < 10 or train.end_cost < 0.97 * train.start_cost:
-        return False
-    trace = val.trace
-    start = float(trace.cost[0])
-    best = float(trace.smooth.min()) if trace.n >= 30 else float(trace.cost.min())
-    tail = trace.cost[trace.within(0.6, 1.0)]
-    stands = float(np.median(tail[-3:])) - float(np.median(tail[:3]))
-    return (
-        start > 0
-        and val.end_cost >= 0.97 * start
-        and val.end_cost < 1.5 * start
-        and start - best > max(0.05 * start, 4 * trace.noise.sigma)
-        and abs(stands) < 0.05 * start
-    )
 
 
 def _share(curve: CurveFacts) -> float:
@@ -339,7 +229,23 @@ def _too_small() -> Run:
 
 
 def _chance_or_capacity() -> Run:
-    return _ends_at(0.43, 1.6)
+    return _ends_at(0.43, 1.72)
+
+
+def _few_answers() -> Run:
+    rng = np.random.default_rng(34)
+    n = 16
+    loss = _synth.decay(n, 1.6, 1.2)
+    made = {"train/loss": loss - 0.02, "val/loss": loss, "val/accuracy": 0.54 - _synth.decay(n, 0.33, 0.0)}
+    return _synth.make_run({k: v + rng.normal(0, 0.004, n) for k, v in made.items()})
+
+
+def _regression(floor: float) -> Run:
+    rng = np.random.default_rng(35)
+    n = 14
+    loss = _synth.decay(n, 1.05, floor)
+    made = {"train/loss": loss - 0.02, "val/loss": loss, "val/mae": 0.8 * np.sqrt(loss)}
+    return _synth.make_run({k: v + rng.normal(0, 0.004, n) for k, v in made.items()})
 
 
 def _four_epochs() -> Run:
@@ -371,6 +277,9 @@ def _unknown_level() -> Run:
 EXAMPLES = (
     Example("accuracy ends at 0.28 of ten classes", _too_small, fires=True),
     Example("accuracy ends at 0.43: capacity, or chance in the data; a note", _chance_or_capacity, fires=False),
+    Example("five answers, 0.42 of the way, three quarters of the loss left", _few_answers, fires=True),
+    Example("a regression that keeps four fifths of the variance", lambda: _regression(0.84), fires=True),
+    Example("a regression that keeps a quarter of it", lambda: _regression(0.26), fires=False),
     Example("four epochs", _four_epochs, fires=True),
     Example("both good", _good, fires=False),
     Example("four good epochs", _good_four, fires=False),
@@ -395,6 +304,11 @@ DETECTOR = Detector(
         "rise": Threshold(0.05, "validation that rises by more has a story of its own: generalization-gap or overfitting"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
+        "of_variance": Threshold(
+            0.62, "of a loss that began near 1 beside an MAE or RMSE; healthy regressions of that kind kept less than 0.45"
+        ),
+        "scaled_from": Threshold(0.6, "where the loss of targets of variance 1 begins, squared or absolute"),
+        "scaled_to": Threshold(1.6, "the same; an untrained network adds its own scatter"),
         "mediocre": Threshold(
             0.46, "where few answers are possible; healthy trainings of that kind that kept as much of their losses ended above 0.5"
         ),
