@@ -29,13 +29,22 @@ def _is_wrapped(frozen: str, moving: Iterable[str]) -> bool:
     return bool(around) and any(name.rsplit(".", 1)[0] == around for name in moving)
 
 
+def _gets_gradient(view: View, name: str) -> bool:
+    """Whether a gradient of the matrix of this name was logged and is never zero; prefixes of either name (``weight.``) do not count."""
+    ends = (name, *(name[i + 1 :] for i, sign in enumerate(name) if sign in "./" and name[i + 1 :].count(".") + name[i + 1 :].count("/")))
+    own = [x for x in view.layers("gradient") if x.matrix and x.layer in ends]
+    return any(x.curve.n >= 2 and float(np.min(np.abs(x.curve.value))) > 0 for x in own)
+
+
 def frozen_by_choice(view: View, frozen: Sequence[str], layers: Sequence[str]) -> bool:
     """Whether names or the configuration say that these of all `layers` are kept on purpose, which is worth no alarm.
 
     A table of pretrained vectors, adapters, a backbone. Where nothing but an output layer moves on top of the table, no choice of
     vectors explains it: nothing makes features. Nor does a backbone explain a head that stands still while the backbone moves and
-    the loss does not get anywhere.
+    the loss does not get anywhere. What gets a gradient at every point was not taken out of the graph: no optimiser holds it.
     """
+    if all(_gets_gradient(view, name) for name in frozen):
+        return False
     words = " ".join([*layers, *(f"{k} {v}" for k, v in view.signals.config.items())]).lower()
     moving = [name for name in layers if name not in frozen]
     loss = view.curve("train_loss") or view.curve("val_loss")

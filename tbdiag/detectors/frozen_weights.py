@@ -14,7 +14,8 @@ How it is told
     float32 does not resolve, or the norm, smallest and largest value of every weight histogram stay within a hundred thousandth
     of what they were. An error if nothing changes at all, a warning if some layers do not; a note if
     names or configuration speak of freezing on purpose (adapters, frozen backbones, embedding tables below two matrices or
-    more that do change). They do not excuse a head that stands still while the rest changes and the loss loses less than half.
+    more that do change). They do not excuse a head that stands still while the rest changes and the loss loses less than half, nor
+    matrices whose logged gradient is never zero (what is frozen by choice has none).
 
 First check
     Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.

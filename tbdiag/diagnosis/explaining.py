@@ -79,7 +79,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "val-better": ("class-imbalance",),
     "label-noise": ("overfitting", "generalization-gap", "over-confidence", "low-confidence", "plateau", "underfitting"),
     "overfitting": ("generalization-gap", "over-confidence", "noisy-validation", "label-noise", "weight-growth", "plateau", "unconverged"),
-    "generalization-gap": ("noisy-validation", "over-confidence", "plateau", "underfitting"),
+    "generalization-gap": ("noisy-validation", "over-confidence", "plateau", "underfitting", "unconverged"),
     "weight-growth": ("generalization-gap", "divergence", "nan-inf", "exploding-gradients", "instability", "over-confidence"),
     "kl-blow-up": (*RETURNS, "entropy-collapse"),
     "entropy-collapse": (*RETURNS, "plateau"),
