@@ -45,8 +45,6 @@ def judge_ends(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[flo
             ],
             0,
         )
-    if left is None and (scaled := _stays_near_the_variance(view, train, val)):
-        return scaled
     if lost_again(train, val):
         return (
             [1.5],
@@ -70,21 +68,6 @@ def judge_ends(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[flo
     return [], [], 0
 
 
-def _stays_near_the_variance(view: View, train: CurveFacts, val: CurveFacts) -> tuple[list[float], list[Evidence], int] | None:
-    """Whether a regression began where targets of variance 1 put an error of the mean, and both splits keep most of that.
-
-    That it is a regression, an MAE or RMSE beside the loss tells: fine-tunings of language models begin and end there as well.
-    """
-    kinds = {c.signal.stem for c in (view.curve("val_metric"), view.curve("train_metric")) if c is not None}
-    rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
-    near = all(view["scaled_from"] < c.start_cost < view["scaled_to"] for c in (train, val))
-    rest = min((r for r in rests if r is not None), default=0.0)
-    if not kinds & {"mae", "rmse"} or len([r for r in rests if r is not None]) < 2 or not near or rest < view["of_variance"]:
-        return None
-    text = f"The {label(train)} began at {{first:.3g}}, where targets scaled to a variance of 1 put it, and both splits keep {{rest:.0%}} of that or more."
-    return [rest / view["of_variance"]], [say(text, (train, val), first=train.start_cost, rest=rest)], 2
-
-
 def has_few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: float) -> bool:
     """Whether a mediocre level is a bad one: few answers are possible, and both splits keep most of what they began with.
 
@@ -92,16 +75,11 @@ def has_few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: flo
     way; their loss is that of five or more equally likely answers. Average precisions and overlaps are that low where models are good.
     """
     metric = view.curve("val_metric") or view.curve("train_metric")
+    if metric is None or is_determination(metric) or _OVERLAP.search(metric.signal.stem.lower()) or counts_words(view.features):
+        return False
     rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
     kept = all(r is not None and r > view["kept"] for r in rests)
-    name = metric.signal.stem.lower() if metric is not None else ""
-    return (
-        kept
-        and quality < view["mediocre"]
-        and view["sparse"] < val.end < log(5)
-        and not _OVERLAP.search(name)
-        and not counts_words(view.features)
-    )
+    return kept and quality < view["mediocre"] and view["sparse"] < val.end < log(5)
 
 
 def lost_again(train: CurveFacts, val: CurveFacts) -> bool:

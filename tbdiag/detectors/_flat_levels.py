@@ -107,16 +107,11 @@ def bad_level(
         return "level", [left / view["guessing"]], [say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)]
     spent = view.curve("lr")
     frozen = None if annealed_late(view) else stopped_moving(view, curve, train, since)
-    # A schedule that nobody logged brings a good run to a stand as well; then much of the loss must be left.
-    much = view["logged"] if spent is not None or (quality is not None and quality < view["quality"]) else view["unlogged"]
-    if frozen is not None and (quality is None or quality < 0.97) and (rest is None or rest > much) and curve.end_cost > 0:
+    # A schedule brings a good run to a stand as well; much of the loss must be left.
+    much = rest is None or rest > view["much"]
+    if frozen is not None and (quality is None or quality < 0.97) and much and curve.end_cost > 0:
         return "frozen", [2.0], [frozen]
-    if (
-        spent is not None
-        and decayed_by(spent, view["spent_by"], view["spent"])
-        and (quality is None or quality < 0.9)
-        and (rest is None or rest > view["logged"])
-    ):
+    if spent is not None and decayed_by(spent, view["spent_by"], view["spent"]) and (quality is None or quality < 0.9) and much:
         last = float(spent.value[-1])
         return (
             "frozen",

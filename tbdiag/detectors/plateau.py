@@ -17,7 +17,7 @@ How it is told
     perfect and the rate was kept up (or is not known, and training gained a third of its first loss, more than fine-tunings
     do); or, where nothing says what is good, validation
     had gained less than 10 % and training less than 30 % in all under a logged learning rate that was kept up; or the evaluations have become the same number to four digits although much loss is left
-    (a fifth; a third where no rate was logged) and gradients have not shrunk, so that the weights hardly move any more; or they lie
+    (a third) and gradients have not shrunk, so that the weights hardly move any more; or they lie
     on a smooth line from the first quarter on (or a smoother one from 45 % on), gaining less than a tenth of what had been, while batches
     scatter ten times as much and 28 % of the loss is left; or the last quarter of the evaluations, four at least, is the same number to the
     last digit after evaluations that all differed; or the logged learning rate was below 2 % of its peak before 30 % of the run. A
@@ -274,8 +274,7 @@ DETECTOR = Detector(
         "train_gained": Threshold(0.3, "of its start, by training, where nothing else says what is good"),
         "spent": Threshold(0.02, "of its peak: a learning rate that hardly moves anything any more"),
         "spent_by": Threshold(0.3, "share of the run by which the rate is spent: no schedule ends so early on purpose"),
-        "logged": Threshold(0.2, "of the first loss, left where evaluations stand still and the log tells the rate or a poor metric"),
-        "unlogged": Threshold(1 / 3, "of the first loss: a schedule that nobody logged brings good runs to a stand at less"),
+        "much": Threshold(1 / 3, "of the first loss, left where evaluations stand still: schedules bring good runs to a stand at 0.3"),
         "frozen": Threshold(2e-3, "evaluations equal to three digits"),
         "line": Threshold(3e-4, "of 490 healthy trainings, much loss left, the straightest scattered by 8e-4 or bent sixteenfold"),
         "line_left": Threshold(0.28, "of the first loss; a good run whose unlogged schedule came to nothing early keeps less"),

@@ -12,8 +12,7 @@ How it is told
     keeps half of the loss of guessing and validation does not rise). Bad means: a bounded metric less than half-way from
     chance to perfect while more than half of the loss of guessing is left (a note beyond three tenths of the way: what
     the data leave to chance ends there as well; a warning up to 0.46 of it where few answers are possible, by a loss below ln 5, and
-    both splits keep three fifths of what they began with); or a regression that began near the variance of scaled targets keeps
-    three fifths of it in both splits; or more than 85 % of the loss of guessing is left; or no evaluation
+    both splits keep three fifths of what they began with); or more than 85 % of the loss of guessing is left; or no evaluation
     explained a twentieth of the variance (R2), of a training loss that is not spent; or both had improved and end no
     better than they began. With four or five points and no such reference, both losses must have gained less than a
     quarter of their start (and more than 5 %), still improving together.
@@ -240,14 +239,6 @@ def _few_answers() -> Run:
     return _synth.make_run({k: v + rng.normal(0, 0.004, n) for k, v in made.items()})
 
 
-def _regression(floor: float) -> Run:
-    rng = np.random.default_rng(35)
-    n = 14
-    loss = _synth.decay(n, 1.05, floor)
-    made = {"train/loss": loss - 0.02, "val/loss": loss, "val/mae": 0.8 * np.sqrt(loss)}
-    return _synth.make_run({k: v + rng.normal(0, 0.004, n) for k, v in made.items()})
-
-
 def _four_epochs() -> Run:
     return _synth.make_run({"train/loss": [1.20, 1.08, 0.99, 0.94], "val/loss": [1.25, 1.13, 1.04, 1.02]})
 
@@ -278,8 +269,6 @@ EXAMPLES = (
     Example("accuracy ends at 0.28 of ten classes", _too_small, fires=True),
     Example("accuracy ends at 0.43: capacity, or chance in the data; a note", _chance_or_capacity, fires=False),
     Example("five answers, 0.42 of the way, three quarters of the loss left", _few_answers, fires=True),
-    Example("a regression that keeps four fifths of the variance", lambda: _regression(0.84), fires=True),
-    Example("a regression that keeps a quarter of it", lambda: _regression(0.26), fires=False),
     Example("four epochs", _four_epochs, fires=True),
     Example("both good", _good, fires=False),
     Example("four good epochs", _good_four, fires=False),
@@ -304,11 +293,6 @@ DETECTOR = Detector(
         "rise": Threshold(0.05, "validation that rises by more has a story of its own: generalization-gap or overfitting"),
         "quality": Threshold(0.5, "half-way from chance to perfect"),
         "surely": Threshold(0.3, "above it a note: healthy models of a random source ended at 0.31 to 0.36 of the way"),
-        "of_variance": Threshold(
-            0.62, "of a loss that began near 1 beside an MAE or RMSE; healthy regressions of that kind kept less than 0.45"
-        ),
-        "scaled_from": Threshold(0.6, "where the loss of targets of variance 1 begins, squared or absolute"),
-        "scaled_to": Threshold(1.6, "the same; an untrained network adds its own scatter"),
         "mediocre": Threshold(
             0.46, "where few answers are possible; healthy trainings of that kind that kept as much of their losses ended above 0.5"
         ),
