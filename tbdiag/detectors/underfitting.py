@@ -62,7 +62,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._words import label, learning_rate, say, say_left, scale_lr, schedule, short, unit
+from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, short, tell_left, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, end_quality, guessing, is_determination, loss_left, rest_of_loss
 from tbdiag.features.pairs import pair_up
@@ -236,7 +236,7 @@ def _badness(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[float
     if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
         return (
             [left / view["guessing"]],
-            [say(f"At the end {say_left(left, 'left')}.", (val,), left=left)],
+            [tell_left(val, left, metric, quality)],
             int(words),
         )
     if metric is not None and quality is not None and rest is not None and not words:
