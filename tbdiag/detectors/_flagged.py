@@ -1,4 +1,4 @@
-"""Checks of the gradients as curves whose points are not finite where a check said so."""
+"""What nan-inf tells besides losses: checks of the gradients as curves that are not finite where a check said so, and undefined metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.detectors._base import View
+from tbdiag.detectors._base import Cause, Finding, View
 from tbdiag.features import CurveFacts
 from tbdiag.model import Role
 
@@ -35,4 +35,18 @@ def _as_bad(curve: CurveFacts, bad: npt.NDArray[np.bool_]) -> CurveFacts:
         value=curve.value[~bad],
         bad_step=curve.step[bad],
         bad_value=np.full(int(bad.sum()), np.nan),
+    )
+
+
+def tell_undefined(found: Finding, name: str) -> Finding:
+    """The finding of metrics without a single finite value beside finite losses: it is the metric, not the training."""
+    return replace(
+        found,
+        causes=(
+            Cause("The metric divides by zero or takes its logarithm: targets, counts or probabilities of zero"),
+            Cause("What it is taken of is empty: no sample of a class, no pixel of a mask"),
+        ),
+        first_check=f"Which samples make {name} infinite or undefined?",
+        first_action="Leave out what the metric is not defined for (targets of zero, empty classes) before it is averaged.",
+        fixes=("Take the metric of all samples at once instead of averaging it over batches", "Bound what it divides by from below"),
     )

@@ -9,7 +9,8 @@ Why it matters
 How it is told
     Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated
     infinities, which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined
-    metric is a note, and one that is undefined only before its first value (a score that is computed from some epoch on) is nothing. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag
+    metric is a note, and one that is undefined only before its first value (a score that is computed from some epoch on) is nothing;
+    one that never had a value is a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag
     of NaN gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the end
     of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between the last finite and the first
     non-finite point, of the training loss or a gradient norm that is lost for good, whichever broke first.
@@ -63,7 +64,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flagged import find_flagged
+from tbdiag.detectors._flagged import find_flagged, tell_undefined
 from tbdiag.detectors._words import breaks_soon, lower_broken_rate
 from tbdiag.features import CurveFacts
 from tbdiag.model import Mark, Role, Run
@@ -103,6 +104,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         flag = view.curve("has_nan_grad")
         told = flag is not None and bool((flag.value > 0).any()) and any(c.signal.role is Role.GRAD_NORM for c in side)
         return _finding(view, side, None, Severity.WARNING if told else Severity.NOTE)
+    undefined = [c for c in view.features.group(Role.METRIC) if c.total > 1 and not c.n]
+    if undefined:
+        return tell_undefined(_finding(view, undefined, None, Severity.NOTE), undefined[0].name)
     flagged = [c for c in find_flagged(view) if c.bad_step.size]
     if flagged:
         # Loss scaling meets single NaN gradients and skips the step; a run that ends with them, or has many, is broken.
