@@ -70,7 +70,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "ic, rank ic, information coefficient, info coef, r2, r2 score, r 2, rsquared, r squared, nse, nash sutcliffe, nash sutcliffe efficiency, kge, skill score, pearson, spearman, pearsonr, spearmanr, correlation, matthews correlation, matthews corrcoef, corrcoef, corr, explained var"),
     **_many(Role.METRIC, HIGHER, "hmean, ndcg, mrr, hits, hit, elo, elbo, fitness, neg log perplexity, quality", rank=-1),
     **_many(Role.METRIC, HIGHER, "log likelihood, loglik, log lik, log prob, log prob per frame, log evidence, ll, logp, log p, logprob, logprobs, log probs", stem="log_likelihood", rank=-1),
-    **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, c index, cindex, concordance, concordance index", rank=-1),
+    **_many(Role.METRIC, HIGHER, "d2, d2 score, delta1, delta 1, delta2, delta 2, delta3, delta 3, exp rate, exprate, c index, cindex, concordance, concordance index", rank=-1),
     **_many(Role.METRIC, HIGHER, "negative predictive value, uqi, dnsmos, utmos, bleurt, youden, youden j, youdens j, gmean, g mean, informedness, markedness, ks statistic, rand index, adjusted rand index, adjusted rand score, adjusted rand, ari, nmi, ami, normalized mutual info, silhouette, silhouette score, calinski harabasz, v measure, homogeneity, spl, softspl, soft spl, pckh, nds, lddt, gdt, gdt ts, validity, qed, joint goal, jga, dprime, d prime, kendall, kendall tau, kendalltau, fbeta, f beta, csi, critical success index, heidke, heidke skill score, hss, threat score, icc, krippendorff, krippendorff alpha, aucroc, roc, nsd, normalized surface dice, deta, assa", rank=-1),
     **_many(Role.METRIC, HIGHER, "tpr fpr, tar far, tpr at fpr, tar at far", stem="tpr", rank=2),
     **_many(Role.METRIC, HIGHER, "1 ned, 1 cer, 1 wer, one minus cer, one minus wer", stem="one_minus_error", rank=3),
@@ -78,7 +78,7 @@ VOCABULARY: dict[str, Word] = {
     # Quality, lower is better.
     **_many(Role.METRIC, LOWER, "mae, mad, mean absolute error, mean absolute deviation, l1 error, l1", stem="mae"),
     **_many(Role.METRIC, LOWER, "mse, mean squared error", stem="mse"),
-    **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, absrel, sq rel, sqrel, silog, nrmse, nmse, msle, wape, crps, medr, meanr, mean rank, median rank, frr, cdl1, cdl2"),
+    **_many(Role.METRIC, LOWER, "rmse, root mean squared error, rmsle, mape, smape, medae, mase, mpjpe, epe, abs rel, absrel, sq rel, sqrel, silog, lg10, nrmse, nmse, msle, wape, crps, medr, meanr, mean rank, median rank, frr, cdl1, cdl2"),
     **_many(Role.METRIC, LOWER, "error, err, error rate, merror, err1, top1 err, top5 err, err5, hd95, hausdorff, wer, cer, ter, phone error rate, phoneme error rate, word error rate, char error rate, eer, hamming loss, batch wer"),
     **_many(Role.METRIC, LOWER, "top 1 error, top 1 err, top 1 error rate", stem="top_1_error", rank=2),
     **_many(Role.METRIC, LOWER, "top 5 error, top 5 err, top 5 error rate", stem="top_5_error", rank=2),
