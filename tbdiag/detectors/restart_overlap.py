@@ -72,7 +72,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not shown:
         return None
     if all(r.kind == "duplicate-step" for r in shown):
-        return _repeated(view, shown)
+        return _repeated(view, tuple(shown))
     worst = max(shown, key=lambda r: r.points)
     points = sum(r.points for r in shown)
     disagree = any(r.agree is False for r in shown)
@@ -129,7 +129,10 @@ def _repeated(view: View, seams: tuple[Restart, ...]) -> Finding:
         extent=Interval(first, last),
         evidence=(say(sentence, (), (), first=first, last=last, points=points, tags=tags),),
         causes=(
-            Cause("Logged with every batch, while the step counts updates", "gradients are accumulated over several batches" if several else ""),
+            Cause(
+                "Logged with every batch, while the step counts updates",
+                "gradients are accumulated over several batches" if several else "",
+            ),
             Cause("Several layers, losses or callbacks write under one name"),
             Cause("Several processes of one training write the same values into one file"),
             Cause("A resumed run logged the step again at which the one before it ended"),
