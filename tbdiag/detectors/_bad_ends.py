@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 
 from tbdiag.detectors._base import Evidence, View
-from tbdiag.detectors._words import label, say, say_left
+from tbdiag.detectors._words import label, say, tell_left
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, end_quality, is_determination, loss_left, rest_of_loss
 
@@ -25,7 +25,7 @@ def judge_ends(view: View, train: CurveFacts, val: CurveFacts, gained: tuple[flo
     if left is not None and left > view["guessing"] and (quality is None or quality < view["quality"]):
         return (
             [left / view["guessing"]],
-            [say(f"At the end {say_left(left, 'left')}.", (val,), left=left)],
+            [tell_left(val, left, metric, quality)],
             int(words),
         )
     if metric is not None and quality is not None and rest is not None and not words:

@@ -28,6 +28,18 @@ def say_left(left: float, name: str) -> str:
     return f"{{{name}:.0%}} of the loss of guessing is left" if left < 2 else f"the loss is {{{name}:.3g}} times that of guessing"
 
 
+SUMMED = 10
+"""Times the loss of guessing above which a loss is a sum (of CTC over an utterance) rather than a cross-entropy of one answer."""
+
+
+def tell_left(curve: CurveFacts, left: float, metric: CurveFacts | None, quality: float | None) -> Evidence:
+    """What is left of the loss of guessing at the end; of a loss that is a sum, what its metric says instead."""
+    if left <= SUMMED or metric is None or quality is None:
+        return say(f"At the end {say_left(left, 'left')}.", (curve,), left=left)
+    text = f"The {label(metric)} ended at {{value:.4g}} (best {{best:.4g}}), {{reached:.1%}} of the way from guessing to perfect."
+    return say(text, (metric,), value=metric.end, best=metric.best, reached=quality)
+
+
 def short(value: float) -> str:
     """A number as people write a learning rate: two significant digits, ``3e-4`` rather than ``0.0003``."""
     if value == 0:

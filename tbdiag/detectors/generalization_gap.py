@@ -16,7 +16,8 @@ How it is told
     improving (5 % of its level in the second half, beyond its noise or by falling throughout). Or, whatever is left to learn, a gap that opened is
     more than 45 % of all that training gained (a fifth of its start at least), validation stands in its second half, and a bounded metric of
     it is less than three quarters of the way to perfect. Where losses go below zero, by more than 40 % of all that training
-    gained, in a gap that opened meanwhile. Where a bounded metric tells validation from training, their difference must be
+    gained, in a gap that opened meanwhile; but not where training alone goes there and validation moves by less than a hundredth of what
+    training does, which is another measure. Where a bounded metric tells validation from training, their difference must be
     more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the same bounded metric
     must be nearly perfect in training and a fifth of its scale behind in validation.
 
@@ -250,7 +251,7 @@ def _still_generalises(val: CurveFacts) -> bool:
 def _signed_margins(view: View, pair: Pair, gap: float) -> list[float]:
     """Without a zero the only scale is what training gained, and the gap must have opened while it did."""
     gain = pair.train.start_cost - pair.tail_train()
-    opened = gap > float(pair.gap[0]) / 0.7
+    opened = gap > float(pair.gap[0]) / 0.7 and not pair.differs_in_kind(view["unit"])
     return [gap / (view["of_gain"] * gain)] if opened and gain > max(6 * pair.train.sigma, 0.0) else [0.0]
 
 
@@ -295,6 +296,13 @@ def _signed() -> Run:
     return _synth.make_run({"train/loss": train, "val/loss": _synth.decay(40, 0.1, -0.2, 8.0) + rng.normal(0, 0.02, 40)})
 
 
+def _two_measures() -> Run:
+    """An evidence bound that is trained on, a mean squared error of the reconstructions in validation."""
+    rng = np.random.default_rng(76)
+    train = _synth.decay(60, 700.0, -930.0, 6.0) + rng.normal(0, 20, 60)
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.decay(60, 0.02, 0.0065, 12.0) + rng.normal(0, 1e-4, 60)})
+
+
 def _close() -> Run:
     return _apart(30, 0.12, 73)
 
@@ -320,6 +328,7 @@ EXAMPLES = (
     Example("validation stalls at 0.8", _gap, fires=True),
     Example("the same with 500 points", _gap_long, fires=True),
     Example("a log likelihood that validation does not follow", _signed, fires=True),
+    Example("a likelihood in training, a squared error in validation", _two_measures, fires=False),
     Example("both good", _close, fires=False),
 )
 
@@ -338,6 +347,7 @@ DETECTOR = Detector(
         "good": Threshold(0.3, "training has learned most of what there is"),
         "ratio": Threshold(0.5, "validation half as high again as training"),
         "of_gain": Threshold(0.4, "validation misses nearly half of what training gained; a healthy gap makes a tenth or two"),
+        "unit": Threshold(0.01, "of what the loss below zero moved: the other, never below it, moves less where it is another measure"),
         "rise": Threshold(
             0.25, "validation that rises by more is overfitting or divergence; where that is told the gap is its consequence"
         ),

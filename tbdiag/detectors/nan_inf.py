@@ -9,7 +9,8 @@ Why it matters
 How it is told
     Any non-finite point of a loss, loss component or reward is an error. Gradient norms count unless they are isolated
     infinities, which loss scaling produces by design. Metrics count where they stay non-finite; an isolated undefined
-    metric is a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag
+    metric is a note, and one that is undefined only before its first value (a score that is computed from some epoch on) is nothing;
+    one that never had a value is a note. A loss that turns to exact zeros to the end, where the writer is known to replace NaN, or with a flag
     of NaN gradients, counts too. So does a logged check of the gradients (has_nan_grad) or a gradient histogram that held NaN, at the end
     of the run or at a tenth of its points. Series whose role is unknown never count. The onset lies between the last finite and the first
     non-finite point, of the training loss or a gradient norm that is lost for good, whichever broke first.
@@ -44,7 +45,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
@@ -64,6 +64,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._flagged import find_flagged, tell_undefined
 from tbdiag.detectors._words import breaks_soon, lower_broken_rate
 from tbdiag.features import CurveFacts
 from tbdiag.model import Mark, Role, Run
@@ -103,7 +104,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         flag = view.curve("has_nan_grad")
         told = flag is not None and bool((flag.value > 0).any()) and any(c.signal.role is Role.GRAD_NORM for c in side)
         return _finding(view, side, None, Severity.WARNING if told else Severity.NOTE)
-    flagged = [c for c in _flagged(view) if c.bad_step.size]
+    undefined = [c for c in view.features.group(Role.METRIC) if c.total > 1 and not c.n]
+    if undefined:
+        return tell_undefined(_finding(view, undefined, None, Severity.NOTE), undefined[0].name)
+    flagged = [c for c in find_flagged(view) if c.bad_step.size]
     if flagged:
         # Loss scaling meets single NaN gradients and skips the step; a run that ends with them, or has many, is broken.
         broken = any(c.bad_step.size > max(view["flagged_share"] * c.total, 1) or (_lasting(c) and c.n > 0) for c in flagged)
@@ -111,41 +115,22 @@ def detect(view: View) -> Finding | NotApplicable | None:
     return None
 
 
-def _flagged(view: View) -> list[CurveFacts]:
-    """Where a check reported NaN gradients, or a gradient histogram held values that no bucket does, as points that are not finite."""
-    out = []
-    flag = view.curve("has_nan_grad")
-    if flag is not None:
-        bad = flag.value > 0
-        out.append(_as_bad(flag, bad))
-    for facts in view.histograms(Role.GRADIENT_HISTOGRAM):
-        bad = facts.nan_share > 0
-        if bad.any():
-            empty = CurveFacts(facts.signal, facts.step, facts.series.wall_time, np.zeros(facts.n), facts.step[:0], np.empty(0), facts.n)
-            out.append(_as_bad(empty, bad))
-    return out
-
-
-def _as_bad(curve: CurveFacts, bad: npt.NDArray[np.bool_]) -> CurveFacts:
-    return replace(
-        curve,
-        step=curve.step[~bad],
-        wall_time=curve.wall_time[~bad],
-        value=curve.value[~bad],
-        bad_step=curve.step[bad],
-        bad_value=np.full(int(bad.sum()), np.nan),
-    )
+def _stays(curve: CurveFacts) -> bool:
+    """Whether the series ends non-finite."""
+    return curve.n == 0 or bool(curve.bad_step[-1] > curve.step[-1] and curve.bad_step.size >= 2)
 
 
 def _lasting(curve: CurveFacts) -> bool:
     """Whether the series ends non-finite, or is mostly non-finite."""
-    return curve.n == 0 or bool(curve.bad_step[-1] > curve.step[-1] and curve.bad_step.size >= 2) or curve.bad_step.size > 0.5 * curve.total
+    return _stays(curve) or curve.bad_step.size > 0.5 * curve.total
 
 
 def _matters(curve: CurveFacts, view: View) -> bool:
     """Leave out isolated infinite gradient norms (loss scaling) and metrics that are undefined only at first."""
     if curve.signal.role is Role.GRAD_NORM:
         return bool(np.isnan(curve.bad_value).any()) or curve.bad_step.size > max(view["inf_grad_share"] * curve.total, 3)
+    if curve.n and curve.signal.role is Role.METRIC and curve.bad_step[-1] < curve.step[0]:
+        return False
     if curve.n and not _lasting(curve):
         return curve.bad_step.size >= 2
     # A metric that never had a value is undefined (no sample of the class), not broken; the main loss would tell.
@@ -192,7 +177,7 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         before = int(earlier[-1]) if earlier.size else min(first, 0)
         count = int(sum(c.bad_step.size for c in curves))
     series = tuple(c.name for c in curves[:8])
-    forever = zeros is not None or _lasting(first_curve)
+    lasting, forever = zeros is not None or _lasting(first_curve), zeros is not None or _stays(first_curve)
     told = first_curve.signal.role is Role.HAS_NAN_GRAD
     what = "turned to exact zeros" if replaced else "reported NaN gradients" if told else "became NaN or infinite"
     others = f" and {len(series) - 1} more series" if len(series) > 1 else ""
@@ -200,7 +185,9 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     if others:
         numbers["others"] = len(series) - 1.0
     never = zeros is None and not first_curve.n
-    when = f"from the first point, step {first:,}, on" if never else f"first at step {first:,}, last good value at step {before:,}"
+    late = not never and int(first_curve.step[0]) > first
+    known = "no good value before" if late else f"last good value at step {before:,}"
+    when = f"from the first point, step {first:,}, on" if never else f"first at step {first:,}, {known}"
     evidence = Evidence(
         f"{first_curve.name}{others} {what}: {when}; {count:,} points in all"
         + (", and it stays so to the end." if forever else "; it recovers in between."),
@@ -228,7 +215,7 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
         Cause("Logarithm or division of zero, square root of a negative number in the loss"),
         Cause("A broken sample in the batch at that step"),
     ]
-    if len(found) == 1 and severity is Severity.ERROR and not forever:
+    if len(found) == 1 and severity is Severity.ERROR and not lasting:
         causes = [causes[3], causes[2], causes[1], causes[0]]
     grew = len(found) > 1 or _grew(first_curve, first) or (severity is Severity.ERROR and breaks_soon(view, first_curve, first))
     lower = lower_broken_rate(view, first_curve, first)
@@ -237,7 +224,7 @@ def _finding(view: View, curves: list[CurveFacts], zeros: int | None, severity: 
     return Finding(
         id="nan-inf",
         severity=severity,
-        confidence=confidence(supports=int(forever), doubts=0 if severity is Severity.ERROR else 1) if not replaced else confidence(4.0),
+        confidence=confidence(supports=int(lasting), doubts=0 if severity is Severity.ERROR else 1) if not replaced else confidence(4.0),
         title=f"{first_curve.name} is NaN or infinite from its first point, step {first:,}"
         if never
         else f"{first_curve.name} {what} at step {first:,}" + (" and stays so" if forever else ""),
@@ -326,6 +313,14 @@ def _unknown_tag() -> Run:
     return _synth.make_run({"train/loss": _synth.decay(50, 2.3, 0.4) + rng.normal(0, 0.02, 50), "debug/whatever": np.full(50, np.nan)})
 
 
+def _scored_late(gaps: tuple[int, ...]) -> Run:
+    """A word error rate that is not taken in the first 60 of 100 evaluations, nor at those given."""
+    rng = np.random.default_rng(7)
+    rate = _synth.decay(100, 0.9, 0.05) + rng.normal(0, 0.005, 100)
+    rate[[*range(60), *gaps]] = np.nan
+    return _synth.make_run({"val/wer": rate}, every=10)
+
+
 def _epochs() -> Run:
     return _synth.make_run({"epoch_loss/train": [0.9, 0.6, 1.9, np.nan, np.nan], "epoch_loss/val": [0.95, 0.7, 2.2, np.nan, np.nan]})
 
@@ -378,6 +373,8 @@ EXAMPLES = (
     Example("loss NaN from step 600 on", _nan_run, fires=True, onset=(591, 600)),
     Example("five epochs", _epochs, fires=True, onset=(2, 3)),
     Example("two infinite gradient norms skipped by loss scaling", _isolated_inf_grad, fires=False),
+    Example("a word error rate undefined before its first value", lambda: _scored_late(()), fires=False),
+    Example("a word error rate undefined again at the end", lambda: _scored_late((97, 98, 99)), fires=True),
     Example("NaN in a tag of unknown meaning", _unknown_tag, fires=False),
 )
 

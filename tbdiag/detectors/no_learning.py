@@ -125,6 +125,8 @@ def _finding(
     gain: float,
 ) -> Finding:
     rate = learning_rate(view)
+    worse = train.end_cost - train.start_cost > 0.2 * abs(train.start_cost)
+    stands = f"never gets better than where it began ({train.first:.4g}, {train.end:.4g} at the end)" if worse else "does not move"
     causes = [
         Cause("The optimiser does not step the parameters: frozen, not passed to it, or a detached graph"),
         Cause("The learning rate is too low", f"it is {short(rate)}" if rate is not None and rate < 0.99e-6 else ""),
@@ -140,7 +142,7 @@ def _finding(
         confidence=confidence(*margins, supports=len(signs) - 1) if signs else 0.5,
         title=f"No learning: the {label(train)} {'stays' if gain < 0.2 else 'stands'} at {train.end:.4g} (it began at {train.first:.4g})"
         if signs
-        else f"The {label(train)} does not move; a run that had converged before looks the same",
+        else f"The {label(train)} {stands}; a run that had converged before looks the same",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(1, train.trace.n - 1)])),
         extent=Interval(int(train.step[0]), int(train.step[-1])),
         evidence=tuple(evidence),

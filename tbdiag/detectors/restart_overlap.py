@@ -10,7 +10,8 @@ Why it matters
 How it is told
     From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold
     the same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely
-    written twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too.
+    written twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too. Where no step
+    goes back, but some hold several points, one process logs more often than it counts: a note with words of its own.
     Disorder by one or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play
     no part: they may repeat a step (a second of the clock holds two updates) in a log that was written once. So are series that
     nothing is known of where a loss, a learning rate or a norm of gradients beside them was written once over the same steps.
@@ -28,7 +29,8 @@ Not to be confused with
     spikes and sudden-shift, which the seam of two trainings imitates.
 
 Limits
-    Two runs whose steps do not overlap look like one.
+    Two runs whose steps do not overlap look like one. Two jobs that write each step at the same time into one file look like one that
+    logs twice.
 
 Sources
     Deterministic. TensorBoard's own rule purges on SessionLog START only.
@@ -69,11 +71,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     shown = serious or seams
     if not shown:
         return None
+    if all(r.kind == "duplicate-step" for r in shown):
+        return _repeated(view, tuple(shown))
     worst = max(shown, key=lambda r: r.points)
     points = sum(r.points for r in shown)
     disagree = any(r.agree is False for r in shown)
     writers = any(r.kind == "overlapping-writers" for r in shown)
-    sentence = "Steps {first:,} to {last:,} were written twice; {points:,} earlier points are set apart (tags concerned: {tags})"
+    sentence = "Steps {first:,} to {last:,} were written more than once; {points:,} earlier points are set apart (tags concerned: {tags})"
     differing = list_differing(view.features) if disagree else ()
     whose = f"the values of {name_some(differing)}" if differing else "their values"
     sentence += f", and {whose} differ from the later ones." if disagree else "."
@@ -101,6 +105,43 @@ def detect(view: View) -> Finding | NotApplicable | None:
         fixes=("Name directories by time and job", "Delete or move the log of the abandoned attempt", "Log the resumed step"),
         success_rule=SuccessRule(
             all=(predicate("log", "step_regressions", "==", 0.0),), sentence="Steps never go backwards in the next run.", guards=()
+        ),
+        phase=LOG,
+        roles=("log",),
+    )
+
+
+def _repeated(view: View, seams: tuple[Restart, ...]) -> Finding:
+    """Steps that never go back, of which some hold several points: what is logged more often than its step counts on."""
+    first, last = min(r.first_step for r in seams), max(r.last_step for r in seams)
+    points, tags = sum(r.points for r in seams), sum(r.tags for r in seams)
+    sentence = "Of steps {first:,} to {last:,} some hold several points, and no step goes back; {points:,} points are set apart, the last of each step counts (tags concerned: {tags})"
+    differing = list_differing(view.features) if any(r.agree is False for r in seams) else ()
+    sentence += f". The points of one step differ in {name_some(differing)}." if differing else "."
+    accumulated = view.signals.config.get("gradient_accumulation_steps")
+    several = isinstance(accumulated, int | float) and accumulated > 1
+    return Finding(
+        id="restart-overlap",
+        severity=Severity.NOTE,
+        confidence=confidence(),
+        title=f"Several points share a step: steps {first:,} to {last:,}",
+        onset=Interval(first, last),
+        extent=Interval(first, last),
+        evidence=(say(sentence, (), (), first=first, last=last, points=points, tags=tags),),
+        causes=(
+            Cause(
+                "Logged with every batch, while the step counts updates",
+                "gradients are accumulated over several batches" if several else "",
+            ),
+            Cause("Several layers, losses or callbacks write under one name"),
+            Cause("Several processes of one training write the same values into one file"),
+            Cause("A resumed run logged the step again at which the one before it ended"),
+        ),
+        first_check="How many points does a step hold, and what does the code log between two steps?",
+        first_action="Log their mean once a step, or give each of them a name of its own.",
+        fixes=("Count batches instead of updates in the step", "Log from the main process only"),
+        success_rule=SuccessRule(
+            all=(predicate("log", "step_regressions", "==", 0.0),), sentence="No step is written twice in the next run.", guards=()
         ),
         phase=LOG,
         roles=("log",),

@@ -12,7 +12,8 @@ How it is told
     more than 15 % of the loss at the beginning (of guessing, where that is known), by a quarter of what training gained and
     by 3 noise standard deviations (or at every evaluation of that half by nearly half of it), and the gap does not close. Or by more than 12 %, while the same bounded metric is ahead
     of training's by more than 9 % of its scale (in preference tuning the preference accuracy). Or by more than half of all that training gained and a seventh of
-    the training loss (twice that where it goes below zero) while both losses fell. The lag of half an epoch that a training
+    the training loss (twice that where it goes below zero) while both losses fell (but
+    not where validation alone goes below zero and training moves by less than a hundredth of it: another measure). The lag of half an epoch that a training
     average has is allowed for by comparing with training just before each evaluation. A note where the configuration holds mixup, CutMix,
     label smoothing or a dropout of 0.3 and more: they explain the gap.
 
@@ -192,7 +193,7 @@ def _of_gain(view: View, pair: Pair, gap: float) -> list[float]:
     gain = _gain(train, pair.tail_train())
     trends = find_trend(train.trace.cost), find_trend(val.trace.cost)
     falls = all(t.tau < 0 for t in trends) and (any(t.falling for t in trends) or all(t.p < 0.05 for t in trends))
-    if gain <= 0 or not falls or float(val.cost[0]) - val.end_cost < 0.5 * gap:
+    if gain <= 0 or not falls or pair.differs_in_kind(view["unit"]) or float(val.cost[0]) - val.end_cost < 0.5 * gap:
         return [0.0]
     return [gap / (view["of_gain"] * gain), gap / (view["of_gain_sigmas"] * val.sigma) if val.sigma > 0 else 16.0]
 
@@ -260,10 +261,18 @@ def _signed_dropout() -> Run:
     return _synth.make_run({"train/loss": train, "val/loss": val})
 
 
+def _two_measures() -> Run:
+    """A mean squared error that is trained on, an evidence bound in validation."""
+    rng = np.random.default_rng(87)
+    val = _synth.decay(60, 700.0, -930.0, 6.0) + rng.normal(0, 20, 60)
+    return _synth.make_run({"train/loss": _synth.decay(60, 0.2, 0.0065, 12.0) + rng.normal(0, 1e-4, 60), "val/loss": val})
+
+
 EXAMPLES = (
     Example("training stays at 1.1, validation reaches 0.35", _far, fires=True),
     Example("600 points", _far_long, fires=True),
     Example("a log likelihood, validation gains twice as much", _signed, fires=True),
+    Example("a squared error in training, a likelihood in validation", _two_measures, fires=False),
     Example("dropout", _dropout, fires=False),
     Example("dropout under a log likelihood", _signed_dropout, fires=False),
     Example("losses summed over different numbers", _reduction, fires=False),
@@ -282,6 +291,7 @@ DETECTOR = Detector(
     domains=SUPERVISED | {Domain.PREFERENCE},
     thresholds={
         "ratio": Threshold(0.3, "dropout and augmentation make ten to thirty per cent"),
+        "unit": Threshold(0.01, "of what the loss below zero moved: the other, never below it, moves less where it is another measure"),
         "of_gain": Threshold(0.5, "dropout makes a fifth of what training gained at most, and noisy or smoothed labels as much or more"),
         "least_of_level": Threshold(
             0.14, "of the training loss (twice that where it goes below zero); fine-tuning with dropout reached 0.11"

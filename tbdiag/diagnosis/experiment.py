@@ -55,7 +55,11 @@ def _evaluate_more(features: Features) -> dict[str, Any] | None:
         return None
     rule = compile_rule(f"points({key}) >= {ENOUGH}", sentence=f"The next run logs at least {ENOUGH} evaluations.", guards=())
     seen = f"{curve.n} evaluation{'s' * (curve.n != 1)}"
-    return _ask(f"Evaluate at least {ENOUGH} times in the next run.", f"Nothing wrong was found, but {seen} tell no course.", rule)
+    return _ask(
+        f"Evaluate at least {ENOUGH} times in the next run.",
+        f"Nothing wrong was found, but {seen} tell{'s' * (curve.n == 1)} no course.",
+        rule,
+    )
 
 
 def _log_first(findings: tuple[Finding, ...], missing: tuple[MissingEvidence, ...]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PRED
 from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
 from tbdiag.features import Features
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
+from tbdiag.stats.noise import median
 
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("unstable (exploding)", ("nan-inf", "divergence", "exploding-gradients")),
@@ -112,10 +113,16 @@ def best_and_last(features: Features) -> str:
     if best is None:
         return ""
     curve = features.curve(best["role"])
-    if curve is None or curve.n < 3 or best_point(curve) == curve.n - 1 or curve.rise <= 2 * curve.sigma:
+    if curve is None or curve.n < 3:
         return ""
     what = best["role"].replace("val", "validation").replace("_", " ")
-    return f"; best {what} {best['value']:.4g} at {curve.signal.axis.value.replace('_', ' ')} {best['step']:,}, {float(curve.value[-1]):.4g} at the end"
+    found = f"; best {what} {best['value']:.4g} at {curve.signal.axis.value.replace('_', ' ')} {best['step']:,}"
+    lost = curve.bad_step[curve.bad_step > curve.step[-1]]
+    if lost.size > 1:
+        return f"{found}, not a finite number from {int(lost[0]):,} on"
+    if best_point(curve) == curve.n - 1 or curve.rise <= 2 * curve.sigma:
+        return ""
+    return f"{found}, {float(curve.value[-1]):.4g} at the end"
 
 
 def _predictions(strong: list[Finding], features: Features) -> str:
@@ -123,7 +130,10 @@ def _predictions(strong: list[Finding], features: Features) -> str:
         entropy = features.curve("entropy")
         if entropy is None or not entropy.n:
             return "the policy's entropy was not logged"
-        return f"policy entropy {entropy.first:.3g} at the start, {entropy.end:.3g} at the end"
+        # Some log minus the entropy, as a part of the loss.
+        minus = entropy.signal.stem == "neg_entropy" or ("loss" in entropy.name.lower() and median(entropy.value) < 0)
+        sign = -1.0 if minus else 1.0
+        return f"policy entropy {sign * entropy.first:.3g} at the start, {sign * entropy.end:.3g} at the end"
     told = [f.title for f in strong if f.phase == PREDICTIONS]
     parts: list[str] = []
     share = features.curve("max_class_share")

@@ -41,6 +41,16 @@ class Pair:
         """Median training cost over the last `share` of the run."""
         return median(self.train_at[self.val.trace.within(1 - share, 1.0)])
 
+    def differs_in_kind(self, share: float) -> bool:
+        """Whether one loss ends below zero, and the other, never below it, moved by less than `share` of what the first did.
+
+        A likelihood of a density against a mean squared error: they have neither zero nor unit in common.
+        """
+        below, above = (self.train, self.val) if self.train.end_cost < self.val.end_cost else (self.val, self.train)
+        if below.end_cost >= 0 or float(above.cost.min()) < 0:
+            return False
+        return float(np.ptp(above.cost)) < share * float(np.ptp(below.trace.cost))
+
     def tail_val(self, share: float = 0.5) -> float:
         """Median validation cost over the last `share` of the run."""
         return median(self.val.trace.cost[self.val.trace.within(1 - share, 1.0)])

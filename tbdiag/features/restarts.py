@@ -55,7 +55,7 @@ def find_seams(features: Features) -> tuple[Restart, ...]:
 
 
 def list_differing(features: Features) -> tuple[str, ...]:
-    """Tags of which a repeated step holds another value than the later write: by more than a hundredth of the series' range."""
+    """Names of series of which a repeated step holds another value than the later write: by more than a hundredth of the series' range."""
     run = features.run
     kept = {(s.subrun, s.tag): s for s in run.series.values()}
     out = []
@@ -67,5 +67,5 @@ def list_differing(features: Features) -> tuple[str, ...]:
         shared = series.step[at] == lost.step
         old, new = lost.value[shared].astype(np.float64), series.value[at[shared]].astype(np.float64)
         if not same_values(old, new, np.concatenate((series.value, lost.value))).all():
-            out.append(series.tag)
+            out.append(series.name)
     return tuple(sorted(out))

@@ -12,6 +12,8 @@ from tbdiag.render.grouping import grouped_checks
 _COLOURS = {"error": "31", "warning": "33", "note": "36", "healthy": "32", "unclear": "2", "unreadable": "31"}
 _SIGNS = {"error": "\u2716", "warning": "\u25b2", "note": "\u25cb", "healthy": "\u2714", "unclear": "?", "unreadable": "\u2716"}
 BRIEF_RUNS = 12
+LISTED = 5
+"""Observations of one kind that are printed one by one."""
 
 
 def render_text(report: dict[str, Any], *, colour: bool = False, brief: bool = False, width: int = 100) -> str:
@@ -105,7 +107,19 @@ def _run(run: Mapping[str, Any], say: _Writer, brief: bool) -> None:
     say.section("Note", [f"{key.replace('_', ' ').capitalize()}: {value}" for key, value in (run["note"] or {}).items()])
     say.section("Checks", [f"{word}{f' ({why})' if why else ''}: {ids}" for word, ids, why in grouped_checks(run)])
     say.section("Missing evidence", [f"{m['title']}: {m['why']}" for m in run["missing_evidence"] if not m["present"]])
-    say.section("What reading found", [f"{i['kind']}: {i['message']}" for i in run["read_issues"] if not i.get("damage")])
+    say.section("What reading found", _reading([i for i in run["read_issues"] if not i.get("damage")]))
+
+
+def _reading(issues: list[Mapping[str, Any]]) -> list[str]:
+    """What was met in reading, the first few of each kind; of the rest the number. A directory of 45 launches has 44 restarts."""
+    kinds = dict.fromkeys(str(i["kind"]) for i in issues)
+    told = []
+    for kind in kinds:
+        own = [str(i["message"]) for i in issues if i["kind"] == kind]
+        shown = own if len(own) <= LISTED + 1 else own[:LISTED]
+        told += [f"{kind}: {message}" for message in shown]
+        told += [f"{kind}: {len(own) - len(shown)} more of this kind"] * (len(own) > len(shown))
+    return told
 
 
 def _finding(run: Mapping[str, Any], finding: Mapping[str, Any], say: _Writer, brief: bool) -> None:

@@ -28,6 +28,7 @@ from tbdiag.roles.standins import (
 )
 from tbdiag.roles.stems import align_stems
 from tbdiag.roles.twins import settle_scores, settle_twins
+from tbdiag.roles.wholes import settle_forks, settle_wholes
 
 
 def resolve(run: Run, config: Config | None = None) -> Signals:
@@ -49,10 +50,12 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_unusable(drafts, run, forced)
     settle_short(drafts, run)
     settle_letters(drafts, run)
+    settle_wholes(drafts, run, plan.domain)
     settle_unnamed_losses(drafts, run, plan.domain)
     settle_twins(drafts, run, plan.domain)
     settle_scores(drafts, run, plan.domain)
     settle_splits(drafts, run)
+    settle_forks([d for d in drafts if d.name not in forced], run)
     settle_accuracies(drafts, run)
     settle_unnamed_shares(drafts, run)
     settle_counters(drafts, run)

@@ -120,9 +120,14 @@ def settle_rates(drafts: list[Draft], run: Run) -> None:
             or (words == ["eta"] and 0 < high == low <= 10)  # no time that is left stands still
             or (words == ["alpha"] and 0 < high <= 1 and train is not None and np.array_equal(run.series[d.name].step, train))
             or (words == ["rate", "learn"] and high <= 1)
+            or (_GROUP.search(d.tag) and 0 < high <= 1)
         ):
             d.role, d.direction, d.stem, d.split = Role.LR, Direction.NONE, "lr", Split.NONE
             d.why = f'"{words[0]}", and its values are those of a learning rate'
+
+
+_GROUP = re.compile(r"/pg\d+$")
+"""A group of parameters under the name that a schedule was given: Lightning's LearningRateMonitor."""
 
 
 def settle_norms(drafts: list[Draft], run: Run) -> None:

@@ -19,7 +19,7 @@ CONVENTION = Convention(
     },
     tags=(
         Tag("epoch", Role.EPOCH, why="number of the epoch"),
-        Tag("hp_metric", Role.IGNORED, why="a placeholder of -1 for the hparams page"),
+        Tag("hp_metric", Role.IGNORED, why="a number for the hparams page, -1 unless the script sets it"),
         Tag("grad_2.0_norm_total", Role.GRAD_NORM, stem="grad_norm", main=True, why="norm of all gradients"),
         Tag("lr-*-momentum", Role.COUNTER),
         Tag("lr-*-weight_decay", Role.COUNTER),
@@ -27,5 +27,5 @@ CONVENTION = Convention(
         Tag("*loss_step", writer=Writer(mean_window=1), why="one batch"),
         Tag("*loss_epoch", writer=Writer(mean_window=None), why="mean over the epoch"),
     ),
-    notes="_step is one batch, _epoch the mean over the epoch, both at the global step; hp_metric = -1 is a placeholder.",
+    notes="_step is one batch, _epoch the mean over the epoch, both at the global step; hp_metric is -1 unless the script sets it.",
 )

@@ -1,0 +1,111 @@
+"""What is said of logs that are odd, and not wrong: several points a step, scores that begin late, minus entropies, ends that are not numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tbdiag.detectors import _synth
+from tbdiag.diagnosis import diagnose_run
+from tbdiag.model import Finding, Restart, Run, RunReport, Severity
+from tbdiag.render.text import _reading
+
+NOISE = np.random.default_rng(11).normal(0, 0.01, 60)
+FALL = _synth.decay(60, 2.3, 0.4) + NOISE
+
+
+def find(run: Run, name: str) -> Finding | None:
+    return next((f for f in diagnose(run).findings if f.id == name), None)
+
+
+def diagnose(run: Run) -> RunReport:
+    return diagnose_run(run)
+
+
+def repeated(kind: str) -> Finding:
+    run = _synth.make_run({"train/loss": FALL, "val/loss": FALL + 0.05}, every=50)
+    again = _synth.make_series("train/loss", FALL + 0.2, np.arange(60) * 50)
+    restart = Restart(kind, 0, 2950, 1.7e9, points=60, tags=1, agree=False)
+    found = find(replace(run, restarts=(restart,), superseded={"train/loss": again}), "restart-overlap")
+    assert found is not None
+    return found
+
+
+def test_several_points_a_step_are_not_told_as_a_restart() -> None:
+    found = repeated("duplicate-step")
+    assert found.severity is Severity.NOTE
+    words = f"{found.title} {found.evidence[0].statement} {found.first_action}"
+    assert "no step goes back" in words
+    assert "backwards" not in words
+    assert "purge_step" not in words
+    assert "'train/loss'" in words
+
+
+def test_steps_that_go_back_still_are() -> None:
+    found = repeated("step-regression")
+    assert found.severity is Severity.WARNING
+    assert "backwards" in found.title
+    assert "purge_step=0" in found.first_action
+
+
+def rate(bad: slice) -> Finding | None:
+    value = _synth.decay(60, 0.9, 0.1)
+    value[bad] = np.nan
+    return find(_synth.make_run({"train/loss": FALL, "val/loss": FALL + 0.05, "val/wer": value}, every=50), "nan-inf")
+
+
+def test_a_score_that_begins_late_is_nothing_and_one_that_ends_early_is_told() -> None:
+    assert rate(slice(0, 45)) is None
+    told = rate(slice(45, 60))
+    assert told is not None
+    assert "stays so" in told.title
+
+
+def test_a_score_that_is_mostly_undefined_does_not_stay_so() -> None:
+    value = np.full(60, np.nan)
+    value[[2, 30, 59]] = 0.5
+    found = find(_synth.make_run({"train/loss": FALL, "val/loss": FALL + 0.05, "val/wer": value}, every=50), "nan-inf")
+    assert found is not None
+    assert "stays so" not in found.title + found.evidence[0].statement
+
+
+def test_a_metric_that_never_had_a_value_is_told_where_an_error_stands_for_the_loss() -> None:
+    logged = {"mse": FALL, "abs_rel": np.full(60, np.inf)}
+    found = find(_synth.make_run(logged), "nan-inf")
+    assert found is not None
+    assert found.severity is Severity.NOTE
+    assert "abs_rel" in found.title
+    assert "update" not in found.first_action
+
+
+@pytest.mark.parametrize(("tag", "sign"), [("train/entropy_loss", -1.0), ("train/entropy", 1.0)])
+def test_the_note_tells_the_entropy_with_its_own_sign(tag: str, sign: float) -> None:
+    reward, entropy = 100 - _synth.decay(60, 80.0, 0.0), np.linspace(1.4, 0.3, 60)
+    run = _synth.make_run({"rollout/ep_rew_mean": reward + NOISE, tag: sign * entropy}, every=2048)
+    assert diagnose(run).note.prediction_signal.startswith("policy entropy 1.")
+
+
+def test_the_end_of_a_best_metric_that_became_nan_is_no_number() -> None:
+    loss = FALL.copy()
+    loss[50:] = np.nan
+    told = diagnose(_synth.make_run({"train/loss": loss, "val/loss": loss + 0.05}, every=50)).note.curve_pattern
+    assert "not a finite number from 2,500 on" in told
+
+
+def test_a_loss_that_only_rose_is_not_said_to_stand_still() -> None:
+    run = _synth.make_run({"loss": [2.0, 9.0, 2.1, 8.0, 2.6, 7.0, 2.9, 9.5, 3.0, 3.3]})
+    found = find(run, "no-learning")
+    assert found is not None
+    assert "never gets better" in found.title
+    assert "does not move" not in found.title
+
+
+def test_of_many_like_observations_the_first_few_are_listed() -> None:
+    issues = [{"kind": "restart", "message": f"number {i}"} for i in range(44)] + [{"kind": "epoch-steps", "message": "once"}]
+    told = _reading(issues)
+    assert len(told) == 7
+    assert told[5] == "restart: 39 more of this kind"
+    assert told[6] == "epoch-steps: once"
+    assert len(_reading(issues[:6])) == 6
