@@ -22,12 +22,14 @@ TELLING = frozenset({Role.LOSS, Role.LOSS_COMPONENT, Role.LR, Role.GRAD_NORM})
 
 
 def _spans(signal: Signal, series: Series) -> bool:
-    """Whether a signal was logged over all the steps of a series, at least as densely."""
+    """Whether a signal was logged over all the steps of a series, but for less than one of its own intervals at the end."""
     own = signal.series
-    if own is None or not series.step.size:
+    if own is None or len(own) < 2 or not series.step.size:
         return False
-    inside = np.count_nonzero((own.step >= series.step[0]) & (own.step <= series.step[-1]))
-    return bool(own.step[0] <= series.step[-1] and own.step[-1] >= series.step[-1] and inside >= 3)
+    every = float(np.median(np.diff(own.step)))
+    low, high = int(series.step.min()), int(series.step.max())  # in the order of writing, which goes back
+    inside = np.count_nonzero((own.step >= low) & (own.step <= high))
+    return bool(own.step[0] <= high < own.step[-1] + every and inside >= 3)
 
 
 def find_seams(features: Features) -> tuple[Restart, ...]:
