@@ -19,7 +19,8 @@ How it is told
     gained, in a gap that opened meanwhile. Where a bounded metric tells validation from training, their difference must be
     more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the same bounded metric
     must be nearly perfect in training and a fifth of its scale behind in validation. Six points of both are needed, of
-    validation four where all of them are at guessing while training is half-way from there to perfect.
+    validation four where all of them are at guessing while training is half-way from there to perfect, of training four where a
+    bounded metric of it is nearly perfect and that of ten evaluations is a quarter of the scale behind.
 
 First check
     Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.
@@ -84,7 +85,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no loss or metric of both splits", ("train_loss", "val_loss"))
     # Of few points the course is not known; that every one of four is at guessing is.
     random = by_loss and stays_at_guessing(val, view.features)
-    if train.n < 6 or val.n < (view["fewest_at_guessing"] if random else 6):
+    seldom = 6 if not by_loss or val.n < 10 or not _plainly_apart(view) else 4
+    if train.n < seldom or val.n < (view["fewest_at_guessing"] if random else 6):
         return NotApplicable("fewer than six points")
     signed = by_loss and (train.signed or val.signed)
     pair = pair_up(train, val)
@@ -179,6 +181,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(train.signal.key, val.signal.key),
     )
+
+
+def _plainly_apart(view: View) -> bool:
+    """Whether the same bounded metric is nearly perfect in training and a quarter of its scale behind in validation."""
+    train, val = view.curve("train_metric"), view.curve("val_metric")
+    if train is None or val is None or train.signal.stem != val.signal.stem or train.n < 4:
+        return False
+    level, other = metric_level(train, view.features), metric_level(val, view.features)
+    if level is None or other is None or level.quality(train.end) < 0.85:
+        return False
+    return level.quality(train.end) - other.quality(val.end) > view["plainly_apart"]
 
 
 def _course(val: CurveFacts, quality: float | None, random: bool, never: bool) -> tuple[str, dict[str, float]]:
@@ -374,6 +387,7 @@ DETECTOR = Detector(
         "fewest_at_guessing": Threshold(
             4.0, "evaluations, all at guessing; of 14 healthy runs with four to six the lowest one is 0.38 of the way from there to perfect"
         ),
+        "plainly_apart": Threshold(0.25, "of the way from guessing to perfect, where training was logged four or five times; healthy runs end within 0.14"),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },
     examples=EXAMPLES,
