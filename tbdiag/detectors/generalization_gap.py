@@ -387,7 +387,9 @@ DETECTOR = Detector(
         "fewest_at_guessing": Threshold(
             4.0, "evaluations, all at guessing; of 14 healthy runs with four to six the lowest one is 0.38 of the way from there to perfect"
         ),
-        "plainly_apart": Threshold(0.25, "of the way from guessing to perfect, where training was logged four or five times; healthy runs end within 0.14"),
+        "plainly_apart": Threshold(
+            0.25, "of the way from guessing to perfect, where training was logged four or five times; healthy runs end within 0.14"
+        ),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },
     examples=EXAMPLES,

@@ -102,7 +102,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
     limit = _limit(view, curves, plan)
     if not reinforcement and swings(curve):
-        if metric is None or quality is None or quality > 0.7 or curve is metric or not (share >= limit and sure and _climbs_on(view, metric)):
+        if (
+            metric is None
+            or quality is None
+            or quality > 0.7
+            or curve is metric
+            or not (share >= limit and sure and _climbs_on(view, metric))
+        ):
             return None
         curve, (share, sure) = metric, late_share(metric)
     if (share < limit or not sure) and metric is not None and quality is not None and quality < 0.7 and curve.rise <= 4 * curve.sigma:
