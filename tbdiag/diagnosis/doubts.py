@@ -9,6 +9,7 @@ import numpy as np
 from tbdiag.detectors._base import CURVES, PREDICTIONS
 from tbdiag.detectors._words import label, unit
 from tbdiag.features import CurveFacts, Features
+from tbdiag.features.disagreement import look_behind
 from tbdiag.features.levels import counts_words, metric_level
 from tbdiag.model import Domain, Finding, Role
 
@@ -67,9 +68,14 @@ def _left_its_best(features: Features) -> Doubt | None:
     best, last = float(val.cost[i]), float(val.cost[-1])
     if last - best <= LAST * best or _end(val) - best <= max(SMOOTHED * best, OF_GAIN * (float(val.cost[0]) - best)):
         return None
+    metric = features.curve("val_metric")
+    behind = look_behind(val, metric) if metric is not None else None
+    keep = f"keep the checkpoint of {unit(val)} {int(val.step[i]):,}"
+    if metric is not None and behind is not None and (behind.gains or behind.holds):
+        keep = f"choose the checkpoint by the {label(metric)}, which did not get worse"
     return Doubt(
         f"the {label(val)} ended at {last:.4g}, {(last - best) / best:.0%} above its best of {best:.4g} at {unit(val)} {int(val.step[i]):,}",
-        f"none that is sure: keep the checkpoint of {unit(val)} {int(val.step[i]):,}",
+        f"none that is sure: {keep}",
         f"the {label(val)} ends within a twentieth of its best",
     )
 
