@@ -51,10 +51,13 @@ def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | Non
 def _at_guessing(features: Features) -> Doubt | None:
     metric = features.curve("val_metric")
     level = metric_level(metric, features) if metric is not None and metric.n >= FEW and not counts_words(features) else None
-    if level is None or metric is None or max(map(level.quality, map(float, metric.value))) >= AT_GUESSING:
+    if level is None or metric is None:
+        return None
+    best = float(metric.value[int(np.argmin(metric.cost))])
+    if level.quality(best) >= AT_GUESSING:
         return None
     return Doubt(
-        f"the {label(metric)} never got better than {float(metric.value[int(np.argmin(metric.cost))]):.3g}, where guessing gives {level.chance:.3g}",
+        f"the {label(metric)} never got better than {best:.3g}, where guessing gives {level.chance:.3g}",
         "none that is sure: look at 20 validation samples with their labels and predictions first",
         f"the {label(metric)} leaves what guessing gives",
     )
