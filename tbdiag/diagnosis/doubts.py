@@ -38,7 +38,7 @@ class Doubt:
 
 
 def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | None:
-    """The first of: validation that never left guessing or ended far above its best, a note on the curves or the predictions."""
+    """The first of: a note on the curves or the predictions, validation that never left guessing, or that ended far above its best."""
     notes = [f for f in findings if f.severity.rank == 2 and f.id not in USUAL]
     told = next((f for f in notes if f.phase in (CURVES, PREDICTIONS) or f.id in SHOWN), None)
     if told is not None:
@@ -88,5 +88,6 @@ def _end(val: CurveFacts) -> float:
 
 
 def _lower(title: str) -> str:
-    """A title as a clause; what is all capitals stays."""
-    return title[:1].lower() + title[1:] if not title[:2].isupper() else title
+    """A title as a clause; a tag and what is all capitals stay as they are."""
+    name = title.partition(" ")[0]
+    return title if title[:2].isupper() or "/" in name or "_" in name else title[:1].lower() + title[1:]
