@@ -74,8 +74,8 @@ def _left_its_best(features: Features) -> Doubt | None:
     metric = features.curve("val_metric")
     behind = look_behind(val, metric) if metric is not None else None
     keep = f"keep the checkpoint of {unit(val)} {int(val.step[i]):,}"
-    if metric is not None and behind is not None and (behind.gains or behind.holds):
-        keep = f"choose the checkpoint by the {label(metric)}, which did not get worse"
+    if metric is not None and behind is not None and behind.gains:
+        keep = f"choose the checkpoint by the {label(metric)}, which went on improving"
     return Doubt(
         f"the {label(val)} ended at {last:.4g}, {(last - best) / best:.0%} above its best of {best:.4g} at {unit(val)} {int(val.step[i]):,}",
         f"none that is sure: {keep}",
