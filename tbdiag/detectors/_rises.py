@@ -29,13 +29,17 @@ def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> 
     positive = by_loss and float(val.value.min()) > 0
     if val.n < 10:
         before = val.trace.cost[: rise.best_index + 1]
-        if rise.streak < 2 or (before.size > 2 and rise.amount < 2 * largest_climb(before, before.size)):
+        if before.size > 2 and rise.amount < 2 * largest_climb(before, before.size):
             return 0.0  # what came back before may come back again
+        # A rise that went on but for one evaluation: twice as large as it must be, and in an order that is no luck.
+        on = rise.streak >= 4 or (positive and relative > 2 * view["few_points_rise"] and climbs_to_the_end(val.trace.cost, rise.amount))
+        if rise.streak < 2 and not on:
+            return 0.0
         if not positive:
             return rise.amount / max(view["few_points_signed"] * span, 1e-12)
         # Noise of a few per cent can rise twice in a row; it does not lose a seventh of what was gained, nor a third of the level.
         gone = max(rise.amount / max(view["few_points_of_gain"] * span, 1e-12), relative / view["few_points_of_level"])
-        if rise.streak >= 4:
+        if on:
             gone = max(gone, relative / (2 * view["few_points_rise"]))  # four times in a row, not a fifth of the level
         return min(relative / view["few_points_rise"], gone)
     share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)

@@ -19,7 +19,9 @@ How it is told
     gained, in a gap that opened meanwhile; but not where training alone goes there and validation moves by less than a hundredth of what
     training does, which is another measure. Where a bounded metric tells validation from training, their difference must be
     more than 0.08; a validation metric within a tenth of perfect keeps this silent. Without losses the same bounded metric
-    must be nearly perfect in training and a fifth of its scale behind in validation.
+    must be nearly perfect in training and a fifth of its scale behind in validation. Six points of both are needed, of
+    validation four where all of them are at guessing while training is half-way from there to perfect, of training four where a
+    bounded metric of it is nearly perfect and that of ten evaluations is a quarter of the scale behind.
 
 First check
     Evaluate both splits with the same code path: same preprocessing, evaluation mode, no augmentation.
@@ -82,13 +84,15 @@ def detect(view: View) -> Finding | NotApplicable | None:
         train, val = view.curve("train_metric"), view.curve("val_metric")
     if train is None or val is None:
         return NotApplicable("no loss or metric of both splits", ("train_loss", "val_loss"))
-    if min(train.n, val.n) < 6:
+    # Of few points the course is not known; that every one of four is at guessing is.
+    random = by_loss and stays_at_guessing(val, view.features)
+    seldom = 6 if not by_loss or val.n < 10 or not _plainly_apart(view) else 4
+    if train.n < seldom or val.n < (view["fewest_at_guessing"] if random else 6):
         return NotApplicable("fewer than six points")
     signed = by_loss and (train.signed or val.signed)
     pair = pair_up(train, val)
     gap = pair.tail_gap()
     # A plain rise is overfitting, where the gap is a consequence; unless validation was at chance from the start: nothing to lose there.
-    random = by_loss and stays_at_guessing(val, view.features)
     if gap <= 0 or (val.rise > view["rise"] * abs(val.best) and val.beyond_noise(val.rise, 4) and not random):
         return None
     mean = random and _only_the_mean(view)
@@ -178,6 +182,17 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(train.signal.key, val.signal.key),
     )
+
+
+def _plainly_apart(view: View) -> bool:
+    """Whether the same bounded metric is nearly perfect in training and a quarter of its scale behind in validation."""
+    train, val = view.curve("train_metric"), view.curve("val_metric")
+    if train is None or val is None or train.signal.stem != val.signal.stem or train.n < 4:
+        return False
+    level, other = metric_level(train, view.features), metric_level(val, view.features)
+    if level is None or other is None or level.quality(train.end) < 0.85:
+        return False
+    return level.quality(train.end) - other.quality(val.end) > view["plainly_apart"]
 
 
 def _course(val: CurveFacts, quality: float | None, random: bool, never: bool) -> tuple[str, dict[str, float]]:
@@ -322,7 +337,25 @@ def _lagging(behind: float) -> Run:
     )
 
 
+def _four_evaluations(found: float) -> Run:
+    """Ten classes, 80 points of training, four evaluations of validation that begin at guessing; `found`: what they get to."""
+    rng = np.random.default_rng(76)
+    train, right = _synth.decay(80, 2.3, 0.9, 3.0), 0.7 - _synth.decay(80, 0.58, 0.0, 3.0)
+    at = np.arange(1, 5) * 20
+    accuracy = np.array([0.12, 0.125, 0.116, 0.13]) + found * np.arange(4) / 3
+    return _synth.make_run(
+        {
+            "train_loss": train + rng.normal(0, 0.05, 80),
+            "train_accuracy": right + rng.normal(0, 0.02, 80),
+            "val_loss": _synth.make_series("val_loss", [2.30, 2.48, 2.58, 2.54] - found * np.arange(4) / 1.5, step=at),
+            "val_accuracy": _synth.make_series("val_accuracy", accuracy, step=at),
+        }
+    )
+
+
 EXAMPLES = (
+    Example("four evaluations, all at guessing", lambda: _four_evaluations(0.0), fires=True),
+    Example("four evaluations, the first at guessing", lambda: _four_evaluations(0.4), fires=False),
     Example("validation stands while training half solves the task", lambda: _lagging(0.6), fires=True),
     Example("validation a little behind", lambda: _lagging(0.1), fires=False),
     Example("validation stalls at 0.8", _gap, fires=True),
@@ -361,6 +394,12 @@ DETECTOR = Detector(
         "lag_falls": Threshold(0.1, "of the gain; validation that made more over its second half is behind only for now"),
         "lag_matters": Threshold(0.1, "of the starting loss: a smaller gap does not matter"),
         "metric_only": Threshold(0.2, "of the way from guessing to perfect: without losses the gap must be plain"),
+        "fewest_at_guessing": Threshold(
+            4.0, "evaluations, all at guessing; of 14 healthy runs with four to six the lowest one is 0.38 of the way from there to perfect"
+        ),
+        "plainly_apart": Threshold(
+            0.25, "of the way from guessing to perfect, where training was logged four or five times; healthy runs end within 0.14"
+        ),
         "metric_gap": Threshold(0.08, "eight points of a hundred"),
     },
     examples=EXAMPLES,

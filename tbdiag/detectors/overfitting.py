@@ -14,7 +14,8 @@ How it is told
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
-    rising in at least two successive intervals to the end (or by 20 % alone, after four), while training falls. Below fifteen points
+    rising in at least two successive intervals to the end (or by 20 % alone, after four, or in an order of the points that is no luck,
+    Kendall's p < 0.005), while training falls. Below fifteen points
     the estimate is mostly the descent's: a rise of more than 10 %, of 20 % above the lowest point and of twice what the curve climbed
     before that counts as well where it goes on at each of four evaluations or more, or by Kendall's test of the single points
     (p < 0.005). Without a validation loss the validation metric is read the same way, its fall measured against its range. Beside a
@@ -306,6 +307,16 @@ def _four_epochs() -> Run:
     return _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.68, 0.82]})
 
 
+def _all_but_one() -> Run:
+    val = [1.70, 1.60, 1.83, 2.21, 2.23, 2.56, 2.50, 2.70]
+    return _synth.make_run({"train/loss": [2.46, 0.92, 0.60, 0.39, 0.27, 0.21, 0.11, 0.08], "val/loss": val})
+
+
+def _up_and_down() -> Run:
+    val = [1.70, 1.45, 1.52, 1.60, 1.41, 1.62, 1.48, 1.58]
+    return _synth.make_run({"train/loss": [2.46, 1.72, 1.60, 1.49, 1.37, 1.31, 1.21, 1.18], "val/loss": val})
+
+
 def _dense() -> Run:
     rng = np.random.default_rng(17)
     n = 3000
@@ -345,6 +356,8 @@ def _hidden_in_noise() -> Run:
 EXAMPLES = (
     Example("validation rises after a third of the run", _overfit, fires=True, onset=(1200, 2800)),
     Example("four epochs", _four_epochs, fires=True, onset=(1, 2)),
+    Example("eight epochs, one of which did not rise", _all_but_one, fires=True, onset=(1, 2)),
+    Example("eight epochs, up and down", _up_and_down, fires=False),
     Example("3,000 training steps, validation every 50", _dense, fires=True, onset=(1000, 2000)),
     Example("a rise that no single point shows", _hidden_in_noise, fires=True),
     Example("both improve to the end", _healthy, fires=False),

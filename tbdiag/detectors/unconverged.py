@@ -16,7 +16,8 @@ How it is told
     points training and validation must both have made more than 11 % of their gain there (8 % under a constant rate, falling
     at every one). A metric within 5 % of perfect is good enough to stay silent, and within 20 % where the last quarter brought
     less than 5 % of the level (a fine-tuning that had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
-    last quarter brought, follows a schedule (the former two unless the rate is known to be constant). Without any loss the metrics are read, with 11 %
+    last quarter brought, follows a schedule (the former two unless the rate is known to be constant; the last unless a metric less than
+    0.7 of the way to perfect made 22 % of its gain there without having swung so). Without any loss the metrics are read, with 11 %
     for 7 % and 15 % for 5 %. Of a perplexity the logarithm is read.
 
 First check
@@ -96,10 +97,20 @@ def detect(view: View) -> Finding | NotApplicable | None:
     metric = view.curve("val_metric") or view.curve("train_metric")
     quality = end_quality(metric, view.features)
     share, sure = late_share(curve, 0.8 if reinforcement else 0.9)
-    if not reinforcement and (swings(curve) or _stands(next((c for c in curves if c.n >= 24), curve), plan)):
+    if not reinforcement and _stands(next((c for c in curves if c.n >= 24), curve), plan):
         return None
     scheduled = plan is not None and not plan.constant  # what a step down or a restart brings at the end is no slow decay
     limit = _limit(view, curves, plan)
+    if not reinforcement and swings(curve):
+        if (
+            metric is None
+            or quality is None
+            or quality > 0.7
+            or curve is metric
+            or not (share >= limit and sure and _climbs_on(view, metric))
+        ):
+            return None
+        curve, (share, sure) = metric, late_share(metric)
     if (share < limit or not sure) and metric is not None and quality is not None and quality < 0.7 and curve.rise <= 4 * curve.sigma:
         # The metric may still climb where the loss has slowed down.
         of_metric, certain = late_share(metric)
@@ -186,6 +197,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(curve.signal.key,),
     )
+
+
+def _climbs_on(view: View, metric: CurveFacts) -> bool:
+    """Whether a metric brought nearly as much in the last quarter as a straight line, and had never gone back by much of that."""
+    share, sure = late_share(metric)
+    return metric.n >= 10 and sure and share > view["metric_climbs"] and not swings(metric)
 
 
 def _limit(view: View, curves: list[CurveFacts], plan: Schedule | None) -> float:
@@ -346,6 +363,7 @@ DETECTOR = Detector(
             0.11,
             "an exponential decay of four to nine points and 1.8 time constants makes that much; it alarmed on none of 794 healthy trainings",
         ),
+        "metric_climbs": Threshold(0.22, "beside a loss that swings: twice the share of few points; a straight line brings 0.25"),
         "constant_rate": Threshold(0.7, "of that share, where a rate is known to be constant: no schedule brings the loss down at the end"),
         "agreed": Threshold(0.85, "of that share, where a dense training loss says the same"),
         "words_left": Threshold(0.62, "share of the loss of guessing that text keeps only at the very beginning of training"),

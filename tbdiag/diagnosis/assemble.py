@@ -11,13 +11,14 @@ import numpy as np
 
 from tbdiag.config import Config
 from tbdiag.detectors import load_detectors
+from tbdiag.diagnosis.doubts import Doubt, find_doubt
 from tbdiag.diagnosis.experiment import choose_experiment
 from tbdiag.diagnosis.explaining import explain_away, order_findings, rank_story
 from tbdiag.diagnosis.missing import audit_evidence, follow_audit
 from tbdiag.diagnosis.notes import write_note
 from tbdiag.diagnosis.suppression import find_stale, suppress
 from tbdiag.diagnosis.units import say_own_unit
-from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, write_headline
+from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, list_set_aside, write_headline
 from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
 from tbdiag.engine import run_detectors_together
 from tbdiag.features import Features
@@ -65,12 +66,18 @@ class Judged:
     @property
     def verdict(self) -> str:
         """See `choose_verdict`."""
-        return choose_verdict(self.findings, self.features)
+        return choose_verdict(self.findings, self.features, self.doubt)
 
     @property
     def headline(self) -> str:
         """One line that tells the verdict."""
-        return write_headline(find_label(self.run), self.verdict, self.findings, self.outcomes)
+        return write_headline(find_label(self.run), self.verdict, self.findings, self.outcomes, self.doubt)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """See `find_doubt`; None beside what says more: an error, a warning, a curve that never moved, what was accepted or left out."""
+        told = any(f.severity.rank < 2 or f.id in ("no-learning", "tiny-overfit-passed") for f in self.findings)
+        return None if told or any(list_set_aside(self.outcomes)) else find_doubt(self.findings, self.features)
 
 
 def judge_run(run: Run, config: Config | None = None, *, now: float | None = None) -> Judged:
@@ -120,7 +127,8 @@ def write_run_report(judged: Judged) -> RunReport:
     run, features, findings, outcomes = judged.run, judged.features, judged.findings, judged.outcomes
     missing = audit_evidence(features, outcomes, findings)
     findings = follow_audit(findings, missing)
-    experiment = choose_experiment(findings, features, missing, judged.verdict)
+    doubt = judged.doubt
+    experiment = choose_experiment(findings, features, missing, judged.verdict) if doubt is None else None
     return RunReport(
         name=run.name,
         path=run.path,
@@ -131,7 +139,7 @@ def write_run_report(judged: Judged) -> RunReport:
         config=_config(features),
         findings=findings,
         next_experiment=experiment,
-        note=write_note(findings, features, experiment, judged.verdict, outcomes),
+        note=write_note(findings, features, experiment, judged.verdict, outcomes, doubt=doubt),
         signals=make_rows(features),
         curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
         checks=outcomes,

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
+from tbdiag.diagnosis.doubts import Doubt
 from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
 from tbdiag.features import Features
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
@@ -51,22 +52,29 @@ DATA = frozenset(
 
 
 def write_note(
-    findings: tuple[Finding, ...], features: Features, experiment: dict[str, Any] | None, verdict: str, outcomes: tuple[Outcome, ...] = ()
+    findings: tuple[Finding, ...],
+    features: Features,
+    experiment: dict[str, Any] | None,
+    verdict: str,
+    outcomes: tuple[Outcome, ...] = (),
+    *,
+    doubt: Doubt | None = None,
 ) -> Note:
-    """The note of a run; lines about what was not logged, accepted or left out say so."""
+    """The note of a run; lines about what was not logged, accepted or left out say so, and so do those about a `Doubt`."""
     accepted, left_out = list_set_aside(outcomes)
     aside = _set_aside(accepted, left_out)
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
+    calm = "none: nothing else was found" if aside else doubt.action if doubt else "none: keep this configuration"
     return Note(
-        curve_pattern=_pattern(strong, features, verdict, aside, next((f for f in findings if f.id == "no-learning"), None)),
+        curve_pattern=f"unclear: {doubt.seen}"
+        if doubt
+        else _pattern(strong, features, verdict, aside, next((f for f in findings if f.id == "no-learning"), None)),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
         data_check=_data_check(head, features, aside),
-        chosen_action=str(experiment["action"])
-        if experiment
-        else f"none: {'nothing else was found' if aside else 'keep this configuration'}",
-        success_rule=str(experiment["success_rule"]) if experiment else "the next run ends no worse",
+        chosen_action=str(experiment["action"]) if experiment else calm,
+        success_rule=str(experiment["success_rule"]) if experiment else doubt.rule if doubt else "the next run ends no worse",
     )
 
 
@@ -86,8 +94,9 @@ def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str
             return f"unclear: nothing suspicious {where} ({aside}){kept}"
         if stands is not None:
             return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
-        healthy = verdict == "healthy"
-        return ("healthy: nothing suspicious in the curves" if healthy else "unclear: nothing wrong in what was logged") + kept
+        if verdict != "healthy":
+            return f"unclear: nothing wrong in what was logged{kept}"
+        return f"healthy: {'no check found a fault' if kept else 'nothing suspicious in the curves'}{kept}"
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
     head = strong[0]
     if head.phase > PREDICTIONS:

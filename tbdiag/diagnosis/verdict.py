@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tbdiag.detectors import load_detectors
+from tbdiag.detectors._base import SUPERVISED
+from tbdiag.diagnosis.doubts import Doubt
 from tbdiag.diagnosis.suppression import ACCEPTED
 from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
@@ -19,21 +21,26 @@ from tbdiag.model.findings import own_unit
 QUALITY = ("val_loss", "val_metric", "test_metric", "test_loss", "train_metric", "reward", "val_reward", "train_reward")
 
 
-def choose_verdict(findings: tuple[Finding, ...], features: Features) -> str:
-    """``findings`` with an error or warning; ``unclear`` where nothing moved; ``healthy`` where a validation series or quality metric was judged or a tiny overfit test passed; else ``unclear``."""
+def choose_verdict(findings: tuple[Finding, ...], features: Features, doubt: Doubt | None = None) -> str:
+    """``findings`` with an error or warning; ``unclear`` where nothing moved or there is a `Doubt`; ``healthy`` where validation or an agent's quality was judged or a tiny overfit test passed; else ``unclear``."""
     if any(f.severity.rank < 2 for f in findings):
         return "findings"
     if any(f.id == "no-learning" for f in findings):
         return "unclear"  # a loss that never moved is no proof of health, even where nothing says that it is bad
     if any(f.id == "tiny-overfit-passed" for f in findings):
         return "healthy"
-    judged = any((c := features.curve(key)) is not None and c.n >= 3 for key in QUALITY)
-    return "healthy" if judged or _any_metric(features) else "unclear"
+    if doubt is not None:
+        return "unclear"
+    # What training itself scores says no more about new data than its loss does.
+    supervised = features.signals.domain in SUPERVISED
+    judged = any((c := features.curve(key)) is not None and c.n >= 3 for key in QUALITY if not (supervised and key == "train_metric"))
+    return "healthy" if judged or _any_metric(features, supervised) else "unclear"
 
 
-def _any_metric(features: Features) -> bool:
+def _any_metric(features: Features, supervised: bool) -> bool:
     roles = (Role.METRIC, Role.REWARD, Role.PREFERENCE_ACCURACY)
-    return any(s.series is not None and len(s.series) >= 3 for r in roles for s in features.signals.role(r))
+    found = (s for r in roles for s in features.signals.role(r) if s.series is not None and len(s.series) >= 3)
+    return any(not (supervised and s.split is Split.TRAIN) for s in found)
 
 
 def list_set_aside(outcomes: tuple[Outcome, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -52,7 +59,9 @@ def find_label(run: Run) -> str:
     return run.name if run.name != "." else PurePath(run.path).name or "."
 
 
-def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...]) -> str:
+def write_headline(
+    name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...], doubt: Doubt | None = None
+) -> str:
     """One line that tells the verdict: ``runs/exp42: overfitting from step 4,200, 2 notes``."""
     heads = [f for f in findings if f.caused_by is None]
     strong = [f for f in heads if f.severity.rank < 2]
@@ -81,6 +90,8 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
     stands = next((f for f in findings if f.id == "no-learning"), None)
     if stands is not None:
         return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
+    if doubt is not None:
+        return f"{name}: unclear, {doubt.seen} ({clean} checks clean, {impossible} not possible){tail}"
     return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
 
 

@@ -1,0 +1,93 @@
+"""Why a run without an error or a warning is not called healthy: what its curves or its notes say against that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tbdiag.detectors._base import CURVES, PREDICTIONS
+from tbdiag.detectors._words import label, unit
+from tbdiag.features import CurveFacts, Features
+from tbdiag.features.disagreement import look_behind
+from tbdiag.features.levels import counts_words, metric_level
+from tbdiag.model import Domain, Finding, Role
+
+LAST, SMOOTHED, OF_GAIN = 0.10, 0.05, 0.15
+"""A validation loss left its best where its last value lies a tenth above it, its end as a median a twentieth, and that is 15 % of all that it
+had gained; 2 of 756 healthy labelled runs do."""
+AT_GUESSING = 0.05
+"""Of the way from guessing to perfect, that no evaluation passes; the best evaluation of every healthy labelled run passes 0.26."""
+FEW = 3
+"""Evaluations from which on a course is told."""
+
+USUAL = frozenset({"no-learning", "underfitting", "spikes", "low-confidence"})
+"""Notes on curves and predictions that healthy runs carry too (a hard task, one spike); `no-learning` has its own words."""
+
+SHOWN = frozenset({"kl-blow-up"})
+"""Notes on settings that are seen in the curves as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What speaks against calling a run healthy, as a clause, what to do about it, and the rule for the next run."""
+
+    seen: str
+    action: str
+    rule: str = "the next run ends no worse"
+
+
+def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | None:
+    """The first of: a note on the curves or the predictions, validation that never left guessing, or that ended far above its best."""
+    notes = [f for f in findings if f.severity.rank == 2 and f.id not in USUAL]
+    told = next((f for f in notes if f.phase in (CURVES, PREDICTIONS) or f.id in SHOWN), None)
+    if told is not None:
+        return Doubt(_lower(told.title), told.first_action, told.success_rule.sentence)
+    if features.signals.domain is Domain.REINFORCEMENT:
+        return None
+    return _at_guessing(features) or _left_its_best(features)
+
+
+def _at_guessing(features: Features) -> Doubt | None:
+    metric = features.curve("val_metric")
+    level = metric_level(metric, features) if metric is not None and metric.n >= FEW and not counts_words(features) else None
+    if level is None or metric is None:
+        return None
+    best = float(metric.value[int(np.argmin(metric.cost))])
+    if level.quality(best) >= AT_GUESSING:
+        return None
+    return Doubt(
+        f"the {label(metric)} never got better than {best:.3g}, where guessing gives {level.chance:.3g}",
+        "none that is sure: look at 20 validation samples with their labels and predictions first",
+        f"the {label(metric)} leaves what guessing gives",
+    )
+
+
+def _left_its_best(features: Features) -> Doubt | None:
+    val = features.curve("val_loss")
+    if val is None or val.n <= FEW or val.signal.role is not Role.LOSS or float(val.cost.min()) <= 0:
+        return None
+    i = int(np.argmin(val.cost))
+    best, last = float(val.cost[i]), float(val.cost[-1])
+    if last - best <= LAST * best or _end(val) - best <= max(SMOOTHED * best, OF_GAIN * (float(val.cost[0]) - best)):
+        return None
+    metric = features.curve("val_metric")
+    behind = look_behind(val, metric) if metric is not None else None
+    keep = f"keep the checkpoint of {unit(val)} {int(val.step[i]):,}"
+    if metric is not None and behind is not None and behind.gains:
+        keep = f"choose the checkpoint by the {label(metric)}, which went on improving"
+    return Doubt(
+        f"the {label(val)} ended at {last:.4g}, {(last - best) / best:.0%} above its best of {best:.4g} at {unit(val)} {int(val.step[i]):,}",
+        f"none that is sure: {keep}",
+        f"the {label(val)} ends within a twentieth of its best",
+    )
+
+
+def _end(val: CurveFacts) -> float:
+    return float(np.median(val.cost[-max(3, val.n // 10) :])) if val.n >= 10 else float(val.cost[-1])
+
+
+def _lower(title: str) -> str:
+    """A title as a clause; a tag and what is all capitals stay as they are."""
+    name = title.partition(" ")[0]
+    return title if title[:2].isupper() or "/" in name or "_" in name else title[:1].lower() + title[1:]
