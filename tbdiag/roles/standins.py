@@ -34,7 +34,6 @@ def settle_losses(drafts: list[Draft], run: Run, domain: Domain, convention: Con
         ):
             d.preferred = -1
             d.why += "; a single point, so it does not stand for the loss"
-    _promote_totals(drafts, run)
     parts = {s: _components(drafts, s) for s in (Split.TRAIN, Split.VAL)}
     has = {s: any(d.role is Role.LOSS and d.split is s for d in drafts) for s in parts}
     common = {d.stem for d in parts[Split.TRAIN]} & {d.stem for d in parts[Split.VAL]}
@@ -89,32 +88,6 @@ def _components(drafts: list[Draft], split: Split) -> list[Draft]:
 _NO_WHOLE = frozenset({"kl", "kl_loss", "entropy_loss"})
 """Parts that alone are a regularisation and never the loss: ``objective/kl``."""
 _NO_PARTS = frozenset({"loss_max", "loss_min", "loss_std", "loss_sum", "loss_mean_normalized", "loss_per_all"})
-
-
-_TOTALS = frozenset({"overall", "total"})
-
-
-def _promote_totals(drafts: list[Draft], run: Run) -> None:
-    """``Training/Overall`` beside ``Training/KL``: the loss of a split that has only parts of one, unless it climbs like an accuracy beside metrics."""
-    for d in drafts:
-        if d.role is not Role.UNKNOWN or d.histogram or d.name not in run.series or not len(run.series[d.name]):
-            continue
-        alike = [o for o in drafts if o.split is d.split and o.subrun == d.subrun]
-        if any(o.role is Role.LOSS for o in alike) or not any(o.role is Role.LOSS_COMPONENT for o in alike):
-            continue
-        bare = {t for t in tokenize(d.tag) if split_word(t) is None and t not in _HOW_TAKEN}
-        scored = any(o.role is Role.METRIC for o in alike)
-        if bare and bare <= _TOTALS and not (_climbs(run.series[d.name].value) if scored else _is_share(run.series[d.name].value)):
-            d.stem = "loss"
-            _promote(d, "beside parts of a loss, and no other total is logged")
-
-
-_HOW_TAKEN = frozenset({"epoch", "step", "avg", "mean"})
-
-
-def _is_share(value: npt.NDArray[np.floating]) -> bool:
-    """Whether values rise within the bounds of a share."""
-    return _climbs(value) and float(np.nanmax(value)) <= 1
 
 
 def _promote(d: Draft, why: str) -> None:
