@@ -379,6 +379,8 @@ DETECTOR = Detector(
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),
+        "worse": Threshold(0.15, "of its size; returns of solved tasks hardly scatter, and one that began solved ended 9 % lower"),
+        "lost": Threshold(0.3, "of its size, where the first points were best: few episodes, mostly short ones"),
         "gain": Threshold(0.1, "of its start; a loss that fell by more learned something, be it only to guess"),
         "same_left": Threshold(0.75, "share of the loss of guessing that is left where the metric gives one answer"),
         "still": Threshold(2e-4, "of its level: training losses of batches differ by more, whatever the weights"),

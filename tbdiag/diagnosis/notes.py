@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
-from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
+from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, find_doubt, list_set_aside
 from tbdiag.features import Features
+from tbdiag.features.tasks import logs_minus_entropy
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
 
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -57,15 +58,19 @@ def write_note(
     aside = _set_aside(accepted, left_out)
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
+    doubt = find_doubt(findings, verdict)
+    action, rule = f"none: {'nothing else was found' if aside else 'keep this configuration'}", "the next run ends no worse"
+    if experiment is not None:
+        action, rule = str(experiment["action"]), str(experiment["success_rule"])
+    elif doubt is not None and features.signals.domain is Domain.REINFORCEMENT:
+        action, rule = doubt.first_action, doubt.success_rule.sentence
     return Note(
-        curve_pattern=_pattern(strong, features, verdict, aside, next((f for f in findings if f.id == "no-learning"), None)),
+        curve_pattern=_pattern(strong, features, verdict, aside, doubt),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
         data_check=_data_check(head, features, aside),
-        chosen_action=str(experiment["action"])
-        if experiment
-        else f"none: {'nothing else was found' if aside else 'keep this configuration'}",
-        success_rule=str(experiment["success_rule"]) if experiment else "the next run ends no worse",
+        chosen_action=action,
+        success_rule=rule,
     )
 
 
@@ -76,15 +81,15 @@ def _set_aside(accepted: tuple[str, ...], left_out: tuple[str, ...]) -> str:
     return "; ".join(parts)
 
 
-def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str, stands: Finding | None) -> str:
+def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str, doubt: Finding | None) -> str:
     """What the curves show: of a head that is about gradients, weights or settings, its consequence in the curves."""
     kept = best_and_last(features)
     if not strong:
         if aside:
             where = "besides what was accepted" if "accepted" in aside else "in what was checked"
             return f"unclear: nothing suspicious {where} ({aside}){kept}"
-        if stands is not None:
-            return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
+        if doubt is not None:
+            return f"unclear: {doubt.title[:1].lower()}{doubt.title[1:]}"
         healthy = verdict == "healthy"
         return ("healthy: nothing suspicious in the curves" if healthy else "unclear: nothing wrong in what was logged") + kept
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
@@ -123,7 +128,8 @@ def _predictions(strong: list[Finding], features: Features) -> str:
         entropy = features.curve("entropy")
         if entropy is None or not entropy.n:
             return "the policy's entropy was not logged"
-        return f"policy entropy {entropy.first:.3g} at the start, {entropy.end:.3g} at the end"
+        logged = -1.0 if logs_minus_entropy(entropy) else 1.0
+        return f"policy entropy {logged * entropy.first:.3g} at the start, {logged * entropy.end:.3g} at the end"
     told = [f.title for f in strong if f.phase == PREDICTIONS]
     parts: list[str] = []
     share = features.curve("max_class_share")

@@ -13,6 +13,7 @@ from tbdiag.diagnosis.units import own_step
 from tbdiag.diagnosis.words import say_id
 from tbdiag.features import CurveFacts, Features
 from tbdiag.features.disagreement import is_one_sided, look_behind
+from tbdiag.features.tasks import task_moves
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
 from tbdiag.model.findings import own_unit
 
@@ -20,15 +21,24 @@ QUALITY = ("val_loss", "val_metric", "test_metric", "test_loss", "train_metric",
 
 
 def choose_verdict(findings: tuple[Finding, ...], features: Features) -> str:
-    """``findings`` with an error or warning; ``unclear`` where nothing moved; ``healthy`` where a validation series or quality metric was judged or a tiny overfit test passed; else ``unclear``."""
+    """``findings`` with an error or warning; ``unclear`` where nothing moved or a return fell; ``healthy`` where a validation series or quality metric was judged or a tiny overfit test passed; else ``unclear``."""
     if any(f.severity.rank < 2 for f in findings):
         return "findings"
     if any(f.id == "no-learning" for f in findings):
         return "unclear"  # a loss that never moved is no proof of health, even where nothing says that it is bad
+    if any(f.id == "return-collapse" for f in findings) and not task_moves(features.signals):
+        return "unclear"  # a third of what was learned is gone, and neither the opponent nor the task has changed
     if any(f.id == "tiny-overfit-passed" for f in findings):
         return "healthy"
     judged = any((c := features.curve(key)) is not None and c.n >= 3 for key in QUALITY)
     return "healthy" if judged or _any_metric(features) else "unclear"
+
+
+def find_doubt(findings: tuple[Finding, ...], verdict: str) -> Finding | None:
+    """The note that keeps a run from being called healthy, or None."""
+    if verdict != "unclear":
+        return None
+    return next((f for i in ("no-learning", "return-collapse") for f in findings if f.id == i), None)
 
 
 def _any_metric(features: Features) -> bool:
@@ -78,9 +88,9 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
         return f"{name}: nothing found, {clean} checks clean, {impossible} not possible{tail}"
     if verdict == "healthy":
         return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
-    stands = next((f for f in findings if f.id == "no-learning"), None)
-    if stands is not None:
-        return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
+    doubt = find_doubt(findings, verdict)
+    if doubt is not None:
+        return f"{name}: unclear, {doubt.title[:1].lower()}{doubt.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
     return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
 
 
