@@ -76,8 +76,9 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     falls = trend.tau > 0.4 and trend.change > 0 and not task_moves(view.signals)  # lessons that get harder take returns down
     worse = falls and _is_below(view, trace, first, "worse", 4 if settled else 6)
     # Best at its first points and much worse from then on: within the first tenth it had fallen already, and nothing was gained.
-    if falls and opening < first and int(trace.smooth.argmin()) < max(3, trace.n // 10) and _is_below(view, trace, opening, "lost", 6):
-        worse, first, gain = True, opening, opening - float(trace.smooth.min())
+    best = int(trace.smooth.argmin())
+    if falls and opening < first and best < max(3, trace.n // 10) and _is_below(view, trace, opening, "lost", 6):
+        worse, first, gain = True, opening, opening - float(trace.smooth[best]) if best >= 3 else 0.0
     if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing) or _rating_rises(view):
         return None
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < 0.03 * abs(entropy.first)

@@ -19,7 +19,9 @@ How it is told
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
     fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
-    settled; tau above 0.4) without ever having risen by four. Preference tuning is judged by its loss.
+    settled; tau above 0.4) and 15 % of its size without ever having risen by four; where the first points are the best, they are
+    the start, and 30 % must be lost. Not so where lessons go on or a rating of self-play climbs. A return that moves about and
+    ends no better is a note. Preference tuning is judged by its loss.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?

@@ -51,9 +51,11 @@ def task_moves(signals: Signals) -> bool:
 
 
 def logs_minus_entropy(curve: CurveFacts) -> bool:
-    """Whether minus the policy's entropy was logged, as the loss that it is (Stable-Baselines3). The entropy of a continuous policy may be
-    below zero itself, so that the sign of the values tells nothing."""
-    return curve.signal.stem == "neg_entropy"
+    """Whether minus the policy's entropy was logged, as the loss that it is (Stable-Baselines3).
+
+    The entropy of a continuous policy falls below zero itself, so that the sign of the values tells nothing; but it does not begin there.
+    """
+    return curve.signal.stem == "neg_entropy" or ("loss" in curve.name.lower() and curve.first < 0)
 
 
 def trains_language_policy(signals: Signals) -> bool:
