@@ -10,8 +10,9 @@ import numpy as np
 from tbdiag.detectors._base import CURVES, Cause, Evidence, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
 from tbdiag.detectors._words import say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.features.tasks import trains_language_policy
-from tbdiag.model import Mark
+from tbdiag.features.curves import Trace
+from tbdiag.features.tasks import task_moves, trains_language_policy
+from tbdiag.model import Mark, Role
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import mad, median, running_median
 from tbdiag.stats.trend import find_trend
@@ -40,7 +41,16 @@ class Return:
     @property
     def fell(self) -> bool:
         """Whether a third of the gain, and more than four standard deviations, was lost again."""
-        return self.gain > 6 * self.curve.sigma and self.loss > 4 * self.curve.sigma and self.loss > 0.3 * self.gain
+        clear = self.gain > 6 * self.curve.sigma and self.loss > 4 * self.curve.sigma and self.loss > 0.3 * self.gain
+        return clear and not is_slight(self.gain, self.loss, max(abs(self.first), abs(self.best)))
+
+
+def is_slight(gain: float, fall: float, size: float) -> bool:
+    """Whether a return of that size only moves about: solved tasks hardly scatter, so that noise alone is no measure of what they gain and lose.
+
+    A policy that began solved ended 9 % lower.
+    """
+    return gain < 0.05 * size and fall < 0.15 * size
 
 
 def measure_return(view: View) -> Return | None:
@@ -62,11 +72,10 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     trace = reward.trace
     trend = find_trend(trace.cost)
     first = median(trace.cost[: max(3, trace.n // 10)])
-    gain = first - float(trace.smooth.min())
+    opening = median(trace.cost[:3])
+    gain = max(first, opening) - float(trace.smooth.min())  # some tasks are solved within the first tenth
     # A sparse reward that is met once by chance and never again counts as never met.
     nothing = float(np.mean(reward.value == 0)) > view["never_met"] and not np.any(reward.value[-(reward.n // 4) :])
-    if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing):
-        return None
     entropy = view.curve("entropy")
     # The policy has settled, on actions that bring no more than those of the beginning.
     settled = (
@@ -76,15 +85,25 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         and reward.end_cost > first - trace.noise.sigma
     )
     # Costs rise: the policy ends worse than the one it began with, and was never better.
-    worse = trend.tau > 0.4 and trend.change > 0 and trace.beyond_noise(float(trace.smooth[-1]) - first, 4 if settled else 6)
-    if not worse and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414):
-        return None  # it moves about, slowly and widely: whatever that is, it does not stay
+    falls = trend.tau > 0.4 and trend.change > 0 and not task_moves(view.signals)  # lessons that get harder take returns down
+    worse = falls and _is_below(view, trace, first, "worse", 4 if settled else 6)
+    # Best at its first points and much worse from then on: within the first tenth it had fallen already, and nothing was gained.
+    best = int(trace.smooth.argmin())
+    if falls and opening < first and best < max(3, trace.n // 10) and _is_below(view, trace, opening, "lost", 6):
+        worse, first, gain = True, opening, opening - float(trace.smooth[best]) if best >= 3 else 0.0
+    if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing) or _rating_rises(view):
+        return None
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < view["unmoved"] * abs(entropy.first)
+    wide = not worse and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414)
+    if wide and not still and (trace.smooth[-1] <= first or task_moves(view.signals)):
+        return None  # it moves about, slowly and widely, and may be on its way up
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
     if nothing:
         numbers["zero"] = float(np.mean(reward.value == 0))
     course = (
-        "0 at {zero:.0%} of the points"
+        "no better, and was never clearly above its start"
+        if wide and not still
+        else "0 at {zero:.0%} of the points"
         if nothing
         else "which is worse: it was never clearly above its start"
         if worse
@@ -102,7 +121,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
                 end=entropy.end,
             )
         )
-    shown = still or worse or nothing or settled
+    shown = (still or worse or nothing or settled) and not wide  # what moves about may be gaining something
     spread = view.features.curve("reward_std")
     equal = spread is not None and spread.n >= 3 and not np.any(spread.value)
     policy = trains_language_policy(view.signals)
@@ -120,6 +139,8 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         confidence=confidence(1.5, supports=int(still)) if shown else 0.55,
         title=f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
         if worse
+        else f"No learning: the reward ends at {reward.end:.4g}, no better than it began ({numbers['first']:.4g})"
+        if wide and not still
         else f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
         onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
         extent=Interval(int(reward.step[0]), int(reward.step[-1])),
@@ -132,6 +153,18 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         phase=CURVES,
         roles=(reward.signal.key,),
     )
+
+
+def _is_below(view: View, trace: Trace, level: float, share: str, sigmas: float) -> bool:
+    """Whether the return ends below a level (a cost), by a share of its size and by more than its noise."""
+    end = float(trace.smooth[-1])
+    return end - level > view[share] * max(abs(end), abs(level)) and trace.beyond_noise(end - level, sigmas)
+
+
+def _rating_rises(view: View) -> bool:
+    """Whether a rating of self-play climbs: the reward against an equal opponent stays where it is, however much both learn."""
+    rated = (s.series for s in view.signals.role(Role.METRIC) if s.stem == "elo" and s.series is not None)
+    return any(len(x) >= 15 and find_trend(x.value.astype(np.float64)).rising for x in rated)
 
 
 def _of_an_agent(*, worse: bool, still: bool) -> dict[str, Any]:

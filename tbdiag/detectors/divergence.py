@@ -78,7 +78,7 @@ from tbdiag.detectors._departures import (
 )
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import grad_jump, lower_and_restart, lr_jump
-from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, value_explodes
+from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, is_slight, value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import rise_onset
@@ -285,6 +285,8 @@ def _collapse(view: View, curve: CurveFacts) -> float:
     tail = trace.cost[-max(4, trace.n // 5) :]
     fall = median(tail) - float(smooth[b])
     if gain <= 0 or b > 0.8 * trace.n or float(tail.min()) < smooth[b] + 0.4 * gain:
+        return 0.0
+    if curve.signal.role is Role.REWARD and is_slight(gain, fall, abs(float(smooth[b]))):
         return 0.0
     sigma = trace.noise.sigma
     return float(

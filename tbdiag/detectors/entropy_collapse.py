@@ -1,4 +1,4 @@
-"""The policy's entropy is gone before the return rose.
+"""The policy's entropy is gone and the return has not risen.
 
 What it means
     The policy always takes the same actions. Without exploration it cannot find anything better.
@@ -8,7 +8,8 @@ Why it matters
 
 How it is told
     The entropy over the last 30 % of the run is below 5 % of its first values, and the return has not risen above its start
-    by more than four noise standard deviations. An entropy that fades while the return rises is a policy that got sure of
+    by more than four noise standard deviations at the end: it never rose, or it rose and was lost again; nor has it a
+    rising trend. A note with self-play or a curriculum. An entropy that fades while the return rises is a policy that got sure of
     itself, and no finding.
 
 First check
@@ -48,11 +49,13 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._returns import RETURNS, measure_return
+from tbdiag.detectors._returns import RETURNS, Return, measure_return
 from tbdiag.detectors._tails import begins, lasts, say, since, tail
+from tbdiag.features.tasks import logs_minus_entropy, task_moves
 from tbdiag.model import Domain
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
+from tbdiag.stats.trend import find_trend
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -60,9 +63,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     entropy, known = view.curve("entropy"), measure_return(view)
     if entropy is None or entropy.n < 8:
         return NotApplicable("fewer than eight points of an entropy", ("entropy",))
-    if known is None or known.improved:
+    if known is None or known.improved or _rises(view, known):
         return None
-    value = entropy.value if median(entropy.value) >= 0 else -entropy.value  # some log the entropy's negative as a loss
+    negative = logs_minus_entropy(entropy) or median(entropy.value) < 0  # some log the entropy's negative as a loss
+    value = -entropy.value if negative else entropy.value
     if float(value.min()) < -1e-3 or value[: max(3, entropy.n // 20)].max() <= 0:
         return None
     first, end = float(np.median(value[: max(3, entropy.n // 20)])), median(tail(entropy))
@@ -71,13 +75,25 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None
     index = since(value <= view["share"] * first)
     index = entropy.n - 1 if index is None else index
-    text = "The entropy falls from {first:.3g} to {end:.3g} while the return goes from {start:.4g} to {reached:.4g}."
-    evidence = say(text, (entropy, known.curve), first=first, end=end, start=known.first, reached=known.end)
+    numbers = {"first": first, "end": end, "start": known.first, "reached": known.end}
+    text, then = (
+        "The entropy falls from {first:.3g} to {end:.3g} while the return goes from {start:.4g} to {reached:.4g}.",
+        "before the return rises",
+    )
+    if known.fell:
+        numbers |= {"best": known.best, "step": float(known.curve.best_step)}
+        text = (
+            "The entropy falls from {first:.3g} to {end:.3g}; the return rose from {start:.4g} to {best:.4g} by step {step:,.0f} and ends "
+            "at {reached:.4g}."
+        )
+        then = "and the return is lost"
+    evidence = say(text, (entropy, known.curve), **numbers)
     return Finding(
         id="entropy-collapse",
-        severity=Severity.WARNING,
+        # Against an opponent or a task that gets harder a policy may learn much while its return stays.
+        severity=Severity.NOTE if task_moves(view.signals) else Severity.WARNING,
         confidence=confidence(view["share"] * first / max(end, 1e-12), doubts=1),
-        title=f"Entropy collapse: the policy's entropy falls from {first:.3g} to {end:.3g} before the return rises",
+        title=f"Entropy collapse: the policy's entropy falls from {first:.3g} to {end:.3g} {then}",
         onset=begins(entropy.step, index),
         extent=lasts(entropy.step, index),
         evidence=(evidence,),
@@ -96,6 +112,12 @@ def detect(view: View) -> Finding | NotApplicable | None:
         phase=PREDICTIONS,
         roles=("entropy", known.curve.signal.key),
     )
+
+
+def _rises(view: View, known: Return) -> bool:
+    """Whether the return has a rising trend, or most of one and two noise standard deviations above its start: few points, much noise."""
+    trend = find_trend(known.curve.trace.cost)
+    return trend.falling or (trend.tau < view["rising"] and known.end - known.first > 2 * known.curve.sigma)
 
 
 def _stuck() -> object:
@@ -126,7 +148,7 @@ EXAMPLES = (
 DETECTOR = Detector(
     id="entropy-collapse",
     title="Entropy collapse",
-    summary="The policy's entropy is gone before the return rose.",
+    summary="The policy's entropy is gone and the return has not risen.",
     severity=Severity.WARNING,
     phase=PREDICTIONS,
     detect=detect,
@@ -134,6 +156,11 @@ DETECTOR = Detector(
     needs=("entropy", RETURNS),
     wants=RETURNS,
     domains=frozenset({Domain.REINFORCEMENT}),
-    thresholds={"share": Threshold(0.05, "literature 7.7: below 5 % of its start")},
+    thresholds={
+        "share": Threshold(0.05, "literature 7.7: below 5 % of its start"),
+        "rising": Threshold(
+            -0.55, "Kendall's tau of six to eight means of the return turned into a cost; 2 % of noisy returns that rose alarmed"
+        ),
+    },
     examples=EXAMPLES,
 )

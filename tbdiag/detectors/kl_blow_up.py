@@ -7,9 +7,10 @@ Why it matters
     A policy thrown out of its region collects bad data and learns from that; it rarely recovers.
 
 How it is told
-    Over at least a tenth of the logged points the approximate KL divergence is above 0.05 and above five times its median
-    in the first half of what was logged before. A warning if the return then loses more than a third of its gain, else a
-    note.
+    Over at least a tenth of the logged points the approximate KL divergence is above 0.05 and above five times its early
+    median: that of the first half of the points or that of the first tenth, whichever is lower (of the first half for the
+    divergence from a reference model, which grows by design). A warning if the return loses more than a third of its gain,
+    else a note.
 
 First check
     Compare the step at which the KL divergence rises with the learning rate and the number of epochs per batch.
@@ -66,16 +67,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
     kl = view.curve("approx_kl")
     if kl is None or kl.n < 10:
         return NotApplicable("fewer than ten points of a KL divergence", ("approx_kl",))
+    reference = kl_to_reference(view.signals)
     calm = median(kl.value[: kl.n // 2])
+    if not reference:  # a divergence that blew up within the first half makes the level of the half its own
+        calm = min(calm, median(kl.value[: max(5, kl.n // 10)]), key=abs)
     high = kl.value > max(view["limit"], view["times"] * abs(calm))
     if float(np.mean(high)) < view["points"]:
         return None
     known = measure_return(view)
     fell = known is not None and known.fell
     first = int(np.flatnonzero(high)[0])
-    reference = kl_to_reference(view.signals)
     of = " from the reference model" if reference else ""
-    text = f"The KL divergence{of} is above {{limit:.3g}} at {{high:.0f}} of {{points:.0f}} logged points (up to {{largest:.3g}}); its early median is {{calm:.3g}}."
+    text = f"The KL divergence{of} is above {{limit:.3g}} at {{high:.0f}} of {{points:.0f}} logged points (up to {{largest:.3g}}); its median was {{calm:.3g}} early on."
     limit = max(view["limit"], view["times"] * abs(calm))
     evidence = [
         say(text, (kl,), limit=limit, high=float(high.sum()), points=float(kl.n), largest=float(kl.value.max()), calm=calm),

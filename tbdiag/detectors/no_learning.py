@@ -19,7 +19,9 @@ How it is told
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
     fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
-    settled; tau above 0.4) without ever having risen by four. Preference tuning is judged by its loss.
+    settled; tau above 0.4) and 15 % of its size without ever having risen by four; where the first points are the best, they are
+    the start, and 30 % must be lost. Not so where lessons go on or a rating of self-play climbs. A return that moves about and
+    ends no better is a note. Preference tuning is judged by its loss.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -384,6 +386,8 @@ DETECTOR = Detector(
         "unmoved": Threshold(0.03, "range of the policy's entropy, of its start: the policy does not change"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),
+        "worse": Threshold(0.15, "of its size; returns of solved tasks hardly scatter, and one that began solved ended 9 % lower"),
+        "lost": Threshold(0.3, "of its size, where the first points were best: few episodes, mostly short ones"),
         "gain": Threshold(0.1, "of its start; a loss that fell by more learned something, be it only to guess"),
         "same_left": Threshold(0.75, "share of the loss of guessing that is left where the metric gives one answer"),
         "still": Threshold(2e-4, "of its level: training losses of batches differ by more, whatever the weights"),

@@ -11,7 +11,8 @@ How it is told
     The return had gained more than six noise standard deviations; from its smoothed best it loses more than four of them
     and more than a third of the gain, and is still there at the end, over at least the last fifth of the run. A warning
     where seven tenths of the gain are gone at the end, a note below, and with self-play (an Elo rating is logged) or a
-    curriculum (lessons, levels), where the opponent or the task gets harder.
+    curriculum (lessons, levels), where the opponent or the task gets harder. Also a note: the last point alone gives back
+    seven tenths of the gain, and the KL divergence there is twice as large as it ever was before.
 
 First check
     Look at KL divergence, entropy and the value loss at the step at which the return turns.
@@ -34,8 +35,6 @@ Sources
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -53,13 +52,12 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, RETURNS, critic_grows, measure_return
+from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, RETURNS, Return, critic_grows, measure_return
 from tbdiag.detectors._tails import say
+from tbdiag.features import CurveFacts
+from tbdiag.features.tasks import task_moves
 from tbdiag.model import Domain, Mark
 from tbdiag.stats.confidence import confidence
-
-_MOVING = re.compile(r"self[-_ ]?play|(^|[^a-z])elo([^a-z]|$)|lesson|curriculum|(^|[^a-z])(terrain|level)([^a-z]|$)")
-"""Names that tell that the task or the opponent changes during the run."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -69,14 +67,16 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("fewer than eight points of a return", ("train_reward",))
     curve = known.curve
     late = curve.cost[curve.between(1.0 - view["stays"], 1.0)]
+    kl = view.curve("approx_kl")
+    if not known.fell and kl is not None and _breaks_off(view, known, kl):
+        return _at_the_last_point(known, kl)
     if not known.fell or float(np.quantile(late, 0.25)) <= curve.best_cost + view["fell"] * known.gain:
         return None
     best, last = curve.best_step, int(curve.step[-1])
     turned = np.flatnonzero(curve.smooth[curve.best_index :] > curve.best_cost + view["fell"] * known.gain)
     until = int(curve.step[curve.best_index + int(turned[0])]) if turned.size else last
     text = "The return was best at step {step:,.0f} with {best:.4g} and ended at {end:.4g}; it had started at {first:.4g}."
-    moving = any(_MOVING.search(x.name.lower()) for x in view.signals.all)
-    lost = known.loss >= view["lost"] * known.gain and not moving
+    lost = known.loss >= view["lost"] * known.gain and not task_moves(view.signals)
     evidence = say(
         text,
         (curve,),
@@ -119,6 +119,51 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
+def _breaks_off(view: View, known: Return, kl: CurveFacts) -> bool:
+    """Whether the last point of the return gives back what was gained, with an update that moved the policy further than any before."""
+    curve = known.curve
+    if min(curve.n, kl.n) < 10 or kl.step[-1] <= curve.step[-2]:
+        return False
+    back = float(curve.cost[-1]) - curve.best_cost
+    return (
+        known.gain > 6 * curve.sigma
+        and back > max(view["lost"] * known.gain, 6 * curve.sigma)
+        and float(kl.value[-1]) > view["leap"] * max(float(kl.value[:-1].max()), 0.01)
+    )
+
+
+def _at_the_last_point(known: Return, kl: CurveFacts) -> Finding:
+    """A note: one point is no collapse yet, but the last policy is not the one that was trained before."""
+    curve = known.curve
+    before, last = int(curve.step[-2]), int(curve.step[-1])
+    numbers = {
+        "before": float(curve.value[-2]),
+        "end": float(curve.value[-1]),
+        "kl": float(kl.value[-1]),
+        "most": float(kl.value[:-1].max()),
+    }
+    text = "At the last point the return falls from {before:.4g} to {end:.4g} and the KL divergence is {kl:.3g}; before it was {most:.3g} at most."
+    rule = predicate(curve.signal.key, "rise", "<=", 0.1 * known.gain, source="a tenth of this run's gain")
+    return Finding(
+        id="return-collapse",
+        severity=Severity.NOTE,
+        confidence=0.6,
+        title=f"Return collapse at the last point: the return falls from {numbers['before']:.4g} to {numbers['end']:.4g}",
+        onset=Interval(before, last),
+        extent=Interval(before, last),
+        evidence=(say(text, (curve, kl), (Mark("event", "last point", last),), **numbers),),
+        causes=(
+            Cause("A policy update that was too large (learning rate, epochs per batch, clip range)", "the KL divergence leaps with it"),
+        ),
+        first_check="Evaluate the last checkpoint and the one before it.",
+        first_action=f"Go back to the checkpoint before step {before:,} and continue with a target KL divergence of 0.02.",
+        fixes=("Set a target KL divergence", "Lower the learning rate or anneal it to zero", "Keep the checkpoint of the best return"),
+        success_rule=SuccessRule(all=(rule,), sentence=f"The return ends at most {0.1 * known.gain:.4g} below its best."),
+        phase=CURVES,
+        roles=(curve.signal.key,),
+    )
+
+
 def _collapses() -> object:
     rng = np.random.default_rng(111)
     n = 100
@@ -151,11 +196,12 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(RETURNS,),
-    wants=("value_loss", *RETURNS),
+    wants=("value_loss", "approx_kl", *RETURNS),
     domains=frozenset({Domain.REINFORCEMENT}),
     thresholds={
         "stays": Threshold(0.2, "share of the run over which the loss of return must last"),
         "fell": Threshold(0.3, "of its gain, lost again throughout that time"),
+        "leap": Threshold(2.0, "the last KL divergence over the largest before; in 12 public runs that did not break it was 0.94 at most"),
         "lost": Threshold(0.7, "with seven tenths of the gain gone the last policy is of no use"),
     },
     examples=EXAMPLES,

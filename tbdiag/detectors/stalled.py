@@ -29,6 +29,8 @@ Not to be confused with
     restart-overlap (the run was stopped and resumed), a run that is still being written.
 
 Limits
+    In reinforcement learning a step that is an episode is longer where the agent lives longer: there the time per step of the environment
+    must have grown as well, and without a logged episode length nothing is said of steps that are counted by one.
     Wall times of copied or converted logs may mean nothing; clocks that jump backwards are ignored.
 
 Sources
@@ -40,6 +42,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tbdiag.detectors import _synth
 from tbdiag.detectors._base import (
@@ -61,7 +64,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._words import braced, say, unit
 from tbdiag.features import CurveFacts
-from tbdiag.model import Domain, Mark, Role, Run
+from tbdiag.model import Axis, Domain, Mark, Role, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, median
 
@@ -182,6 +185,8 @@ def _slower(view: View, curve: CurveFacts) -> Found | None:
     # Bursts of a few points share one clock tick; a pace is only known where waits are not that.
     if before <= 0 or after < view["slower"] * before or float(np.median(wait[good][-max(3, n // 5) :])) < view["slow_seconds"]:
         return None
+    if view.signals.domain is Domain.REINFORCEMENT and not _slower_to_act(view, curve, good):
+        return None
     high = pace > np.sqrt(before * after)
     lasting = np.flatnonzero(~high)
     begin = int(lasting[-1]) + 1 if lasting.size else 0
@@ -208,6 +213,22 @@ def _slower(view: View, curve: CurveFacts) -> Found | None:
     sentence = "The last steps take at most half again as long as the first, and no gap is longer than 20 usual intervals."
     onset = Interval(int(curve.step[max(i - 1, 0)]), int(curve.step[i + 1]))
     return Found(evidence, onset, after / before / view["slower"], "slower", rules, sentence)
+
+
+def _slower_to_act(view: View, curve: CurveFacts, good: npt.NDArray[np.bool_]) -> bool:
+    """Whether steps of the environment take longer, not only episodes that have more of them; False where the log cannot tell.
+
+    Steps that are counted by one are episodes or iterations, and agents that get better or slower at a task play longer ones.
+    """
+    if curve.signal.axis is Axis.ENV_STEP or median(np.diff(curve.step).astype(np.float64)) > 1:
+        return True
+    lengths = next((c for c in view.group(Role.EPISODE_LENGTH) if c.n >= 8), None)
+    if lengths is None:
+        return False
+    wait, length = np.diff(curve.wall_time)[good], np.interp(curve.step[1:], lengths.step, lengths.value)[good]
+    last = -max(3, wait.size // 5)
+    early, late = wait[: wait.size // 2].sum() / length[: wait.size // 2].sum(), wait[last:].sum() / length[last:].sum()
+    return bool(late >= view["slower"] * early)
 
 
 def _logged(view: View) -> Found | None:
@@ -334,7 +355,18 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("log",),
-    wants=("train_loss", "reward", "train_reward", "val_loss", "train_metric", "lr", "step_time", "throughput", "loader_time"),
+    wants=(
+        "train_loss",
+        "reward",
+        "train_reward",
+        "val_loss",
+        "train_metric",
+        "lr",
+        "step_time",
+        "throughput",
+        "loader_time",
+        "episode_length",
+    ),
     domains=EVERY,
     thresholds={
         "gap_seconds": Threshold(1800.0, "SageMaker's limit of half an hour"),

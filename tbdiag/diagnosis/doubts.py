@@ -11,6 +11,7 @@ from tbdiag.detectors._words import label, unit
 from tbdiag.features import CurveFacts, Features
 from tbdiag.features.disagreement import look_behind
 from tbdiag.features.levels import counts_words, metric_level
+from tbdiag.features.tasks import task_moves
 from tbdiag.model import Domain, Finding, Role
 
 LAST, SMOOTHED, OF_GAIN = 0.10, 0.05, 0.15
@@ -39,7 +40,9 @@ class Doubt:
 
 def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | None:
     """The first of: a note on the curves or the predictions, validation that never left guessing, or that ended far above its best."""
-    notes = [f for f in findings if f.severity.rank == 2 and f.id not in USUAL]
+    # Where the opponent or the task changes, a return says little of what was learned.
+    usual = USUAL | {"return-collapse"} if task_moves(features.signals) else USUAL
+    notes = [f for f in findings if f.severity.rank == 2 and f.id not in usual]
     told = next((f for f in notes if f.phase in (CURVES, PREDICTIONS) or f.id in SHOWN), None)
     if told is not None:
         return Doubt(_lower(told.title), told.first_action, told.success_rule.sentence)

@@ -69,6 +69,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "clipping-saturated",
         "over-confidence",
         "sudden-shift",
+        "entropy-collapse",
     ),
     "nan-inf": (*BLOW_UP, *AFTERMATH, *STALLED_LEARNING, "stalled", "lr-zero", "loss-scale-collapse", "sudden-shift"),
     "class-imbalance": ("prediction-collapse", "plateau", "no-learning", "underfitting", "overfitting"),

@@ -9,8 +9,8 @@ from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PRED
 from tbdiag.diagnosis.doubts import Doubt
 from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
 from tbdiag.features import Features
+from tbdiag.features.tasks import logs_minus_entropy
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
-from tbdiag.stats.noise import median
 
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("unstable (exploding)", ("nan-inf", "divergence", "exploding-gradients")),
@@ -139,10 +139,8 @@ def _predictions(strong: list[Finding], features: Features) -> str:
         entropy = features.curve("entropy")
         if entropy is None or not entropy.n:
             return "the policy's entropy was not logged"
-        # Some log minus the entropy, as a part of the loss.
-        minus = entropy.signal.stem == "neg_entropy" or ("loss" in entropy.name.lower() and median(entropy.value) < 0)
-        sign = -1.0 if minus else 1.0
-        return f"policy entropy {sign * entropy.first:.3g} at the start, {sign * entropy.end:.3g} at the end"
+        logged = -1.0 if logs_minus_entropy(entropy) else 1.0
+        return f"policy entropy {logged * entropy.first:.3g} at the start, {logged * entropy.end:.3g} at the end"
     told = [f.title for f in strong if f.phase == PREDICTIONS]
     parts: list[str] = []
     share = features.curve("max_class_share")

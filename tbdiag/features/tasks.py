@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from tbdiag.features import Features
+import numpy as np
+
+from tbdiag.features import CurveFacts, Features
 from tbdiag.model import Domain, Signals
 
 LANGUAGE_POLICIES = frozenset({"TRL GRPO", "TRL PPO", "OpenRLHF", "verl"})
@@ -32,6 +35,27 @@ PREFERENCES = UsualRate(1e-6, 5e-6, "preference training")
 """TRL's default for DPO; recipes go from 5e-7 (Zephyr) to 5e-6."""
 POLICY = UsualRate(1e-6, 1e-5, "reinforcement learning of a language model")
 """TRL's default for GRPO; DeepSeekMath trained with 1e-6."""
+
+
+MOVING = re.compile(r"self[-_ ]?play|(^|[^a-z])elo([^a-z]|$)|lesson|curriculum|(^|[^a-z])(terrain|level)([^a-z]|$)")
+"""Names that tell that the task or the opponent changes during the run."""
+
+
+def task_moves(signals: Signals) -> bool:
+    """Whether the log tells of self-play or of a curriculum: the opponent or the task gets harder, and returns fall with it.
+
+    A lesson number that never changes tells of a curriculum that never went on.
+    """
+    named = (s.series for s in signals.all if MOVING.search(s.name.lower()))
+    return any(x is None or bool(np.any(x.value != x.value[0])) for x in named)
+
+
+def logs_minus_entropy(curve: CurveFacts) -> bool:
+    """Whether minus the policy's entropy was logged, as the loss that it is (Stable-Baselines3).
+
+    The entropy of a continuous policy falls below zero itself, so that the sign of the values tells nothing; but it does not begin there.
+    """
+    return curve.signal.stem == "neg_entropy" or ("loss" in curve.name.lower() and curve.first < 0)
 
 
 def trains_language_policy(signals: Signals) -> bool:

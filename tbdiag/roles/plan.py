@@ -382,6 +382,12 @@ def _fit_domain(draft: Draft, domain: Domain) -> None:
         draft.role, draft.direction, draft.stem = Role.DISCRIMINATOR_LOSS, Direction.NONE, Role.DISCRIMINATOR_LOSS.value
     if domain is Domain.SUPERVISED and draft.role in {Role.POLICY_LOSS, Role.VALUE_LOSS, Role.EPISODE_LENGTH}:
         draft.role = Role.LOSS_COMPONENT if draft.role is not Role.EPISODE_LENGTH else Role.UNKNOWN
+    if draft.role is Role.EPISODE_LENGTH and draft.stem in _ANY_LENGTH and domain is not Domain.REINFORCEMENT:
+        draft.role = Role.UNKNOWN
+
+
+_ANY_LENGTH = frozenset({"average_length", "avg_length", "mean_length"})
+"""Lengths of episodes where agents play, else of sequences or answers."""
 
 
 _VALUES = attrgetter(*(f.name for f in fields(Draft)))

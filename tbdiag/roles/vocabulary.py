@@ -125,7 +125,8 @@ VOCABULARY: dict[str, Word] = {
         NONE,
         "samples, tokens, total samples, total tokens, global step, iter, iteration, iterations, num updates, consumed samples, num tokens, num input tokens seen, total flos, total flops, samples seen, "
         "tokens seen, eta seconds, eta, uptime, wall, train wall, elapsed, time elapsed, total timesteps, n updates, env step, "
-        "patience, num zeros, steps, step, skipped train samples, num batches, num gen batches, total num tokens, time since start, total episodes, episodes, num episodes",
+        "patience, num zeros, steps, step, skipped train samples, num batches, num gen batches, total num tokens, time since start, total episodes, episodes, num episodes, "
+        "epsilon, exploration rate, exploration epsilon",
         rank=-2,
     ),
     **_many(
@@ -161,7 +162,8 @@ VOCABULARY: dict[str, Word] = {
         stem="reward",
     ),
     **_many(Role.REWARD, HIGHER, "reward, rewards, return, returns", stem="reward"),
-    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, game len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length, episode len, episode steps, steps per episode, steps episode, avg episode steps", rank=3),
+    **_many(Role.EPISODE_LENGTH, NONE, "ep len mean, ep len, game len, average ep len, episode length, episodic length, mean ep length, episode len mean, mean episode length, episode lengths, len mean, ep length, episode len, episode steps, steps per episode, steps episode, avg episode steps, episode duration, episode durations", rank=3),
+    **_many(Role.EPISODE_LENGTH, NONE, "average length, avg length, mean length", rank=1),
     **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, losses actor, losses policy, policy loss, policy losses, actor losses, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss, pi loss, loss pi, losspi", rank=2),
     **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, losses critic, losses value, loss vf, value loss, value losses, critic losses, vf loss, critic loss, c loss, value function, q value loss, q value loss1, q value loss2, q1 loss, q2 loss, critic1 loss, critic2 loss, td error, loss td error, loss td, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss v, loss q, lossv, lossq, loss value avg", rank=2),
     **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),

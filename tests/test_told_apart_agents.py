@@ -1,0 +1,81 @@
+"""A fault is named, and its neighbour is not: the runs of `tests/neighbours_agents.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tbdiag.diagnosis import diagnose_run
+from tbdiag.model import Role, Run, Severity
+from tbdiag.roles.resolve import resolve
+from tests import neighbours_agents as agents
+from tests.test_told_apart import said
+
+CASES = [
+    (agents.best_at_first(), "no-learning", True),
+    (agents.best_at_first(recovers=True), "no-learning", False),
+    (agents.best_at_first(lessons=True), "no-learning", False),
+    (agents.best_at_first(share=0.15), "no-learning", False),
+    (agents.solved_and(loses=0.5), "no-learning", True),
+    (agents.solved_and(loses=0.1), "no-learning", False),
+    (agents.better_by_little_and(loses=0.6), "divergence", True),
+    (agents.better_by_little_and(loses=0.08), "divergence", False),
+    (agents.better_by_little_and(loses=0.08), "return-collapse", False),
+    (agents.plays_itself(climbs=False), "no-learning", True),
+    (agents.plays_itself(climbs=True), "no-learning", False),
+    (agents.entropy_gone(rose=False), "entropy-collapse", True),
+    (agents.entropy_gone(rose=False, lessons=True), "entropy-collapse", False),
+    (agents.episodes_by_one(longer=1, slower=8), "stalled", True),
+    (agents.episodes_by_one(longer=8, slower=1), "stalled", False),
+    (agents.episodes_by_one(longer=8, slower=1, logged=False), "stalled", False),
+]
+NOTES = [
+    (agents.moves_about(entropy_falls=False), "no-learning", True),
+    (agents.moves_about(entropy_falls=True), "no-learning", False),
+    (agents.kl_up(at=0.2), "kl-blow-up", True),
+    (agents.kl_up(at=0.0), "kl-blow-up", False),
+    (agents.kl_up(at=0.2, to=0.06), "kl-blow-up", False),
+    (agents.last_point(kl=1.5, reward=250), "return-collapse", True),
+    (agents.last_point(kl=0.03, reward=250), "return-collapse", False),
+    (agents.last_point(kl=1.5, reward=800), "return-collapse", False),
+]
+
+
+@pytest.mark.parametrize(("run", "finding", "named"), CASES, ids=lambda x: x if isinstance(x, str) else "")
+def test_neighbours_are_told_apart(run: Run, finding: str, named: bool) -> None:
+    assert (finding in said(run)) == named
+
+
+@pytest.mark.parametrize(("run", "finding", "named"), NOTES, ids=lambda x: x if isinstance(x, str) else "")
+def test_what_is_noted_is_told_apart(run: Run, finding: str, named: bool) -> None:
+    assert [f.severity for f in diagnose_run(run).findings if f.id == finding] == [Severity.NOTE] * named
+
+
+def test_a_noted_collapse_is_no_health_and_its_action_is_the_one_to_take() -> None:
+    told = diagnose_run(agents.falls_back(lessons=False))
+    assert told.verdict == "unclear"
+    assert "return collapse" in told.headline
+    assert told.next_experiment is None
+    assert told.note.chosen_action.startswith("Go back to the checkpoint")
+
+
+def test_a_return_that_falls_as_lessons_get_harder_is_no_doubt() -> None:
+    told = diagnose_run(agents.falls_back(lessons=True))
+    assert told.verdict == "healthy"
+    assert "keep this configuration" in told.note.chosen_action
+
+
+def test_entropy_that_goes_after_a_lost_return_is_told_in_that_order() -> None:
+    found = {f.id: f for f in diagnose_run(agents.entropy_gone(rose=True)).findings}
+    assert found["entropy-collapse"].caused_by == "divergence"
+    assert "before the return rises" not in found["entropy-collapse"].title
+
+
+def test_entropy_is_told_with_its_own_sign() -> None:
+    said_of = diagnose_run(agents.last_point(kl=0.03, reward=950)).note.prediction_signal
+    assert said_of.startswith("policy entropy 1.")
+
+
+def test_series_of_agents_have_roles() -> None:
+    roles = {s.name: s.role for s in resolve(agents.episodes_by_one(longer=1, slower=1)).all}
+    assert roles["episode_duration_1"] is Role.EPISODE_LENGTH
+    assert roles["epsilon_1"] is Role.COUNTER
