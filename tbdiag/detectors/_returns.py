@@ -86,10 +86,10 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     )
     # Costs rise: the policy ends worse than the one it began with, and was never better.
     falls = trend.tau > 0.4 and trend.change > 0 and not task_moves(view.signals)  # lessons that get harder take returns down
-    worse = falls and _is_below(view, trace, first, "worse", 4 if settled else 6)
+    worse = falls and _is_below(trace, first, view["worse"], 4 if settled else 6)
     # Best at its first points and much worse from then on: within the first tenth it had fallen already, and nothing was gained.
     best = int(trace.smooth.argmin())
-    if falls and opening < first and best < max(3, trace.n // 10) and _is_below(view, trace, opening, "lost", 6):
+    if falls and opening < first and best < max(3, trace.n // 10) and _is_below(trace, opening, view["lost"], 6):
         worse, first, gain = True, opening, opening - float(trace.smooth[best]) if best >= 3 else 0.0
     if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing) or _rating_rises(view):
         return None
@@ -155,10 +155,10 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     )
 
 
-def _is_below(view: View, trace: Trace, level: float, share: str, sigmas: float) -> bool:
+def _is_below(trace: Trace, level: float, share: float, sigmas: float) -> bool:
     """Whether the return ends below a level (a cost), by a share of its size and by more than its noise."""
     end = float(trace.smooth[-1])
-    return end - level > view[share] * max(abs(end), abs(level)) and trace.beyond_noise(end - level, sigmas)
+    return end - level > share * max(abs(end), abs(level)) and trace.beyond_noise(end - level, sigmas)
 
 
 def _rating_rises(view: View) -> bool:

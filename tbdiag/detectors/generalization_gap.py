@@ -297,14 +297,6 @@ def _apart(n: int, floor: float, seed: int) -> Run:
     )
 
 
-def _gap() -> Run:
-    return _apart(30, 0.8, 71)
-
-
-def _gap_long() -> Run:
-    return _apart(500, 0.9, 72)
-
-
 def _signed() -> Run:
     rng = np.random.default_rng(74)
     train = _synth.decay(40, 0.2, -1.1, 5.0) + rng.normal(0, 0.02, 40)
@@ -316,10 +308,6 @@ def _two_measures() -> Run:
     rng = np.random.default_rng(76)
     train = _synth.decay(60, 700.0, -930.0, 6.0) + rng.normal(0, 20, 60)
     return _synth.make_run({"train/loss": train, "val/loss": _synth.decay(60, 0.02, 0.0065, 12.0) + rng.normal(0, 1e-4, 60)})
-
-
-def _close() -> Run:
-    return _apart(30, 0.12, 73)
 
 
 def _lagging(behind: float) -> Run:
@@ -358,11 +346,11 @@ EXAMPLES = (
     Example("four evaluations, the first at guessing", lambda: _four_evaluations(0.4), fires=False),
     Example("validation stands while training half solves the task", lambda: _lagging(0.6), fires=True),
     Example("validation a little behind", lambda: _lagging(0.1), fires=False),
-    Example("validation stalls at 0.8", _gap, fires=True),
-    Example("the same with 500 points", _gap_long, fires=True),
+    Example("validation stalls at 0.8", lambda: _apart(30, 0.8, 71), fires=True),
+    Example("the same with 500 points", lambda: _apart(500, 0.9, 72), fires=True),
     Example("a log likelihood that validation does not follow", _signed, fires=True),
     Example("a likelihood in training, a squared error in validation", _two_measures, fires=False),
-    Example("both good", _close, fires=False),
+    Example("both good", lambda: _apart(30, 0.12, 73), fires=False),
 )
 
 DETECTOR = Detector(

@@ -14,7 +14,6 @@ from typing import Any
 from tbdiag.diagnosis.facts import Case
 from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, head_kind, list_alive, list_hypotheses
 from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
-from tbdiag.diagnosis.verdict import find_doubt
 from tbdiag.features import Features
 from tbdiag.model import Finding, MissingEvidence, SuccessRule
 from tbdiag.model.report import verify_command
@@ -43,9 +42,8 @@ def choose_experiment(
     heads = [f for f in findings if f.caused_by is None and f.severity.rank < 2]
     if heads:
         return _experiment(heads, findings, features)
-    doubt = find_doubt(findings, verdict)
-    if verdict == "healthy" or (doubt is not None and doubt.id == "return-collapse"):
-        return None  # what a noted collapse asks for is in the note
+    if verdict == "healthy":
+        return None
     return _evaluate_more(features) or _log_first(findings, missing)
 
 

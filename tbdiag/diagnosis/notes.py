@@ -15,7 +15,8 @@ from tbdiag.model import Domain, Finding, Note, Outcome, Role
 PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("unstable (exploding)", ("nan-inf", "divergence", "exploding-gradients")),
     ("unstable", ("instability", "spikes", "lr-too-high", "loss-scale-collapse", "epoch-sawtooth", "noisy-validation", "weight-growth", "kl-blow-up")),
-    ("collapse", ("prediction-collapse", "return-collapse", "entropy-collapse", "discriminator-win", "reward-std-collapse", "class-imbalance")),
+    ("collapse", ("prediction-collapse", "return-collapse", "entropy-collapse", "discriminator-win", "reward-std-collapse", "class-imbalance",
+                  "posterior-collapse")),
     ("underfit (flat)", ("no-learning", "lr-zero", "frozen-weights", "vanishing-gradients", "dead-units", "loss-mismatch", "preference-at-chance")),
     ("overfit", ("overfitting", "generalization-gap", "over-confidence")),
     ("underfit", ("underfitting", "plateau", "unconverged", "lr-too-low", "lr-schedule", "label-noise", "clipping-saturated", "low-confidence",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import numpy as np
+
 from tbdiag.model import Direction, Domain, Role, Run, Split
 from tbdiag.roles.plan import Draft
 from tbdiag.roles.splits import split_word
@@ -37,6 +39,10 @@ def _whole_of(d: Draft, run: Run) -> Split | None:
     """Split of a series of unknown meaning whose only words are those of a whole."""
     if d.role is not Role.UNKNOWN or d.histogram or d.name not in run.series or not len(run.series[d.name]):
         return None
+    value = run.series[d.name].value
+    tenth = max(1, len(value) // 10)
+    if np.nanmax(value) <= 1 and np.nanmean(value[-tenth:]) > np.nanmean(value[:tenth]):
+        return None  # a share that climbs: an accuracy over all classes
     words = _words(d)
     splits = {s for t in tokenize(d.name) if (s := split_word(t)) is not None}
     return splits.pop() if words and _WHOLE.issuperset(words) and len(splits) == 1 else None
