@@ -25,7 +25,8 @@ First check
 First action
     Resume with the schedule stretched, for as long as a power law through the curve needs until its last quarter brings half of what is
     called unconverged (half as many steps again, up to three times as many). A curve that is nearly straight tells no such end: its
-    steps are too small, and a rate raised fivefold costs no budget.
+    steps are too small, and a rate raised fivefold costs no budget. Where the configuration plans more epochs than the log holds, the
+    plan comes first: resume towards its end.
 
 Success rule
     The next run ends better than this one by more than 2 noise standard deviations, and unconverged is not found again.
@@ -62,9 +63,10 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, near, stands_at_end
 from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings
-from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
+from tbdiag.detectors._words import about, label, learning_rate, say, say_planned, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, end_quality, rest_of_loss
+from tbdiag.features.planned import Planned, find_planned
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
@@ -148,6 +150,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         )
     if quality is not None and metric is not None and curve is not metric:
         evidence.append(say(f"The {label(metric)} is {{value:.4g}} at the end.", (metric,), value=metric.end))
+    planned = find_planned(view.signals) if not reinforcement else None
+    cut = planned is not None and planned.limit is None
+    if planned is not None:
+        evidence.append(say_planned(planned, curve.name))
     last = int(curve.step[-1])
     span = last - int(curve.step[0])
     return Finding(
@@ -159,12 +165,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         extent=Interval(int(curve.step[0] + 0.75 * span), last),
         evidence=tuple(evidence),
         causes=(
-            Cause("The budget of steps was too small", "the schedule was not finished" if unfinished else ""),
+            Cause("The budget of steps was too small", "the schedule was not finished" if unfinished else _why_short(planned)),
             Cause("The learning rate is too low"),
-            Cause("The run was stopped or killed"),
+            Cause(
+                "The run was stopped or killed", f"the configuration plans {planned.epochs:g} epochs" if planned is not None and cut else ""
+            ),
         ),
         first_check="Was the run stopped by a limit of time or epochs, or killed?",
-        first_action=_action(view, curve, share, limit),
+        first_action=_action(view, curve, share, limit) if planned is None else _go_to_end(planned, curve),
         fixes=(
             "Train longer and confirm that it still improves",
             "Raise the learning rate 2 to 5 times",
@@ -228,6 +236,17 @@ def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
         enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * (limit or 0.1) * (trace.cost[0] - law.at(x[0])))
         longer = next(enough, LONGER[-1])
     return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again, with the schedule stretched."
+
+
+def _why_short(planned: Planned | None) -> str:
+    return "the configured steps ended before the planned epochs" if planned is not None and planned.limit is not None else ""
+
+
+def _go_to_end(planned: Planned, curve: CurveFacts) -> str:
+    """What was planned and not done comes before any change."""
+    do = f"Raise the limit of {planned.limit:,.0f} steps and r" if planned.limit is not None else "R"
+    steps = f" (about {about(planned.steps)} steps)" if unit(curve) == "step" else ""
+    return f"{do}esume from {unit(curve)} {int(curve.step[-1]):,} towards the planned {planned.epochs:g} epochs{steps}."
 
 
 def _gained_little(curves: list[CurveFacts]) -> bool:
