@@ -173,6 +173,15 @@ def label(curve: CurveFacts) -> str:
     return f"{split}{what or 'metric'}"
 
 
+def say_still(curve: CurveFacts) -> str | None:
+    """What a curve that gained nothing did, as a sentence; None where it was better in between and got worse: that one moved."""
+    if curve.end_cost <= curve.first_cost + 0.05 * abs(curve.first_cost):
+        return f"The {label(curve)} does not move; a run that had converged before looks the same"
+    if curve.best_index > 0:
+        return None
+    return f"The {label(curve)} is worse at the end than at its start: {curve.end:.4g} against {curve.first:.4g}"
+
+
 def braced(name: str) -> str:
     """A series' name as it may stand in a sentence that `say` fills in: its own braces doubled."""
     return name.replace("{", "{{").replace("}", "}}")

@@ -72,6 +72,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._descent import goes_on_falling
 from tbdiag.detectors._disagreement import allow_for_metric, falls_alone, keep_metric, regularise, say_metric
+from tbdiag.detectors._no_labels import LABEL_ROLES, no_labels
 from tbdiag.detectors._rises import has_jumped, is_small, measure_strength
 from tbdiag.detectors._several import other_sets
 from tbdiag.detectors._words import label, say, stop_early, unit
@@ -96,6 +97,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no validation or no training curve", ("val_loss", "train_loss"))
     if val.n < 4:
         return NotApplicable(f"only {val.n} validation points")
+    if empty := no_labels(view):
+        return empty
     found = _judge(view, val, train, by_loss)
     score = view.curve("val_metric")
     if found is not None or not by_loss or score is None or score.n < 10:
@@ -360,7 +363,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "train_metric"), ("val_loss", "val_metric")),
-    wants=(Role.LOSS.value,),
+    wants=(Role.LOSS.value, *LABEL_ROLES),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(
