@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tbdiag.config import Config
-from tbdiag.detectors import _synth
+from tbdiag.detectors import _synth, epoch_sawtooth
 from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Finding, Run, Severity
 
@@ -197,3 +197,13 @@ def test_a_warm_up_in_the_head_of_a_longer_run_is_not_shortened():
     assert "warmup_steps" not in short.first_action + stopped.first_action
     assert short.first_action.startswith("Train past the warm-up")
     assert long.first_action == "End the warm-up after 5 % of the run: set warmup_steps to 190 (steps)."
+
+
+def test_a_sawtooth_that_comes_with_training_is_no_order_of_the_data():
+    learned, ordered = (
+        find(next(e for e in epoch_sawtooth.EXAMPLES if e.name.startswith(name)).make(), "epoch-sawtooth")
+        for name in ("samples known", "sorted")
+    )
+    assert learned.first_action.startswith("Regularise")
+    assert learned.causes[0].text == "The samples are memorised over many epochs"
+    assert ordered.first_action.startswith("Reshuffle every epoch")
