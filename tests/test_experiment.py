@@ -89,6 +89,42 @@ def test_without_any_reward_an_agent_gets_an_easier_task_and_completions_are_rea
     assert "below 1e-6" not in read["why"]  # 1e-6 in float32 is a little less, and a usual rate here
 
 
+def worsening() -> Run:
+    """An agent whose return only falls."""
+    n = 200
+    return _synth.make_run({"rollout/ep_rew_mean": -280.0 - 320.0 * np.linspace(0, 1, n) + np.random.default_rng(11).normal(0, 10, n)})
+
+
+def test_an_agent_that_gets_worse_looks_at_its_signs_first_and_passes_only_above_its_start() -> None:
+    chosen = experiment(worsening())
+    assert chosen["action"].startswith("Check the signs of the advantage")
+    assert chosen["cost"] == "look"
+    assert (chosen["outcomes"][0]["if"], chosen["outcomes"][1]["if"]) == ("a sign is wrong", "all signs are right")
+    assert "easiest version" in chosen["outcomes"][1]["then"]
+    limit = float(re.search(r"ends above (-?[\d.]+), where it began", chosen["success_rule"])[1])  # type: ignore[index]
+    assert -300 < limit < -260
+
+
+def climbing(clipped: float) -> Run:
+    """A return that still rises at the end, under updates of which a share is clipped."""
+    n = 200
+    rng = np.random.default_rng(12)
+    series = {"rollout/ep_rew_mean": 100 * np.linspace(0, 1, n) ** 1.2 + rng.normal(0, 1, n), "train/clip_fraction": np.full(n, clipped)}
+    return _synth.make_run(series, every=2048)
+
+
+def test_updates_that_are_too_large_speak_against_a_rate_that_is_too_low() -> None:
+    large, usual = experiment(climbing(0.5)), experiment(climbing(0.1))
+    assert large["finding"] == usual["finding"] == "unconverged"
+    assert "too low" in f"{usual['why']} {usual['outcomes']}"
+    assert "too low" not in f"{large['why']} {large['outcomes']}"
+
+
+def test_where_no_series_has_two_points_the_training_itself_is_asked_for() -> None:
+    chosen = experiment(_synth.make_run({"test/accuracy": np.array([0.8])}))
+    assert chosen["action"] == "Log the training loss in the next run."
+
+
 def test_no_handful_of_samples_is_memorised_where_noise_is_drawn_anew() -> None:
     rng = np.random.default_rng(10)
     standing = 0.12 * np.exp(rng.normal(0, 0.05, 400))

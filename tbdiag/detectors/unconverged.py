@@ -189,7 +189,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     source=f"end({curve.signal.key}) of this run",
                 ),
             ),
-            sentence=f"The {label(curve)} ends better than {curve.end:.4g} by more than 2 sd of its noise.",
+            sentence=f"The {label(curve)} ends better than {curve.end:.4g}{_say_end(curve)} by more than 2 sd of its noise.",
         ),
         phase=CURVES,
         roles=(curve.signal.key,),
@@ -235,7 +235,19 @@ def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
     if law is not None:
         enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * (limit or 0.1) * (trace.cost[0] - law.at(x[0])))
         longer = next(enough, LONGER[-1])
-    return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again, with the schedule stretched."
+    stretched = (
+        ""
+        if plan is not None and plan.constant
+        else ", with the schedule stretched"
+        if plan is not None
+        else ", with any schedule stretched"
+    )
+    return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again{stretched}."
+
+
+def _say_end(curve: CurveFacts) -> str:
+    """What an end is, which may lie above the last points of a curve that falls."""
+    return f" (the median of its last {curve.tail_points} points here)" if curve.tail_points > 1 else ""
 
 
 def _why_short(planned: Planned | None) -> str:

@@ -187,7 +187,8 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "unconverged": (
         Rival("budget", "a budget of steps that was too small", "train to the end of the gain", 3.0, {}, "budget of steps"),
-        Rival("rate", "a learning rate that is too low", "raise the learning rate 3 times", 1.5, {"rate-tiny": 4.0}, "rate is too low", ("learning rate",)),
+        Rival("rate", "a learning rate that is too low", "raise the learning rate 3 times", 1.5,
+              {"rate-tiny": 4.0, "updates-large": 0.0}, "rate is too low", ("learning rate",)),
     ),
     "dead-units": (
         Rival("initialisation", "an initialisation or biases that leave the layer dead from the first step", "use the standard initialisation", 3.0,
