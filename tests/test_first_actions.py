@@ -207,3 +207,12 @@ def test_a_sawtooth_that_comes_with_training_is_no_order_of_the_data():
     assert learned.first_action.startswith("Regularise")
     assert learned.causes[0].text == "The samples are memorised over many epochs"
     assert ordered.first_action.startswith("Reshuffle every epoch")
+
+
+def test_a_loss_that_got_worse_is_not_told_to_stand():
+    rng = np.random.default_rng(6)
+    level = np.concatenate((np.linspace(0.08, 0.05, 10), np.full(40, 1.2)))
+    wild = level * np.exp(rng.normal(0, 0.9, 50))
+    ten = np.array([2.16, 2.9, 3.6, 3.5, 3.8, 3.6, 3.9, 3.7, 3.6, 3.7])
+    told = [[f.title for f in diagnose_run(_synth.make_run({"loss": x}), Config()).findings if f.id == "no-learning"] for x in (wild, ten)]
+    assert not any("does not move" in t for titles in told for t in titles)

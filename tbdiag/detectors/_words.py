@@ -175,7 +175,9 @@ def label(curve: CurveFacts) -> str:
 
 def say_still(curve: CurveFacts) -> str | None:
     """What a curve that gained nothing did, as a sentence; None where it was better in between and got worse: that one moved."""
-    if curve.end_cost <= curve.first_cost + 0.05 * abs(curve.first_cost):
+    size = abs(curve.first_cost)
+    # Half as much again is no standing, and a twentieth is none where it is beyond the noise.
+    if curve.end_cost - curve.first_cost <= max(0.05 * size, min(3 * curve.sigma, 0.5 * size)):
         return f"The {label(curve)} does not move; a run that had converged before looks the same"
     if curve.best_index > 0:
         return None
