@@ -216,3 +216,11 @@ def test_a_loss_that_got_worse_is_not_told_to_stand():
     ten = np.array([2.16, 2.9, 3.6, 3.5, 3.8, 3.6, 3.9, 3.7, 3.6, 3.7])
     told = [[f.title for f in diagnose_run(_synth.make_run({"loss": x}), Config()).findings if f.id == "no-learning"] for x in (wild, ten)]
     assert not any("does not move" in t for titles in told for t in titles)
+
+
+def test_a_run_that_is_still_being_written_may_be_in_its_warm_up():
+    run = warming(4000)
+    run = replace(run, files=tuple(replace(f, last_wall_time=1000.0) for f in run.files))
+    live, ended = ({f.id for f in diagnose_run(run, Config(), now=now).findings} for now in (1010.0, 1e9))
+    assert "lr-schedule" in ended
+    assert "lr-schedule" not in live

@@ -14,6 +14,7 @@ from typing import Any
 from tbdiag.diagnosis.facts import Case
 from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, head_kind, list_alive, list_hypotheses
 from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
+from tbdiag.diagnosis.verdict import holds_curves
 from tbdiag.features import Features
 from tbdiag.model import Domain, Finding, MissingEvidence, SuccessRule
 from tbdiag.model.report import verify_command
@@ -49,12 +50,12 @@ def choose_experiment(
 
 def _log_training(features: Features) -> dict[str, Any] | None:
     """Where no series has two points (a graph, texts, final metrics only), there is no training to validate."""
-    if any(s.series is not None and len(s.series) > 1 for s in features.signals.all):
+    if holds_curves(features):
         return None
     key = "reward" if features.signals.domain is Domain.REINFORCEMENT else "train_loss"
     name = "reward" if key == "reward" else "training loss"
     rule = compile_rule(f"points({key}) >= {ENOUGH}", sentence=f"The next run logs the {name} at {ENOUGH} points or more.", guards=())
-    return _ask(f"Log the {name} in the next run.", "No series of this log has two points: nothing tells how the training went.", rule)
+    return _ask(f"Log the {name} in the next run.", "No scalar series of this log has two points: nothing tells how the training went.", rule)
 
 
 def _evaluate_more(features: Features) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
-from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
+from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, holds_curves, list_set_aside
 from tbdiag.features import Features
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
 
@@ -86,7 +86,8 @@ def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str
         if stands is not None:
             return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
         healthy = verdict == "healthy"
-        return ("healthy: nothing suspicious in the curves" if healthy else "unclear: nothing wrong in what was logged") + kept
+        nothing = "nothing wrong in what was logged" if holds_curves(features) else "no scalar series has two points"
+        return ("healthy: nothing suspicious in the curves" if healthy else f"unclear: {nothing}") + kept
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
     head = strong[0]
     if head.phase > PREDICTIONS:

@@ -36,6 +36,11 @@ def _any_metric(features: Features) -> bool:
     return any(s.series is not None and len(s.series) >= 3 for r in roles for s in features.signals.role(r))
 
 
+def holds_curves(features: Features) -> bool:
+    """Whether any series has two points; a graph, texts or final metrics alone tell of no training."""
+    return any(s.series is not None and len(s.series) > 1 for s in features.signals.all)
+
+
 def list_set_aside(outcomes: tuple[Outcome, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids of accepted findings, and of checks that the configuration left out; those that can only be notes do not count."""
     aside = [o for o in outcomes if o.kind is OutcomeKind.SUPPRESSED]
@@ -52,8 +57,8 @@ def find_label(run: Run) -> str:
     return run.name if run.name != "." else PurePath(run.path).name or "."
 
 
-def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...]) -> str:
-    """One line that tells the verdict: ``runs/exp42: overfitting from step 4,200, 2 notes``."""
+def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...], *, curves: bool = True) -> str:
+    """One line that tells the verdict: ``runs/exp42: overfitting from step 4,200, 2 notes``; `curves`: see `holds_curves`."""
     heads = [f for f in findings if f.caused_by is None]
     strong = [f for f in heads if f.severity.rank < 2]
     notes = len(heads) - len(strong)
@@ -81,7 +86,8 @@ def write_headline(name: str, verdict: str, findings: tuple[Finding, ...], outco
     stands = next((f for f in findings if f.id == "no-learning"), None)
     if stands is not None:
         return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
-    return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
+    what = "nothing wrong in what was logged" if curves else "no scalar series has two points"
+    return f"{name}: unclear, {what} ({clean} checks clean, {impossible} not possible){tail}"
 
 
 def find_best_checkpoint(features: Features) -> dict[str, Any] | None:
