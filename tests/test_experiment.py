@@ -105,6 +105,21 @@ def test_an_agent_that_gets_worse_looks_at_its_signs_first_and_passes_only_above
     assert -300 < limit < -260
 
 
+def losing() -> Run:
+    """An agent that loses in an instant, and for good, all that it had learned."""
+    n = 200
+    value = np.where(np.arange(n) < 120, 1000 * (1 - np.exp(-np.arange(n) / 30)), 150.0)
+    return _synth.make_run({"rollout/ep_rew_mean": value + np.random.default_rng(13).normal(0, 10, n)}, every=2048)
+
+
+def test_a_return_that_is_lost_knows_no_half_precision() -> None:
+    report = diagnose_run(losing())
+    head = next(f for f in report.findings if f.id == "divergence")
+    assert not any("precision" in text or "batch" in text for text in (*(c.text for c in head.causes), *head.fixes))
+    assert any("target KL" in text for text in head.fixes)
+    assert "precision" not in f"{report.next_experiment}"
+
+
 def climbing(clipped: float) -> Run:
     """A return that still rises at the end, under updates of which a share is clipped."""
     n = 200
@@ -168,7 +183,7 @@ def test_every_row_of_the_tables_can_be_used() -> None:
 def test_rivals_speak_of_the_causes_that_the_detector_lists() -> None:
     listed: dict[str, set[str]] = {i: set() for i in RIVALS}
     made = [(d.id, e.make()) for d in load_detectors() if d.id in RIVALS for e in d.examples if e.fires]
-    for finding_id, run in [*made, ("no-learning", agent()), ("no-learning", language_policy())]:
+    for finding_id, run in [*made, ("no-learning", agent()), ("no-learning", language_policy()), ("divergence", losing())]:
         report = diagnose_run(run)
         for finding in report.findings:
             if finding.id == finding_id:

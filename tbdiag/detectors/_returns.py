@@ -222,6 +222,19 @@ def critic_grows(view: View, onset: Interval) -> Evidence | None:
 DIVERGING_CRITIC = Cause(
     "Estimates of the critic that diverge: its targets are too high and feed on themselves", "the value loss grew tenfold there"
 )
+LOST_RETURN = (
+    Cause("Learning rate too high: an update left what had been learned"),
+    Cause("Updates of the policy too large: too many epochs over the same samples, a wide clip range, no target of the KL divergence"),
+    Cause("Estimates of the critic that mislead the policy"),
+    Cause("Environment, reward or objective changed at that step"),
+)
+"""What loses a return for good; a return knows no half precision and no bad batch."""
+MEND_RETURN = (
+    "Stop each update at a target KL divergence (0.02), or take fewer epochs over the same samples",
+    "Clip the gradient norm at 0.5",
+    "Anneal the learning rate and the clip range",
+    "Keep the checkpoint of the best return",
+)
 MEND_CRITIC = "Hold the critic: a lower learning rate, slower target networks, clipped gradients, the smaller of two estimates"
 
 

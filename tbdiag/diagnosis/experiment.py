@@ -55,7 +55,9 @@ def _log_training(features: Features) -> dict[str, Any] | None:
     key = "reward" if features.signals.domain is Domain.REINFORCEMENT else "train_loss"
     name = "reward" if key == "reward" else "training loss"
     rule = compile_rule(f"points({key}) >= {ENOUGH}", sentence=f"The next run logs the {name} at {ENOUGH} points or more.", guards=())
-    return _ask(f"Log the {name} in the next run.", "No scalar series of this log has two points: nothing tells how the training went.", rule)
+    return _ask(
+        f"Log the {name} in the next run.", "No scalar series of this log has two points: nothing tells how the training went.", rule
+    )
 
 
 def _evaluate_more(features: Features) -> dict[str, Any] | None:

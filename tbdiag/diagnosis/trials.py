@@ -348,6 +348,7 @@ TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "exploding-gradients": (print_inputs,),
     "instability": (print_inputs,),
     "divergence": (compare_launches, replay_in_other_order),
+    "divergence/agent": (compare_launches,),
     "spikes": (replay_in_other_order,),
     "sudden-shift": (compare_launches, reevaluate),
     "prediction-collapse": (count_labels,),
