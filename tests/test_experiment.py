@@ -106,10 +106,13 @@ def test_an_agent_that_gets_worse_looks_at_its_signs_first_and_passes_only_above
 
 
 def losing() -> Run:
-    """An agent that loses in an instant, and for good, all that it had learned."""
+    """An agent that loses in an instant, and for good, all that it had learned, and whose critic's loss grows from there on."""
     n = 200
     value = np.where(np.arange(n) < 120, 1000 * (1 - np.exp(-np.arange(n) / 30)), 150.0)
-    return _synth.make_run({"rollout/ep_rew_mean": value + np.random.default_rng(13).normal(0, 10, n)}, every=2048)
+    critic = 10 * 1.1 ** np.clip(np.arange(n) - 120, 0, None)
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": value + np.random.default_rng(13).normal(0, 10, n), "train/value_loss": critic}, every=2048
+    )
 
 
 def test_a_return_that_is_lost_knows_no_half_precision() -> None:

@@ -225,7 +225,6 @@ DIVERGING_CRITIC = Cause(
 LOST_RETURN = (
     Cause("Learning rate too high: an update left what had been learned"),
     Cause("Updates of the policy too large: too many epochs over the same samples, a wide clip range, no target of the KL divergence"),
-    Cause("Estimates of the critic that mislead the policy"),
     Cause("Environment, reward or objective changed at that step"),
 )
 """What loses a return for good; a return knows no half precision and no bad batch."""

@@ -128,6 +128,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence.append(say(f"The gradient norm rose from {{usual:.3g}} to {{peak:.3g}}{when}.", (), (), **grad))
     if val is not None:
         evidence.append(tell_validation(val, follows=follows))
+    alone = val is not None and not follows
     of_return = curve.signal.role is Role.REWARD
     critic = critic_grows(view, onset) if of_return else None
     if critic is not None:
@@ -142,15 +143,13 @@ def detect(view: View) -> Finding | NotApplicable | None:
         confidence=confidence(
             strength,
             supports=int(follows) + int(grad is not None) + int(bool(curve.bad_step.size)),
-            doubts=int(val is not None and not follows) + int(reward),
+            doubts=int(alone) + int(reward),
         ),
         title=f"Divergence: the {name} {what} from {curve.best:.4g} to {curve.end:.4g} after {unit(curve)} {onset.first_step:,} and stays there",
         onset=onset,
         extent=Interval(onset.first_step, int(curve.step[-1])),
         evidence=tuple(evidence),
-        causes=_causes(
-            jump, early=early, alone=val is not None and not follows, critic=critic is not None, changed=change is not None, reward=reward
-        ),
+        causes=_causes(jump, early=early, alone=alone, critic=critic is not None, changed=change is not None, reward=of_return),
         first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
         first_action=_action(view, curve, onset, early, change),
         fixes=(
@@ -198,7 +197,7 @@ def _strongest(view: View) -> tuple[CurveFacts | None, float]:
 def _causes(jump: dict[str, float] | None, *, early: bool, alone: bool, critic: bool, changed: bool, reward: bool) -> tuple[Cause, ...]:
     """What the log speaks for comes first; `alone`: validation was logged and did not follow."""
     causes = (
-        [c for c in LOST_RETURN if not (critic and "critic" in c.text)]
+        list(LOST_RETURN)
         if reward
         else [
             Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),

@@ -140,7 +140,7 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
               "Learning rate too high", ("learning rate",)),
         Rival("updates", "updates of the policy that are too large", "set a target KL divergence, or take fewer epochs over the same samples", 2.5,
               {"updates-large": 2.0}, "Updates of the policy"),
-        Rival("critic", "estimates of the critic that mislead the policy", "slow the critic's targets and clip its gradients", 2.0, {}, "of the critic"),
+        Rival("critic", "estimates of the critic that diverge", "slow the critic's targets and clip its gradients", 0.5, {}, "of the critic"),
         Rival("objective", "an environment, reward or objective that changed at that step", "compare code and settings before and after that step", 1.0,
               {"restarted": 4.0}, "changed at that step"),
     ),
