@@ -257,8 +257,9 @@ def _why_short(planned: Planned | None) -> str:
 def _go_to_end(planned: Planned, curve: CurveFacts) -> str:
     """What was planned and not done comes before any change."""
     do = f"Raise the limit of {planned.limit:,.0f} steps and r" if planned.limit is not None else "R"
-    steps = f" (about {about(planned.steps)} steps)" if unit(curve) == "step" else ""
-    return f"{do}esume from {unit(curve)} {int(curve.step[-1]):,} towards the planned {planned.epochs:g} epochs{steps}."
+    in_steps = unit(curve) == "step"
+    steps = f" (about {about(planned.steps)} steps)" if in_steps else ""
+    return f"{do}esume from {unit(curve)} {planned.last if in_steps else int(curve.step[-1]):,} towards the planned {planned.epochs:g} epochs{steps}."
 
 
 def _gained_little(curves: list[CurveFacts]) -> bool:
