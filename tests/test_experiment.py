@@ -89,6 +89,60 @@ def test_without_any_reward_an_agent_gets_an_easier_task_and_completions_are_rea
     assert "below 1e-6" not in read["why"]  # 1e-6 in float32 is a little less, and a usual rate here
 
 
+def worsening() -> Run:
+    """An agent whose return only falls."""
+    n = 200
+    return _synth.make_run({"rollout/ep_rew_mean": -280.0 - 320.0 * np.linspace(0, 1, n) + np.random.default_rng(11).normal(0, 10, n)})
+
+
+def test_an_agent_that_gets_worse_looks_at_its_signs_first_and_passes_only_above_its_start() -> None:
+    chosen = experiment(worsening())
+    assert chosen["action"].startswith("Check the signs of the advantage")
+    assert chosen["cost"] == "look"
+    assert (chosen["outcomes"][0]["if"], chosen["outcomes"][1]["if"]) == ("a sign is wrong", "all signs are right")
+    assert "easiest version" in chosen["outcomes"][1]["then"]
+    limit = float(re.search(r"ends above (-?[\d.]+), where it began", chosen["success_rule"])[1])  # type: ignore[index]
+    assert -300 < limit < -260
+
+
+def losing() -> Run:
+    """An agent that loses in an instant, and for good, all that it had learned, and whose critic's loss grows from there on."""
+    n = 200
+    value = np.where(np.arange(n) < 120, 1000 * (1 - np.exp(-np.arange(n) / 30)), 150.0)
+    critic = 10 * 1.1 ** np.clip(np.arange(n) - 120, 0, None)
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": value + np.random.default_rng(13).normal(0, 10, n), "train/value_loss": critic}, every=2048
+    )
+
+
+def test_a_return_that_is_lost_knows_no_half_precision() -> None:
+    report = diagnose_run(losing())
+    head = next(f for f in report.findings if f.id == "divergence")
+    assert not any("precision" in text or "batch" in text for text in (*(c.text for c in head.causes), *head.fixes))
+    assert any("target KL" in text for text in head.fixes)
+    assert "precision" not in f"{report.next_experiment}"
+
+
+def climbing(clipped: float) -> Run:
+    """A return that still rises at the end, under updates of which a share is clipped."""
+    n = 200
+    rng = np.random.default_rng(12)
+    series = {"rollout/ep_rew_mean": 100 * np.linspace(0, 1, n) ** 1.2 + rng.normal(0, 1, n), "train/clip_fraction": np.full(n, clipped)}
+    return _synth.make_run(series, every=2048)
+
+
+def test_updates_that_are_too_large_speak_against_a_rate_that_is_too_low() -> None:
+    large, usual = experiment(climbing(0.5)), experiment(climbing(0.1))
+    assert large["finding"] == usual["finding"] == "unconverged"
+    assert "too low" in f"{usual['why']} {usual['outcomes']}"
+    assert "too low" not in f"{large['why']} {large['outcomes']}"
+
+
+def test_where_no_series_has_two_points_the_training_itself_is_asked_for() -> None:
+    chosen = experiment(_synth.make_run({"test/accuracy": np.array([0.8])}))
+    assert chosen["action"] == "Log the training loss in the next run."
+
+
 def test_no_handful_of_samples_is_memorised_where_noise_is_drawn_anew() -> None:
     rng = np.random.default_rng(10)
     standing = 0.12 * np.exp(rng.normal(0, 0.05, 400))
@@ -132,7 +186,7 @@ def test_every_row_of_the_tables_can_be_used() -> None:
 def test_rivals_speak_of_the_causes_that_the_detector_lists() -> None:
     listed: dict[str, set[str]] = {i: set() for i in RIVALS}
     made = [(d.id, e.make()) for d in load_detectors() if d.id in RIVALS for e in d.examples if e.fires]
-    for finding_id, run in [*made, ("no-learning", agent()), ("no-learning", language_policy())]:
+    for finding_id, run in [*made, ("no-learning", agent()), ("no-learning", language_policy()), ("divergence", losing())]:
         report = diagnose_run(run)
         for finding in report.findings:
             if finding.id == finding_id:

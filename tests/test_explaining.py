@@ -200,3 +200,10 @@ def test_validation_that_stands_from_the_start_belongs_to_the_gap_and_training_t
     assert judged["generalization-gap"].caused_by is None
     assert judged["plateau"].caused_by == parent
     assert judged["generalization-gap"].chain == ()
+
+
+@pytest.mark.parametrize(("role", "parent"), [("train_reward", "kl-blow-up"), ("train_loss", None)])
+def test_updates_that_were_too_large_before_a_return_was_lost_lead(role: str, parent: str | None) -> None:
+    lost = of(finding("divergence", Severity.WARNING, (400, 410)), role)
+    told = judge(finding("kl-blow-up", Severity.WARNING, (100, 110)), lost)
+    assert {f.id: f.caused_by for f in told} == {"kl-blow-up": None, "divergence": parent}

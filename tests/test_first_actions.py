@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tbdiag.config import Config
-from tbdiag.detectors import _synth
+from tbdiag.detectors import _synth, epoch_sawtooth
 from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Finding, Run, Severity
 
@@ -152,3 +152,75 @@ def test_what_may_be_meant_is_a_note_with_what_to_try():
     assert rate.first_action.startswith("Lower the learning rate from 0.03 to 3e-3 and resume")
     assert "does not see a constant factor" in clipping.evidence[-1].statement
     assert not any(f.id == "lr-schedule" for f in diagnose_run(bouncing(optimizer="prodigy"), Config()).findings)
+
+
+def cut_short(epochs: float, **hparams: float) -> Run:
+    """A loss that falls in nearly a straight line over 400 steps and eight epochs, under a rate that is configured."""
+    x = np.linspace(0, 1, 40)
+    loss = 2.3 - 1.2 * x + 0.1 * x**2 + np.random.default_rng(5).normal(0, 0.02, 40)
+    series = {"train/loss": loss, "val/loss": loss + 0.02, "epoch": np.floor(8 * np.arange(40) / 40)}
+    return replace(_synth.make_run(series, every=10), hparams={"epochs": epochs, "learning_rate": 1e-3, **hparams})
+
+
+def test_a_run_that_ended_before_its_planned_epochs_is_resumed_before_its_rate_is_raised():
+    cut, limited, whole = (find(r, "unconverged") for r in (cut_short(50), cut_short(50, max_steps=391), cut_short(8)))
+    assert cut.first_action == "Resume from step 390 towards the planned 50 epochs (about 2,500 steps)."
+    assert "The configuration plans 50 epochs; the log ends in epoch 8, 16% of the way." in [e.statement for e in cut.evidence]
+    assert [c.text for c in cut.causes if c.why] == ["The run was stopped or killed"]
+    assert limited.first_action.startswith("Raise the limit of 391 steps and resume from step 390")
+    assert whole.first_action.startswith("Raise the learning rate from 1e-3 to 5e-3")
+    assert not any(c.why for c in whole.causes)
+
+
+def test_raising_the_rate_tests_the_rate():
+    told = diagnose_run(cut_short(8), Config()).next_experiment
+    assert told is not None
+    passes, fails = told["outcomes"]
+    assert passes["means"] == "a learning rate that is too low"
+    assert passes["then"] == "keep the change"
+    assert fails["means"] == "a budget of steps that was too small"
+
+
+def warming(steps: int, **hparams: float) -> Run:
+    """A rate that rises to the last of so many steps, logged twenty times, a fiftieth of an epoch in each."""
+    at = np.arange(20)
+    series = {"train/loss": 2.7 - 0.4 * at / 19, "lr": 1e-4 * (at + 1) / 20, "epoch": 0.01 * (at + 1)}
+    return replace(_synth.make_run(series, every=steps // 20), hparams=hparams)
+
+
+def test_a_warm_up_in_the_head_of_a_longer_run_is_not_shortened():
+    stopped, short, long = (
+        find(r, "lr-schedule") for r in (warming(200, num_train_epochs=3, warmup_steps=500), warming(200), warming(4000))
+    )
+    assert stopped.title == "The log ends within the warm-up, at 7% of the 3 planned epochs"
+    assert stopped.first_action.startswith("Resume from the last checkpoint (or start anew) and train to the planned end")
+    assert "warmup_steps" not in short.first_action + stopped.first_action
+    assert short.first_action.startswith("Train past the warm-up")
+    assert long.first_action == "End the warm-up after 5 % of the run: set warmup_steps to 190 (steps)."
+
+
+def test_a_sawtooth_that_comes_with_training_is_no_order_of_the_data():
+    learned, ordered = (
+        find(next(e for e in epoch_sawtooth.EXAMPLES if e.name.startswith(name)).make(), "epoch-sawtooth")
+        for name in ("samples known", "sorted")
+    )
+    assert learned.first_action.startswith("Regularise")
+    assert learned.causes[0].text == "The samples are memorised over many epochs"
+    assert ordered.first_action.startswith("Reshuffle every epoch")
+
+
+def test_a_loss_that_got_worse_is_not_told_to_stand():
+    rng = np.random.default_rng(6)
+    level = np.concatenate((np.linspace(0.08, 0.05, 10), np.full(40, 1.2)))
+    wild = level * np.exp(rng.normal(0, 0.9, 50))
+    ten = np.array([2.16, 2.9, 3.6, 3.5, 3.8, 3.6, 3.9, 3.7, 3.6, 3.7])
+    told = [[f.title for f in diagnose_run(_synth.make_run({"loss": x}), Config()).findings if f.id == "no-learning"] for x in (wild, ten)]
+    assert not any("does not move" in t for titles in told for t in titles)
+
+
+def test_a_run_that_is_still_being_written_may_be_in_its_warm_up():
+    run = warming(4000)
+    run = replace(run, files=tuple(replace(f, last_wall_time=1000.0) for f in run.files))
+    live, ended = ({f.id for f in diagnose_run(run, Config(), now=now).findings} for now in (1010.0, 1e9))
+    assert "lr-schedule" in ended
+    assert "lr-schedule" not in live

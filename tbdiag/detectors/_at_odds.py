@@ -36,6 +36,7 @@ class Odds:
     rule: Predicate
     sentence: str
     severity: Severity = Severity.WARNING
+    check: str = "What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?"
 
 
 def falls_below(loss: CurveFacts, level: float) -> tuple[Predicate, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from tbdiag.detectors._at_odds import Odds
 from tbdiag.detectors._base import Cause, View, predicate
 from tbdiag.detectors._collapses import answers_one_class
+from tbdiag.detectors._no_labels import find_empty_parts
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
@@ -62,7 +64,7 @@ def dead_metric(view: View) -> Odds | None:
             say(f"The {label(loss)} {did} from {{first:.4g}} to {{last:.4g}} meanwhile.", (loss,), first=loss.first, last=loss.end)
         )
     better = metric.best - metric.sign * 0.1 * (abs(level.best - level.chance) if level is not None else max(abs(metric.best), 0.01))
-    return Odds(
+    odds = Odds(
         train,
         tuple(evidence),
         confidence(1.5, supports=int(val is not None), doubts=1 + int(level is None)),
@@ -77,6 +79,25 @@ def dead_metric(view: View) -> Odds | None:
         "Print predictions and labels of ten validation samples as the metric gets them, and compute it by hand.",
         predicate("val_metric", "best", ">" if metric.sign < 0 else "<", better, source="a tenth of its scale better than here"),
         f"The best {label(metric)} is {'above' if metric.sign < 0 else 'below'} {better:.3g}.",
+    )
+    empty = find_empty_parts(view)
+    return _lacks_labels(odds, metric, empty) if empty else odds
+
+
+def _lacks_labels(odds: Odds, metric: CurveFacts, empty: tuple[CurveFacts, ...]) -> Odds:
+    """The same, where parts of the validation loss are exactly zero as well: then it is the labels that are missing."""
+    parts = [c.signal.stem.replace("_", " ") for c in empty[:3]]
+    names, verb = " and ".join(parts), "is" if len(parts) == 1 else "are"
+    text = f"The {names} of validation {verb} exactly {{zero:g}} in all {{n}} evaluations, as without any label; in training never."
+    both = " and ".join((", ".join(parts), metric.signal.stem.replace("_", " ")))
+    return replace(
+        odds,
+        evidence=(say(text, empty, zero=0.0, n=empty[0].n), *odds.evidence),
+        sure=confidence(2.0, supports=2),
+        title=f"The evaluation seems to have no labels: its {both} are exactly 0 throughout",
+        causes=(Cause("The labels of the evaluation are empty or were not found", f"its {names} {verb} exactly 0"), odds.causes[0]),
+        check="Are the label files of the validation set where its loader looks for them, and not empty?",
+        action="Count the labels of the validation set as its loader delivers them (paths, format, class numbers), and print those of ten samples.",
     )
 
 

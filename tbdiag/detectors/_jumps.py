@@ -12,6 +12,14 @@ from tbdiag.model import Role, Split
 from tbdiag.stats.change import levels_around
 from tbdiag.stats.noise import median
 
+MEND_LOSS = (
+    "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
+    "Lengthen the warm-up",
+    "Verify normalisation of the inputs around the onset",
+    "Use the numerically stable loss that takes logits",
+    "With mixed precision: check loss scaling, or try bfloat16 or float32",
+)
+
 
 def lr_jump(view: View, curve: CurveFacts, onset: Interval) -> dict[str, float] | None:
     """A rise of the learning rate by half or more shortly before or at the onset."""

@@ -125,6 +125,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     spread = view.features.curve("reward_std")
     equal = spread is not None and spread.n >= 3 and not np.any(spread.value)
     policy = trains_language_policy(view.signals)
+    level = numbers["first"] if worse else reward.end  # what the untrained policy got is no success
     if policy and equal and spread is not None:
         evidence.append(
             say(
@@ -147,8 +148,8 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         evidence=tuple(evidence),
         **(_of_a_policy(equal=equal) if policy else _of_an_agent(worse=worse, still=still)),
         success_rule=SuccessRule(
-            all=(predicate(reward.signal.key, "end", ">", reward.end, sd_times=4.0, source="end of this run"),),
-            sentence=f"The reward ends above {reward.end:.4g} by more than 4 sd of its noise.",
+            all=(predicate(reward.signal.key, "end", ">", level, sd_times=4.0, source=f"{'start' if worse else 'end'} of this run"),),
+            sentence=f"The reward ends above {level:.4g}{', where it began,' if worse else ''} by more than 4 sd of its noise.",
         ),
         phase=CURVES,
         roles=(reward.signal.key,),
@@ -180,7 +181,9 @@ def _of_an_agent(*, worse: bool, still: bool) -> dict[str, Any]:
             Cause("Observations or rewards are not scaled"),
         ),
         "first_check": "Does the policy change at all: entropy, approximate KL divergence, weights?",
-        "first_action": "Run the same agent on the easiest version of the environment.",
+        "first_action": "Check the signs of the advantage, of the reward and of the policy loss on one batch by hand."
+        if worse
+        else "Run the same agent on the easiest version of the environment.",
         "fixes": (
             "Raise the learning rate 2 to 5 times",
             "Shape the reward or start from easier states",
@@ -254,6 +257,18 @@ def critic_grows(view: View, onset: Interval) -> Evidence | None:
 
 DIVERGING_CRITIC = Cause(
     "Estimates of the critic that diverge: its targets are too high and feed on themselves", "the value loss grew tenfold there"
+)
+LOST_RETURN = (
+    Cause("Learning rate too high: an update left what had been learned"),
+    Cause("Updates of the policy too large: too many epochs over the same samples, a wide clip range, no target of the KL divergence"),
+    Cause("Environment, reward or objective changed at that step"),
+)
+"""What loses a return for good; a return knows no half precision and no bad batch."""
+MEND_RETURN = (
+    "Stop each update at a target KL divergence (0.02), or take fewer epochs over the same samples",
+    "Clip the gradient norm at 0.5",
+    "Anneal the learning rate and the clip range",
+    "Keep the checkpoint of the best return",
 )
 MEND_CRITIC = "Hold the critic: a lower learning rate, slower target networks, clipped gradients, the smaller of two estimates"
 

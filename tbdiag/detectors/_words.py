@@ -8,6 +8,7 @@ import numpy as np
 
 from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
+from tbdiag.features.planned import Planned
 from tbdiag.features.schedule import Schedule, read_schedule
 from tbdiag.features.tasks import usual_rate
 from tbdiag.model import Axis, Evidence, Mark
@@ -63,6 +64,21 @@ def schedule(view: View) -> Schedule | None:
     """Shape of the logged learning rate, or None."""
     curve = view.curve("lr")
     return read_schedule(curve) if curve is not None and curve.n >= 2 else None
+
+
+def about(value: float) -> str:
+    """A count that is only estimated, to two digits: ``8,300``."""
+    return f"{float(f'{value:.2g}'):,.0f}"
+
+
+def say_planned(planned: Planned, *series: str) -> Evidence:
+    """How far the log came of the epochs that the configuration plans."""
+    where = "in epoch {reached:g}" if planned.whole else "at epoch {reached:.2g}"
+    if planned.limit is not None:
+        text = f"The run ended with the {{limit:,.0f}} steps of its configuration, {where} of the {{epochs:g}} that it plans as well."
+        return say(text, series, limit=planned.limit, reached=planned.reached, epochs=planned.epochs)
+    text = f"The configuration plans {{epochs:g}} epochs; the log ends {where}, {{share:.0%}} of the way."
+    return say(text, series, epochs=planned.epochs, reached=planned.reached, share=planned.share)
 
 
 def scale_lr(view: View, factor: float, what: str = "learning rate") -> str:
@@ -167,6 +183,17 @@ def label(curve: CurveFacts) -> str:
     split = {"train": "training ", "val": "validation ", "test": "test "}.get(curve.signal.split.value, "")
     what = curve.signal.stem.replace("_", " ").strip() if curve.signal.role.value == "metric" else curve.signal.role.value.replace("_", " ")
     return f"{split}{what or 'metric'}"
+
+
+def say_still(curve: CurveFacts) -> str | None:
+    """What a curve that gained nothing did, as a sentence; None where it was better in between and got worse: that one moved."""
+    size = abs(curve.first_cost)
+    # Half as much again is no standing, and a twentieth is none where it is beyond the noise.
+    if curve.end_cost - curve.first_cost <= max(0.05 * size, min(3 * curve.sigma, 0.5 * size)):
+        return f"The {label(curve)} does not move; a run that had converged before looks the same"
+    if curve.best_index > 0:
+        return None
+    return f"The {label(curve)} is worse at the end than at its start: {curve.end:.4g} against {curve.first:.4g}"
 
 
 def braced(name: str) -> str:

@@ -77,8 +77,8 @@ from tbdiag.detectors._departures import (
     worse_than_guessing,
 )
 from tbdiag.detectors._descent import harmless, next_to_nothing
-from tbdiag.detectors._jumps import grad_jump, lower_and_restart, lr_jump
-from tbdiag.detectors._returns import DIVERGING_CRITIC, MEND_CRITIC, critic_grows, is_slight, value_explodes
+from tbdiag.detectors._jumps import MEND_LOSS, grad_jump, lower_and_restart, lr_jump
+from tbdiag.detectors._returns import DIVERGING_CRITIC, LOST_RETURN, MEND_CRITIC, MEND_RETURN, critic_grows, is_slight, value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import rise_onset
@@ -128,7 +128,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
         evidence.append(say(f"The gradient norm rose from {{usual:.3g}} to {{peak:.3g}}{when}.", (), (), **grad))
     if val is not None:
         evidence.append(tell_validation(val, follows=follows))
-    critic = critic_grows(view, onset) if curve.signal.role is Role.REWARD else None
+    alone = val is not None and not follows
+    of_return = curve.signal.role is Role.REWARD
+    critic = critic_grows(view, onset) if of_return else None
     if critic is not None:
         evidence.append(critic)
     change = find_data_change(view, curve, val, onset) if jump is None and val is not None else None
@@ -141,23 +143,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
         confidence=confidence(
             strength,
             supports=int(follows) + int(grad is not None) + int(bool(curve.bad_step.size)),
-            doubts=int(val is not None and not follows) + int(reward),
+            doubts=int(alone) + int(reward),
         ),
         title=f"Divergence: the {name} {what} from {curve.best:.4g} to {curve.end:.4g} after {unit(curve)} {onset.first_step:,} and stays there",
         onset=onset,
         extent=Interval(onset.first_step, int(curve.step[-1])),
         evidence=tuple(evidence),
-        causes=_causes(jump, early=early, alone=val is not None and not follows, critic=critic is not None, changed=change is not None),
+        causes=_causes(jump, early=early, alone=alone, critic=critic is not None, changed=change is not None, reward=of_return),
         first_check=f"Compare {unit(curve)} {onset.last_step:,} with the learning-rate schedule, changes of data, and the gradient norm.",
         first_action=_action(view, curve, onset, early, change),
         fixes=(
             *(() if change is None else ("Lower the learning rate to a third from the last checkpoint before the onset",)),
             *(() if critic is None else (MEND_CRITIC,)),
-            "Enable gradient clipping at the 90th percentile of the gradient norm before the onset",
-            "Lengthen the warm-up",
-            "Verify normalisation of the inputs around the onset",
-            "Use the numerically stable loss that takes logits",
-            "With mixed precision: check loss scaling, or try bfloat16 or float32",
+            *(MEND_RETURN if of_return else MEND_LOSS),
         ),
         success_rule=SuccessRule(
             all=(
@@ -196,14 +194,18 @@ def _strongest(view: View) -> tuple[CurveFacts | None, float]:
     return curve, strength
 
 
-def _causes(jump: dict[str, float] | None, *, early: bool, alone: bool, critic: bool, changed: bool) -> tuple[Cause, ...]:
+def _causes(jump: dict[str, float] | None, *, early: bool, alone: bool, critic: bool, changed: bool, reward: bool) -> tuple[Cause, ...]:
     """What the log speaks for comes first; `alone`: validation was logged and did not follow."""
-    causes = [
-        Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
-        Cause("A bad batch without gradient clipping"),
-        Cause("Overflow in half precision"),
-        Cause("Data, loss or objective changed at that step", "validation does not follow" if alone else ""),
-    ]
+    causes = (
+        list(LOST_RETURN)
+        if reward
+        else [
+            Cause("Learning rate too high, or warm-up too short", "it diverged in the first tenth of the run" if early else ""),
+            Cause("A bad batch without gradient clipping"),
+            Cause("Overflow in half precision"),
+            Cause("Data, loss or objective changed at that step", "validation does not follow" if alone else ""),
+        ]
+    )
     if critic:
         causes.insert(0, DIVERGING_CRITIC)
     if changed:

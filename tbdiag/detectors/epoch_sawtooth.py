@@ -19,7 +19,8 @@ How it is told
     A pattern of less than 3 % of the loss (6 % where validation keeps up with training) is nobody's trouble.
     Memorisation: the loss drops by more than 4 standard errors at 80 % of the boundaries, these drops make up more than 60
     % of what was gained, within epochs the loss does not fall, and validation, where it is logged, ends behind training by
-    15 % of the gain or more.
+    15 % of the gain or more. Where both tell and the jumps are next to nothing over the first eighth of the boundaries, it is
+    memorisation: an order of the data is there from the second epoch on.
 
 First check
     Is the sampler reshuffled every epoch, with a new seed?
@@ -69,7 +70,7 @@ from tbdiag.model import Run
 from tbdiag.roles.words import tokenize
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
-from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, fold_at
+from tbdiag.stats.periodicity import Fold, Int64, explain_by_phase, find_growth, fold_at
 
 _AVERAGES = frozenset({"avg", "average", "averaged", "mean"})
 """Words of a loss that may be a mean since the epoch began: it steps down where the next epoch begins, whatever is learned."""
@@ -135,6 +136,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
     if not order and not memory:
         return None
+    grown = find_growth(fold, view["at_first"]) if memory else None
+    order = order and grown is None  # an order is there at once
     evidence = say(
         f"Across an epoch boundary the {label(train)} changes by {{jump:.3g}} (standard error {{error:.2g}}), with the same sign at {{share:.0%}} of "
         "{count} boundaries; within epochs by {inner:.3g}. The place in the epoch explains {explained:.0%} of the variance.",
@@ -146,14 +149,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
         inner=fold.inner,
         explained=fold.explained,
     )
+    onset, grew = Interval(int(train.step[0]), int(ends[0])), None
+    if grown is not None:
+        onset = Interval(int(ends[grown.first]), int(ends[grown.last]))
+        more = "Over the first {early} boundaries that change is {at_first:.2g} on average, later up to {later:.2g}: a fixed order is there at once."
+        grew = say(more, (train,), early=grown.early, at_first=grown.at_first, later=grown.later)
     margin = (
         min(fold.explained / view["explained"], fold.strength / view["strength"]) if order else -fold.jump / (view["drop_errors"] * error)
     )
     return _finding(
         view,
         train,
-        ends,
-        evidence,
+        onset,
+        (evidence, grew) if grew is not None else (evidence,),
         sure=confidence(margin, supports=int(order and fold.jumps.size >= 6)),
         title=f"Epoch sawtooth: the {label(train)} "
         + (
@@ -211,10 +219,13 @@ def _coarse(view: View, train: CurveFacts, ends: Int64) -> Finding | None:
         epochs=ends.size,
     )
     title = f"Epoch sawtooth: the {label(train)} repeats a pattern {'of a factor of ' if folds else ''}{high:.2g}{'' if folds else ' high'} in every epoch"
-    return _finding(view, train, ends, evidence, sure=confidence(*margins), title=title, order=True)
+    onset = Interval(int(train.step[0]), int(ends[0]))
+    return _finding(view, train, onset, (evidence,), sure=confidence(*margins), title=title, order=True)
 
 
-def _finding(view: View, train: CurveFacts, ends: Int64, evidence: Evidence, *, sure: float, title: str, order: bool) -> Finding:
+def _finding(
+    view: View, train: CurveFacts, onset: Interval, evidence: tuple[Evidence, ...], *, sure: float, title: str, order: bool
+) -> Finding:
     residual = mad(train.value[:20_000] - running_median(train.value[:20_000], 21))
     causes = (
         Cause("The data are sorted and come in the same order every epoch", "the place in the epoch predicts the loss" if order else ""),
@@ -236,9 +247,9 @@ def _finding(view: View, train: CurveFacts, ends: Int64, evidence: Evidence, *, 
         severity=Severity.WARNING,
         confidence=sure,
         title=title,
-        onset=Interval(int(train.step[0]), int(ends[0])),
+        onset=onset,
         extent=Interval(int(train.step[0]), int(train.step[-1])),
-        evidence=(evidence,),
+        evidence=evidence,
         causes=causes if order else (causes[1], causes[0], causes[2]),
         first_check="Is the sampler reshuffled every epoch, with a new seed?",
         first_action="Reshuffle every epoch with a new seed (shuffle=True, sampler.set_epoch)."
@@ -296,6 +307,14 @@ def _memorised() -> Run:
     return _synth.make_run({"train/loss": loss, "train/epoch": epoch})
 
 
+def _learned_by_heart() -> Run:
+    """Reshuffled samples that are forgotten within each epoch once they are known: the loss rises within it and drops where it begins anew."""
+    rng = np.random.default_rng(168)
+    place, known = np.tile(np.linspace(-0.5, 0.5, 40), 60), np.clip((np.arange(2400) - 600) / 800, 0, 1)
+    loss = 2.3 - 1.6 * np.linspace(0, 1, 2400) + 0.3 * known * place + rng.normal(0, 0.03, 2400)
+    return _synth.make_run({"train/loss": loss, "train/epoch": np.arange(1, 2401) / 40})
+
+
 def _shuffled() -> Run:
     return _run(np.zeros(25), 12, 163)
 
@@ -319,6 +338,7 @@ EXAMPLES = (
     Example("sorted by class, four points an epoch", _sorted_coarse, fires=True),
     Example("four points an epoch, batches of the same order", _fixed_order, fires=False),
     Example("falls only at the boundaries", _memorised, fires=True),
+    Example("samples known by heart from the middle of the run on", _learned_by_heart, fires=True, onset=(640, 1600)),
     Example("shuffled", _shuffled, fires=False),
     Example("a fast decay", _fast, fires=False),
     Example("means since the epoch began", _running_means, fires=False),
@@ -353,6 +373,9 @@ DETECTOR = Detector(
         "jump_errors": Threshold(3.0, "standard errors of the step at the boundary"),
         "drop_errors": Threshold(4.0, "standard errors of the drop at the boundary where samples are memorised"),
         "drops_of_gain": Threshold(0.6, "of all that was gained, made by these drops"),
+        "at_first": Threshold(
+            0.3, "of the largest mean jump, over the first eighth of the boundaries: an order makes its jumps from the second epoch on"
+        ),
         "share": Threshold(0.8, "the same sign at four of five boundaries"),
     },
     examples=EXAMPLES,

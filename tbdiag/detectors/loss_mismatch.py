@@ -22,7 +22,8 @@ How it is told
     losses that stand at the floor of a double softmax where no metric was logged, and a squared error in a classifier.
     Metric against loss: the training loss falls by more than half of its range while the metric of the same split moves the wrong way by
     more than 6 noise standard deviations and a tenth of its scale; or the losses fall by two fifths while the metric of validation stays within 2 %
-    of its worst value (an accuracy of a constant below one half, where chance is not known) in six evaluations and more.
+    of its worst value (an accuracy of a constant below one half, where chance is not known) in six evaluations and more; where a part of the
+    validation loss is exactly zero throughout besides, that of training never, the evaluation has no labels.
 
 First check
     What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?
@@ -110,7 +111,7 @@ def _finding(found: Odds) -> Finding:
         extent=Interval(int(loss.step[0]), int(loss.step[-1])),
         evidence=found.evidence,
         causes=found.causes,
-        first_check="What does the model put out (logits or probabilities), what does the loss expect, and in which form are the labels?",
+        first_check=found.check,
         first_action=found.action,
         fixes=(
             "Use the combined loss that takes logits",
@@ -182,11 +183,20 @@ def _summed() -> Run:
     return _synth.make_run(series | {f"val/recall/{c}": accuracy for c in range(5)})
 
 
+def _no_labels(best: float) -> Run:
+    """A detector of which the evaluation's box loss is zero throughout, and a mean average precision that rises to `best`."""
+    fall = _synth.decay(40, 0.1, 0.03, 5.0)
+    series = {"train/box_loss": fall, "train/obj_loss": fall, "val/box_loss": 0 * fall, "val/obj_loss": 0.1 * fall}
+    return _synth.make_run({**series, "metrics/mAP": best * (1 - np.exp(-np.arange(40) / 8))})
+
+
 EXAMPLES = (
     Example("summed over a batch of 64", _summed, fires=True),
     Example("softmax twice, ten classes", _softmax_run, fires=True),
     Example("softmax twice, a hundred classes that nothing names", _softmax_of_a_hundred, fires=True),
     Example("the metric goes the wrong way", _metric_astray, fires=True),
+    Example("a detector's evaluation without labels", lambda: _no_labels(0.0), fires=True),
+    Example("a penalty that evaluation leaves out", lambda: _no_labels(0.6), fires=False),
     Example("usual classifier", _usual, fires=False),
     Example("label smoothing", _smoothed, fires=False),
 )
@@ -209,6 +219,7 @@ DETECTOR = Detector(
         "confidence",
         "max_class_share",
         "class_metric",
+        "loss_component",
     ),
     domains=SUPERVISED,
     thresholds={

@@ -20,7 +20,8 @@ How it is told
     first tenth, and is back there only after more than a tenth of the run (a note). Never decays: the rate is constant, the
     training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its
     level, and neither a metric nor the loss says that the end is good (a note, where anything was validated). A rate that
-    is constant while the loss falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault.
+    is constant while the loss falls, or a decaying schedule that stops at more than 30 % of its peak, is no fault. Where the
+    configuration plans epochs of which the log holds less than a fifth, it is not the warm-up that is too long: the run was stopped.
 
 First check
     Print the intended rate of every step from the scheduler beside the logged one.
@@ -66,8 +67,9 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._schedules import Fault, cold_start, collapsed, jumped, never_decays, never_warm
-from tbdiag.detectors._words import scale_lr, schedule, short, unit
+from tbdiag.detectors._words import about, say_planned, scale_lr, schedule, short, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.planned import Planned, find_planned
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
@@ -75,6 +77,9 @@ from tbdiag.stats.noise import Float64
 
 NOTES = ("cold", "constant")
 """Unscaled inputs and bad weights throw a loss up as well, and noisy labels keep one restless: there the rate is only the easiest to change."""
+
+FEWEST_WARM_UP = 20
+"""Fewer steps than that warm nothing up: Adam's second moments alone need hundreds."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -105,7 +110,7 @@ def _finding(view: View, lr: CurveFacts, plan: Schedule, kind: str, found: Fault
         "constant": f"The learning rate never decays ({short(plan.peak)}), and the loss bounces at its level since {unit(lr)} {onset.last_step:,}",
     }
     actions = {
-        "warm-up": f"End the warm-up after 5 % of the run: set warmup_steps to {max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} ({unit(lr)}s).",
+        "warm-up": _end_warm_up(lr),
         "collapse": "Set the scheduler's total steps to the real number of optimiser steps (steps per epoch / accumulation x epochs).",
         "jump": f"Keep the learning rate at its value before {unit(lr)} {onset.last_step:,} and rerun from the checkpoint before it.",
         "cold": f"Warm the learning rate up over the first 5 % of the run ({max(1, int(0.05 * (lr.step[-1] - lr.step[0])))} {unit(lr)}s).",
@@ -139,6 +144,15 @@ def _finding(view: View, lr: CurveFacts, plan: Schedule, kind: str, found: Fault
         fallen = predicate("train_loss", "end", "<", lower, source="a twentieth and 3 standard errors below the end of this run")
         rules[kind] = ((fallen,), f"The training loss ends below {lower:.4g}, clearly below the end of this run.")
     predicates, sentence = rules[kind]
+    planned = _stopped_within(view, lr) if kind == "warm-up" else None
+    if planned is not None:
+        titles[kind] = f"The log ends within the warm-up, at {planned.share:.0%} of the {planned.epochs:g} planned epochs"
+        causes[kind] = Cause("The run was stopped or killed", f"the configuration plans {planned.epochs:g} epochs")
+        actions[kind] = (
+            f"Resume from the last checkpoint (or start anew) and train to the planned end, about {about(planned.steps)} {unit(lr)}s; "
+            "leave the schedule as it is."
+        )
+    stopped = (say_planned(planned, lr.name),) if planned is not None else ()
     return Finding(
         id="lr-schedule",
         severity=Severity.NOTE if kind in NOTES else Severity.WARNING,
@@ -146,14 +160,16 @@ def _finding(view: View, lr: CurveFacts, plan: Schedule, kind: str, found: Fault
         title=titles[kind],
         onset=onset,
         extent=Interval(onset.first_step, int(lr.step[-1])),
-        evidence=(evidence,),
+        evidence=(evidence, *stopped),
         causes=(
             causes[kind],
             Cause("Labels or small batches whose noise no rate averages away")
             if kind == "constant"
             else Cause("Total or warm-up steps do not match the real number of optimiser steps"),
         ),
-        first_check="Print the intended rate of every step from the scheduler beside the logged one.",
+        first_check="Was the run stopped by a limit of time or epochs, or killed?"
+        if stopped
+        else "Print the intended rate of every step from the scheduler beside the logged one.",
         first_action=actions[kind],
         fixes=(
             "Plot the schedule before training",
@@ -166,6 +182,28 @@ def _finding(view: View, lr: CurveFacts, plan: Schedule, kind: str, found: Fault
     )
 
 
+def _end_warm_up(lr: CurveFacts) -> str:
+    """What to set instead; a twentieth of what may be the head of a longer run is no warm-up."""
+    span = int(lr.step[-1] - lr.step[0])
+    steps = max(1, int(0.05 * span))
+    if unit(lr) == "step" and steps < FEWEST_WARM_UP:
+        return (
+            f"Train past the warm-up: these {span:,} steps hardly began it. If the whole run is no longer than that, "
+            f"end the warm-up by step {int(lr.step[0]) + span // 5:,}."
+        )
+    return f"End the warm-up after 5 % of the run: set warmup_steps to {steps} ({unit(lr)}s)."
+
+
+def _stopped_within(view: View, lr: CurveFacts) -> Planned | None:
+    """The plan of which the log holds so little that the warm-up may well have been right."""
+    planned = find_planned(view.signals)
+    if planned is None or planned.limit is not None or planned.share >= view["head"] or unit(lr) != "step":
+        return None
+    steps, ratio = (view.signals.config.get(name) for name in ("warmup_steps", "warmup_ratio"))
+    fits = not isinstance(steps, float) or steps <= view["head"] * planned.steps
+    return planned if fits and (not isinstance(ratio, float) or ratio <= view["head"]) else None
+
+
 def _run(lr: Float64, seed: int, loss: Float64 | None = None) -> Run:
     n = lr.size
     values = _synth.decay(n, 2.3, 0.5) if loss is None else loss
@@ -174,6 +212,12 @@ def _run(lr: Float64, seed: int, loss: Float64 | None = None) -> Run:
 
 def _warming() -> Run:
     return _run(1e-4 * np.arange(1, 12) / 11, 141)
+
+
+def _stopped() -> Run:
+    run = _run(1e-4 * np.arange(1, 20) / 19, 153)
+    epoch = _synth.make_series("train/epoch", 0.07 * np.arange(1, 20) / 19, np.arange(19) * 10)
+    return replace(run, series={**run.series, "train/epoch": epoch}, hparams={"num_train_epochs": 3.0, "warmup_steps": 500.0})
 
 
 def _early() -> Run:
@@ -242,6 +286,7 @@ EXAMPLES = (
     Example("thrown up by a full rate, back after a fifth of the run: a note", _cold, fires=False, onset=(0, 60)),
     Example("a bump at the start that is over at once", _bump, fires=False),
     Example("warm-up to the end", _warming, fires=True),
+    Example("warm-up, in a run that was stopped at 2 % of its plan", _stopped, fires=True),
     Example("decays per step", _early, fires=True, onset=(1000, 1100)),
     Example("jumps twentyfold", _jump, fires=True, onset=(1190, 1200)),
     Example("forty points, thrown up by a rate thirty times as high", lambda: _sparse("thrown"), fires=True, onset=(190, 210)),
@@ -266,6 +311,7 @@ DETECTOR = Detector(
     wants=("train_loss", "train_reward", "val_loss", "val_metric", "train_metric"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
+        "head": Threshold(0.2, "share of the planned epochs in which a warm-up has its place; the success rule asks for the same"),
         "warm_share": Threshold(0.95, "highest at the end of the run"),
         "collapse": Threshold(0.001, "a thousandth of the peak moves nothing any more"),
         "still_fell": Threshold(0.08, "of what the loss gained; healthy schedules that are through by then gained 3 % in that quarter"),

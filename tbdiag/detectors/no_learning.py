@@ -69,7 +69,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
-from tbdiag.detectors._words import label, learning_rate, say, short
+from tbdiag.detectors._words import label, learning_rate, say, say_still, short
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
@@ -113,6 +113,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
         text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
         evidence.append(say(text, (other,), n=other.n, spread=spread))
+    if severity is Severity.NOTE and say_still(train) is None:
+        return None
     return _finding(view, train, severity=severity, evidence=evidence, signs=signs, margins=margins, gain=gain)
 
 
@@ -127,8 +129,6 @@ def _finding(
     gain: float,
 ) -> Finding:
     rate = learning_rate(view)
-    worse = train.end_cost - train.start_cost > 0.2 * abs(train.start_cost)
-    stands = f"never gets better than where it began ({train.first:.4g}, {train.end:.4g} at the end)" if worse else "does not move"
     causes = [
         Cause("The optimiser does not step the parameters: frozen, not passed to it, or a detached graph"),
         Cause("The learning rate is too low", f"it is {short(rate)}" if rate is not None and rate < 0.99e-6 else ""),
@@ -144,7 +144,7 @@ def _finding(
         confidence=confidence(*margins, supports=len(signs) - 1) if signs else 0.5,
         title=f"No learning: the {label(train)} {'stays' if gain < 0.2 else 'stands'} at {train.end:.4g} (it began at {train.first:.4g})"
         if signs
-        else f"The {label(train)} {stands}; a run that had converged before looks the same",
+        else say_still(train) or "",
         onset=Interval(int(train.step[0]), int(train.trace.last_step[min(1, train.trace.n - 1)])),
         extent=Interval(int(train.step[0]), int(train.step[-1])),
         evidence=tuple(evidence),

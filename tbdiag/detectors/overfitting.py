@@ -73,6 +73,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._descent import goes_on_falling
 from tbdiag.detectors._disagreement import allow_for_metric, falls_alone, keep_metric, regularise, say_metric
+from tbdiag.detectors._no_labels import LABEL_ROLES, no_labels
 from tbdiag.detectors._rises import has_jumped, is_small, measure_strength
 from tbdiag.detectors._several import other_sets
 from tbdiag.detectors._words import label, say, stop_early, unit
@@ -97,6 +98,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no validation or no training curve", ("val_loss", "train_loss"))
     if val.n < 4:
         return NotApplicable(f"only {val.n} validation points")
+    if empty := no_labels(view):
+        return empty
     found = _judge(view, val, train, by_loss)
     score = view.curve("val_metric")
     if found is not None or not by_loss or score is None or score.n < 10:
@@ -303,10 +306,6 @@ def _overfit() -> Run:
     return _synth.make_run({"loss/train": _synth.decay(60, 2.3, 0.05) + rng.normal(0, 0.01, 60), "loss/val": val}, every=100)
 
 
-def _four_epochs() -> Run:
-    return _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.68, 0.82]})
-
-
 def _all_but_one() -> Run:
     val = [1.70, 1.60, 1.83, 2.21, 2.23, 2.56, 2.50, 2.70]
     return _synth.make_run({"train/loss": [2.46, 0.92, 0.60, 0.39, 0.27, 0.21, 0.11, 0.08], "val/loss": val})
@@ -342,10 +341,6 @@ def _healthy() -> Run:
     )
 
 
-def _good_case() -> Run:
-    return _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.45, 0.38]})
-
-
 def _hidden_in_noise() -> Run:
     rng = np.random.default_rng(18)
     x = np.linspace(0, 1, 80)
@@ -355,13 +350,22 @@ def _hidden_in_noise() -> Run:
 
 EXAMPLES = (
     Example("validation rises after a third of the run", _overfit, fires=True, onset=(1200, 2800)),
-    Example("four epochs", _four_epochs, fires=True, onset=(1, 2)),
+    Example(
+        "four epochs",
+        lambda: _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.68, 0.82]}),
+        fires=True,
+        onset=(1, 2),
+    ),
     Example("eight epochs, one of which did not rise", _all_but_one, fires=True, onset=(1, 2)),
     Example("eight epochs, up and down", _up_and_down, fires=False),
     Example("3,000 training steps, validation every 50", _dense, fires=True, onset=(1000, 2000)),
     Example("a rise that no single point shows", _hidden_in_noise, fires=True),
     Example("both improve to the end", _healthy, fires=False),
-    Example("four epochs that improve", _good_case, fires=False),
+    Example(
+        "four epochs that improve",
+        lambda: _synth.make_run({"train/loss": [0.90, 0.55, 0.31, 0.18], "val/loss": [0.92, 0.63, 0.45, 0.38]}),
+        fires=False,
+    ),
 )
 
 DETECTOR = Detector(
@@ -373,7 +377,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "train_metric"), ("val_loss", "val_metric")),
-    wants=(Role.LOSS.value,),
+    wants=(Role.LOSS.value, *LABEL_ROLES),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(

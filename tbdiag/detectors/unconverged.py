@@ -26,7 +26,8 @@ First check
 First action
     Resume with the schedule stretched, for as long as a power law through the curve needs until its last quarter brings half of what is
     called unconverged (half as many steps again, up to three times as many). A curve that is nearly straight tells no such end: its
-    steps are too small, and a rate raised fivefold costs no budget.
+    steps are too small, and a rate raised fivefold costs no budget. Where the configuration plans more epochs than the log holds, the
+    plan comes first: resume towards its end.
 
 Success rule
     The next run ends better than this one by more than 2 noise standard deviations, and unconverged is not found again.
@@ -62,18 +63,15 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, near, stands_at_end
+from tbdiag.detectors._going_on import go_on, go_to_end, say_end, say_how_long, why_short
 from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings
-from tbdiag.detectors._words import label, learning_rate, say, scale_lr, schedule, unit
+from tbdiag.detectors._words import label, say, say_planned, schedule
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, end_quality, rest_of_loss
+from tbdiag.features.planned import find_planned
 from tbdiag.features.schedule import Schedule
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.extrapolation import fit_power_law
-
-LONGER = ((1.5, "half as many steps"), (2.0, "as many steps"), (3.0, "twice as many steps"), (4.0, "three times as many steps"))
-STRAIGHT = 0.2
-"""Share of the gain in the last quarter; a straight line makes 0.25, an exponential decay of one time constant 0.17."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -147,7 +145,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             share=share,
         )
     ]
-    ahead = _go_on(curve)
+    ahead = go_on(curve)
     if ahead is not None and not unfinished:
         evidence.append(
             say(
@@ -159,6 +157,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
         )
     if quality is not None and metric is not None and curve is not metric:
         evidence.append(say(f"The {label(metric)} is {{value:.4g}} at the end.", (metric,), value=metric.end))
+    planned = find_planned(view.signals) if not reinforcement else None
+    cut = planned is not None and planned.limit is None
+    if planned is not None:
+        evidence.append(say_planned(planned, curve.name))
     last = int(curve.step[-1])
     span = last - int(curve.step[0])
     return Finding(
@@ -170,12 +172,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
         extent=Interval(int(curve.step[0] + 0.75 * span), last),
         evidence=tuple(evidence),
         causes=(
-            Cause("The budget of steps was too small", "the schedule was not finished" if unfinished else ""),
+            Cause("The budget of steps was too small", "the schedule was not finished" if unfinished else why_short(planned)),
             Cause("The learning rate is too low"),
-            Cause("The run was stopped or killed"),
+            Cause(
+                "The run was stopped or killed", f"the configuration plans {planned.epochs:g} epochs" if planned is not None and cut else ""
+            ),
         ),
         first_check="Was the run stopped by a limit of time or epochs, or killed?",
-        first_action=_action(view, curve, share, limit),
+        first_action=say_how_long(view, curve, share, limit) if planned is None else go_to_end(planned, curve),
         fixes=(
             "Train longer and confirm that it still improves",
             "Raise the learning rate 2 to 5 times",
@@ -192,7 +196,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
                     source=f"end({curve.signal.key}) of this run",
                 ),
             ),
-            sentence=f"The {label(curve)} ends better than {curve.end:.4g} by more than 2 sd of its noise.",
+            sentence=f"The {label(curve)} ends better than {curve.end:.4g}{say_end(curve)} by more than 2 sd of its noise.",
         ),
         phase=CURVES,
         roles=(curve.signal.key,),
@@ -235,18 +239,6 @@ def _ask_others(view: View, curve: CurveFacts, others: list[CurveFacts], limit: 
     return None if any(s < (0.5 * limit if curve.n >= 10 else few) for s, _ in shares) else shares
 
 
-def _action(view: View, curve: CurveFacts, share: float, limit: float) -> str:
-    plan, trace = schedule(view), curve.trace
-    if curve.signal.role is not Role.REWARD and share > STRAIGHT and learning_rate(view) is not None and (plan is None or plan.constant):
-        return f"{scale_lr(view, 5)} and rerun otherwise unchanged."
-    longer = LONGER[0]
-    law = fit_power_law(trace.step - trace.step[0] + trace.step[-1] / trace.n, trace.cost) if trace.n >= 10 and trace.step[-1] > 0 else None
-    if law is not None:
-        enough = (x for x in LONGER if law.at(0.75 * x[0]) - law.at(x[0]) < 0.5 * (limit or 0.1) * (trace.cost[0] - law.at(x[0])))
-        longer = next(enough, LONGER[-1])
-    return f"Resume from {unit(curve)} {int(curve.step[-1]):,} for {longer[1]} again, with the schedule stretched."
-
-
 def _gained_little(curves: list[CurveFacts]) -> bool:
     """Whether no loss gained more than a third of its start: a model that was good before, or data that allow little."""
     return all(c.signal.role is Role.LOSS and c.start_cost - c.end_cost < 0.34 * c.start_cost for c in curves)
@@ -287,18 +279,6 @@ def _stands(curve: CurveFacts, plan: Schedule | None) -> bool:
     start, stop = last_quarter(curve)
     gained = curve.sign * (start - stop)
     return stands_at_end(curve.trace.cost, gained) or drops_and_stands(curve.trace.cost, gained, curve.sigma)
-
-
-def _go_on(curve: CurveFacts) -> float | None:
-    """Where a power law through the last two thirds of the curve leads after half as many steps again; None where it does not fit."""
-    trace = curve.trace
-    tail = trace.within(0.33, 1.0)
-    t, y = trace.step - trace.step[0], trace.cost
-    law = fit_power_law(t[tail], y[tail]) if trace.n >= 6 else None
-    if law is None or law.residual > 2 * trace.noise.sigma:
-        return None
-    ahead = float(y[-1]) + law.at(1.5) - law.at(1.0)
-    return curve.sign * ahead if not (curve.signal.role is Role.LOSS and not curve.signed and ahead <= 0) else None
 
 
 def _cut_short() -> Run:

@@ -57,6 +57,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._no_labels import LABEL_ROLES, no_labels
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
@@ -74,6 +75,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return NotApplicable("no training or no validation loss", ("train_loss", "val_loss"))
     if min(train.n, val.n) < 5:
         return NotApplicable("fewer than five points")
+    if empty := no_labels(view):
+        return empty
     pair = pair_up(train, val)
     level_train, level_val = pair.tail_train(), pair.tail_val()
     gap = level_train - level_val
@@ -287,7 +290,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=("train_loss", "val_loss"),
-    wants=("val_metric", "train_metric", "val_preference_accuracy", "train_preference_accuracy"),
+    wants=("val_metric", "train_metric", "val_preference_accuracy", "train_preference_accuracy", *LABEL_ROLES),
     domains=SUPERVISED | {Domain.PREFERENCE},
     thresholds={
         "ratio": Threshold(0.3, "dropout and augmentation make ten to thirty per cent"),

@@ -18,7 +18,7 @@ from tbdiag.diagnosis.missing import audit_evidence, follow_audit
 from tbdiag.diagnosis.notes import write_note
 from tbdiag.diagnosis.suppression import find_stale, suppress
 from tbdiag.diagnosis.units import say_own_unit
-from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, list_set_aside, write_headline
+from tbdiag.diagnosis.verdict import choose_verdict, find_best_checkpoint, find_label, holds_curves, list_set_aside, write_headline
 from tbdiag.diagnosis.views import make_curve, make_histogram_view, make_rows
 from tbdiag.engine import run_detectors_together
 from tbdiag.features import Features
@@ -71,7 +71,9 @@ class Judged:
     @property
     def headline(self) -> str:
         """One line that tells the verdict."""
-        return write_headline(find_label(self.run), self.verdict, self.findings, self.outcomes, self.doubt)
+        return write_headline(
+            find_label(self.run), self.verdict, self.findings, self.outcomes, self.doubt, curves=holds_curves(self.features)
+        )
 
     @property
     def doubt(self) -> Doubt | None:
@@ -196,7 +198,9 @@ def _silence(outcome: Outcome, run: Run, live: bool) -> Outcome:
     if not live or outcome.finding is None:
         return outcome
     half_written = outcome.id == "truncated-log" and all(i.kind == "truncated" for i in run.issues if i.damage)
-    if outcome.id in QUIET_WHILE_LIVE or half_written:
+    # A rate that is highest at the last point is that of a warm-up which goes on.
+    warming = outcome.id == "lr-schedule" and any(p.statistic == "max_share" for p in outcome.finding.success_rule.all)
+    if outcome.id in QUIET_WHILE_LIVE or half_written or warming:
         return Outcome(outcome.id, OutcomeKind.NOT_APPLICABLE, "the run is still being written")
     return outcome
 

@@ -14,8 +14,9 @@ from typing import Any
 from tbdiag.diagnosis.facts import Case
 from tbdiag.diagnosis.hypotheses import TOLD, Hypothesis, head_kind, list_alive, list_hypotheses
 from tbdiag.diagnosis.trials import CURES, TRIALS, Cost, Outcome, Trial
+from tbdiag.diagnosis.verdict import holds_curves
 from tbdiag.features import Features
-from tbdiag.model import Finding, MissingEvidence, SuccessRule
+from tbdiag.model import Domain, Finding, MissingEvidence, SuccessRule
 from tbdiag.model.report import verify_command
 from tbdiag.success import compile_rule
 
@@ -44,7 +45,19 @@ def choose_experiment(
         return _experiment(heads, findings, features)
     if verdict == "healthy":
         return None
-    return _evaluate_more(features) or _log_first(findings, missing)
+    return _log_training(features) or _evaluate_more(features) or _log_first(findings, missing)
+
+
+def _log_training(features: Features) -> dict[str, Any] | None:
+    """Where no series has two points (a graph, texts, final metrics only), there is no training to validate."""
+    if holds_curves(features):
+        return None
+    key = "reward" if features.signals.domain is Domain.REINFORCEMENT else "train_loss"
+    name = "reward" if key == "reward" else "training loss"
+    rule = compile_rule(f"points({key}) >= {ENOUGH}", sentence=f"The next run logs the {name} at {ENOUGH} points or more.", guards=())
+    return _ask(
+        f"Log the {name} in the next run.", "No scalar series of this log has two points: nothing tells how the training went.", rule
+    )
 
 
 def _evaluate_more(features: Features) -> dict[str, Any] | None:
@@ -68,7 +81,8 @@ def _log_first(findings: tuple[Finding, ...], missing: tuple[MissingEvidence, ..
     note = next((f for f in findings if f.id == "missing-evidence"), None)
     if not absent or len(absent[0].decides) < WORTH_LOGGING or note is None:
         return None
-    why = f"Nothing wrong was found in what was logged; the {absent[0].title} {absent[0].why}."
+    nothing = "Nothing certain" if any(f.id not in ("missing-evidence", "restart-overlap") for f in findings) else "Nothing wrong"
+    why = f"{nothing} was found in what was logged; the {absent[0].title} {absent[0].why}."
     return _ask(note.first_action, why, note.success_rule)
 
 

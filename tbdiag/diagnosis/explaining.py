@@ -82,7 +82,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "overfitting": ("generalization-gap", "over-confidence", "noisy-validation", "label-noise", "weight-growth", "plateau", "unconverged"),
     "generalization-gap": ("noisy-validation", "over-confidence", "plateau", "underfitting", "unconverged"),
     "weight-growth": ("generalization-gap", "divergence", "nan-inf", "exploding-gradients", "instability", "over-confidence"),
-    "kl-blow-up": (*RETURNS, "entropy-collapse"),
+    "kl-blow-up": (*RETURNS, "entropy-collapse", "divergence"),
     "entropy-collapse": (*RETURNS, "plateau"),
     "instability": (
         *RETURNS,
@@ -103,6 +103,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
         "low-confidence",
         "unconverged",
         "class-imbalance",
+        "overfitting",
     ),
     "plateau": ("underfitting", "low-confidence"),
     "underfitting": ("plateau", "low-confidence"),
@@ -173,6 +174,11 @@ ONLY_NOTED = frozenset({("loss-scale-collapse", "lr-schedule")})
 schedule that is wrong by itself stays a finding of its own."""
 
 
+OF_A_RETURN = frozenset({("kl-blow-up", "divergence")})
+"""Pairs of which the second is explained where it is a return that was lost for good: what is too large an update of a policy need be none
+of a loss."""
+
+
 STANDS_BEHIND = ("generalization-gap", "plateau")
 """A validation curve that stands from its first point on while training learns stands because nothing carries over: the plateau seems to begin
 first, since the gap opens only as training leaves."""
@@ -193,6 +199,8 @@ def explain_away(findings: tuple[Finding, ...], span: int) -> tuple[Finding, ...
             if other.id not in produces.get(cause, ()) or other.id in parent or other.id in _line(cause, parent):
                 continue
             if (cause, other.id) in ONLY_NOTED and other.severity.rank < 2:
+                continue
+            if (cause, other.id) in OF_A_RETURN and not (other.roles and other.roles[0].endswith("reward")):
                 continue
             if _not_later(by_id[cause], other, span):
                 parent[other.id] = cause

@@ -159,6 +159,8 @@ def _found(finding_id: str) -> Callable[[Case], bool]:
     return lambda case: any(f.id == finding_id for f in case.findings)
 
 
+_LARGE = ("policy-clipping", "kl-blow-up", "lr-too-high", "instability", "spikes")
+"""What speaks of updates that are large enough already."""
 _BREAKS = frozenset({"spikes", "exploding-gradients", "instability", "divergence", "lr-too-high", "lr-schedule"})
 
 
@@ -199,6 +201,7 @@ FACTS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "validation-random": (lambda c: any("random from the start" in x.why for x in c.head.causes), "validation is random from the start"),
     "no-classes": (lambda c: c.features.signals.classes is None and c.features.curve("max_class_share") is None, "no classes are known"),
     "still-improving": (_found("unconverged"), "it was still improving at the end"),
+    "updates-large": (lambda c: any(_found(i)(c) for i in _LARGE), "updates are large as it is"),
     "dropout": (lambda c: (c.setting("dropout") or 0.0) > 0, "the configuration sets dropout"),
     "weight-decay": (lambda c: (c.setting("weight_decay") or 0.0) >= 0.1, "the weight decay is 0.1 or more"),
 }

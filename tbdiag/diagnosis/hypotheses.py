@@ -135,6 +135,15 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
         Rival("objective", "data, loss or objective that changed at that step", "compare code, data and settings before and after that step", 1.5,
               {"restarted": 4.0}, "changed at that step", ("changed in the training data",)),
     ),
+    "divergence/agent": (
+        Rival("rate", "a learning rate that is too high for this stage", "keep the lower learning rate", 4.0, {"rate-huge": 2.0},
+              "Learning rate too high", ("learning rate",)),
+        Rival("updates", "updates of the policy that are too large", "set a target KL divergence, or take fewer epochs over the same samples", 2.5,
+              {"updates-large": 2.0}, "Updates of the policy"),
+        Rival("critic", "estimates of the critic that diverge", "slow the critic's targets and clip its gradients", 0.5, {}, "of the critic"),
+        Rival("objective", "an environment, reward or objective that changed at that step", "compare code and settings before and after that step", 1.0,
+              {"restarted": 4.0}, "changed at that step"),
+    ),
     "exploding-gradients": (
         Rival("rate", "a learning rate that is too high, or a warm-up that is too short", "lower the learning rate 10 times", 4.0, {"from-start": 0.25},
               "learning rate that is too high", ("learning rate", "clip")),
@@ -187,7 +196,8 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
     ),
     "unconverged": (
         Rival("budget", "a budget of steps that was too small", "train to the end of the gain", 3.0, {}, "budget of steps"),
-        Rival("rate", "a learning rate that is too low", "raise the learning rate 3 times", 1.5, {"rate-tiny": 4.0}, "rate is too low"),
+        Rival("rate", "a learning rate that is too low", "raise the learning rate 3 times", 1.5,
+              {"rate-tiny": 4.0, "updates-large": 0.0}, "rate is too low", ("learning rate",)),
     ),
     "dead-units": (
         Rival("initialisation", "an initialisation or biases that leave the layer dead from the first step", "use the standard initialisation", 3.0,
@@ -221,6 +231,8 @@ def head_kind(case: Case) -> str:
     """Key of a head in the tables: its id, with what is trained where the same symptom has other causes there."""
     if case.head.id == "no-learning" and case.features.signals.domain is Domain.REINFORCEMENT:
         return "no-learning/completions" if trains_language_policy(case.features.signals) else "no-learning/agent"
+    if case.head.id == "divergence" and case.head.roles and case.head.roles[0].endswith("reward"):
+        return "divergence/agent"
     return case.head.id
 
 

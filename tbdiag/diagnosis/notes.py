@@ -7,7 +7,7 @@ from typing import Any
 
 from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
 from tbdiag.diagnosis.doubts import Doubt
-from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, list_set_aside
+from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, holds_curves, list_set_aside
 from tbdiag.features import Features
 from tbdiag.features.tasks import logs_minus_entropy
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
@@ -96,7 +96,7 @@ def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str
         if stands is not None:
             return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
         if verdict != "healthy":
-            return f"unclear: nothing wrong in what was logged{kept}"
+            return f"unclear: {'nothing wrong in what was logged' if holds_curves(features) else 'no scalar series has two points'}{kept}"
         return f"healthy: {'no check found a fault' if kept else 'nothing suspicious in the curves'}{kept}"
     story = [f for f in strong if strong[0].id in (f.id, f.caused_by)]
     head = strong[0]

@@ -25,6 +25,9 @@ TRAIN_EVAL = "train_eval/loss"
 FIXED_EVAL = "fixed_eval/loss"
 
 
+EASIEST = "Run the same agent on the easiest version of the environment."
+
+
 class Cost(IntEnum):
     """What an experiment costs, in relative seconds: a look at code or data, a part of a run, a whole run."""
 
@@ -303,10 +306,28 @@ def log_zeros_at_once(_: Case) -> Trial | None:
     )
 
 
-def easiest_version(case: Case) -> Trial:
-    """The same agent where anything that learns at all does."""
+def check_signs(case: Case) -> Trial | None:
+    """Where the policy gets worse the longer it is trained: one batch tells whether it is trained to."""
+    if not any("gets worse" in c.why for c in case.head.causes):
+        return None
     return Trial(
         case.head.first_action,
+        Cost.LOOK,
+        (
+            Outcome("a sign is wrong", frozenset({"sign"}), "turn it round"),
+            Outcome(
+                "all signs are right",
+                frozenset({"sparse", "rate", "scale"}),
+                "run the same agent on the easiest version of the environment",
+            ),
+        ),
+    )
+
+
+def easiest_version(_: Case) -> Trial:
+    """The same agent where anything that learns at all does."""
+    return Trial(
+        EASIEST,
         Cost.SHORT,
         (
             Outcome("the return rises there", frozenset({"sparse"})),
@@ -317,7 +338,7 @@ def easiest_version(case: Case) -> Trial:
 
 TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "no-learning": (tiny_overfit,),
-    "no-learning/agent": (easiest_version,),
+    "no-learning/agent": (check_signs, easiest_version),
     "underfitting": (tiny_overfit,),
     "plateau": (tiny_overfit,),
     "overfitting": (train_eval,),
@@ -327,6 +348,7 @@ TRIALS: dict[str, tuple[Callable[[Case], Trial | None], ...]] = {
     "exploding-gradients": (print_inputs,),
     "instability": (print_inputs,),
     "divergence": (compare_launches, replay_in_other_order),
+    "divergence/agent": (compare_launches,),
     "spikes": (replay_in_other_order,),
     "sudden-shift": (compare_launches, reevaluate),
     "prediction-collapse": (count_labels,),
@@ -342,6 +364,7 @@ CURES: dict[str, frozenset[str]] = {
     "leakage": frozenset({"duplicates", "groups"}),
     "overfitting": frozenset({"capacity"}),
     "unconverged": frozenset({"budget"}),
+    "no-learning": frozenset(),
     "frozen-weights": frozenset({"optimiser", "graph"}),
 }
 """Kinds that a finding's first action would remedy, where its words do not tell (`Rival.acts`) and it is not the heaviest alone."""

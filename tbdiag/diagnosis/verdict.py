@@ -43,6 +43,11 @@ def _any_metric(features: Features, supervised: bool) -> bool:
     return any(not (supervised and s.split is Split.TRAIN) for s in found)
 
 
+def holds_curves(features: Features) -> bool:
+    """Whether any series has two points; a graph, texts or final metrics alone tell of no training."""
+    return any(s.series is not None and len(s.series) > 1 for s in features.signals.all)
+
+
 def list_set_aside(outcomes: tuple[Outcome, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids of accepted findings, and of checks that the configuration left out; those that can only be notes do not count."""
     aside = [o for o in outcomes if o.kind is OutcomeKind.SUPPRESSED]
@@ -60,9 +65,15 @@ def find_label(run: Run) -> str:
 
 
 def write_headline(
-    name: str, verdict: str, findings: tuple[Finding, ...], outcomes: tuple[Outcome, ...], doubt: Doubt | None = None
+    name: str,
+    verdict: str,
+    findings: tuple[Finding, ...],
+    outcomes: tuple[Outcome, ...],
+    doubt: Doubt | None = None,
+    *,
+    curves: bool = True,
 ) -> str:
-    """One line that tells the verdict: ``runs/exp42: overfitting from step 4,200, 2 notes``."""
+    """One line that tells the verdict: ``runs/exp42: overfitting from step 4,200, 2 notes``; `curves`: see `holds_curves`."""
     heads = [f for f in findings if f.caused_by is None]
     strong = [f for f in heads if f.severity.rank < 2]
     notes = len(heads) - len(strong)
@@ -92,7 +103,8 @@ def write_headline(
         return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
     if doubt is not None:
         return f"{name}: unclear, {doubt.seen} ({clean} checks clean, {impossible} not possible){tail}"
-    return f"{name}: unclear, nothing wrong in what was logged ({clean} checks clean, {impossible} not possible){tail}"
+    what = "nothing wrong in what was logged" if curves else "no scalar series has two points"
+    return f"{name}: unclear, {what} ({clean} checks clean, {impossible} not possible){tail}"
 
 
 def find_best_checkpoint(features: Features) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from tbdiag.roles.standins import (
     settle_letters,
     settle_loss_scale,
     settle_losses,
+    settle_mixed,
     settle_norms,
     settle_rates,
     settle_short,
@@ -66,9 +67,10 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_direction(drafts, run)
     made = settle_losses(drafts, run, plan.domain, plan.convention)
     settle_scales(drafts, run)
+    mixed = settle_mixed(drafts, run)
     series: Mapping[str, Series] = run.series
-    if made:
-        series = {**run.series, **{d.name: s for d, s in made}}
+    if made or mixed:
+        series = {**run.series, **mixed, **{d.name: s for d, s in made}}
         drafts += [d for d, _ in made]
     choose_mains(drafts, series, frozenset(forced))
     align_stems(drafts)

@@ -308,3 +308,38 @@ def _sum(group: list[Draft], split: Split, run: Run) -> tuple[Draft, Series] | N
         convention=first.convention,
     )
     return draft, series
+
+
+OF_ITS_OWN = 0.75
+"""Share of the evaluations at whose steps no training loss was logged; where the two fall together nothing tells whose a point is."""
+
+
+def settle_mixed(drafts: list[Draft], run: Run) -> dict[str, Series]:
+    """Metrics that both stages of a step log under one name: what is left of them are the points of the evaluations.
+
+    Told by their steps: each is one of the training loss or of the validation loss, and both have four points and more of their own.
+
+    Returns:
+        The shortened series by name.
+    """
+    steps = {}
+    for split in (Split.TRAIN, Split.VAL):
+        losses = [run.series[d.name].step for d in drafts if d.role is Role.LOSS and d.split is split and d.name in run.series]
+        if len(losses) != 1 or losses[0].size < 4:
+            return {}
+        steps[split] = losses[0]
+    alone = ~np.isin(steps[Split.VAL], steps[Split.TRAIN])
+    if float(np.mean(alone)) < OF_ITS_OWN:
+        return {}
+    made = {}
+    for d in drafts:
+        if d.role is not Role.METRIC or d.split is not Split.VAL or d.name not in run.series or "no split is named" not in d.why:
+            continue
+        series = run.series[d.name]
+        own = np.isin(series.step, steps[Split.VAL])
+        rest = series.step[~own]
+        if own.sum() < 4 or rest.size < 4 or not np.isin(rest, steps[Split.TRAIN]).all():
+            continue
+        made[d.name] = replace(series, step=series.step[own], wall_time=series.wall_time[own], value=series.value[own])
+        d.why += f"; {rest.size} points at steps of the training loss are left out, which are batches of training"
+    return made

@@ -70,6 +70,32 @@ def fold_at(step: Int64, values: Float64, boundaries: Int64, part: float = 0.2) 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Mean jump over the `early` first boundaries and where it is largest, and the boundaries between which it got a quarter and half as large."""
+
+    early: int
+    at_first: float
+    later: float
+    first: int
+    last: int
+
+
+def find_growth(fold: Fold, at_first: float) -> Growth | None:
+    """Jumps that are next to nothing in the first epochs and grow: data in a fixed order make them from the second epoch on."""
+    early = fold.jumps.size // 8
+    if early < 3:
+        return None
+    means = np.convolve(fold.jumps, np.full(early, 1 / early), mode="valid")
+    peak = int(np.argmin(means))
+    begin, later = float(means[0]), float(means[peak])
+    error = 1.5 * mad(np.diff(fold.jumps)) / np.sqrt(early)
+    if later >= 0 or begin < at_first * later or begin - later < 4 * error:
+        return None
+    first, last = (int(np.argmax(means < share * later)) + early // 2 for share in (0.25, 0.5))
+    return Growth(early, begin, later, first, last)
+
+
 def _explained(values: Float64, full: list[tuple[int, int]], keep: int, bins: int = 10) -> tuple[float, float, float]:
     """Share of variance that the phase explains, its F ratio and its amplitude, after each period's own level and the trend are taken off."""
     bins = min(bins, keep)

@@ -169,3 +169,32 @@ def test_shares_of_one_number_of_samples_are_an_accuracy(samples: int | None, st
     losses = {"train/loss": _synth.decay(15, 2.3, 0.4), "val/loss": _synth.decay(15, 2.3, 0.5)}
     found = {x.name: x.stem for x in resolve(_synth.make_run({**losses, "val/score": score}), Config()).all}
     assert found["val/score"] == stem
+
+
+def mixed(logged: str, every: int = 13) -> Run:
+    """An accuracy that both stages log under one name, or one of training alone, beside a validation every so many steps."""
+    batches, ends = np.arange(9, 400, 10), np.arange(every - 1, 400, every)
+    at = np.union1d(batches, ends) if logged == "both" else batches
+    value = np.where(np.isin(at, ends), 0.7, 0.9) + 1e-4 * np.arange(at.size)
+    return _synth.make_run(
+        {
+            "train_loss": _synth.make_series("train_loss", np.linspace(1, 0.5, batches.size), batches),
+            "val_loss": _synth.make_series("val_loss", np.linspace(1, 0.6, ends.size), ends),
+            "accuracy": _synth.make_series("accuracy", value, at),
+        }
+    )
+
+
+def test_of_a_metric_that_both_stages_log_under_one_name_the_evaluations_count() -> None:
+    both = resolve(mixed("both")).main("val_metric")
+    assert both is not None
+    assert both.series is not None
+    assert both.series.value.max() < 0.8
+    assert "left out" in both.why
+
+
+@pytest.mark.parametrize("run", [mixed("batches"), mixed("both", 10)])
+def test_where_steps_do_not_tell_the_stages_apart_a_metric_keeps_its_points(run: Run) -> None:
+    signal = next(s for s in resolve(run).all if s.name == "accuracy")
+    assert signal.series is not None
+    assert len(signal.series) == len(run.series["accuracy"])
