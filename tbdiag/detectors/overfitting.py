@@ -332,13 +332,8 @@ def _dense() -> Run:
 
 def _healthy() -> Run:
     rng = np.random.default_rng(8)
-    return _synth.make_run(
-        {
-            "loss/train": _synth.decay(60, 2.3, 0.3) + rng.normal(0, 0.02, 60),
-            "loss/val": _synth.decay(60, 2.3, 0.4) + rng.normal(0, 0.02, 60),
-        },
-        every=100,
-    )
+    made = {"loss/train": 0.3, "loss/val": 0.4}
+    return _synth.make_run({k: _synth.decay(60, 2.3, end) + rng.normal(0, 0.02, 60) for k, end in made.items()}, every=100)
 
 
 def _hidden_in_noise() -> Run:

@@ -39,9 +39,9 @@ def _whole_of(d: Draft, run: Run) -> Split | None:
     """Split of a series of unknown meaning whose only words are those of a whole."""
     if d.role is not Role.UNKNOWN or d.histogram or d.name not in run.series or not len(run.series[d.name]):
         return None
-    value = run.series[d.name].value
-    tenth = max(1, len(value) // 10)
-    if np.nanmax(value) <= 1 and np.nanmean(value[-tenth:]) > np.nanmean(value[:tenth]):
+    value = run.series[d.name].value[np.isfinite(run.series[d.name].value)]
+    tenth = max(1, value.size // 10)
+    if value.size and value.max() <= 1 and value[-tenth:].mean() > value[:tenth].mean():
         return None  # a share that climbs: an accuracy over all classes
     words = _words(d)
     splits = {s for t in tokenize(d.name) if (s := split_word(t)) is not None}
