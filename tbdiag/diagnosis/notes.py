@@ -66,16 +66,23 @@ def write_note(
     aside = _set_aside(accepted, left_out)
     strong = [f for f in findings if f.severity.rank < 2]
     head = strong[0] if strong else None
-    calm = "none: nothing else was found" if aside else doubt.action if doubt else "none: keep this configuration"
+    stands = next((f for f in findings if f.id == "no-learning"), None) if verdict == "unclear" else None
+    action, rule = "none: keep this configuration", "the next run ends no worse"
+    if experiment:
+        action, rule = str(experiment["action"]), str(experiment["success_rule"])
+    elif aside:
+        action = "none: nothing else was found"
+    elif doubt:
+        action, rule = doubt.action, doubt.rule
+    elif stands:
+        action, rule = stands.first_action, stands.success_rule.sentence
     return Note(
-        curve_pattern=f"unclear: {doubt.seen}"
-        if doubt
-        else _pattern(strong, features, verdict, aside, next((f for f in findings if f.id == "no-learning"), None)),
+        curve_pattern=f"unclear: {doubt.seen}" if doubt else _pattern(strong, features, verdict, aside, stands),
         prediction_signal=_predictions(strong, features),
         gradient_signal=_gradients(strong, features),
         data_check=_data_check(head, features, aside),
-        chosen_action=str(experiment["action"]) if experiment else calm,
-        success_rule=str(experiment["success_rule"]) if experiment else doubt.rule if doubt else "the next run ends no worse",
+        chosen_action=action,
+        success_rule=rule,
     )
 
 
