@@ -39,6 +39,7 @@ LETTER["sealed15"] = "se"
 LETTER["sealed16"] = "sx"
 LETTER["sealed17"] = "sy"
 LETTER["sealed18"] = "sz"
+LETTER["sealed19"] = "ta"
 
 
 def build(case, tasks):
