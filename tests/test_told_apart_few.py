@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from test_told_apart import said
 
+from tbdiag import diagnose
 from tbdiag.detectors import _synth
 from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Role, Run
+from tbdiag.render import render
 from tbdiag.roles import resolve
 
 
@@ -55,6 +57,12 @@ def test_no_run_is_called_healthy_that_ends_far_above_its_best() -> None:
     assert report.note.curve_pattern.startswith("unclear: the validation loss ended at")
     assert report.note.chosen_action.endswith("keep the checkpoint of step 8")
     assert diagnose_run(neighbours_few.ends_above_its_best(0.04)).verdict == "healthy"
+
+
+def test_its_page_asks_for_the_best_checkpoint() -> None:
+    page = render(diagnose([neighbours_few.ends_above_its_best(0.12)]), "html")
+    assert "None is needed" not in page
+    assert '<p class="act">None that is sure: keep the checkpoint of step 8</p>' in page
 
 
 def test_no_run_is_called_healthy_whose_metric_never_left_guessing() -> None:
