@@ -117,6 +117,8 @@ def jumped(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
         beyond = after > 2 * float(lr.value[: i + 1].max())
         # A loss that still falls, or is thrown up for a few points only, is told by the points next to the jump.
         near = beyond and left.size >= 4 and _all_above(left[-4:], right, 2)
+        if after > view["far"] * float(lr.value[: i + 1].max()) and (thrown := _throws_validation(view, lr, i)) is not None:
+            return thrown
         if left.size < 8 and not (few or near):
             continue
         said = f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(train)} "
@@ -142,6 +144,20 @@ def jumped(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
         evidence = say(said + ("rises" if train.sign > 0 else "falls") + " by {rise:.3g}.", (lr, train), **numbers, rise=rise)
         return evidence, onset, rise / (view["jump_sigmas"] * sigma)
     return None
+
+
+def _throws_validation(view: View, lr: CurveFacts, i: int) -> Fault | None:
+    """Whether the evaluation after a jump of the rate lies at several times the worst before it, which the batches may not show."""
+    val = view.curve("val_loss")
+    if val is None or val.signed or val.signal.axis is not lr.signal.axis:
+        return None
+    left, right = val.cost[val.step <= lr.step[i]][-4:], val.cost[val.step > lr.step[i]][:2]
+    if left.size < 2 or not right.size or float(right.max()) < view["evaluation"] * float(left.max()):
+        return None
+    text = f"At {unit(lr)} {{step:,}} the learning rate jumps from {{before:.3g}} to {{after:.3g}}, and the {label(val)} from {{usual:.4g}} to {{peak:.4g}}."
+    numbers = {"step": int(lr.step[i + 1]), "before": float(lr.value[i]), "after": float(lr.value[i + 1])}
+    found = say(text, (lr, val), **numbers, usual=float(left[-1]), peak=float(right.max()))
+    return found, Interval(int(lr.step[i]), int(lr.step[i + 1])), 2.0
 
 
 def _all_above(left: Float64, right: Float64, points: int) -> bool:

@@ -15,7 +15,8 @@ How it is told
     of the run it rises at least threefold between two points, not as one of several cycles, and the training loss rises at
     once by more than 6 noise standard deviations; to a rate twice as high as any before it the medians of twenty points
     before and after must differ by 4 standard errors, or the next two points lie above the last four by 8 standard
-    deviations; of fewer than twenty points in all the next three must lie above the last four. No warm-up: the rate is at
+    deviations; of fewer than twenty points in all the next three must lie above the last four; to a rate ten times as high it is enough
+    that the next evaluations reach three times the worst of the four before. No warm-up: the rate is at
     its peak from the first point on, the smoothed loss is thrown above one and a half times its first value within the
     first tenth, and is back there only after more than a tenth of the run (a note). Never decays: the rate is constant, the
     training loss gained a fifth and then nothing over half of the run (validation over 30 %) and scatters by 8 % of its
@@ -281,6 +282,17 @@ def _never(scatter: float) -> Run:
     return replace(run, series={**run.series, "val/loss": val})
 
 
+def _evaluations(peak: float) -> Run:
+    """The rate jumps from 0.001 to 0.2 in mid-run; batches scatter as before, the next evaluation is at `peak`."""
+    rng = np.random.default_rng(63)
+    train, val = _synth.decay(50, 0.73, 0.3, 3.0) + rng.normal(0, 0.05, 50), _synth.decay(10, 0.66, 0.3, 3.0)
+    val[5] = peak
+    rate = np.where(np.arange(50) < 25, 1e-3, 0.2)
+    at = np.arange(50) * 10
+    made = {"train/loss": (train, at), "lr": (rate, at), "val/loss": (val, np.arange(10) * 50 + 45)}
+    return _synth.make_run({k: _synth.make_series(k, v, step) for k, (v, step) in made.items()})
+
+
 EXAMPLES = (
     Example("two glitches of one point that throw the loss: the first leads", _glitches, fires=True, onset=(490, 500)),
     Example("thrown up by a full rate, back after a fifth of the run: a note", _cold, fires=False, onset=(0, 60)),
@@ -289,6 +301,8 @@ EXAMPLES = (
     Example("warm-up, in a run that was stopped at 2 % of its plan", _stopped, fires=True),
     Example("decays per step", _early, fires=True, onset=(1000, 1100)),
     Example("jumps twentyfold", _jump, fires=True, onset=(1190, 1200)),
+    Example("only the next evaluation tells of a rate two hundred times as high", lambda: _evaluations(12.0), fires=True, onset=(230, 260)),
+    Example("the next evaluation is a little higher", lambda: _evaluations(0.9), fires=False),
     Example("forty points, thrown up by a rate thirty times as high", lambda: _sparse("thrown"), fires=True, onset=(190, 210)),
     Example("forty points, and the loss does not mind the higher rate", lambda: _sparse("minds"), fires=False),
     Example("a two hundredth of the peak while the loss still fell", lambda: _runs_out(falls=True), fires=True, onset=(1170, 1200)),
@@ -328,6 +342,10 @@ DETECTOR = Detector(
         "jump_sigmas": Threshold(6.0, "noise standard deviations by which the loss rises at the jump"),
         "near_sigmas": Threshold(8.0, "the same, told by the points next to the jump alone"),
         "jump_harm": Threshold(0.2, "of the level, by which the loss rises at the jump; or a third of what was gained, for good"),
+        "far": Threshold(10.0, "times any rate before it: what such a jump does to the next evaluation alone is enough"),
+        "evaluation": Threshold(
+            3.0, "times the worst of the four evaluations before it, beyond what evaluations scatter by"
+        ),
         "jump": Threshold(3.0, "threefold: no usual decay or cycle rises so in one step"),
     },
     examples=EXAMPLES,
