@@ -343,9 +343,7 @@ DETECTOR = Detector(
         "near_sigmas": Threshold(8.0, "the same, told by the points next to the jump alone"),
         "jump_harm": Threshold(0.2, "of the level, by which the loss rises at the jump; or a third of what was gained, for good"),
         "far": Threshold(10.0, "times any rate before it: what such a jump does to the next evaluation alone is enough"),
-        "evaluation": Threshold(
-            3.0, "times the worst of the four evaluations before it, beyond what evaluations scatter by"
-        ),
+        "evaluation": Threshold(3.0, "times the worst of the four evaluations before it, beyond what evaluations scatter by"),
         "jump": Threshold(3.0, "threefold: no usual decay or cycle rises so in one step"),
     },
     examples=EXAMPLES,

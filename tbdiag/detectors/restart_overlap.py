@@ -118,8 +118,7 @@ def _repeated(view: View, seams: tuple[Restart, ...]) -> Finding:
     sentence = "Of steps {first:,} to {last:,} some hold several points, and no step goes back; {points:,} points are set apart, the last of each step counts (tags concerned: {tags})"
     differing = list_differing(view.features) if any(r.agree is False for r in seams) else ()
     sentence += f". The points of one step differ in {name_some(differing)}." if differing else "."
-    accumulated = view.signals.config.get("gradient_accumulation_steps")
-    several = isinstance(accumulated, int | float) and accumulated > 1
+    several = (view.signals.setting("gradient_accumulation_steps") or 0) > 1
     return Finding(
         id="restart-overlap",
         severity=Severity.NOTE,

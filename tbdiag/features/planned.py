@@ -41,8 +41,8 @@ def find_planned(signals: Signals) -> Planned | None:
     Steps alone are not believed: names such as ``num_steps`` mean other things as well.
     """
     counter = next((s for s in signals.all if s.main and s.role is Role.EPOCH and s.series is not None), None)
-    epochs = _number(signals, "epochs")
-    if counter is None or counter.series is None or epochs is None:
+    epochs = signals.setting("epochs")
+    if counter is None or counter.series is None or epochs is None or epochs <= 0:
         return None
     value = counter.series.value.astype(np.float64)
     good = np.isfinite(value)
@@ -55,7 +55,9 @@ def find_planned(signals: Signals) -> Planned | None:
     if share > UNTIL:
         return None
     last = int(step[-1])
-    limit = _number(signals, "total_steps")
+    limit = signals.setting("total_steps")
+    if limit is not None and limit <= 0:
+        limit = None  # -1 says that there is none
     if limit is not None and not abs(last + 1 - limit) <= max(1.0, ENDED * limit):
         # Either that is another count, or both ends lie ahead: the nearer one is not known.
         return None
@@ -64,8 +66,3 @@ def find_planned(signals: Signals) -> Planned | None:
     if whole and ends is not None and ends.size >= 3:
         steps = float(ends[-1] - ends[0]) / (ends.size - 1) * epochs
     return Planned(epochs, reached, whole, share, steps, last, limit)
-
-
-def _number(signals: Signals, name: str) -> float | None:
-    value = signals.config.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else None
