@@ -10,7 +10,7 @@ import numpy as np
 from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say, tell_left
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, end_quality, is_determination, loss_left, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, guessing, is_determination, loss_left, metric_level, rest_of_loss
 
 _OVERLAP = re.compile(r"(^|[^a-z])(m?ap(\d|_|$|[^a-z])|average_precision|auprc|pr_auc|m?iou|jaccard|pq$)")
 
@@ -77,6 +77,9 @@ def has_few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: flo
     metric = view.curve("val_metric") or view.curve("train_metric")
     if metric is None or is_determination(metric) or _OVERLAP.search(metric.signal.stem.lower()) or counts_words(view.features):
         return False
+    level = metric_level(metric, view.features)
+    if guessing(view.features).chance is None and (level is None or level.quality(metric.first) > view["untrained"]):
+        return False  # the first loss is none of guessing: a log that begins after an epoch
     rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
     kept = all(r is not None and r > view["kept"] for r in rests)
     return kept and quality < view["mediocre"] and view["sparse"] < val.end < log(5)

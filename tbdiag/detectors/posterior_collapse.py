@@ -70,7 +70,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     kl = next((c for c in parts if _KL.search(_name(c)) and c.n >= 10), None)
     rebuilt = next((c for c in parts if _RECONSTRUCTION.search(_name(c)) and c.n >= 10), None)
     if kl is None or rebuilt is None:
-        return NotApplicable("no KL term beside a reconstruction term", ("loss_component",))
+        return NotApplicable("no KL term beside a reconstruction term")
     end, most = median(tail(kl)), float(kl.value.max())
     if most <= 0 or end < 0 or end > view["nats"] or end > view["share"] * most:
         return None
@@ -148,7 +148,8 @@ DETECTOR = Detector(
     phase=PREDICTIONS,
     detect=detect,
     doc=__doc__ or "",
-    needs=("loss_component",),
+    needs=("train_loss",),
+    wants=("loss_component",),
     domains=SUPERVISED,
     thresholds={
         "nats": Threshold(0.05, "a code of fewer nats tells no two samples apart"),
