@@ -78,7 +78,7 @@ def has_few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: flo
     if metric is None or is_determination(metric) or _OVERLAP.search(metric.signal.stem.lower()) or counts_words(view.features):
         return False
     level = metric_level(metric, view.features)
-    if guessing(view.features).chance is None and (level is None or level.quality(metric.first) > view["untrained"]):
+    if view.signals.chance is None and (level is None or level.quality(metric.first) > view["untrained"]):
         return False  # the first loss is none of guessing: a log that begins after an epoch
     rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
     kept = all(r is not None and r > view["kept"] for r in rests)

@@ -296,7 +296,7 @@ DETECTOR = Detector(
         "mediocre": Threshold(
             0.46, "where few answers are possible; healthy trainings of that kind that kept as much of their losses ended above 0.5"
         ),
-        "untrained": Threshold(0.2, "of the way to perfect, at the first value: above it the first loss is none of guessing"),
+        "untrained": Threshold(0.25, "of the way to perfect, at the first value: above it the first loss is none of guessing"),
         "kept": Threshold(
             0.6, "share of the loss of guessing, or of the largest first loss, left in both splits; a healthy training reached 0.58"
         ),
