@@ -10,7 +10,7 @@ import numpy as np
 from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say, tell_left
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, end_quality, guessing, is_determination, loss_left, metric_level, rest_of_loss
+from tbdiag.features.levels import counts_words, end_quality, is_determination, loss_left, metric_level, rest_of_loss
 
 _OVERLAP = re.compile(r"(^|[^a-z])(m?ap(\d|_|$|[^a-z])|average_precision|auprc|pr_auc|m?iou|jaccard|pq$)")
 
