@@ -48,6 +48,8 @@ class Judged:
     Attributes:
         outcomes: one a detector, by id; findings: in the order in which they are told.
         live_until: see the function of that name; None where no time was given to judge it by.
+        doubt: what speaks against health; None beside what says more (an error, a warning, a curve that never moved, what was accepted or
+            left out).
     """
 
     run: Run
@@ -57,6 +59,7 @@ class Judged:
     outcomes: tuple[Outcome, ...]
     findings: tuple[Finding, ...]
     live_until: float | None = None
+    doubt: Doubt | None = None
 
     @property
     def status(self) -> str:
@@ -74,12 +77,6 @@ class Judged:
         return write_headline(
             find_label(self.run), self.verdict, self.findings, self.outcomes, self.doubt, curves=holds_curves(self.features)
         )
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """See `find_doubt`; None beside what says more: an error, a warning, a curve that never moved, what was accepted or left out."""
-        told = any(f.severity.rank < 2 or f.id in ("no-learning", "tiny-overfit-passed") for f in self.findings)
-        return None if told or any(list_set_aside(self.outcomes)) else find_doubt(self.findings, self.features)
 
 
 def judge_run(run: Run, config: Config | None = None, *, now: float | None = None) -> Judged:
@@ -108,7 +105,9 @@ def _conclude(run: Run, config: Config, features: Features, outcomes: tuple[Outc
     findings = order_findings(explain_away(tuple(o.finding for o in outcomes if o.finding), last - first))
     findings = tuple(replace(f, fingerprint=make_fingerprint(f, run.name)) for f in findings)
     findings = tuple(say_own_unit(f, features) for f in findings)
-    return Judged(run, config, features, live, outcomes, findings, until)
+    told = any(f.severity.rank < 2 or f.id in ("no-learning", "tiny-overfit-passed") for f in findings)
+    doubt = None if told or any(list_set_aside(outcomes)) else find_doubt(findings, features)
+    return Judged(run, config, features, live, outcomes, findings, until, doubt)
 
 
 def diagnose_run(run: Run, config: Config | None = None, *, now: float | None = None) -> RunReport:
@@ -129,8 +128,7 @@ def write_run_report(judged: Judged) -> RunReport:
     run, features, findings, outcomes = judged.run, judged.features, judged.findings, judged.outcomes
     missing = audit_evidence(features, outcomes, findings)
     findings = follow_audit(findings, missing)
-    doubt = judged.doubt
-    experiment = choose_experiment(findings, features, missing, judged.verdict) if doubt is None else None
+    experiment = choose_experiment(findings, features, missing, judged.verdict) if judged.doubt is None else None
     return RunReport(
         name=run.name,
         path=run.path,
@@ -141,7 +139,7 @@ def write_run_report(judged: Judged) -> RunReport:
         config=_config(features),
         findings=findings,
         next_experiment=experiment,
-        note=write_note(findings, features, experiment, judged.verdict, outcomes, doubt=doubt),
+        note=write_note(findings, features, experiment, judged.verdict, outcomes, doubt=judged.doubt),
         signals=make_rows(features),
         curves=tuple(make_curve(s, features) for s in _worth_drawing(features)),
         checks=outcomes,

@@ -8,7 +8,8 @@ import numpy as np
 
 from tbdiag.detectors._base import CURVES, PREDICTIONS
 from tbdiag.detectors._words import label, unit
-from tbdiag.features import CurveFacts, Features
+from tbdiag.diagnosis.words import say_clause
+from tbdiag.features import Features
 from tbdiag.features.disagreement import look_behind
 from tbdiag.features.levels import counts_words, metric_level
 from tbdiag.features.tasks import task_moves
@@ -45,7 +46,7 @@ def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | Non
     notes = [f for f in findings if f.severity.rank == 2 and f.id not in usual]
     told = next((f for f in notes if f.phase in (CURVES, PREDICTIONS) or f.id in SHOWN), None)
     if told is not None:
-        return Doubt(_lower(told.title), told.first_action, told.success_rule.sentence)
+        return Doubt(say_clause(told.title), told.first_action, told.success_rule.sentence)
     if features.signals.domain is Domain.REINFORCEMENT:
         return None
     return _at_guessing(features) or _left_its_best(features)
@@ -72,7 +73,7 @@ def _left_its_best(features: Features) -> Doubt | None:
         return None
     i = int(np.argmin(val.cost))
     best, last = float(val.cost[i]), float(val.cost[-1])
-    if last - best <= LAST * best or _end(val) - best <= max(SMOOTHED * best, OF_GAIN * (float(val.cost[0]) - best)):
+    if last - best <= LAST * best or val.end_cost - best <= max(SMOOTHED * best, OF_GAIN * (float(val.cost[0]) - best)):
         return None
     metric = features.curve("val_metric")
     behind = look_behind(val, metric) if metric is not None else None
@@ -84,13 +85,3 @@ def _left_its_best(features: Features) -> Doubt | None:
         f"none that is sure: {keep}",
         f"the {label(val)} ends within a twentieth of its best",
     )
-
-
-def _end(val: CurveFacts) -> float:
-    return float(np.median(val.cost[-max(3, val.n // 10) :])) if val.n >= 10 else float(val.cost[-1])
-
-
-def _lower(title: str) -> str:
-    """A title as a clause; a tag and what is all capitals stay as they are."""
-    name = title.partition(" ")[0]
-    return title if title[:2].isupper() or "/" in name or "_" in name else title[:1].lower() + title[1:]

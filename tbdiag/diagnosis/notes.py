@@ -8,6 +8,7 @@ from typing import Any
 from tbdiag.detectors._base import CURVES, GRADIENTS, HYPERPARAMETERS, LOG, PREDICTIONS
 from tbdiag.diagnosis.doubts import Doubt
 from tbdiag.diagnosis.verdict import best_point, find_best_checkpoint, holds_curves, list_set_aside
+from tbdiag.diagnosis.words import say_clause
 from tbdiag.features import Features
 from tbdiag.features.tasks import logs_minus_entropy
 from tbdiag.model import Domain, Finding, Note, Outcome, Role
@@ -101,7 +102,7 @@ def _pattern(strong: list[Finding], features: Features, verdict: str, aside: str
             where = "besides what was accepted" if "accepted" in aside else "in what was checked"
             return f"unclear: nothing suspicious {where} ({aside}){kept}"
         if stands is not None:
-            return f"unclear: {stands.title[:1].lower()}{stands.title[1:]}"
+            return f"unclear: {say_clause(stands.title)}"
         if verdict != "healthy":
             return f"unclear: {'nothing wrong in what was logged' if holds_curves(features) else 'no scalar series has two points'}{kept}"
         return f"healthy: {'no check found a fault' if kept else 'nothing suspicious in the curves'}{kept}"

@@ -12,7 +12,7 @@ from tbdiag.detectors._base import SUPERVISED
 from tbdiag.diagnosis.doubts import Doubt
 from tbdiag.diagnosis.suppression import ACCEPTED
 from tbdiag.diagnosis.units import own_step
-from tbdiag.diagnosis.words import say_id
+from tbdiag.diagnosis.words import say_clause, say_id
 from tbdiag.features import CurveFacts, Features
 from tbdiag.features.disagreement import is_one_sided, look_behind
 from tbdiag.model import Direction, Finding, Outcome, OutcomeKind, Role, Run, Split
@@ -100,7 +100,7 @@ def write_headline(
         return f"{name}: healthy, {clean} checks clean, {impossible} not possible{tail}"
     stands = next((f for f in findings if f.id == "no-learning"), None)
     if stands is not None:
-        return f"{name}: unclear, {stands.title[:1].lower()}{stands.title[1:]} ({clean} checks clean, {impossible} not possible){tail}"
+        return f"{name}: unclear, {say_clause(stands.title)} ({clean} checks clean, {impossible} not possible){tail}"
     if doubt is not None:
         return f"{name}: unclear, {doubt.seen} ({clean} checks clean, {impossible} not possible){tail}"
     what = "nothing wrong in what was logged" if curves else "no scalar series has two points"

@@ -47,7 +47,7 @@ def task_moves(signals: Signals) -> bool:
     A lesson number that never changes tells of a curriculum that never went on.
     """
     named = (s.series for s in signals.all if MOVING.search(s.name.lower()))
-    return any(x is None or bool(np.any(x.value != x.value[0])) for x in named)
+    return any(x is None or bool(np.any(x.value != x.value[:1])) for x in named)
 
 
 def logs_minus_entropy(curve: CurveFacts) -> bool:
