@@ -41,7 +41,9 @@ def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> 
         gone = max(rise.amount / max(view["few_points_of_gain"] * span, 1e-12), relative / view["few_points_of_level"])
         if on:
             gone = max(gone, relative / (2 * view["few_points_rise"]))  # four times in a row, not a fifth of the level
-        return min(relative / view["few_points_rise"], gone)
+        # Three evaluations of plain noise are in order once in six times, four once in twenty-four: two rises must be twice as large.
+        least = view["few_points_rise"] * (2 if rise.streak == 2 and not on else 1)
+        return min(relative / least, gone)
     share = (val.trace.step[rise.best_index] - val.trace.step[0]) / max(val.trace.step[-1] - val.trace.step[0], 1.0)
     if share >= view["latest_best"]:
         return 0.0
