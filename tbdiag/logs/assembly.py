@@ -10,6 +10,7 @@ import numpy as np
 
 from tbdiag.events.columns import FileColumns, Histograms, Items, Points
 from tbdiag.logs.issues import issues_of_file
+from tbdiag.logs.layers import split_layers
 from tbdiag.logs.names import printable, tag_text, unique
 from tbdiag.logs.restarts import Break, Resolution, Track, merge_breaks, resolve_track
 from tbdiag.model import EventFile, HistogramSeries, MediaSeries, ReadIssue, Restart, Run, Series, TensorSeries, TextSeries
@@ -91,6 +92,7 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
     repeats: list[Break] = []
     stepless: list[str] = []
     going_on: list[str] = []
+    shared: dict[str, int] = {}
 
     def resolve(step: Any, make_track: Callable[[], Track]) -> Resolution | None:
         # Most tags have nothing to resolve: then the places of their points are not even made.
@@ -112,7 +114,12 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
         _add_scalars(draft, subrun, tag, [part.scalars.get(tag) for part in parts], plugins.get(tag, ""), resolve)
     for encoding, tables in (("histo", [p.histos for p in parts]), ("tensor", [p.histogram_tensors for p in parts])):
         for tag in _tags(tables):
-            _add_histograms(draft, subrun, tag, [table.get(tag) for table in tables], encoding, resolve)
+            layers = split_layers([table.get(tag) for table in tables])
+            for i, found in enumerate(layers):
+                name = tag_text(tag) + (f"#{i + 1}" if len(layers) > 1 else "")
+                _add_histograms(draft, subrun, name, found, encoding, resolve)
+            if len(layers) > 1:
+                shared[tag_text(tag)] = len(layers)
     _add_items(draft, subrun, parts, plugins)
     restarts = merge_breaks(breaks, repeats, spans, starts)
     draft.restarts.extend(restarts)
@@ -129,6 +136,12 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
             "they are read as going on; log the number of all batches so far instead"
         )
         draft.issues.append(ReadIssue("epoch-steps", home, message, damage=False))
+    for text, count in shared.items():
+        message = (
+            f"{count} layers write under the tag {text!r}: they are read as {text}#1 to #{count}, in order of writing; "
+            "give each layer a name of its own"
+        )
+        draft.issues.append(ReadIssue("shared-tag", home, message, damage=False))
 
 
 def _span(part: FileColumns) -> tuple[float, float] | None:
@@ -199,7 +212,7 @@ def _add_scalars(draft: _Draft, subrun: str, tag: bytes, found: list[Points | No
     draft.series[unique(series.name, draft.series)] = series
 
 
-def _add_histograms(draft: _Draft, subrun: str, tag: bytes, found: list[Histograms | None], encoding: str, resolve: _Resolve) -> None:
+def _add_histograms(draft: _Draft, subrun: str, text: str, found: list[Histograms | None], encoding: str, resolve: _Resolve) -> None:
     order = [i for i, part in enumerate(found) if part is not None]
     parts = [part for part in found if part is not None]
     step, wall_time = _join(parts, lambda p: p.step), _join(parts, lambda p: p.wall_time)
@@ -207,7 +220,6 @@ def _add_histograms(draft: _Draft, subrun: str, tag: bytes, found: list[Histogra
     count = _join(parts, lambda p: p.count)
     left = _join(parts, lambda p: p.left) if encoding == "tensor" else None
     sizes = _join(parts, lambda p: np.diff(p.offset))
-    text = tag_text(tag)
 
     def track() -> Track:
         return Track(text, _file_index(parts, order), _join(parts, lambda p: p.position), step, wall_time, None)

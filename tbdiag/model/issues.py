@@ -11,8 +11,8 @@ class ReadIssue:
 
     Attributes:
         kind: ``truncated``, ``corrupt``, ``empty-file``, ``no-records``, ``not-an-event-file``, ``unreadable-file``,
-            ``vanished``, ``shrunk``, ``bad-record``, ``nan-wall-time``, ``restart``, ``duplicate-step``, ``epoch-steps``, ``overlapping-writers``,
-            ``limit``, ``symlink-loop``.
+            ``vanished``, ``shrunk``, ``bad-record``, ``nan-wall-time``, ``restart``, ``duplicate-step``, ``epoch-steps``,
+            ``shared-tag``, ``overlapping-writers``, ``limit``, ``symlink-loop``.
         file: path of the file, relative to the run's path where it lies below it.
         message: one sentence with numbers.
         offset, end: byte range that was lost (None where the issue has none).
