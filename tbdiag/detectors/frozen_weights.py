@@ -14,7 +14,7 @@ How it is told
     float32 does not resolve, or the norm, smallest and largest value of every weight histogram stay within a hundred thousandth
     of what they were. An error if nothing changes at all, a warning if some layers do not; a note if
     names or configuration speak of freezing on purpose (adapters, frozen backbones, embedding tables below two matrices or
-    more that do change). They do not excuse a head that stands still while the rest changes and the loss loses less than half, nor
+    more that do change), or the first eight matrices or more, and no others, stand while the loss falls by half. They do not excuse a head that stands still while the rest changes and the loss loses less than half, nor
     matrices whose logged gradient is never zero (what is frozen by choice has none).
 
 First check
@@ -62,10 +62,12 @@ from tbdiag.detectors._base import (
 from tbdiag.detectors._small_updates import find_small_updates
 from tbdiag.detectors._still_weights import points, share, stands, steps
 from tbdiag.detectors._tails import name_some, say
-from tbdiag.detectors._unreached import find_unreached, frozen_by_choice
+from tbdiag.detectors._unreached import find_unreached, frozen_by_choice, unfreeze
 from tbdiag.features import CurveFacts, LayerFacts
 from tbdiag.model import Role
 from tbdiag.stats.confidence import confidence
+
+_WEIGHTS = ("layer_weight_norm", "weight_histogram", "weight_norm", "update_ratio", "grad_norm", "layer_grad_norm", "gradient_histogram")
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -279,9 +281,7 @@ def _finding(
             Cause("Updates below the resolution of the number format (bfloat16 weights with a tiny learning rate)"),
         ),
         first_check="Print, for each parameter, whether it requires a gradient and whether the optimiser holds it.",
-        first_action=f"Print the largest change of every parameter after one step, and give the optimiser the parameters of {target}"
-        if target not in ("the model", "the frozen layers")
-        else f"Set requires_grad for all parameters of {target} that should be trained and build the optimiser from model.parameters() again.",
+        first_action=unfreeze(view, target, severity),
         fixes=(
             "Compare the number of trainable parameters with the number that the optimiser holds",
             "Look for detach(), no_grad() or stop_gradient between the layer and the loss",
@@ -319,6 +319,13 @@ def _all_move() -> object:
     )
 
 
+def _kept_base(kept: int) -> object:
+    """Ten matrices, of which the first ones never change."""
+    n = 20
+    norms = {f"weight_norm/{k}.weight": np.full(n, 2.7 + k) if k < kept else np.linspace(3.0, 4.7, n) for k in range(10)}
+    return _synth.make_run({"loss/train": _synth.decay(n, 1.0, 0.2), **norms})
+
+
 def _frozen_histograms(encoding: str, moves: float) -> object:
     rng = np.random.default_rng(62)
     one, two = rng.normal(0, 0.1, 300), rng.normal(0, 0.1, 300)
@@ -353,6 +360,8 @@ EXAMPLES = (
     Example("histograms that move by a ten millionth between points, and nothing is learned", lambda: _hardly(1e-7, 2.3), fires=True),
     Example("histograms that move by a hundredth in all, and nothing is learned", lambda: _hardly(5e-4, 2.3), fires=False),
     Example("the first layer's norm never changes", _first_frozen, fires=True),
+    Example("two of ten matrices stand", lambda: _kept_base(2), fires=True),
+    Example("a base of eight matrices that was kept, under a head that learns", lambda: _kept_base(8), fires=False),
     Example("a kernel that stands still in TensorFlow histograms", lambda: _frozen_histograms("tensor", 0.0), fires=True),
     Example("a slow first layer and a bias of zero", _all_move, fires=False),
     Example("a kernel that moves by a millionth in TensorFlow histograms", lambda: _frozen_histograms("tensor", 1e-6), fires=False),
@@ -366,21 +375,8 @@ DETECTOR = Detector(
     phase=GRADIENTS,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("layer_weight_norm", "weight_histogram", "weight_norm", "update_ratio", "grad_norm", "layer_grad_norm", "gradient_histogram"),),
-    wants=(
-        "layer_weight_norm",
-        "weight_histogram",
-        "weight_norm",
-        "update_ratio",
-        "grad_norm",
-        "layer_grad_norm",
-        "gradient_histogram",
-        "lr",
-        "train_loss",
-        "val_loss",
-        "train_metric",
-        "val_metric",
-    ),
+    needs=(_WEIGHTS,),
+    wants=(*_WEIGHTS, "lr", "train_loss", "val_loss", "train_metric", "val_metric"),
     domains=EVERY,
     thresholds={
         "points": Threshold(3, "SageMaker Debugger UnchangedTensor: three saves"),

@@ -28,9 +28,8 @@ First check
 First action
     Rerun with early stopping, its patience a twentieth of the evaluations (at least three), less where validation rises by more than 5 % and
     4 noise standard deviations within these. It is the one change that is sure to end the
-    damage, and costs less than this run did. Whether regularisation lowers the best itself is the next question, and the next rung.
-    Where the metric still improves behind the best of the loss, an early end would give that up: then label smoothing, or more
-    regularisation where the metric is no accuracy.
+    damage, and costs less than this run did; whether regularisation lowers the best itself is the next question. Where the metric still
+    improves behind the best of the loss, an early end would give that up: then label smoothing, or more regularisation (no accuracy).
 
 Success rule
     The next run ends no more than 4 noise standard deviations and 5 % (the size below which nothing is called overfitting) above its

@@ -247,7 +247,7 @@ def compare_launches(case: Case) -> Trial | None:
 def print_updates(case: Case) -> Trial | None:
     """One step, looked at parameter by parameter."""
     return Trial(
-        "Print requires_grad, the gradient norm, and the largest change after one optimiser step, of every parameter that does not move.",
+        "Print whether it is trainable (requires_grad), the gradient norm, and the largest change after one optimiser step, of every parameter that does not move.",
         Cost.LOOK,
         (
             Outcome("the gradient is there, and nothing changes", frozenset({"optimiser"})),

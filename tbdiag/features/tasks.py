@@ -50,6 +50,12 @@ def task_moves(signals: Signals) -> bool:
     return any(x is None or bool(np.any(x.value != x.value[:1])) for x in named)
 
 
+def uses_tensorflow(features: Features) -> bool:
+    """Whether Keras or TensorFlow wrote the log; ``.v2`` is the suffix of TensorFlow 2's files."""
+    name = features.signals.framework.lower()
+    return name.startswith(("keras", "tf ", "tensorflow")) or (not name and any(f.path.endswith(".v2") for f in features.run.files))
+
+
 def logs_minus_entropy(curve: CurveFacts) -> bool:
     """Whether minus the policy's entropy was logged, as the loss that it is (Stable-Baselines3).
 

@@ -97,6 +97,7 @@ def _dotted(part: str) -> bool:
 
 
 def _histogram_layer(tag: str, kinds: frozenset[str]) -> str:
+    tag, sign, number = tag.partition("#")  # of several layers under one tag, in order of writing
     generic = (
         HIST_GRADIENT | HIST_ACTIVATION | {"values", "histogram", "histograms", "weights", "params", "parameter", "parameters", "hist"}
     ) & (kinds | {"values", "histogram", "histograms", "weights", "params", "parameter", "parameters", "hist"})
@@ -104,8 +105,7 @@ def _histogram_layer(tag: str, kinds: frozenset[str]) -> str:
     left = "/".join(parts) or tag
     words = "|".join(sorted(generic, key=len, reverse=True))
     left = re.sub(rf"^({words})[_\-. ]+(?=.)", "", left, flags=re.IGNORECASE)
-    return (
-        re.sub(rf"(?<=.)[_\-. ]+({'|'.join(sorted(kinds - PARAMETER_WORDS, key=len, reverse=True))})$", "", left, flags=re.IGNORECASE)
-        if kinds - PARAMETER_WORDS
-        else left
-    )
+    if kinds - PARAMETER_WORDS:
+        words = "|".join(sorted(kinds - PARAMETER_WORDS, key=len, reverse=True))
+        left = re.sub(rf"(?<=.)[_\-. ]+({words})$", "", left, flags=re.IGNORECASE)
+    return left + sign + number
