@@ -44,6 +44,8 @@ def find_flat(view: View, curve: CurveFacts, train: CurveFacts, metric: CurveFac
         curve is val and train.n >= 8 and flat_part(train)[1] < 0.5 * view["share"] and not (stopped or stopped_early(train))
     ):
         return None
+    if (end_quality(view.curve("train_metric"), view.features, 2) or 0.0) >= view["trained"]:
+        return None  # training has nothing left to learn; what is missing in validation is a gap
     end = curve.end_cost
     only_val = curve is val and val.best_index <= max(1, val.n // 20) and share_gained(train) > 0.5
     if only_val or max(share_gained(curve), share_gained(train)) < 0.03:

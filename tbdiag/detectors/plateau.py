@@ -21,7 +21,8 @@ How it is told
     on a smooth line from the first quarter on (or a smoother one from 45 % on), gaining less than a tenth of what had been, while batches
     scatter ten times as much and 28 % of the loss is left; or the last quarter of the evaluations, four at least, is the same number to the
     last digit after evaluations that all differed; or the logged learning rate was below 2 % of its peak before 30 % of the run. A
-    flat end under a learning rate that is annealed late is the schedule, not a plateau.
+    flat end under a learning rate that is annealed late is the schedule, not a plateau; where the metric of training is nine tenths of
+    the way to perfect, nothing is left to learn.
 
 First check
     Look at the learning rate and the gradient norm over the flat part: does the optimiser still move anything?
@@ -198,6 +199,18 @@ def _converged_well() -> Run:
     return _synth.make_run({k: _synth.decay(100, a, b, 20.0) + rng.normal(0, sd, 100) for k, (a, b, sd) in made.items()})
 
 
+def _fitted() -> Run:
+    """Half of the loss of guessing two classes is left in both splits, but training gets nearly all of its samples right."""
+    rng = np.random.default_rng(29)
+    ends = {
+        "train/loss": (0.69, 0.36, 0.003),
+        "val/loss": (0.69, 0.37, 0.003),
+        "val/acc": (0.5, 0.85, 0.004),
+        "train/acc": (0.5, 0.98, 0.002),
+    }
+    return _synth.make_run({k: _synth.decay(20, a, b, 30.0) + rng.normal(0, sd, 20) for k, (a, b, sd) in ends.items()})
+
+
 def _still_falling() -> Run:
     rng = np.random.default_rng(24)
     n = 400
@@ -245,6 +258,7 @@ EXAMPLES = (
     Example("evaluations stop changing with much loss left", _decayed_to_nothing, fires=True),
     Example("a log likelihood whose learning rate is gone", _rate_gone, fires=True),
     Example("flat because it is good", _converged_well, fires=False),
+    Example("half of the loss left, but training gets nearly all right", _fitted, fires=False),
     Example("slow power law", _still_falling, fires=False),
 )
 
@@ -272,6 +286,7 @@ DETECTOR = Detector(
         "guessing": Threshold(0.85, "so much of the loss of guessing left is bad whatever the metric"),
         "gained": Threshold(0.1, "of its start, by validation, where nothing else says what is good"),
         "train_gained": Threshold(0.3, "of its start, by training, where nothing else says what is good"),
+        "trained": Threshold(0.9, "of the way to perfect, by a metric of training: it has nothing left to learn"),
         "spent": Threshold(0.02, "of its peak: a learning rate that hardly moves anything any more"),
         "spent_by": Threshold(0.3, "share of the run by which the rate is spent: no schedule ends so early on purpose"),
         "much": Threshold(1 / 3, "of the first loss, left where evaluations stand still: schedules bring good runs to a stand at 0.3"),
