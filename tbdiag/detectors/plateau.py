@@ -172,11 +172,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
     )
 
 
-def _stuck() -> Run:
+def _stuck(trained: float | None = None) -> Run:
+    """A third of the accuracy in validation; `trained`: where the one of training ends."""
     rng = np.random.default_rng(21)
     n = 60
+    more = {} if trained is None else {"train/accuracy": trained - _synth.decay(n, trained - 0.1, 0.0, 18.0)}
     return _synth.make_run(
         {
+            **more,
             "train/loss": _synth.decay(n, 2.3, 1.75, 18.0) + rng.normal(0, 0.01, n),
             "val/loss": _synth.decay(n, 2.3, 1.78, 18.0) + rng.normal(0, 0.005, n),
             "val/accuracy": 0.36 - _synth.decay(n, 0.26, 0.0, 18.0) + rng.normal(0, 0.004, n),
@@ -197,18 +200,6 @@ def _converged_well() -> Run:
     rng = np.random.default_rng(23)
     made = {"train/loss": (2.3, 0.05, 0.005), "val/loss": (2.3, 0.09, 0.004), "val/accuracy": (0.1, 0.97, 0.002)}
     return _synth.make_run({k: _synth.decay(100, a, b, 20.0) + rng.normal(0, sd, 100) for k, (a, b, sd) in made.items()})
-
-
-def _fitted() -> Run:
-    """Half of the loss of guessing two classes is left in both splits, but training gets nearly all of its samples right."""
-    rng = np.random.default_rng(29)
-    ends = {
-        "train/loss": (0.69, 0.36, 0.003),
-        "val/loss": (0.69, 0.37, 0.003),
-        "val/acc": (0.5, 0.85, 0.004),
-        "train/acc": (0.5, 0.98, 0.002),
-    }
-    return _synth.make_run({k: _synth.decay(20, a, b, 30.0) + rng.normal(0, sd, 20) for k, (a, b, sd) in ends.items()})
 
 
 def _still_falling() -> Run:
@@ -255,10 +246,11 @@ EXAMPLES = (
     Example("evaluations creep along a line while batches scatter", lambda: _crawling(2e-5), fires=True),
     Example("evaluations scatter as they creep", lambda: _crawling(0.004), fires=False),
     Example("accuracy stuck at a third", _stuck, fires=True),
+    Example("accuracy stuck at a third, that of training too", lambda: _stuck(0.4), fires=True),
+    Example("the same, but training gets nearly all right", lambda: _stuck(0.97), fires=False),
     Example("evaluations stop changing with much loss left", _decayed_to_nothing, fires=True),
     Example("a log likelihood whose learning rate is gone", _rate_gone, fires=True),
     Example("flat because it is good", _converged_well, fires=False),
-    Example("half of the loss left, but training gets nearly all right", _fitted, fires=False),
     Example("slow power law", _still_falling, fires=False),
 )
 
