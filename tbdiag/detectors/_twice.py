@@ -86,6 +86,8 @@ def softmax_twice(view: View, loss: CurveFacts, split: str) -> Odds | None:
         if k is None or k < 2 or accuracy < max(0.5, min(5 / k, 0.8)):
             continue
         floor = log(e + k - 1) - 1
+        if exceeds(view, 1.05 * (floor + 1)):
+            continue
         # The floor is that of a softmax of one-hot vectors; of probabilities that are logged it is known exactly.
         expected = min((floor + 1 - accuracy, squashed(view, k, accuracy)), key=lambda x: abs(loss.end - x))
         off = abs(loss.end - expected) / expected
@@ -109,6 +111,12 @@ def softmax_twice(view: View, loss: CurveFacts, split: str) -> Odds | None:
             )
             return applied_twice(loss, floor, evidence, view["floor"] / max(off, 0.005), "softmax")
     return None
+
+
+def exceeds(view: View, ceiling: float) -> bool:
+    """Whether a loss was ever larger than any answer costs then: ln(e + k - 1), all of the probability on a wrong one."""
+    losses = [c for c in (view.curve("train_loss"), view.curve("val_loss")) if c is not None]
+    return any(float(c.value.max()) > ceiling for c in losses)
 
 
 def squashed(view: View, k: int, accuracy: float) -> float:

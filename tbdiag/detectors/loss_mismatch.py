@@ -10,7 +10,8 @@ Why it matters
 How it is told
     Softmax twice: with K classes the loss can never fall below ln(e + K - 1) - 1, and with accuracy a it ends at ln(e + K - 1)
     - a (at what the logged mean confidence makes of it, where it is logged); training or validation ends within 4 % of that, with an accuracy of more than one half (and five times chance), while a
-    loss of that size would go with far less, and it came from ln K or follows the accuracy to a hundredth in both splits. Where
+    loss of that size would go with far less, and it came from ln K or follows the accuracy to a hundredth in both splits; and no loss was
+    ever larger than ln(e + K - 1), which a sample costs whose wrong answer has all of the probability. Where
     the number of classes is unknown, loss plus accuracy must imply the same whole number in both splits (or in one, with a
     first loss of its logarithm). Sigmoid twice: for two classes (or labels that are each yes or no) the loss begins between
     0.72 and 0.93, above ln 2, where twice squashed outputs begin, and ends between the floor that follows from its beginning
@@ -124,12 +125,12 @@ def _finding(found: Odds) -> Finding:
     )
 
 
-def _softmax_run() -> Run:
+def _softmax_run(first: float = 2.30) -> Run:
     rng = np.random.default_rng(171)
     n = 25
     accuracy = 0.975 - _synth.decay(n, 0.87, 0.0, 6.0)
     loss = log(e + 9) - accuracy + rng.normal(0, 0.004, n)
-    loss[0] = 2.30
+    loss[0] = first
     return _synth.make_run({"train/loss": loss, "val/loss": loss + 0.01, "val/accuracy": accuracy, "train/accuracy": accuracy})
 
 
@@ -193,6 +194,7 @@ def _no_labels(best: float) -> Run:
 EXAMPLES = (
     Example("summed over a batch of 64", _summed, fires=True),
     Example("softmax twice, ten classes", _softmax_run, fires=True),
+    Example("a loss that began above what softmax applied twice can cost", lambda: _softmax_run(3.5), fires=False),
     Example("softmax twice, a hundred classes that nothing names", _softmax_of_a_hundred, fires=True),
     Example("the metric goes the wrong way", _metric_astray, fires=True),
     Example("a detector's evaluation without labels", lambda: _no_labels(0.0), fires=True),
