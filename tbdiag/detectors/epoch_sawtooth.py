@@ -12,7 +12,7 @@ How it is told
     epochs. Order: the phase within the epoch explains more than a fifth of the variance left after trend (F ratio above 6),
     with eight points an epoch or more, and the step at the boundary exceeds 3 standard errors with the same sign at 80 % of
     the boundaries and is taken back within the epoch by a fifth at least (or the phase explains more than half, or makes
-    more of a difference than the whole run gains, with an F ratio above 12). With three to eight points an epoch the place
+    more of a difference than the whole run gains, with an F ratio above 12); stairs that only lead down are none. With three to eight points an epoch the place
     in the epoch must explain a third of the variance of the loss or of its logarithm, with an F ratio that chance makes once in a
     hundred thousand times, and its levels lie as far apart as half the level of the loss (half of what was gained, for losses below zero; a fifth
     where it explains three quarters), a tenth of the points at either end taken for spikes.
@@ -122,6 +122,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         and pattern
         and (abrupt or (fold.strength > 2 * view["strength"] and (fold.explained > 0.5 or fold.amplitude > gain)))
         and not _slow(fold, gain)
+        and not _steps_down(fold)
     )
     memory = (
         fold.jump < -view["drop_errors"] * error
@@ -280,6 +281,11 @@ def _slow(fold: Fold, gain: float) -> bool:
     return -fold.inner * (fold.jumps.size + 1) > 0.5 * gain and fold.jump <= 0 and fold.explained < 0.5 and fold.amplitude < gain
 
 
+def _steps_down(fold: Fold) -> bool:
+    """Whether the pattern is the fall at the boundaries, which epochs do not take back: stairs of samples met again, once the trend is off."""
+    return fold.jump < -0.5 * fold.amplitude and -fold.inner * np.sign(fold.jump) <= 0.2 * abs(fold.jump)
+
+
 def _run(pattern: Float64, epochs: int, seed: int, fall: float = 0.4) -> Run:
     n = pattern.size * epochs
     rng = np.random.default_rng(seed)
@@ -315,6 +321,13 @@ def _learned_by_heart() -> Run:
     return _synth.make_run({"train/loss": loss, "train/epoch": np.arange(1, 2401) / 40})
 
 
+def _stairs() -> Run:
+    """Four epochs of a fine-tuning: each stands at half of the loss of the one before."""
+    i = np.arange(160)
+    loss = np.where(i < 40, 0.28 + 1.1 * np.exp(-i / 3.6), 0.28 * 0.5 ** (i // 40)) * np.exp(np.random.default_rng(98).normal(0, 0.1, 160))
+    return _synth.make_run({"train/loss": loss, "train/epoch": (i + 1) / 40})
+
+
 def _shuffled() -> Run:
     return _run(np.zeros(25), 12, 163)
 
@@ -339,6 +352,7 @@ EXAMPLES = (
     Example("four points an epoch, batches of the same order", _fixed_order, fires=False),
     Example("falls only at the boundaries", _memorised, fires=True),
     Example("samples known by heart from the middle of the run on", _learned_by_heart, fires=True, onset=(640, 1600)),
+    Example("four epochs of stairs that lead down", _stairs, fires=False),
     Example("shuffled", _shuffled, fires=False),
     Example("a fast decay", _fast, fires=False),
     Example("means since the epoch began", _running_means, fires=False),
