@@ -30,8 +30,9 @@ def late_share(curve: CurveFacts, late_best: float = 0.9, top: float = float("in
         if late <= 0:
             return 0.0, False
         start = stop + curve.sign * late
-    if late_best < 0.9 and trace.n >= 16:
+    if late_best < 0.9 and trace.n >= 48:
         # Returns are noisy: what counts is beyond one standard error of the two medians (of a sixteenth, and of an eighth of the points).
+        # Of fewer points the estimate of the noise is mostly the rise itself.
         late -= trace.noise.sigma * float(np.sqrt(0.5 * np.pi * 1.5 / (trace.n // 16)))
     share = late / gain
     if stop > 0 and is_perplexity(curve):
