@@ -8,7 +8,7 @@ Why it matters
 
 How it is told
     The configured learning rate, or the median of the logged one, is below 2e-6, and the loss (or the return) does not
-    move: less than 3 % of its start, no trend. Or the rate is constant and the training or validation loss falls smoothly
+    move, nor that of validation: less than 3 % of its start or three standard errors, no trend. Or the rate is constant and the training or validation loss falls smoothly
     (noise below 3 % of its level) and steadily (the last third is at least half as steep as the first) by less than a fifth
     of its start: a warning below 2e-6, below 1.5e-4 a note beside unconverged. A warning below 1.5e-4 as well, under any
     schedule, where the run ends as a model that knows nothing; steadily then means against the sum of the rates (below 2e-5
@@ -98,11 +98,12 @@ def _by_rate(view: View, curve: CurveFacts, rate: float) -> Finding | None:
     lr = view.curve("lr")
     # What the run trained with for most of its time, not the peak of a first point.
     rate = min(rate, median(lr.value)) if lr is not None and median(lr.value) > 0 else rate
-    flat = _flat(curve)
+    # Batches may drown what a fixed validation set shows.
+    fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
+    flat = _flat(curve) and (fixed is None or fixed.n < 6 or _flat(fixed))
     tiny = rate < view["tiny"]
     plan = schedule(view)
     steady = plan is None or plan.constant
-    fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
     # A fixed validation set shows a crawl that the noise of minibatches hides.
     crawls = next(
         (
@@ -147,7 +148,9 @@ def _flat(curve: CurveFacts) -> bool:
     start = abs(curve.first_cost)
     k = max(1, trace.n // 10)
     moved = median(trace.cost[:k]) - median(trace.cost[-k:])
-    return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * trace.noise.sigma)
+    # Three standard errors of the difference of two medians of a tenth of the points each; of few or correlated ones three deviations.
+    error = trace.noise.sigma * min(float(np.sqrt(np.pi / max(0.1 * trace.noise.n_eff, 1.0))), 1.0)
+    return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * error)
 
 
 def _falls_throughout(curve: CurveFacts) -> bool:
@@ -238,6 +241,12 @@ def _fine_tuning() -> Run:
     return _synth.make_run({"train/loss": _synth.decay(100, 1.4, 0.3) + rng.normal(0, 0.03, 100), "lr": np.full(100, 1e-6)})
 
 
+def _preferences(end: float) -> Run:
+    """Batches scatter by a third of what a preference loss gains in its first quarter."""
+    rng = np.random.default_rng(129)
+    return _synth.make_run({"train/loss": _synth.decay(90, 0.693, end, 8.0) + rng.normal(0, 0.05, 90), "lr": np.full(90, 3e-7)})
+
+
 def _usual() -> Run:
     rng = np.random.default_rng(124)
     return _synth.make_run({"train/loss": 0.05 + rng.normal(0, 0.002, 100), "lr": np.full(100, 3e-4)})
@@ -268,6 +277,8 @@ EXAMPLES = (
     Example("5e-8 over 2,000 steps", _stuck_long, fires=True),
     Example("1e-6, and validation falls along a line", _crawling, fires=True),
     Example("1e-6, but it learns", _fine_tuning, fires=False),
+    Example("3e-7, and a preference loss that falls by a quarter among noisy batches", lambda: _preferences(0.5), fires=False),
+    Example("3e-7, and a preference loss that stays at ln 2", lambda: _preferences(0.693), fires=True),
     Example("usual rate, converged", _usual, fires=False),
 )
 
