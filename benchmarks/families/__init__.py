@@ -64,6 +64,9 @@ the proportions of the first labelled runs.  It takes about ten minutes on one c
 `sealed19` is by another independent examiner, written in the same way: eleven other tasks (penguins, garments, headlines, gazes, genomes, pupils,
 coughs, flights, steering, traffic, X-rays; one loss is absolute, one is over five findings, one has two parts), about a hundred causes and nineteen
 conventions of its own, with the proportions of the first labelled runs.  It takes about ten minutes on one core and is for scoring only.
+`sealed20` is by another independent examiner, written in the same way: eleven other tasks (muscles, census, shops, blood, captchas, football, blur,
+air, tweets, galaxies, streets; one loss is a logarithm of a cosine, one is over six things heard), about a hundred causes and twenty conventions of
+its own, with the proportions of the first labelled runs.  It takes about ten minutes on one core and is for scoring only.
 
 - `tasks_*`: the problems; `nets`: their models; `setups`: what a mechanism may change; `training`: the loop
 - `faults_*`, `healthy_*`: one function a mechanism, its docstring says what is done
@@ -71,7 +74,7 @@ conventions of its own, with the proportions of the first labelled runs.  It tak
 - `facts`: what is measured on a training and its healthy twin of the same seed; `labels`, `onsets`: the rules from facts to a label
 - `later`, `later4`: rules of labels that hold for the later splits only (`later4` from the fourth on), so that the labels of the older ones stay as they are
 - `special*`: reinforcement learning and adversarial nets, with rules of their own
-- `plan`, `plan3`, `plan4`, `plan5`, `plan_*5`, `plan_*6`, `plan_*7`, `plan_*8`, `plan_*9`, `plan_*10`, `plan_*11`, `plan_*12`, `plan_*13`, `plan_*14`, `plan_*15`, `plan_*16`, `plan_*17`, `plan_*18`, `plan_*19`: which training is written how; `generate`: the command line
+- `plan`, `plan3`, `plan4`, `plan5`, `plan_*5`, `plan_*6`, `plan_*7`, `plan_*8`, `plan_*9`, `plan_*10`, `plan_*11`, `plan_*12`, `plan_*13`, `plan_*14`, `plan_*15`, `plan_*16`, `plan_*17`, `plan_*18`, `plan_*19`, `plan_*20`: which training is written how; `generate`: the command line
 
 A label is what shows in the log: ids follow from measured facts by the rules in `labels`, not from what was injected, and a training on
 which nothing shows is left out.

@@ -40,6 +40,7 @@ LETTER["sealed16"] = "sx"
 LETTER["sealed17"] = "sy"
 LETTER["sealed18"] = "sz"
 LETTER["sealed19"] = "ta"
+LETTER["sealed20"] = "tb"
 
 
 def build(case, tasks):
