@@ -82,6 +82,8 @@ def has_few_answers(view: View, train: CurveFacts, val: CurveFacts, quality: flo
         return False  # the first loss is none of guessing: a log that begins after an epoch
     rests = [rest_of_loss(c, view.features, c.end) for c in (train, val)]
     kept = all(r is not None and r > view["kept"] for r in rests)
+    # A loss that began above that of a few answers had more to choose from, however few it needs now.
+    kept = kept and max(float(c.value[0]) for c in (train, val)) < view["begun"] * log(5)
     return kept and quality < view["mediocre"] and view["sparse"] < val.end < log(5)
 
 

@@ -9,7 +9,8 @@ Why it matters
 
 How it is told
     Within one interval the curve worsens by more than 8 noise standard deviations and by more than 30 % of what it had
-    gained (or to twice its level, and by a tenth of the gain); the level before it was quiet, and the level behind it stays closer to the new than to the old value for the
+    gained (or to twice its level, and by a tenth of the gain; 5.5 deviations are enough where it loses more than all that, two fifths of its
+    level, and more than it moves behind the step); the level before it was quiet, and the level behind it stays closer to the new than to the old value for the
     rest of the run (a tenth of it, three points, at least). The training loss must not have left for good itself, which is
     divergence (unless it stepped to a calm new level, and a logged learning rate did not move or the accuracy is what it was).
     Where training jumps and then falls smoothly but validation does not recover, the shift is in the training data. A jump of
@@ -59,6 +60,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._jumps import rate_jumped, spared
 from tbdiag.detectors._relearning import relearned
+from tbdiag.detectors._steps import Step, find_step
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import metric_level
@@ -67,9 +69,6 @@ from tbdiag.model import Mark, Role, Run, Split
 from tbdiag.stats.change import levels_around
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import Float64, estimate_noise, median, running_median
-
-Step = tuple[int, float, float, float]
-"""Block before the step, its size in sigmas, the cost before and behind."""
 
 
 def detect(view: View) -> Finding | NotApplicable | None:
@@ -161,7 +160,7 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
     for curve in (val, metric):
         if curve is None or curve.n < 6 or _at_guessing(view, curve):
             continue
-        found = _step(view, curve)
+        found = find_step(view, curve)
         if found is None:
             continue
         if train is None or train.n < 8:
@@ -176,7 +175,7 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
         c for c in view.group(Role.LOSS, Split.TRAIN) if train is not None and c.signal.stem == train.signal.stem and c.name != train.name
     ]
     for loss in [c for c in (train, *means) if c is not None and c.n >= 12]:
-        found = _step(view, loss)
+        found = find_step(view, loss)
         if found is not None and spared(view, loss, found[0]) and _calm_behind(loss, found[0]):
             return loss, "stays", found
     if train is not None and train.n >= 12 and val is not None and val.n >= 8:
@@ -190,80 +189,6 @@ def _at_guessing(view: View, curve: CurveFacts) -> bool:
     """Whether a metric never left guessing: from one constant answer to another nothing shifts."""
     level = metric_level(curve, view.features) if curve.signal.role is Role.METRIC else None
     return level is not None and level.chance > 0 and level.quality(curve.best) < 0.1
-
-
-def _step(view: View, curve: CurveFacts) -> Step | None:
-    """Block before the largest lasting worsening, its size in sigmas, the cost before and behind; None where there is none."""
-    found = _step_of(view, curve, curve.trace.shape)
-    if found is not None or curve.n == curve.trace.n or curve.trace.n < 20:
-        return found
-    # A block that holds points of both levels makes two steps of one.
-    y = curve.trace.shape
-    mixed = int(np.argmax(y[2:] - y[:-2])) + 1
-    found = _step_of(view, curve, np.delete(y, mixed))
-    return found if found is not None and found[0] == mixed - 1 else None
-
-
-def _step_of(view: View, curve: CurveFacts, y: Float64) -> Step | None:
-    n = y.size
-    steps = y[1:] - y[:-1]
-    lasting = max(3, n // 10)
-    for at in steps.argsort()[::-1][:3].tolist():
-        if steps[at] <= 0 or at < 2 or n - 1 - at < lasting:
-            continue
-        # Nothing before it moved like that: the cheap half of what makes a step, first. Rises are noise, falls may be learning.
-        earlier = steps[max(at - 3, 0) : at].tolist()
-        if not steps[at] > max(3 * max(earlier), -min(earlier)):
-            continue
-        before = y[max(0, at - max(3, n // 10)) : at + 1]
-        behind = y[at + 1 :]
-        # The level before: where a falling curve had come to, not its mean.
-        low = median(before[-3:])
-        jump = median(behind[:3]) - low
-        gained = max(float(y[:3].max()) - low, 0.0)
-        if gained <= 0 and curve.signal.role is Role.METRIC:
-            continue  # a metric that had never become better has nothing to fall from
-        # A level that doubles is a shift however much had been gained before.
-        doubled = (
-            not curve.signed
-            and curve.trace.shape is curve.trace.cost
-            and jump > view["doubled"] * low > 0
-            and jump > view["doubled_of_gain"] * gained
-        )
-        if not ((jump > view["of_gain"] * gained or doubled) and steps[at] > 0.5 * jump):  # ... and it is most of the change
-            continue
-        sigma = estimate_noise(y[: at + 1]).sigma if at >= 8 else np.inf
-        sigma = min(sigma, _few_points_sigma(y, at)) if at < 20 else sigma  # few points of a steep descent pass for noise
-        sigma = max(sigma, 1e-4 * abs(low) if curve.trace.shape is curve.trace.cost else 1e-3)
-        size = jump / sigma
-        stays = float(behind[-lasting:].min()) > low + 0.5 * jump and float(np.quantile(behind, 0.05)) > low + 0.4 * jump
-        if size > view["sigmas"] and stays and _matters(curve, at, view["of_level"]):
-            return at, size, *levels_around(curve.trace.cost, at)
-    return None
-
-
-def _few_points_sigma(y: Float64, at: int) -> float:
-    """Noise where few points precede the step: the rises before it, and how the curve moves behind it, whichever is more.
-
-    Behind it, the range of four points and more tells the noise as well, by the range that is expected of so many (d2 of control charts).
-    """
-    rises = np.maximum(np.diff(y[: at + 1]), 0.0)
-    behind = np.abs(np.diff(y[at + 1 :]))
-    moves = 1.5 * median(behind) if behind.size >= 3 else float(behind.max())
-    if behind.size >= 4:
-        moves = min(moves, float(np.ptp(y[at + 1 :])) / _EXPECTED_RANGE[min(behind.size - 3, 6)])
-    return max(float(rises.max()), moves)
-
-
-_EXPECTED_RANGE = (2.06, 2.33, 2.53, 2.70, 2.85, 2.97, 3.08)
-"""Of 4, 5, ... 10 normal deviates, in standard deviations."""
-
-
-def _matters(curve: CurveFacts, at: int, least: float) -> bool:
-    """At least that share of the level, or of the gain where levels mean little."""
-    cost = curve.trace.cost
-    before, behind = levels_around(cost, at)
-    return behind - before > least * max(abs(before), float(cost[0] - cost[at]))
 
 
 def _goes_on(curve: CurveFacts, at: int) -> bool:
@@ -357,6 +282,14 @@ def _ten_evaluations() -> Run:
     return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.linspace(3, 39, 16).astype(int))})
 
 
+def _another_gauge(scale: float) -> Run:
+    """Six evaluations before the step, and five behind it that scatter more than those did."""
+    train = _synth.decay(46, 0.8, 0.35, 6.0) + np.random.default_rng(106).normal(0, 0.1, 46)
+    val = np.array([0.5, 0.424, 0.416, 0.399, 0.387, 0.383, 0.656, 0.625, 0.606, 0.619, 0.699])
+    val[6:] = 0.383 + scale * (val[6:] - 0.383)
+    return _synth.make_run({"train/loss": train, "val/loss": _synth.make_series("val/loss", val, np.arange(4, 46, 4)[:11])})
+
+
 def _both_step(lost: float) -> Run:
     """A loss of another definition from half-way on; `lost`: what the accuracy loses there."""
     rng = np.random.default_rng(105)
@@ -372,6 +305,8 @@ EXAMPLES = (
     Example("both losses step, no rate is logged, the accuracy stays", lambda: _both_step(0.0), fires=True),
     Example("both losses step, no rate is logged, the accuracy falls", lambda: _both_step(0.3), fires=False),
     Example("after five evaluations of a steep descent", _ten_evaluations, fires=True),
+    Example("six quiet evaluations, then five at twice the level", lambda: _another_gauge(1.0), fires=True),
+    Example("six quiet evaluations, then five somewhat higher", lambda: _another_gauge(0.25), fires=False),
     Example("a gradual rise", _overfit, fires=False),
     Example("a learning-rate decay", _step_decay, fires=False),
 )
@@ -389,6 +324,9 @@ DETECTOR = Detector(
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(8.0, "twice the p99 of the largest single-split statistic under AR(1) noise"),
+        "sigmas_of_all": Threshold(
+            5.5, "where the step is larger than all that had been gained; of 855 healthy labelled trainings none made such a step of 4.5"
+        ),
         "of_gain": Threshold(0.3, "three tenths of what had been gained"),
         "of_level": Threshold(0.1, "a tenth of the level (or of the gain, where that is more)"),
         "doubled": Threshold(1.0, "of its level: a loss that doubles shifts, however much had been gained before"),

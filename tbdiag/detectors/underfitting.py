@@ -300,6 +300,9 @@ DETECTOR = Detector(
         "kept": Threshold(
             0.6, "share of the loss of guessing, or of the largest first loss, left in both splits; a healthy training reached 0.58"
         ),
+        "begun": Threshold(
+            1.25, "times ln 5 at most, by the first value of either loss: more answers were possible then, as in texts and moves"
+        ),
         "sparse": Threshold(0.3, "nats; a smaller loss is that of rare targets, whose scores are low in good models as well"),
         "fits": Threshold(0.2, "share of the loss of guessing, or of the first training loss: training that gets below it fits"),
         "left": Threshold(0.5, "share of the loss of guessing that is left"),

@@ -85,7 +85,7 @@ def _learned_before(features: Features, first: float) -> bool:
     A loss four times as high was thrown up by the first updates; coming down from there is not learning yet.
     """
     train = features.curve("train_loss")
-    return train is not None and train.n > 0 and 1.25 * first < float(train.value[0]) < 4 * first
+    return train is not None and train.n > 0 and 1.2 * first < float(train.value[0]) < 4 * first
 
 
 def _below_guessing(features: Features, chance: float) -> bool:
