@@ -160,6 +160,12 @@ def _tell(
             return None, None, {}
         return train, val, {words[marked]: Split.VAL}
     if says[0] is says[1] is None:
+        if beside[0] is not beside[1]:
+            marked = beside.index(True)
+            train, val = (other, one) if marked == 0 else (one, other)
+            # ``live_loss`` and ``acc`` beside ``own_loss`` and ``own_acc``: the scores have one of the words, and one score is without it.
+            if _has_bare_score(words[marked], shared) and _is_marked(train, val, words[marked], run, shared):
+                return train, val, {words[marked]: Split.VAL}
         if (by_number or all(beside)) and 3 * min(n) <= 2 * max(n):
             first: Draft | None = one if n[0] > n[1] else other
         else:
@@ -187,10 +193,15 @@ def _is_marked(train: Draft, val: Draft, word: str, run: Run, shared: _Shared) -
     n = len(run.series[train.name]), len(run.series[val.name])
     if val.split is not Split.NONE or n[1] < 5 or not _names_data(word):
         return False
-    scores = [f" {s.strip()} " for s in shared.scored.split("  ")]
-    both = any(f" {word} " in s and s.replace(f" {word} ", " ") in scores for s in scores)
+    both = _has_bare_score(word, shared)
     as_often = n[0] == n[1] and came_first(train, val, run) is not val
     return (2 * n[1] <= n[0] or (both and as_often)) and start_alike(train, val, run, GRID if both else ALIKE_AT_START)
+
+
+def _has_bare_score(word: str, shared: _Shared) -> bool:
+    """Whether a score has the word, and another one is named like it but for the word."""
+    scores = [f" {s.strip()} " for s in shared.scored.split("  ")]
+    return any(f" {word} " in s and s.replace(f" {word} ", " ") in scores for s in scores)
 
 
 def _find_train(one: Draft, other: Draft, words: tuple[str, str], run: Run, shared: _Shared) -> Draft | None:

@@ -145,6 +145,12 @@ def test_a_loss_that_is_logged_with_the_metrics_is_that_of_validation():
         ("rychlost učení", "lr"),
         ("tốc độ học", "lr"),
         ("η", "lr"),
+        ("ρυθμός_μάθησης", "lr"),
+        ("ρυθμός μάθησης", "lr"),
+        ("νόρμα_κλίσης", "grad_norm"),
+        ("швидкість навчання", "lr"),
+        ("قیمت/معدل_التعلم", "lr"),
+        ("קצב_למידה", "lr"),
     ],
 )
 def test_further_languages_are_read(tag: str, key: str) -> None:

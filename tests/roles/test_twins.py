@@ -198,3 +198,14 @@ def test_where_steps_do_not_tell_the_stages_apart_a_metric_keeps_its_points(run:
     signal = next(s for s in resolve(run).all if s.name == "accuracy")
     assert signal.series is not None
     assert len(signal.series) == len(run.series["accuracy"])
+
+
+def test_a_loss_and_a_score_of_other_data_beside_bare_ones_are_validation() -> None:
+    """`own-loss` and `own-acc` beside `live_loss` and `acc`: the word that only one score has names the data."""
+    keys = _keys(_run({"live_loss": "falls", "acc": "rises"}, {"own-loss": "falls", "own-acc": "rises"}))
+    assert keys == {"live_loss": "train_loss", "acc": "train_metric", "own-loss": "val_loss", "own-acc": "val_metric"}
+
+
+def test_a_loss_of_its_own_word_without_a_score_stays_what_it_was() -> None:
+    keys = _keys(_run({"live_loss": "falls", "acc": "rises"}, {"own-loss": "falls"}))
+    assert "val_loss" not in keys.values()
