@@ -39,6 +39,7 @@ PRODUCES: dict[str, tuple[str, ...]] = {
     "dead-units": ("vanishing-gradients", "frozen-weights", "prediction-collapse", "over-confidence", *STALLED_LEARNING),
     "saturated-activations": (
         "divergence",
+        "instability",
         "sudden-shift",
         "vanishing-gradients",
         "frozen-weights",
@@ -155,11 +156,13 @@ BEGUN_BEFORE = frozenset(
         ("exploding-gradients", "nan-inf"),
         ("instability", "frozen-weights"),
         ("lr-too-high", "vanishing-gradients"),
+        ("saturated-activations", "instability"),
     }
 )
 """Pairs of which the first must have begun before the second may have: a norm that is not finite where the loss is not either explains
 nothing, whatever grew before does; weights stand still behind swings that killed every unit; a rate that is too
-high leaves no gradients behind, and gradients that were not there at the first point are no work of it."""
+high leaves no gradients behind, and gradients that were not there at the first point are no work of it; units that swings drove to their
+limits are no cause of the swings."""
 
 ACTS_BEFORE = frozenset(("lr-schedule", i) for i in STALLED_LEARNING)
 """Pairs of which the first acts before it is seen: a rate that falls away stops the learning before it has come to nothing."""
