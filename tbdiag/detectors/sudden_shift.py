@@ -15,7 +15,8 @@ How it is told
     divergence (unless it stepped to a calm new level, and a logged learning rate did not move or the accuracy is what it was).
     Where training jumps and then falls smoothly but validation does not recover, the shift is in the training data. A jump of
     the learning rate at that step explains it away. Or the training loss jumps as far between two points and learns anew from
-    there, not back to where it was by a tenth, while validation is worse ever after, by a fifth of what it had gained.
+    there, not back to where it was by a tenth, while validation is worse ever after, by a fifth of what it had gained. Where nothing was
+    evaluated, a training loss of 60 points or more counts that steps by a fifth of its level, calm on either side, for a quarter of the run.
 
 First check
     Compare 32 samples with labels from just before and just after that step.
@@ -75,11 +76,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
     """Look for a lasting step in validation, then in its metric."""
     train = view.curve("train_loss")
     val = view.curve("val_loss") or view.curve("val_metric")
-    if val is None:
+    if val is None and (train is None or train.n < view["points_alone"]):
         return NotApplicable("no validation loss or metric", ("val_loss",))
-    if val.n < 6:
+    if val is not None and val.n < 6:
         return NotApplicable(f"only {val.n} points")
-    found = _find(view, val, train)
+    found = _find(view, val, train) if val is not None else _find_alone(view, train)
     if found is None:
         return None
     curve, training, (at, size, before, behind) = found
@@ -94,7 +95,11 @@ def detect(view: View) -> Finding | NotApplicable | None:
         say(
             f"Between {unit(curve)} {{first:,}} and {{last:,}} the {label(curve)} went from {{before:.4g}} to {{behind:.4g}}, "
             "{sigmas:.0f} noise standard deviations, and "
-            + (f"came down slowly from there; the {label(val)} was worse ever after." if training == "comes down" else "stayed."),
+            + (
+                f"came down slowly from there; the {label(val)} was worse ever after."
+                if val is not None and training == "comes down"
+                else "stayed."
+            ),
             (curve,),
             (Mark("event", "shift", last),),
             first=first,
@@ -183,6 +188,17 @@ def _find(view: View, val: CurveFacts, train: CurveFacts | None) -> tuple[CurveF
         if found is not None:
             return train, "comes down", found
     return None
+
+
+def _find_alone(view: View, train: CurveFacts | None) -> tuple[CurveFacts, str, Step] | None:
+    """A step of a training loss beside which nothing was evaluated: by a fifth of its level, calm on either side, for a quarter of the run."""
+    found = find_step(view, train) if train is not None else None
+    if train is None or found is None:
+        return None
+    at, _, before, behind = found
+    lasts = train.trace.n - 1 - at >= view["lasts_alone"] * train.trace.n
+    large = behind - before > view["of_level_alone"] * abs(before)
+    return (train, "stays", found) if lasts and large and _calm_behind(train, at) else None
 
 
 def _at_guessing(view: View, curve: CurveFacts) -> bool:
@@ -299,6 +315,17 @@ def _both_step(lost: float) -> Run:
     return _synth.make_run({k: v + rng.normal(0, 0.005, 40) for k, v in made.items()})
 
 
+def _alone(jump: float) -> Run:
+    """A language model's training loss, and nothing else, that steps half-way."""
+    loss = (
+        2.9
+        + _synth.decay(400, 2.0, 0.0, 30.0)
+        + np.where(np.arange(400) < 200, 0.0, jump)
+        + np.random.default_rng(107).normal(0, 0.03, 400)
+    )
+    return _synth.make_run({"train/loss": loss, "lr": 3e-4 * np.cos(np.linspace(0, 1.5, 400))})
+
+
 EXAMPLES = (
     Example("validation steps up, training does not", _val_shift, fires=True, onset=(17, 18)),
     Example("training jumps and recovers, validation does not", _train_shift, fires=True, onset=(11, 12)),
@@ -307,6 +334,8 @@ EXAMPLES = (
     Example("after five evaluations of a steep descent", _ten_evaluations, fires=True),
     Example("six quiet evaluations, then five at twice the level", lambda: _another_gauge(1.0), fires=True),
     Example("six quiet evaluations, then five somewhat higher", lambda: _another_gauge(0.25), fires=False),
+    Example("a training loss alone that steps by a third", lambda: _alone(1.0), fires=True),
+    Example("a training loss alone that steps by a tenth", lambda: _alone(0.3), fires=False),
     Example("a gradual rise", _overfit, fires=False),
     Example("a learning-rate decay", _step_decay, fires=False),
 )
@@ -319,14 +348,17 @@ DETECTOR = Detector(
     phase=CURVES,
     detect=detect,
     doc=__doc__ or "",
-    needs=(("val_loss", "val_metric"),),
-    wants=("train_loss", "lr", "val_accuracy", "loss"),
+    needs=(("val_loss", "val_metric", "train_loss"),),
+    wants=("val_loss", "val_metric", "train_loss", "lr", "val_accuracy", "loss"),
     domains=DIRECTED,
     thresholds={
         "sigmas": Threshold(8.0, "twice the p99 of the largest single-split statistic under AR(1) noise"),
         "sigmas_of_all": Threshold(
             5.5, "where the step is larger than all that had been gained; of 855 healthy labelled trainings none made such a step of 4.5"
         ),
+        "points_alone": Threshold(60, "of training, where nothing was evaluated: enough for the noise on either side"),
+        "of_level_alone": Threshold(0.2, "of its level, then: a change of the mixture or of the batch that is meant moves a loss by less"),
+        "lasts_alone": Threshold(0.25, "of the run, behind the step, then"),
         "of_gain": Threshold(0.3, "three tenths of what had been gained"),
         "of_level": Threshold(0.1, "a tenth of the level (or of the gain, where that is more)"),
         "doubled": Threshold(1.0, "of its level: a loss that doubles shifts, however much had been gained before"),

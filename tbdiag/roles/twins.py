@@ -161,11 +161,11 @@ def _tell(
         return train, val, {words[marked]: Split.VAL}
     if says[0] is says[1] is None:
         if beside[0] is not beside[1]:
-            marked = beside.index(True)
-            train, val = (other, one) if marked == 0 else (one, other)
+            which = beside.index(True)
+            train, val = (other, one) if which == 0 else (one, other)
             # ``live_loss`` and ``acc`` beside ``own_loss`` and ``own_acc``: the scores have one of the words, and one score is without it.
-            if _has_bare_score(words[marked], shared) and _is_marked(train, val, words[marked], run, shared):
-                return train, val, {words[marked]: Split.VAL}
+            if _has_bare_score(words[which], shared) and _is_marked(train, val, words[which], run, shared):
+                return train, val, {words[which]: Split.VAL}
         if (by_number or all(beside)) and 3 * min(n) <= 2 * max(n):
             first: Draft | None = one if n[0] > n[1] else other
         else:
