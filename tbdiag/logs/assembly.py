@@ -92,6 +92,7 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
     repeats: list[Break] = []
     stepless: list[str] = []
     going_on: list[str] = []
+    in_turn: dict[str, int] = {}
     shared: dict[str, int] = {}
 
     def resolve(step: Any, make_track: Callable[[], Track]) -> Resolution | None:
@@ -106,7 +107,9 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
                 repeats.append(resolution.repeats)
             if resolution.stepless:
                 stepless.append(track.name)
-            if resolution.step is not None:
+            if resolution.in_turn:
+                in_turn[track.name] = resolution.superseded.size
+            elif resolution.step is not None:
                 going_on.append(track.name)
         return resolution
 
@@ -136,6 +139,14 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
             "they are read as going on; log the number of all batches so far instead"
         )
         draft.issues.append(ReadIssue("epoch-steps", home, message, damage=False))
+    if in_turn:
+        message = (
+            f"the steps of {len(in_turn)} tag{'s' * (len(in_turn) != 1)} go back and forth within one file (first: {next(iter(in_turn))!r}): "
+            "several writers of one process take turns, and their points are sorted by step"
+        )
+        if aside := sum(in_turn.values()):
+            message += f"; of several points at one step the last counts, {aside:,} are set aside"
+        draft.issues.append(ReadIssue("writers-in-turn", home, message, damage=False))
     for text, count in shared.items():
         message = (
             f"{count} layers write under the tag {text!r}: they are read as {text}#1 to #{count}, in order of writing; "
