@@ -35,6 +35,8 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
         (["train_logs", "valid_logs"], {".": ("train_logs", "valid_logs")}),
         (["train_summaries", "test_summaries"], {".": ("test_summaries", "train_summaries")}),
         (["a/train", "a/validation", "b/train", "b/validation"], {"a": ("train", "validation"), "b": ("train", "validation")}),
+        (["c/_base_log", "c/train_log", "c/valid_log"], {"c": ("_base_log", "train_log", "valid_log")}),
+        (["c/_base_log", "c/exp1", "c/exp2"], {"c/_base_log": (), "c/exp1": (), "c/exp2": ()}),
         (["x/train", "x/train_inner", "x/valid"], {"x": ("train", "train_inner", "valid")}),
         ([".", "eval"], {".": ("eval",)}),
         (["model", "model/eval_coco"], {"model": ("eval_coco",)}),
