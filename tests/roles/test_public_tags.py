@@ -114,6 +114,8 @@ SCRIPTS = [
     },
     {"Loss/MSE/train": "train_loss", "Loss/MSE/val": "val_loss", "Loss/accuracy": "val_metric"},
     {"bank / lstm / Loss: mse": "train_loss"},
+    {"ep_r": "train_reward", "Loss/actor_loss": "policy_loss", "Loss/critic_loss": "value_loss"},
+    {"train/loss": "train_loss", "val/loss": "val_loss", "ep_r2/val": "val_metric"},
     {
         "d_real_loss": "train_loss_component",
         "d_fake_loss": "train_loss_component",
