@@ -90,6 +90,7 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
         draft.hparams.update(part.hparams)
     breaks: list[tuple[str, Break]] = []
     repeats: list[Break] = []
+    repeated: list[str] = []
     stepless: list[str] = []
     going_on: list[str] = []
     in_turn: dict[str, int] = {}
@@ -105,6 +106,7 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
             breaks.extend((track.name, part) for part in resolution.breaks)
             if resolution.repeats is not None:
                 repeats.append(resolution.repeats)
+                repeated.append(track.name)
             if resolution.stepless:
                 stepless.append(track.name)
             if resolution.in_turn:
@@ -127,7 +129,8 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
     restarts = merge_breaks(breaks, repeats, spans, starts)
     draft.restarts.extend(restarts)
     home = next((file.name for file in reversed(files) if file.subrun == subrun), "")
-    draft.issues.extend(_restart_issue(home, restart) for restart in restarts)
+    by_clock = all(name.lower().endswith("/time") for name in repeated)
+    draft.issues.extend(_restart_issue(home, restart, by_clock) for restart in restarts)
     if stepless:
         message = (
             f"all points of {len(stepless)} tag{'s' * (len(stepless) != 1)} carry one step (first: {stepless[0]!r}): logged without a step"
@@ -161,13 +164,14 @@ def _span(part: FileColumns) -> tuple[float, float] | None:
     return part.first_wall_time, part.last_wall_time
 
 
-def _restart_issue(home: str, restart: Restart) -> ReadIssue:
+def _restart_issue(home: str, restart: Restart, by_clock: bool) -> ReadIssue:
+    """What happened, in a sentence; `by_clock`: every tag that holds a step twice is a copy by seconds (``reward/time``)."""
     kind = {"session-start": "restart", "step-regression": "restart"}.get(restart.kind, restart.kind)
     what = {
         "session-start": "the writer started a new session",
         "step-regression": "steps went backwards",
         "overlapping-writers": "two files whose times overlap wrote the same steps",
-        "duplicate-step": "steps were written more than once",
+        "duplicate-step": "seconds of the clock hold several points" if by_clock else "steps were written more than once",
     }[restart.kind]
     agree = {True: "; both writes agree", False: "; the writes differ", None: ""}[restart.agree]
     message = (

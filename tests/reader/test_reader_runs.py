@@ -282,6 +282,17 @@ def test_steps_written_twice_keep_the_later_value(tmp_path):
     assert len(run.series["loss"]) == len(run.superseded["loss"]) == 10
 
 
+def test_seconds_that_hold_several_points_are_told_as_such(tmp_path):
+    events = regular_events(20, ("loss", "loss/time"))
+    for event in events:
+        if event.summary.value and event.summary.value[0].tag == "loss/time":
+            event.step //= 2
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert [r.kind for r in run.restarts] == ["duplicate-step"]
+    assert run.issues[0].message.startswith("seconds of the clock hold several points")
+
+
 def test_a_tag_without_steps_keeps_all_points(tmp_path):
     events = regular_events(10, _LOSS)
     for event in events:
