@@ -50,3 +50,10 @@ def test_frequent_words_and_the_codes_of_a_quantiser_may_stay_where_they_began(s
 def test_an_encoder_with_two_labels_is_no_language_model(config: dict[str, object], first: float, domain: Domain) -> None:
     loss = first * np.exp(-np.arange(60) / 60)
     assert resolve(tuned(config, loss)).domain is domain
+
+
+def test_the_trainer_of_transformers_is_known_by_its_arguments_where_it_was_killed_early() -> None:
+    run = tuned({"model_type": "llama", "vocab_size": 32000}, 2.0 + 0.5 * np.exp(-np.arange(60) / 20))
+    assert resolve(run).framework == ""
+    args = TextSeries("args/text_summary", "", np.zeros(1, dtype=np.int64), np.zeros(1), ('{"learning_rate": 5e-05}',))
+    assert resolve(replace(run, texts={**run.texts, args.tag: args})).framework == "HF Trainer"

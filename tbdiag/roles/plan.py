@@ -68,9 +68,9 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
-    """Read the names of a run's scalar and histogram series."""
-    names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms)]
+def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...], texts: tuple[Key, ...] = ()) -> Plan:
+    """Read the names of a run's scalar and histogram series; those of its texts only tell the framework."""
+    names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms, *texts)]
     convention, score = recognise(frozenset(n.lower() for n in names))
     shorter = drop_settings([t for _, t in scalars])
     skip, words = _common_prefix(list(shorter.values())), spell_out(list(shorter.values()))

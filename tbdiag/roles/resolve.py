@@ -45,6 +45,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     plan = make_plan(
         tuple((s.subrun, s.tag) for s in run.series.values()),
         tuple((h.subrun, h.tag) for h in run.histograms.values()),
+        tuple((t.subrun, t.tag) for t in run.texts.values()),
     )
     drafts = copy_drafts(plan)
     forced = _override(drafts, config) if config is not None else ()
