@@ -290,7 +290,8 @@ def _mark_repeats(drafts: list[Draft]) -> None:
         else:
             found = _ON_AXIS.match(draft.tag)
             if found:
-                original = by_tag.get((draft.subrun, found[1])) or by_tag.get((draft.subrun, found[1] + "/step"))
+                options = [found[1] + end for end in ("", "/step", "/frame")]
+                original = next((by_tag[draft.subrun, o] for o in options if (draft.subrun, o) in by_tag), None)
         if original is not None and original is not draft:
             draft.why = f"the same points as {original.name} on another axis"
             draft.role, draft.direction, draft.layer, draft.class_id = Role.IGNORED, Direction.NONE, None, None

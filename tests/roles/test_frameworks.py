@@ -156,8 +156,26 @@ OLD_TIANSHOU = {
 """Tianshou 0.5 (GAIL): the accuracies are those of the discriminator, and say nothing of the agent."""
 
 
+ML_AGENTS_SAC = {
+    "Environment/Cumulative Reward": "train_reward",
+    "Environment/Episode Length": "episode_length",
+    "Losses/Policy Loss": "policy_loss",
+    "Policy/Extrinsic Value": "prediction_stat",
+    "Policy/Continuous Entropy Coeff": "counter",
+    "Policy/Entropy": "entropy",
+}
+RL_GAMES = {
+    "rewards/step": "train_reward",
+    "rewards/iter": "ignored",
+    "losses/a_loss": "policy_loss",
+    "consecutive_successes/frame": "train_metric",
+    "consecutive_successes/iter": "ignored",
+    "consecutive_successes/time": "ignored",
+}
+
+
 def test_versions_of_a_framework_that_are_read_by_what_they_log() -> None:
-    for framework, tags in (("Tianshou", OLD_TIANSHOU),):
+    for framework, tags in (("Tianshou", OLD_TIANSHOU), ("ML-Agents", ML_AGENTS_SAC), ("rl_games", RL_GAMES)):
         series = {t: RETURNS if key.endswith("reward") else FALLING for t, key in tags.items()}
         signals = resolve(_synth.make_run(series), Config())
         assert (signals.framework, signals.domain) == (framework, Domain.REINFORCEMENT)
