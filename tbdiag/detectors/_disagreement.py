@@ -46,7 +46,9 @@ def say_metric(metric: CurveFacts, behind: Behind, worse: bool) -> Evidence:
         return say(text, (metric,), start=behind.then, stop=behind.end, best=behind.best, best_step=behind.best_step)
     still = "hardly moved" if abs(behind.end - behind.then) <= 0.05 * abs(behind.then) else "stayed within its scatter"
     what = still if behind.holds else "got worse as well"
-    return say(f"The {label(metric)} {what}: {{start:.4g}} around there, {{stop:.4g}} at the end.", (metric,), start=behind.then, stop=behind.end)
+    return say(
+        f"The {label(metric)} {what}: {{start:.4g}} around there, {{stop:.4g}} at the end.", (metric,), start=behind.then, stop=behind.end
+    )
 
 
 def keep_metric(view: View, metric: CurveFacts, behind: Behind) -> str:
