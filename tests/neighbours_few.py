@@ -78,3 +78,14 @@ def never_left_guessing(best: float) -> Run:
     """Five epochs of a detector whose losses fall, its precision at most `best`."""
     series = {"train/loss": decay(5, 0.13, 0.03, 6.0), "val/loss": decay(5, 0.135, 0.035, 6.0)}
     return _synth.make_run(series | {"val/mAP50-95": best * np.array([0.5, 0.6, 0.8, 1.0, 1.0])})
+
+
+def three_evaluations(losses: tuple[float, ...]) -> Run:
+    """Three epochs of a fine-tuning: training falls to a tenth, the accuracy climbs, the validation loss does as it is told."""
+    step = np.arange(60) * 50 + 50
+    series = {
+        "train/loss": (1.66 * np.exp(-np.arange(60) / 26) + noise(60, 0.03, 21), step),
+        "eval/loss": (np.array(losses), np.array([1000, 2000, 3000])),
+        "eval/accuracy": (np.array([0.71, 0.74, 0.76]), np.array([1000, 2000, 3000])),
+    }
+    return _synth.make_run({k: _synth.make_series(k, v, at) for k, (v, at) in series.items()})

@@ -79,3 +79,13 @@ def test_the_score_of_training_alone_is_no_proof_of_health(split: str, verdict: 
     loss = 0.2 + 1.1 * np.exp(-np.arange(60) / 9) + rng.normal(0, 0.01, 60)
     run = _synth.make_run({"train/loss": loss, f"{split}/accuracy": 0.93 - 0.6 * np.exp(-np.arange(60) / 9) + rng.normal(0, 0.005, 60)})
     assert diagnose_run(run).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("losses", "verdict"), [((1.94, 2.38, 2.76), "unclear"), ((1.94, 2.38, 2.2), "healthy"), ((1.94, 2.0, 2.1), "healthy")]
+)
+def test_three_evaluations_tell_of_a_loss_that_only_rose(losses: tuple[float, ...], verdict: str) -> None:
+    report = diagnose_run(neighbours_few.three_evaluations(losses))
+    assert report.verdict == verdict
+    if verdict == "unclear":
+        assert report.note.chosen_action.endswith("choose the checkpoint by the validation accuracy, which went on improving")

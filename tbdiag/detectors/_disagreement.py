@@ -38,14 +38,17 @@ def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) ->
 
 
 def say_metric(metric: CurveFacts, behind: Behind, worse: bool) -> Evidence:
-    """What the metric did behind the best of the loss, or that it fell back from its own best."""
+    """What the metric did behind the best of the loss (it is a median of three points there), or that it fell back from its own best."""
     if worse:
         return say(f"The {label(metric)} fell back from {{start:.4g}} to {{stop:.4g}}.", (metric,), start=metric.best, stop=metric.end)
     if behind.gains:
-        text = f"The {label(metric)} still improved, from {{start:.4g}} there to {{stop:.4g}}, and was best at {unit(metric)} {{best_step:,}} with {{best:.4g}}."
+        text = f"The {label(metric)} still improved, from {{start:.4g}} around there to {{stop:.4g}}, and was best at {unit(metric)} {{best_step:,}} with {{best:.4g}}."
         return say(text, (metric,), start=behind.then, stop=behind.end, best=behind.best, best_step=behind.best_step)
-    what = "got worse as well" if not behind.holds else "hardly moved"
-    return say(f"The {label(metric)} {what}: {{start:.4g}} there, {{stop:.4g}} at the end.", (metric,), start=behind.then, stop=behind.end)
+    still = "hardly moved" if abs(behind.end - behind.then) <= 0.05 * abs(behind.then) else "stayed within its scatter"
+    what = still if behind.holds else "got worse as well"
+    return say(
+        f"The {label(metric)} {what}: {{start:.4g}} around there, {{stop:.4g}} at the end.", (metric,), start=behind.then, stop=behind.end
+    )
 
 
 def keep_metric(view: View, metric: CurveFacts, behind: Behind) -> str:

@@ -101,7 +101,7 @@ def _below(lr: CurveFacts, plan: Schedule, level: float, latest: float) -> Fault
 
 def jumped(view: View, lr: CurveFacts, plan: Schedule) -> Fault | None:
     train = view.curve("train_reward") if view.signals.domain is Domain.REINFORCEMENT else view.curve("train_loss")
-    if plan.cyclic or train is None or train.n < 10 or train.signal.axis is not lr.signal.axis:
+    if plan.cyclic or plan.adaptive or train is None or train.n < 10 or train.signal.axis is not lr.signal.axis:
         return None
     span = max(float(lr.step[-1] - lr.step[0]), 1.0)
     for i in plan.jumps:

@@ -12,8 +12,9 @@ How it is told
     it falls below a thousandth of its peak (but not to zero) before 60 % of the run (or below a fiftieth before 30 %) and
     stays there; or below a hundredth before half of the run, where the last quarter of the way there had brought 8 % of all
     that the training loss gained, and all the rest of the run brings less than a fifth of that. Jump: after the first tenth
-    of the run it rises at least threefold between two points, not as one of several cycles, and the training loss rises at
-    once by more than 6 noise standard deviations; to a rate twice as high as any before it the medians of twenty points
+    of the run it rises at least threefold between two points, not as one of several cycles nor where it goes up and down at a
+    tenth of its points each, as one that follows the KL divergence, and the training loss rises at once by more than 6 noise
+    standard deviations; to a rate twice as high as any before it the medians of twenty points
     before and after must differ by 4 standard errors, or the next two points lie above the last four by 8 standard
     deviations; of fewer than twenty points in all the next three must lie above the last four; to a rate ten times as high it is enough
     that the next evaluations reach three times the worst of the four before. No warm-up: the rate is at
@@ -293,6 +294,23 @@ def _evaluations(peak: float) -> Run:
     return _synth.make_run({k: _synth.make_series(k, v, step) for k, (v, step) in made.items()})
 
 
+def _agent(follows: bool) -> Run:
+    """An agent whose return falls at half of the run, where its rate rises fivefold: one step of a rate that always moves, or the only one."""
+    rng, n = np.random.default_rng(64), 300
+    rate = np.where(np.arange(n) < 150, 1e-5, 6e-5)
+    if follows:
+        rate = 1e-5 * 1.5 ** rng.integers(0, 5, n)
+        rate[:3], rate[149:151] = 1e-3, (1e-5, 6e-5)
+    reward = 20 - _synth.decay(n, 20.0, 0.0, 6.0) - 6.0 * (np.arange(n) >= 150) + rng.normal(0, 0.3, n)
+    series = {
+        "Train/mean_reward": reward,
+        "Loss/learning_rate": rate,
+        "Policy/mean_noise_std": _synth.decay(n, 1.0, 0.3),
+        "Perf/total_fps": np.full(n, 9e4),
+    }
+    return _synth.make_run(series, every=1)
+
+
 EXAMPLES = (
     Example("two glitches of one point that throw the loss: the first leads", _glitches, fires=True, onset=(490, 500)),
     Example("thrown up by a full rate, back after a fifth of the run: a note", _cold, fires=False, onset=(0, 60)),
@@ -309,6 +327,8 @@ EXAMPLES = (
     Example("a two hundredth of the peak after the loss had settled", lambda: _runs_out(falls=False), fires=False),
     Example("a constant rate and a loss that bounces: a note", lambda: _never(0.12), fires=False, onset=(300, 1000)),
     Example("a constant rate and a calm loss", lambda: _never(0.0), fires=False),
+    Example("an agent's rate that jumps once, and the return falls", lambda: _agent(follows=False), fires=True, onset=(140, 160)),
+    Example("an agent's rate that follows the KL divergence up and down", lambda: _agent(follows=True), fires=False),
     Example("warm-up and cosine", _cosine, fires=False),
     Example("warm restarts", _restarts, fires=False),
 )

@@ -8,9 +8,9 @@ Why it matters
 
 How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
-    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (with a metric
-    below a quarter of its scale, or below half of it that stands as still, with 98 %); or a bounded metric stays near chance
-    (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives
+    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (10 % of that of a
+    language model among 10,000 pieces of text or more; with a metric below a quarter of its scale, or below half of it that
+    stands as still, with 98 %); or a bounded metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives
     exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
     half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
     so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
@@ -71,7 +71,7 @@ from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_ro
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, say_still, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, validates_below
+from tbdiag.features.levels import counts_words, guesses_text, guessing, is_determination, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -230,24 +230,19 @@ def _signs(
         quality = level.quality(metric.end)  # an R2 that only ever got worse was not learned
     constant = val is not None and val.n >= 4 and float(np.ptp(val.value)) <= 2e-6 * float(np.abs(val.value).max())
     constant = constant and val is not None and not is_rounded(float(val.value[0]))
+    limit = view["text"] if guesses_text(view.features) else view["chance"]
     # A loss that came down from above must have stopped at guessing.
     stopped = gain < view["gain"] or (left is not None and left < 1.1 and not still_falls(train))
     if (
         left is not None
-        and left > view["chance"]
+        and left > limit
         and stopped
         and (quality is None or quality < 0.25 or constant or is_lifeless(metric, quality, left))
     ):
         signs.append("chance")
-        margins.append(max(1.0, 2 * (left - view["chance"]) / (1 - view["chance"])))
-        evidence.append(
-            say(
-                "The loss of guessing is {chance:.4g}; {left:.0%} of it is left.",
-                (train,),
-                chance=guessing(view.features).chance or 0.0,
-                left=left,
-            )
-        )
+        margins.append(max(1.0, 2 * (left - limit) / (1 - limit)))
+        text = "The loss of guessing is {chance:.4g}; {left:.0%} of it is left."
+        evidence.append(say(text, (train,), chance=guessing(view.features).chance or 0.0, left=left))
     poor = quality is not None and quality < view["quality"] and gain < view["gain"] and metric is not None and metric.n >= 3
     if poor and metric is not None and level is not None and level.chance == 0:  # no noise lifts an F1 far above nothing
         poor = level.quality(metric.sign * float(metric.cost.min())) < 1.5 * view["quality"]
@@ -381,6 +376,7 @@ DETECTOR = Detector(
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
+        "text": Threshold(0.9, "the same among 10,000 pieces of text and more; their frequencies alone bring the loss to 60 or 70 % of it"),
         "never_met": Threshold(0.9, "share of the points at which a sparse reward is zero, and at all of the last quarter"),
         "settled": Threshold(0.4, "of its first entropy: the policy has settled, on actions that bring no more than its first ones"),
         "unmoved": Threshold(0.03, "range of the policy's entropy, of its start: the policy does not change"),

@@ -9,7 +9,7 @@ import numpy as np
 from tbdiag.detectors._base import CURVES, PREDICTIONS
 from tbdiag.detectors._words import label, unit
 from tbdiag.diagnosis.words import say_clause
-from tbdiag.features import Features
+from tbdiag.features import CurveFacts, Features
 from tbdiag.features.disagreement import look_behind
 from tbdiag.features.levels import counts_words, metric_level
 from tbdiag.features.tasks import task_moves
@@ -18,6 +18,8 @@ from tbdiag.model import Domain, Finding, Role
 LAST, SMOOTHED, OF_GAIN = 0.10, 0.05, 0.15
 """A validation loss left its best where its last value lies a tenth above it, its end as a median a twentieth, and that is 15 % of all that it
 had gained; 2 of 756 healthy labelled runs do."""
+OF_THREE = 0.2
+"""Of the best of three evaluations, by which the last must lie above it, and each above the one before: by chance one in six rises so."""
 AT_GUESSING = 0.05
 """Of the way from guessing to perfect, that no evaluation passes; the best evaluation of every healthy labelled run passes 0.26."""
 FEW = 3
@@ -69,19 +71,26 @@ def _at_guessing(features: Features) -> Doubt | None:
 
 def _left_its_best(features: Features) -> Doubt | None:
     val = features.curve("val_loss")
-    if val is None or val.n <= FEW or val.signal.role is not Role.LOSS or float(val.cost.min()) <= 0:
+    if val is None or val.n < FEW or val.signal.role is not Role.LOSS or float(val.cost.min()) <= 0:
         return None
     i = int(np.argmin(val.cost))
     best, last = float(val.cost[i]), float(val.cost[-1])
     if last - best <= LAST * best or val.end_cost - best <= max(SMOOTHED * best, OF_GAIN * (float(val.cost[0]) - best)):
         return None
+    if val.n == FEW and (np.any(np.diff(val.cost) <= 0) or last < (1 + OF_THREE) * best):
+        return None
     metric = features.curve("val_metric")
-    behind = look_behind(val, metric) if metric is not None else None
     keep = f"keep the checkpoint of {unit(val)} {int(val.step[i]):,}"
-    if metric is not None and behind is not None and behind.gains:
+    if metric is not None and _goes_on(val, metric):
         keep = f"choose the checkpoint by the {label(metric)}, which went on improving"
     return Doubt(
         f"the {label(val)} ended at {last:.4g}, {(last - best) / best:.0%} above its best of {best:.4g} at {unit(val)} {int(val.step[i]):,}",
         f"none that is sure: {keep}",
         f"the {label(val)} ends within a twentieth of its best",
     )
+
+
+def _goes_on(val: CurveFacts, metric: CurveFacts) -> bool:
+    """Whether the metric went on improving behind the best of the loss: of three evaluations in a row each must be better than the one before."""
+    behind = look_behind(val, metric)
+    return behind.gains if behind is not None else metric.n == FEW and bool(np.all(np.diff(metric.cost) < 0))

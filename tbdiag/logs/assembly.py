@@ -90,8 +90,10 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
         draft.hparams.update(part.hparams)
     breaks: list[tuple[str, Break]] = []
     repeats: list[Break] = []
+    repeated: list[str] = []
     stepless: list[str] = []
     going_on: list[str] = []
+    in_turn: dict[str, int] = {}
     shared: dict[str, int] = {}
 
     def resolve(step: Any, make_track: Callable[[], Track]) -> Resolution | None:
@@ -104,9 +106,12 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
             breaks.extend((track.name, part) for part in resolution.breaks)
             if resolution.repeats is not None:
                 repeats.append(resolution.repeats)
+                repeated.append(track.name)
             if resolution.stepless:
                 stepless.append(track.name)
-            if resolution.step is not None:
+            if resolution.in_turn:
+                in_turn[track.name] = resolution.superseded.size
+            elif resolution.step is not None:
                 going_on.append(track.name)
         return resolution
 
@@ -124,7 +129,8 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
     restarts = merge_breaks(breaks, repeats, spans, starts)
     draft.restarts.extend(restarts)
     home = next((file.name for file in reversed(files) if file.subrun == subrun), "")
-    draft.issues.extend(_restart_issue(home, restart) for restart in restarts)
+    by_clock = all(name.lower().endswith("/time") for name in repeated)
+    draft.issues.extend(_restart_issue(home, restart, by_clock) for restart in restarts)
     if stepless:
         message = (
             f"all points of {len(stepless)} tag{'s' * (len(stepless) != 1)} carry one step (first: {stepless[0]!r}): logged without a step"
@@ -136,6 +142,14 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
             "they are read as going on; log the number of all batches so far instead"
         )
         draft.issues.append(ReadIssue("epoch-steps", home, message, damage=False))
+    if in_turn:
+        message = (
+            f"the steps of {len(in_turn)} tag{'s' * (len(in_turn) != 1)} go back and forth within one file (first: {next(iter(in_turn))!r}): "
+            "several writers of one process take turns, and their points are sorted by step"
+        )
+        if aside := sum(in_turn.values()):
+            message += f"; of several points at one step the last counts, {aside:,} are set aside"
+        draft.issues.append(ReadIssue("writers-in-turn", home, message, damage=False))
     for text, count in shared.items():
         message = (
             f"{count} layers write under the tag {text!r}: they are read as {text}#1 to #{count}, in order of writing; "
@@ -150,13 +164,14 @@ def _span(part: FileColumns) -> tuple[float, float] | None:
     return part.first_wall_time, part.last_wall_time
 
 
-def _restart_issue(home: str, restart: Restart) -> ReadIssue:
+def _restart_issue(home: str, restart: Restart, by_clock: bool) -> ReadIssue:
+    """What happened, in a sentence; `by_clock`: every tag that holds a step twice is a copy by seconds (``reward/time``)."""
     kind = {"session-start": "restart", "step-regression": "restart"}.get(restart.kind, restart.kind)
     what = {
         "session-start": "the writer started a new session",
         "step-regression": "steps went backwards",
         "overlapping-writers": "two files whose times overlap wrote the same steps",
-        "duplicate-step": "steps were written more than once",
+        "duplicate-step": "seconds of the clock hold several points" if by_clock else "steps were written more than once",
     }[restart.kind]
     agree = {True: "; both writes agree", False: "; the writes differ", None: ""}[restart.agree]
     message = (

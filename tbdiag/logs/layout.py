@@ -11,6 +11,7 @@ holds event files):
   one process wrote them;
 - it and a single sibling that is named like a split were opened by one process within a minute, whatever it is named itself;
 - it lies below such an evaluation directory (T5X ``training_eval/<task>``);
+- it is named ``_base_log`` beside a training and an evaluation split (Catalyst: rate and momentum, which belong to no loader);
 - it is named ``rank_N`` (one writer a process);
 - it is a child that ``add_scalars`` made below H: its name begins with the only tag that it holds (PyTorch: ``/`` -> ``_``, then ``_``;
   tensorboardX: the tag, then ``/``), or with one of its tags where the process opened both within a minute;
@@ -47,9 +48,10 @@ _EVALUATION = re.compile(
 _EVALUATION_WITH_SUFFIX = re.compile(r"(valid\d+|val\d+|(val|valid|validation|evaluation)[_\-.].+|eval.+)", re.IGNORECASE)
 _EVALUATION_PARENT = re.compile(r"(training_eval|inference_eval|infer_eval|eval)", re.IGNORECASE)
 _RANK = re.compile(r"rank[_\-]?\d+", re.IGNORECASE)
+_NO_LOADER = re.compile(r"_base_log")
 _FLOAT_TIME = re.compile(r"\d{9,10}\.\d+")
 _SPECIAL = re.compile(
-    "|".join(f"(?:{p.pattern})" for p in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX, _RANK, _FLOAT_TIME)), re.IGNORECASE
+    "|".join(f"(?:{p.pattern})" for p in (_TRAIN, _EVALUATION, _EVALUATION_WITH_SUFFIX, _RANK, _NO_LOADER, _FLOAT_TIME)), re.IGNORECASE
 )
 """Every name by which a directory may belong to another one."""
 _WRITER = re.compile(r"tfevents\.(\d{9,10})\.(.+\.\d+)\.\d+(?:\.v2)?$")
@@ -272,7 +274,7 @@ def _find_owner(
     if parent in directories:
         if is_split or _RANK.fullmatch(name) or _FLOAT_TIME.fullmatch(name):
             return owner[parent]
-    elif (is_split and parent in splits) or _RANK.fullmatch(name):
+    elif (parent in splits and (is_split or _NO_LOADER.fullmatch(name))) or _RANK.fullmatch(name):
         return parent
     elif _judges(parent):
         grand = os.path.dirname(parent)

@@ -11,7 +11,7 @@ class ReadIssue:
 
     Attributes:
         kind: ``truncated``, ``corrupt``, ``empty-file``, ``no-records``, ``not-an-event-file``, ``unreadable-file``,
-            ``vanished``, ``shrunk``, ``bad-record``, ``nan-wall-time``, ``restart``, ``duplicate-step``, ``epoch-steps``,
+            ``vanished``, ``shrunk``, ``bad-record``, ``nan-wall-time``, ``restart``, ``duplicate-step``, ``epoch-steps``, ``writers-in-turn``,
             ``shared-tag``, ``overlapping-writers``, ``limit``, ``symlink-loop``.
         file: path of the file, relative to the run's path where it lies below it.
         message: one sentence with numbers.

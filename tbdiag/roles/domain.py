@@ -10,7 +10,7 @@ from tbdiag.roles.convention import Convention
 from tbdiag.roles.words import tokenize
 
 _POLICY = frozenset({Role.POLICY_LOSS, Role.POLICY_CLIP_FRACTION, Role.EXPLAINED_VARIANCE, Role.APPROX_KL, Role.EPISODE_LENGTH})
-_OUTCOMES = frozenset({"win", "wins", "success", "solved", "elo"})
+_OUTCOMES = frozenset({"win", "wins", "won", "success", "solved", "elo"})
 """Words of a metric that tells how episodes end."""
 _DIFFUSION_WORDS = frozenset({"diffusion", "ddpm", "ddim", "denoising", "denoiser", "edm"})
 _SSL_WORDS = frozenset({"simclr", "byol", "dino", "ibot", "moco", "ssl", "infonce", "contrastive", "ntxent", "barlow", "vicreg", "jepa"})

@@ -78,6 +78,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "label_distribution",
         "class_frequencies",
     ),
+    "problem_type": ("problem_type",),
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "model": ("model_name", "model_type", "_name_or_path", "model", "arch", "architecture", "backbone"),
     "dataset": ("dataset", "data", "dataset_name", "dataset_path", "data_path"),
@@ -110,7 +111,7 @@ _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alia
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
 _SWITCHED_ON: dict[str, Value] = {"precision": "mixed", "overfit_test": "true", "mixup": 1.0, "cutmix": 1.0}
 """What a bare ``true`` means for a name; for all others nothing."""
-_NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test"}
+_NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test", "problem_type"}
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)
 _OPTIMIZER = re.compile(r"(?:lr|learning_?rate)[-_/ ](adam\w?|sgd|rmsprop|lion|adagrad|nadam|radam|lamb|adafactor)(?![a-z])", re.IGNORECASE)
 """Lightning's ``lr-AdamW`` and Keras' ``epoch_learning_rate_adam`` name the optimiser."""

@@ -68,9 +68,9 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...]) -> Plan:
-    """Read the names of a run's scalar and histogram series."""
-    names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms)]
+def make_plan(scalars: tuple[Key, ...], histograms: tuple[Key, ...], texts: tuple[Key, ...] = ()) -> Plan:
+    """Read the names of a run's scalar and histogram series; those of its texts only tell the framework."""
+    names = [f"{s}/{t}" if s else t for s, t in (*scalars, *histograms, *texts)]
     convention, score = recognise(frozenset(n.lower() for n in names))
     shorter = drop_settings([t for _, t in scalars])
     skip, words = _common_prefix(list(shorter.values())), spell_out(list(shorter.values()))
@@ -290,7 +290,8 @@ def _mark_repeats(drafts: list[Draft]) -> None:
         else:
             found = _ON_AXIS.match(draft.tag)
             if found:
-                original = by_tag.get((draft.subrun, found[1])) or by_tag.get((draft.subrun, found[1] + "/step"))
+                options = [found[1] + end for end in ("", "/step", "/frame")]
+                original = next((by_tag[draft.subrun, o] for o in options if (draft.subrun, o) in by_tag), None)
         if original is not None and original is not draft:
             draft.why = f"the same points as {original.name} on another axis"
             draft.role, draft.direction, draft.layer, draft.class_id = Role.IGNORED, Direction.NONE, None, None

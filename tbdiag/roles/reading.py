@@ -104,6 +104,7 @@ _LETTERS: dict[Tokens, tuple[Role, Direction, str]] = {
     ("a",): (Role.METRIC, Direction.HIGHER, "accuracy"),
     **{(f"rank{n}",): (Role.METRIC, Direction.HIGHER, f"rank{n}") for n in (1, 5, 10)},
     ("metric",): (Role.METRIC, Direction.HIGHER, "metric"),
+    ("ep", "r"): (Role.REWARD, Direction.HIGHER, "reward"),
     **dict.fromkeys((("weights",),), (Role.WEIGHT_NORM, Direction.NONE, "weight_norm")),
     **dict.fromkeys((("grad",), ("gradient",), ("gradients",)), (Role.GRAD_NORM, Direction.NONE, "grad_norm")),
 }
@@ -132,8 +133,10 @@ def _read(tokens: Tokens, tag: str) -> Reading:
         return Reading(Role.LOSS, split, Direction.LOWER, "loss", -3, why="the total of a split")
     last = () if hits else _last_words(tag)
     short = _LETTERS.get(last)
-    if short is not None and (split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM} or short[2].startswith("rank")):
-        return Reading(short[0], split, short[1], short[2], -3, why=f'"{last[0]}" and nothing else')
+    if short is not None and (
+        split is not Split.NONE or short[0] in {Role.GRAD_NORM, Role.WEIGHT_NORM, Role.REWARD} or short[2].startswith("rank")
+    ):
+        return Reading(short[0], split, short[1], short[2], -3, why=f'"{" ".join(last)}" and nothing else')
     if not hits:
         return Reading(Role.UNKNOWN, split, why="no word of it is known")
     start, size, word = max(hits, key=_weight)

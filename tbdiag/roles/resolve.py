@@ -45,6 +45,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     plan = make_plan(
         tuple((s.subrun, s.tag) for s in run.series.values()),
         tuple((h.subrun, h.tag) for h in run.histograms.values()),
+        tuple((t.subrun, t.tag) for t in run.texts.values()),
     )
     drafts = copy_drafts(plan)
     forced = _override(drafts, config) if config is not None else ()
@@ -77,7 +78,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     signals = [_signal(d, series, run) for d in drafts]
     signals, moved = put_on_one_axis(signals)
     found, source = find_config(run, signals)
-    domain = _refine(plan.domain, found)
+    domain = _refine(plan.domain, found, signals)
     classes, chance, why = find_chance(signals, found, domain)
     epoch_steps, epoch_why = find_epochs(signals, moved)
     return Signals(
@@ -96,11 +97,21 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     )
 
 
-def _refine(domain: Domain, config: Mapping[str, float | str | bool]) -> Domain:
-    """A model's configuration may say what the tags do not."""
-    if domain is Domain.SUPERVISED and "vocab_size" in config and "classes" not in config:
-        return Domain.LANGUAGE_MODEL
-    return domain
+_ENCODERS = ("bert", "electra", "ernie", "xlm")
+"""Words in the names of models that read a text at once; most of them are trained to classify."""
+
+
+def _refine(domain: Domain, config: Mapping[str, float | str | bool], signals: list[Signal]) -> Domain:
+    """A model's configuration may say what the tags do not.
+
+    Transformers leaves the names of two labels out. An encoder whose loss begins below 1 has two labels (ln 2 is 0.69): its masked words
+    begin at 1.2 and more.
+    """
+    if domain is not Domain.SUPERVISED or "vocab_size" not in config or "classes" in config or "problem_type" in config:
+        return domain
+    encoder = any(word in str(config.get("model", "")).lower() for word in _ENCODERS)
+    losses = [s.series for s in signals if s.main and s.role is Role.LOSS and s.series is not None and len(s.series)]
+    return domain if encoder and any(float(x.value[0]) < 1 for x in losses) else Domain.LANGUAGE_MODEL
 
 
 def _signal(d: Draft, series: Mapping[str, Series], run: Run) -> Signal:

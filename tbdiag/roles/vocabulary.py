@@ -58,7 +58,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "token accuracy, mean token accuracy, next token accuracy", stem="token_accuracy"),
     **_many(Role.METRIC, HIGHER, "top5, top5 acc, top5 accuracy, acc top5, accuracy top5, acc5, top 5, top 5 acc, top 5 accuracy, top 3 accuracy", stem="top5_accuracy", rank=1),
     **_many(Role.METRIC, HIGHER, "exp rate, exprate, expression rate, expression recognition rate", stem="exact_match", rank=1),
-    **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, exact, partial match, success rate, win rate, winrate, battle won, hit rate, pass rate, uas, las", rank=1),
+    **_many(Role.METRIC, HIGHER, "balanced accuracy, exact match, em, exact, partial match, success rate, win rate, winrate, battle won, win num, hit rate, pass rate, uas, las", rank=1),
     **_many(Role.METRIC, HIGHER, "minp, r 1, r 5, r 10, hr 1, hr 5, hr 10, hr 20, hr 50, hr 100, hr10, hr5, hr20, ccc, harrell c, sdri, tpr, edit sim, hit ratio, p 1, success, is success, purity, completeness, lwlrap, motp, sisdr, pcc, plcc, srcc, ppv, npv, sharpe, sharpe ratio, bleu1, bleu2, bleu3, mpa, fwiou", rank=-1),
     **_many(Role.METRIC, HIGHER, "f1, f1macro, f1micro, cf1, of1, f1 score, fscore, f score, f1 macro, macro f1, f1 micro, micro f1, f1 weighted, weighted f1", stem="f1"),
     **_many(Role.METRIC, HIGHER, "precision, prec, recall, sensitivity, specificity, auc, auroc, auprc, aupro, rocauc, prauc, gauc, mauc, roc auc, auc roc, pr auc, average precision, mcc, kappa, qwk, gini"),
@@ -75,6 +75,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.METRIC, HIGHER, "negative predictive value, uqi, dnsmos, utmos, bleurt, youden, youden j, youdens j, gmean, g mean, informedness, markedness, ks statistic, rand index, adjusted rand index, adjusted rand score, adjusted rand, ari, nmi, ami, normalized mutual info, silhouette, silhouette score, calinski harabasz, v measure, homogeneity, spl, softspl, soft spl, pckh, nds, lddt, gdt, gdt ts, validity, qed, joint goal, jga, dprime, d prime, kendall, kendall tau, kendalltau, fbeta, f beta, csi, critical success index, heidke, heidke skill score, hss, threat score, icc, krippendorff, krippendorff alpha, aucroc, roc, nsd, normalized surface dice, deta, assa", rank=-1),
     **_many(Role.METRIC, HIGHER, "tpr fpr, tar far, tpr at fpr, tar at far", stem="tpr", rank=2),
     **_many(Role.METRIC, HIGHER, "1 ned, 1 cer, 1 wer, one minus cer, one minus wer", stem="one_minus_error", rank=3),
+    **_many(Role.METRIC, HIGHER, "won mean, games won, rounds won", rank=-1),
     **_many(Role.METRIC, HIGHER, "score", rank=-2),
     # Quality, lower is better.
     **_many(Role.METRIC, LOWER, "mae, mad, mean absolute error, mean absolute deviation, l1 error, l1", stem="mae"),
@@ -167,7 +168,7 @@ VOCABULARY: dict[str, Word] = {
     **_many(Role.POLICY_LOSS, NONE, "loss policy, loss actor, losses actor, losses policy, policy loss, policy losses, actor losses, policy gradient loss, pg loss, actor loss, a loss, surrogate, policy avg, loss policy avg, p loss, pi loss, loss pi, losspi", rank=2),
     **_many(Role.VALUE_LOSS, LOWER, "loss value, loss critic, losses critic, losses value, loss vf, value loss, value losses, critic losses, vf loss, critic loss, c loss, value function, q value loss, q value loss1, q value loss2, q1 loss, q2 loss, critic1 loss, critic2 loss, td error, loss td error, loss td, qf loss, qf1 loss, qf2 loss, td loss, cval loss, value avg, v loss, q loss, loss v, loss q, lossv, lossq, loss value avg", rank=2),
     **_many(Role.ENTROPY, NONE, "entropy, policy entropy, entropy avg, entropy loss, loss entropy, entropy mean, mean entropy", rank=1, stem="entropy"),
-    **_many(Role.APPROX_KL, NONE, "approx kl, approxkl, approxkl avg, old approx kl, mean kl, ppo kl, kl mean, policy kl", rank=2, stem="approx_kl"),
+    **_many(Role.APPROX_KL, NONE, "approx kl, approxkl, approxkl avg, approximate kullback leibler, old approx kl, mean kl, ppo kl, kl mean, policy kl", rank=2, stem="approx_kl"),
     **_many(Role.POLICY_CLIP_FRACTION, NONE, "pg clipfrac, pg clip fraction, ppo clip ratio, policy clipfrac avg, clipfrac avg, ratio clip fraction", rank=3, stem="policy_clip_fraction"),
     **_many(Role.EXPLAINED_VARIANCE, HIGHER, "explained variance, vf explained var, explained var", rank=3, stem="explained_variance"),
     # GAN.

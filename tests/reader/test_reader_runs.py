@@ -35,6 +35,8 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
         (["train_logs", "valid_logs"], {".": ("train_logs", "valid_logs")}),
         (["train_summaries", "test_summaries"], {".": ("test_summaries", "train_summaries")}),
         (["a/train", "a/validation", "b/train", "b/validation"], {"a": ("train", "validation"), "b": ("train", "validation")}),
+        (["c/_base_log", "c/train_log", "c/valid_log"], {"c": ("_base_log", "train_log", "valid_log")}),
+        (["c/_base_log", "c/exp1", "c/exp2"], {"c/_base_log": (), "c/exp1": (), "c/exp2": ()}),
         (["x/train", "x/train_inner", "x/valid"], {"x": ("train", "train_inner", "valid")}),
         ([".", "eval"], {".": ("eval",)}),
         (["model", "model/eval_coco"], {"model": ("eval_coco",)}),
@@ -280,6 +282,17 @@ def test_steps_written_twice_keep_the_later_value(tmp_path):
     assert len(run.series["loss"]) == len(run.superseded["loss"]) == 10
 
 
+def test_seconds_that_hold_several_points_are_told_as_such(tmp_path):
+    events = regular_events(20, ("loss", "loss/time"))
+    for event in events:
+        if event.summary.value and event.summary.value[0].tag == "loss/time":
+            event.step //= 2
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert [r.kind for r in run.restarts] == ["duplicate-step"]
+    assert run.issues[0].message.startswith("seconds of the clock hold several points")
+
+
 def test_a_tag_without_steps_keeps_all_points(tmp_path):
     events = regular_events(10, _LOSS)
     for event in events:
@@ -313,6 +326,59 @@ def test_restarts_are_no_epochs(tmp_path, begins, wait):
         begin = max(b for b in begins if b <= i)
         event.step = i - begin
         event.wall_time += wait * begins.index(begin)
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert run.restarts
+    assert run.superseded
+
+
+def _in_turn(rollouts: int, episodes: int, stride: int):
+    """Four environments that hand in the episodes of each rollout of 100 steps one after the other, as Stable-Baselines 2 does."""
+    steps = [400 * r + 7 * e * stride + w for r in range(rollouts) for w in range(0, 4) for e in range(episodes)]
+    events = regular_events(len(steps), _LOSS)
+    for event, step in zip(events, steps, strict=True):
+        event.step = step
+    return events, steps
+
+
+def test_writers_of_one_process_that_take_turns_are_sorted_not_superseded(tmp_path):
+    events, steps = _in_turn(rollouts=10, episodes=5, stride=1)
+    events[-1].step = events[-2].step  # a second point of a step goes to the next free one
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert not run.restarts
+    assert not run.superseded
+    values = [event.summary.value[0].simple_value for event in events]
+    order = sorted(range(len(steps)), key=lambda i: events[i].step)
+    found = run.series["loss"]
+    assert np.all(np.diff(found.step) > 0)
+    assert abs(found.step - np.array([events[i].step for i in order])).max() <= 1
+    assert found.value.tolist() == pytest.approx([values[i] for i in order])
+    assert [i.kind for i in run.issues] == ["writers-in-turn"]
+
+
+def test_of_writers_in_turn_that_hold_every_step_the_last_counts(tmp_path):
+    events = regular_events(400, _LOSS)
+    for i, event in enumerate(events):
+        event.step = 10 * (i // 40) + i % 10  # four writers, ten steps each, ten times
+    write_run(tmp_path, events)
+    (run,) = logs.read_runs(tmp_path)
+    assert not run.restarts
+    assert run.series["loss"].step.tolist() == list(range(100))
+    assert len(run.superseded["loss"]) == 300
+    assert "300 are set aside" in run.issues[0].message
+
+
+@pytest.mark.parametrize(("times", "far"), [(12, 5), (30, 120)])
+def test_relaunches_are_no_writers_in_turn(tmp_path, times, far):
+    """Too few steps back, or steps back by a fifth of the run."""
+    steps, at = [], 0
+    for _ in range(times):
+        steps += range(at, at + far + 20)
+        at += 20
+    events = regular_events(len(steps), _LOSS)
+    for event, step in zip(events, steps, strict=True):
+        event.step = step
     write_run(tmp_path, events)
     (run,) = logs.read_runs(tmp_path)
     assert run.restarts

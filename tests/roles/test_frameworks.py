@@ -11,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import frameworks_table as table
 
+from tbdiag.config import Config
+from tbdiag.detectors import _synth
 from tbdiag.logs import read_runs
 from tbdiag.model import Axis, Direction, Domain, Role, Scale, Signals
 from tbdiag.roles import resolve
@@ -133,3 +135,50 @@ def test_real_logs_give_their_configuration() -> None:
     assert hf.chance == pytest.approx(4.454, abs=1e-3)
     assert signals_of("coqui").config["optimizer"] == "AdamW"
     assert signals_of("cleanrl").config["total_steps"] == 500000.0
+
+
+RETURNS, FALLING = 400 - _synth.decay(30, 390.0, 0.0), _synth.decay(30, 2.0, 0.1)
+OLD_TIANSHOU = {
+    "train/reward": "train_reward",
+    "train/length": "episode_length",
+    "train/episode": "counter",
+    "test/env_step": "counter",
+    "test/reward": "val_reward",
+    "test/reward_std": "reward_std",
+    "test/length_std": "unknown",
+    "update/loss": "train_loss",
+    "update/loss/clip": "policy_loss",
+    "update/loss/vf": "value_loss",
+    "update/loss/ent": "entropy",
+    "update/loss/disc": "train_loss_component",
+    "update/stats/acc_pi": "unknown",
+}
+"""Tianshou 0.5 (GAIL): the accuracies are those of the discriminator, and say nothing of the agent."""
+
+
+ML_AGENTS_SAC = {
+    "Environment/Cumulative Reward": "train_reward",
+    "Environment/Episode Length": "episode_length",
+    "Losses/Policy Loss": "policy_loss",
+    "Policy/Extrinsic Value": "prediction_stat",
+    "Policy/Continuous Entropy Coeff": "counter",
+    "Policy/Entropy": "entropy",
+}
+RL_GAMES = {
+    "rewards/step": "train_reward",
+    "rewards/iter": "ignored",
+    "losses/a_loss": "policy_loss",
+    "consecutive_successes/frame": "train_metric",
+    "consecutive_successes/iter": "ignored",
+    "consecutive_successes/time": "ignored",
+}
+
+
+def test_versions_of_a_framework_that_are_read_by_what_they_log() -> None:
+    for framework, tags in (("Tianshou", OLD_TIANSHOU), ("ML-Agents", ML_AGENTS_SAC), ("rl_games", RL_GAMES)):
+        series = {t: RETURNS if key.endswith("reward") else FALLING for t, key in tags.items()}
+        signals = resolve(_synth.make_run(series), Config())
+        assert (signals.framework, signals.domain) == (framework, Domain.REINFORCEMENT)
+        assert {x.name: x.key for x in signals.all} == tags
+    signals = resolve(_synth.make_run({"train/reward": RETURNS, "test/reward": RETURNS, "test/reward_std": FALLING}), Config())
+    assert not signals.framework  # any script may call its returns so

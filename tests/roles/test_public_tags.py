@@ -114,6 +114,14 @@ SCRIPTS = [
     },
     {"Loss/MSE/train": "train_loss", "Loss/MSE/val": "val_loss", "Loss/accuracy": "val_metric"},
     {"bank / lstm / Loss: mse": "train_loss"},
+    {"return_mean": "train_reward", "test_won_mean": "val_metric", "q_taken_mean": "unknown"},
+    {
+        "ippo_H_Average_episode_reward": "train_reward",
+        "ippo_H_policy_loss": "policy_loss",
+        "ippo_H_Average_episode_win_num": "train_metric",
+    },
+    {"ep_r": "train_reward", "Loss/actor_loss": "policy_loss", "Loss/critic_loss": "value_loss"},
+    {"train/loss": "train_loss", "val/loss": "val_loss", "ep_r2/val": "val_metric"},
     {
         "d_real_loss": "train_loss_component",
         "d_fake_loss": "train_loss_component",

@@ -23,6 +23,7 @@ CONVENTION = Convention(
         Tag("*::accuracy01/*", Role.METRIC, stem="accuracy"),
         Tag("*::accuracy03/*", Role.METRIC, stem="accuracy_top3", main=False),
         Tag("*::accuracy05/*", Role.METRIC, stem="top5_accuracy", main=False),
+        Tag("*::lr/epoch", Role.LR, axis=Axis.EPOCH),
         Tag("*::lr/*", Role.LR),
         Tag("*::momentum/*", Role.COUNTER),
     ),

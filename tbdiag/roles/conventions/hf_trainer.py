@@ -17,6 +17,7 @@ CONVENTION = Convention(
         "train/train_runtime": 0.5,
         "train/train_loss": 0.2,
         "train/loss": 0.1,
+        "args/text_summary": 0.35,
     },
     tags=(
         Tag(

@@ -29,6 +29,8 @@ CONVENTION = Convention(
         Tag("policy/learning rate", Role.LR),
         Tag("policy/extrinsic reward", Role.REWARD, Split.TRAIN, main=False),
         Tag("policy/*reward", Role.REWARD, Split.TRAIN, main=False),
+        Tag("policy/*value", Role.PREDICTION_STAT, direction=Direction.NONE, sub_kind="mean", why="value estimate of SAC"),
+        Tag("policy/*entropy coeff", Role.COUNTER, why="weight of the entropy in SAC's objective, which it tunes"),
         Tag("policy/*estimate", Role.PREDICTION_STAT, direction=Direction.NONE, sub_kind="mean"),
         Tag("policy/epsilon", Role.COUNTER),
         Tag("policy/beta", Role.COUNTER),

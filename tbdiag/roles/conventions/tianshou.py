@@ -1,4 +1,4 @@
-"""Tianshou: ``training/``, ``test/``, ``update/``, ``info/``."""
+"""Tianshou: ``training/`` (0.5: ``train/``), ``test/``, ``update/``, ``info/`` (0.5: ``save/``)."""
 
 from tbdiag.model import Axis, Direction, Domain, Role, Split
 from tbdiag.roles.convention import Convention, Tag
@@ -15,6 +15,9 @@ CONVENTION = Convention(
         "train/env_step": 0.3,
         "update/gradient_step": 0.3,
         "test/env_step": 0.3,
+        "test/reward_std": 0.3,
+        "test/length_std": 0.3,
+        "save/gradient_step": 0.3,
     },
     axis=Axis.ENV_STEP,
     domain=Domain.REINFORCEMENT,
@@ -29,9 +32,27 @@ CONVENTION = Convention(
         Tag("*lens_stat/*", Role.EPISODE_LENGTH, main=False),
         Tag("train/length", Role.EPISODE_LENGTH, main=True),
         Tag("test/length", Role.EPISODE_LENGTH, main=False),
+        Tag("test/length_std", Role.UNKNOWN, why="spread of the episodes' lengths"),
+        Tag("train/episode", Role.COUNTER),
         Tag("*env_step", Role.COUNTER),
         Tag("*gradient_step", Role.COUNTER),
+        Tag("save/epoch", Role.EPOCH),
         Tag("update/*lr*", Role.LR),
+        Tag("update/loss", Role.LOSS, Split.TRAIN, Direction.NONE, stem="loss", axis=Axis.STEP),
+        Tag("update/loss/vf*", Role.VALUE_LOSS, main=True, axis=Axis.STEP),
+        Tag("update/loss/critic*", Role.VALUE_LOSS, axis=Axis.STEP),
+        Tag("update/loss/actor*", Role.POLICY_LOSS, main=True, axis=Axis.STEP),
+        Tag("update/loss/clip*", Role.POLICY_LOSS, main=True, axis=Axis.STEP),
+        Tag("update/loss/ent*", Role.ENTROPY, main=True, axis=Axis.STEP),
+        Tag(
+            "update/loss/disc*",
+            Role.LOSS_COMPONENT,
+            Split.TRAIN,
+            Direction.NONE,
+            why="of what tells the expert from the agent",
+            axis=Axis.STEP,
+        ),
+        Tag("update/loss/alpha*", Role.LOSS_COMPONENT, Split.TRAIN, Direction.NONE, axis=Axis.STEP),
         Tag("update/*vf*loss*", Role.VALUE_LOSS),
         Tag("update/*critic*loss*", Role.VALUE_LOSS),
         Tag("update/*actor*loss*", Role.POLICY_LOSS, main=True),
