@@ -172,6 +172,8 @@ def _from_ceiling(view: View) -> Finding | NotApplicable | None:
     level = metric_level(val, view.features)
     if level is None or guess.classes is None or "acc" not in val.signal.stem.lower() or min(val.n, train.n, loss.n) < 12:
         return None
+    if level.quality(val.best) < view["least_right"]:
+        return None  # as near to guessing every loss is the entropy of wrong labels
     unit = level.best
     ceiling = val.best / unit
     share = 1 - ceiling
