@@ -82,6 +82,21 @@ def test_wrong_labels_come_first_where_accuracy_and_loss_speak_for_them(run: Run
 
 
 @pytest.mark.parametrize(
+    ("run", "noted"),
+    [
+        (ahead.noisy_labels(), True),
+        (ahead.noisy_labels(0.95), True),  # no gap that would be called one
+        (ahead.noisy_labels(level=0.75), False),
+        (ahead.noisy_labels(0.8, val=0.85), False),
+        (ahead.noisy_labels(0.99, val=0.999), False),
+    ],
+)
+def test_wrong_labels_of_training_alone_are_noted(run: Run, noted: bool) -> None:
+    found = {f.id: f.severity.value for f in tbdiag.diagnose([run]).runs[0].findings}
+    assert found.get("label-noise") == ("note" if noted else None)
+
+
+@pytest.mark.parametrize(
     ("beside", "known"), [("lambda_adv", False), ("train/grl_alpha", False), ("train/advance", True), ("train/alpha", True)]
 )
 def test_an_accuracy_that_training_works_against_is_no_metric(beside: str, known: bool) -> None:

@@ -355,7 +355,7 @@ DETECTOR = Detector(
             0.05, "two trainings with labels drawn at random lay within 0.01 of it, any other with such a gap beyond 0.08"
         ),
         "stands": Threshold(0.02, "of all answers, between the last two fifths; those with wrong labels moved by 0.006"),
-        "least_learned": Threshold(0.33, "share of the way from guessing to perfect; closer to guessing every loss is that entropy"),
+        "least_right": Threshold(0.33, "share of the way from guessing to perfect; closer to guessing every loss is that entropy"),
         "most_learned": Threshold(0.97, "the same beyond which so few mistakes tell nothing"),
         "val_knows": Threshold(0.5, "of training's mistakes that validation does not make; wrong labels in training alone made 0.9"),
         "smoothing": Threshold(0.05, "label smoothing; less makes little of a gap"),
