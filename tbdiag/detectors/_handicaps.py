@@ -128,7 +128,7 @@ def read_noisy_labels(view: View) -> NoisyLabels | None:
         return None
     right, before = _mean(accuracy, 0.8, 1.0), _mean(accuracy, 0.6, 0.8)
     learned = (right * k - 1) / (k - 1)
-    if not view["least_right"] < learned < view["most_learned"] or abs(right - before) > view["stands"]:
+    if not view["least_learned"] < learned < view["most_learned"] or abs(right - before) > view["stands"]:
         return None
     if _mean(val, 0.8, 1.0) - right < view["val_knows"] * (1 - right):
         return None

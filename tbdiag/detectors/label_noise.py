@@ -337,6 +337,9 @@ DETECTOR = Detector(
         "least_right": Threshold(0.33, "share of the way from guessing to perfect; closer to guessing every loss is that entropy"),
         "most_right": Threshold(0.75, "share of the way from guessing to perfect; few mistakes are seldom spread evenly"),
         "suspect_right": Threshold(0.9, "the same beyond which nothing is said at all; between the two it is a suspicion"),
+        "least_learned": Threshold(
+            0.45, "the same as `least_right` of training, where validation is far better and classes may only be guessed"
+        ),
         "most_learned": Threshold(0.97, "the same of training, where validation is far better; so few mistakes tell nothing"),
         "val_knows": Threshold(0.5, "of training's mistakes that validation does not make; wrong labels in training alone made 0.9"),
         "waits": Threshold(0.3, "of the evaluations; of 36 runs that memorised or drifted none waited for more than a quarter of them"),
