@@ -179,9 +179,11 @@ def unit(curve: CurveFacts) -> str:
 
 
 def label(curve: CurveFacts) -> str:
-    """Name of a curve in a sentence: ``validation loss``, ``training accuracy``, ``reward``."""
+    """Name of a curve in a sentence: ``validation loss``, ``training accuracy``, ``reward``, ``training log likelihood``."""
     split = {"train": "training ", "val": "validation ", "test": "test "}.get(curve.signal.split.value, "")
-    what = curve.signal.stem.replace("_", " ").strip() if curve.signal.role.value == "metric" else curve.signal.role.value.replace("_", " ")
+    # A log likelihood that is trained on plays the part of the loss, but a sentence on a loss that rises would read backwards.
+    by_stem = curve.signal.role.value == "metric" or (curve.signal.role.value == "loss" and curve.sign < 0)
+    what = (curve.signal.stem if by_stem else curve.signal.role.value).replace("_", " ").strip()
     return f"{split}{what or 'metric'}"
 
 

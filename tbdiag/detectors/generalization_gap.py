@@ -64,6 +64,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._gap_words import name_gap, tell_course
 from tbdiag.detectors._lagging import lag_behind
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
@@ -71,7 +72,6 @@ from tbdiag.features.levels import Level, guessing, is_determination, loss_left,
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Run
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.monotone import FEWEST
 from tbdiag.stats.noise import Float64, median
 from tbdiag.stats.trend import find_trend
 
@@ -125,7 +125,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     # What guessing scores is known of few runs, and a number of classes that only a first loss suggests is no ground to call it that.
     guess = level is not None and metric is not None and (bool(level.chance) or is_determination(metric))
     guess = guess and not guessing(view.features).why.startswith(("the first train loss", "the first val loss"))
-    course, numbers = _course(
+    course, numbers = tell_course(
         val, level.quality(metric.best) if guess and level is not None and metric is not None else None, random, never
     )
     text = f"Over the second half of the run the {label(train)} was {{train:.4g}} and the {label(val)} {{val:.4g}}"
@@ -149,7 +149,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         id="generalization-gap",
         severity=Severity.WARNING,
         confidence=confidence(*margins, supports=supports, doubts=int(level is None) + int(signed)),
-        title=_title(level_train, level_val, val.best, random=random, guess=guess, never=never),
+        title=name_gap(level_train, level_val, val, random=random, guess=guess, never=never),
         onset=Interval(int(val.trace.last_step[max(begin - 1, 0)]), int(val.trace.last_step[begin])),
         extent=Interval(int(val.trace.last_step[begin]), int(val.step[-1])),
         evidence=tuple(evidence),
@@ -195,19 +195,6 @@ def _plainly_apart(view: View) -> bool:
     return level.quality(train.end) - other.quality(val.end) > view["plainly_apart"]
 
 
-def _course(val: CurveFacts, quality: float | None, random: bool, never: bool) -> tuple[str, dict[str, float]]:
-    """How the sentence on both levels ends, and its numbers; `quality`: the best of a metric of which it is known what guessing scores."""
-    if random and quality is not None:
-        return f", and validation was {'seldom' if quality >= 0.05 else 'never'} better than guessing.", {}
-    if random or never:
-        return ", and validation hardly left its first values." if random else ", never better than at first.", {}
-    # Said is what the curve did: where it ended worse than its best, by how much. Of few points a steep descent makes up the noise.
-    if val.rise > 0.01 * abs(val.best) and (val.n < FEWEST or val.beyond_noise(val.rise, 2)):
-        side, smoothed = "above" if val.sign > 0 else "below", "smoothed " if val.n >= 10 else ""
-        return f", which ended {{risen:.3g}} {side} its {smoothed}best of {{best:.4g}}.", {"risen": val.rise, "best": val.best}
-    return f", without {'rising' if val.sign > 0 else 'falling'}{' beyond its noise' if val.rise > 0 else ''}.", {}
-
-
 def _metrics_apart(view: View, level: Level, metric: CurveFacts, train_metric: CurveFacts | None) -> list[Evidence] | None:
     """What the metrics of both splits say beside the losses; None where validation's is good, or as good as training's."""
     if level.quality(metric.end) > 0.9:
@@ -218,16 +205,6 @@ def _metrics_apart(view: View, level: Level, metric: CurveFacts, train_metric: C
         return None
     text = f"The {label(train_metric)} ended at {{train:.4g}}, the {label(metric)} at {{val:.4g}}."
     return [say(text, (train_metric, metric), train=train_metric.end, val=metric.end)]
-
-
-def _title(train: float, val: float, best: float, *, random: bool, guess: bool, never: bool) -> str:
-    """`train` and `val`: the levels over the second half; `best`: validation's."""
-    reaches = f"while training reaches {train:.4g}"
-    if random:
-        return f"Validation {'is at chance' if guess else 'is bad'} from the start ({val:.4g}) {reaches}"
-    if never:
-        return f"Validation never got better than its first evaluation ({best:.4g}) {reaches}"
-    return f"Generalisation gap: validation stays at {val:.4g} {reaches}"
 
 
 def _margins(view: View, pair: Pair, gap: float) -> list[float]:

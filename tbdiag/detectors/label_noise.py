@@ -12,9 +12,10 @@ How it is told
     above where it began by a tenth or more, and does not fall over the last half. Without them, from three classes on:
     accuracy and validation loss have come to a stand a third to three quarters of the way to perfect, training is no better, and
     the loss is within 5 % of the entropy of labels of which that share is drawn at random (samples of unequal difficulty leave
-    less, memorised ones more). As a suspicion only (a note): validation accuracy stays within 2 % at a level between chance and 0.9 for half the run, training passes it by
-    more than a tenth much later, and the best validation loss is within 15 % of the entropy that such a share of wrong
-    labels leaves.
+    less, memorised ones more). As suspicions only (notes): the same of the training accuracy and loss, where validation makes less than
+    half of training's mistakes, so that the labels of training alone would be wrong; and a validation accuracy that stays within 2 % at a
+    level between chance (a third of the way to perfect) and 0.9 for half the run, where training passes it by more than a tenth much later
+    and the best validation loss is within 15 % of the entropy that such a share of wrong labels leaves.
 
 First check
     Look at 100 training samples with the highest loss at the best checkpoint: are their labels right?
@@ -60,6 +61,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._handicaps import read_noisy_labels
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
@@ -77,7 +79,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     middle, upper = by_kind.get("p50"), by_kind.get("p95") or by_kind.get("p90") or by_kind.get("p99")
     if middle is not None and upper is not None and min(middle.n, upper.n) >= 6:
         return _from_samples(view, middle, upper)
-    return _from_entropy(view) or _from_ceiling(view)
+    return _from_entropy(view) or _from_training(view) or _from_ceiling(view)
 
 
 def _from_samples(view: View, middle: CurveFacts, upper: CurveFacts) -> Finding | None:
@@ -164,6 +166,20 @@ def _from_entropy(view: View) -> Finding | None:
     )
 
 
+def _from_training(view: View) -> Finding | None:
+    """Training alone stands at the entropy of symmetric noise, and validation, whose labels are right, shows what was learned."""
+    train, noisy = view.curve("train_loss"), read_noisy_labels(view)
+    if train is None or noisy is None:
+        return None
+    whole = Interval(int(train.step[0]), int(train.step[-1]))
+    found = _finding([noisy.evidence], train, severity=Severity.NOTE, sure=0.6, onset=whole, extent=whole)
+    return replace(
+        found,
+        title=f"Training labels may be wrong: its accuracy and loss are those of labels of which {noisy.wrong:.0%} disagree, validation's are far better",
+        first_check=f"Label 100 training samples anew by hand: if about {100 * noisy.wrong:.0f} of them differ, it is the labels.",
+    )
+
+
 def _from_ceiling(view: View) -> Finding | NotApplicable | None:
     val, train, loss = view.curve("val_metric"), view.curve("train_metric"), view.curve("val_loss")
     if val is None or train is None or loss is None:
@@ -172,6 +188,8 @@ def _from_ceiling(view: View) -> Finding | NotApplicable | None:
     level = metric_level(val, view.features)
     if level is None or guess.classes is None or "acc" not in val.signal.stem.lower() or min(val.n, train.n, loss.n) < 12:
         return None
+    if level.quality(val.best) < view["least_right"]:
+        return None  # as near to guessing every loss is the entropy of wrong labels
     unit = level.best
     ceiling = val.best / unit
     share = 1 - ceiling
@@ -304,7 +322,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("sample_loss", "val_metric"),),
-    wants=("train_metric", "val_loss", "train_loss", "val_accuracy", "class_metric", "max_label_share"),
+    wants=("train_metric", "val_loss", "train_loss", "val_accuracy", "train_accuracy", "class_metric", "max_label_share"),
     domains=SUPERVISED,
     thresholds={
         "median": Threshold(0.6, "most samples are learned: their median loss has fallen by two fifths"),
@@ -319,6 +337,11 @@ DETECTOR = Detector(
         "least_right": Threshold(0.33, "share of the way from guessing to perfect; closer to guessing every loss is that entropy"),
         "most_right": Threshold(0.75, "share of the way from guessing to perfect; few mistakes are seldom spread evenly"),
         "suspect_right": Threshold(0.9, "the same beyond which nothing is said at all; between the two it is a suspicion"),
+        "least_learned": Threshold(
+            0.45, "the same as `least_right` of training, where validation is far better and classes may only be guessed"
+        ),
+        "most_learned": Threshold(0.97, "the same of training, where validation is far better; so few mistakes tell nothing"),
+        "val_knows": Threshold(0.5, "of training's mistakes that validation does not make; wrong labels in training alone made 0.9"),
         "waits": Threshold(0.3, "of the evaluations; of 36 runs that memorised or drifted none waited for more than a quarter of them"),
         "ceiling": Threshold(0.15, "of that entropy, within which the best validation loss lies; a note"),
         "passes": Threshold(0.1, "of perfect, by which training ends above the ceiling of validation: it knows wrong labels by heart"),

@@ -10,9 +10,10 @@ How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
     says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (10 % of that of a
     language model among 10,000 pieces of text or more; with a metric below a quarter of its scale, or below half of it that
-    stands as still, with 98 %); or a bounded metric stays near chance (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives
-    exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
-    half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
+    stands as still, with 98 %); or a bounded metric stays near chance (less than a tenth of the way to perfect, with a training loss
+    that gained less than 10 %; an F1 all but its luckiest hundredth, and no AUC that leaves guessing; an R2 below zero throughout); or every
+    evaluation gives exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less
+    than half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
     so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
     do when it finds the mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half
     or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
@@ -68,6 +69,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
+from tbdiag.detectors._luck import AUC_ROLES, best_without_luck, ranks
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, say_still, short
 from tbdiag.features import CurveFacts
@@ -245,9 +247,8 @@ def _signs(
         evidence.append(say(text, (train,), chance=guessing(view.features).chance or 0.0, left=left))
     poor = quality is not None and quality < view["quality"] and gain < view["gain"] and metric is not None and metric.n >= 3
     if poor and metric is not None and level is not None and level.chance == 0:  # no noise lifts an F1 far above nothing
-        poor = level.quality(metric.sign * float(metric.cost.min())) < 1.5 * view["quality"]
-    # Below no skill at all (an R2 that never leaves zero) nothing climbs.
-    skilled = quality is not None and quality > 0
+        poor = level.quality(best_without_luck(metric)) < 1.5 * view["quality"] and not ranks(view, view["quality"])
+    skilled = quality is not None and quality > 0  # below no skill at all (an R2 that never leaves zero) nothing climbs
     if poor and metric is not None and level is not None and not (climbs(metric) and skilled):
         signs.append("metric" if flat else "moves")
         margins.append(view["quality"] / max(quality or 0.0, 0.01) if quality is not None else 1.0)
@@ -371,7 +372,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "train_metric", "reward", "train_reward", "val_reward"),),
-    wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm", "reward_std"),
+    wants=("val_metric", "train_metric", "lr", "entropy", "grad_norm", "reward_std", *AUC_ROLES),
     domains=SUPERVISED | {Domain.REINFORCEMENT, Domain.PREFERENCE},
     thresholds={
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),

@@ -115,6 +115,7 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
         Rival("leak", "validation samples that are in the training data, too", "drop duplicates by hash and split by group and time", 2.0, {},
               "also in the training data"),
         Rival("easy", "a validation set that is small, easy or filtered", "draw it anew from the same source as the training data", 2.0, {}, "small, easy"),
+        Rival("labels", "training labels of which a part is wrong", "relabel the training samples with the highest loss", 1.0, {}, "Training labels are noisier"),
     ),
     "nan-inf": (
         Rival("rate", "a learning rate that is too high", "lower the learning rate 10 times", 3.0,

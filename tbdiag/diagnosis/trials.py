@@ -115,7 +115,7 @@ def train_eval(case: Case) -> Trial | None:
     if case.head.id == "val-better":
         outcomes = (
             Outcome(f"{below}, near validation", frozenset({"handicap"})),
-            Outcome(f"{above}, near training", frozenset({"leak", "easy"})),
+            Outcome(f"{above}, near training", frozenset({"leak", "easy", "labels"})),
         )
     else:
         outcomes = (

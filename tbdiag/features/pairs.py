@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -98,6 +98,16 @@ def measure_restlessness(train: CurveFacts, val: CurveFacts) -> Restlessness | N
         of_train / level_train,
         of_train / max(gain_train, 0.3 * level_train),
     )
+
+
+def keep_shared(train: CurveFacts, val: CurveFacts) -> CurveFacts:
+    """The validation curve as far as training was logged, and one interval of either on; behind that there is nothing to compare it with."""
+    ends = progress(val, val.step.astype(np.float64), train)
+    interval = max(median(np.diff(c)) if c.size > 1 else 0.0 for c in (ends, train.step.astype(np.float64)))
+    shared = int(ends.searchsorted(float(train.step[-1]) + interval + 1e-9, side="right"))
+    if shared >= val.n:
+        return val
+    return replace(val, step=val.step[:shared], wall_time=val.wall_time[:shared], value=val.value[:shared])
 
 
 def pair_up(train: CurveFacts, val: CurveFacts) -> Pair:

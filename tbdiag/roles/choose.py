@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from tbdiag.model import Role, Run, Scale, Series, Split
+from tbdiag.model import Direction, Role, Run, Scale, Series, Split
 from tbdiag.roles.layers import natural_key
 from tbdiag.roles.plan import Draft
 from tbdiag.roles.words import tokenize
@@ -102,6 +102,26 @@ def settle_unusable(drafts: list[Draft], run: Run, forced: Collection[str] = ())
 
 _STUB = re.compile(r"(^|/)\d{9,}(\.\d+)?$")
 """Directory that ``add_hparams`` makes: named like the second in which it was written."""
+
+
+def settle_adversaries(drafts: list[Draft], forced: Collection[str] = ()) -> None:
+    """The accuracy of a domain classifier that the features are trained against is no quality of the model: they are to hide the domain.
+
+    A model may as well be asked for the domain (of an utterance); only what is named after an adversary elsewhere in the run tells the two apart.
+    """
+    if not any(_AGAINST.search(d.tag) for d in drafts):
+        return
+    for d in drafts:
+        named = set(d.extra) <= _DOMAIN_WORDS and "domain" in d.extra
+        if d.role is Role.METRIC and d.stem.startswith(("accuracy", "f1", "auc")) and named and d.name not in forced:
+            d.role, d.direction, d.why = Role.UNKNOWN, Direction.NONE, f"{d.why}, of the domain that training is to hide"
+
+
+_AGAINST = re.compile(
+    r"(?<![a-z])(adv|adversarial|adversary|grl|dann|cdan|grad(ient)?_?reversal|reversal|lambda_?(adv|domain|grl))(?![a-z])",
+    re.IGNORECASE,
+)
+_DOMAIN_WORDS = frozenset({"domain", "classifier", "clf", "disc", "discriminator", "critic"})
 
 
 def settle_splits(drafts: list[Draft], run: Run) -> None:

@@ -68,6 +68,17 @@ NAMES: dict[str, tuple[str, ...]] = {
     "label_smoothing": ("label_smoothing", "label_smoothing_factor", "smoothing"),
     "mixup": ("mixup_alpha", "mixup", "mix_up", "mixup_prob"),
     "cutmix": ("cutmix_alpha", "cutmix", "cut_mix", "cutmix_prob"),
+    "mosaic": ("mosaic", "mosaic_prob"),
+    "label_noise": (
+        "label_noise",
+        "label_noise_rate",
+        "label_noise_ratio",
+        "noisy_label_rate",
+        "label_corruption",
+        "corrupt_prob",
+        "noise_rate",
+        "noise_ratio",
+    ),
     "classes": ("num_classes", "n_classes", "num_labels", "nclass", "nc", "n_class", "classes"),
     "majority_share": (
         "class_counts",
@@ -109,7 +120,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 _LOOKUP = {alias: (name, rank) for name, aliases in NAMES.items() for rank, alias in enumerate(aliases)}
 _TEXT_TAGS = ("args", "config", "hparams", "hyperparam", "argv", "model-config", "cfg", "setting", "option", "parameters", "command")
-_SWITCHED_ON: dict[str, Value] = {"precision": "mixed", "overfit_test": "true", "mixup": 1.0, "cutmix": 1.0}
+_SWITCHED_ON: dict[str, Value] = {"precision": "mixed", "overfit_test": "true", "mixup": 1.0, "cutmix": 1.0, "mosaic": 1.0}
 """What a bare ``true`` means for a name; for all others nothing."""
 _NUMERIC = frozenset(NAMES) - {"optimizer", "scheduler", "precision", "model", "dataset", "run_name", "overfit_test", "problem_type"}
 _LINE = re.compile(r"^[\s|*\-]*([A-Za-z_][\w./\-]*)\s*[|:=]\s*([^|\n]+?)\s*\|?\s*$", re.MULTILINE)

@@ -11,7 +11,7 @@ from tbdiag.config import Config, parse_key
 from tbdiag.model import Direction, Domain, Role, Run, Series, Signal, Signals, Writer
 from tbdiag.roles.axes import put_on_one_axis
 from tbdiag.roles.chance import find_chance
-from tbdiag.roles.choose import choose_mains, settle_counters, settle_scales, settle_splits, settle_unusable
+from tbdiag.roles.choose import choose_mains, settle_adversaries, settle_counters, settle_scales, settle_splits, settle_unusable
 from tbdiag.roles.epochs import find_epochs
 from tbdiag.roles.found import find_config
 from tbdiag.roles.plan import Draft, copy_drafts, make_plan
@@ -68,6 +68,7 @@ def resolve(run: Run, config: Config | None = None) -> Signals:
     settle_direction(drafts, run)
     made = settle_losses(drafts, run, plan.domain, plan.convention)
     settle_scales(drafts, run)
+    settle_adversaries(drafts, forced)
     mixed = settle_mixed(drafts, run)
     series: Mapping[str, Series] = run.series
     if made or mixed:

@@ -52,6 +52,8 @@ VOCABULARY: dict[str, Word] = {
     # Quality, higher is better.
     **_many(Role.METRIC, HIGHER, "accuracy, accuracies, accs, pacc, pixel acc, prec1, percent correct, pct correct, frac correct, fraction correct, correct rate, correct ratio, share correct, ok frac, frac ok, pct ok, ok pct, ok rate, share ok, right frac, frac right, right pct, pct right, right rate, share right, right share, fraction right, percent right, tokacc, right answers, answers right, fraction of correct, acc, accu, acc1, top1, top 1, top 1 acc, top1 acc, top1 accuracy, acc top1, accuracy top1, precision at 1", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "correct, agreement", stem="accuracy", rank=-2),
+    # HiFi-GAN calls the L1 distance of two spectrograms an error; it is no rate.
+    **_many(Role.METRIC, LOWER, "mel spec error, mel spectrogram error, mel error", stem="mel_distance"),
     **_many(Role.METRIC, HIGHER, "macc, mean acc", stem="balanced_accuracy"),
     **_many(Role.METRIC, HIGHER, "allacc, all acc, pixel acc, pixel accuracy", stem="accuracy"),
     **_many(Role.METRIC, HIGHER, "sparse categorical accuracy, categorical accuracy, binary accuracy, top 1 accuracy", stem="accuracy"),
