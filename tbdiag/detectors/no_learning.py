@@ -7,21 +7,21 @@ Why it matters
     The whole budget is lost, and the cause is usually a bug that takes minutes to find.
 
 How it is told
-    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
-    says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (with a metric
-    below a quarter of its scale, or below half of it that stands as still, with 98 %); or a bounded metric stays near chance
-    (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives
-    exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
-    half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
-    so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
-    do when it finds the mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half
-    or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
-    below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
-    learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
-    fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
-    settled; tau above 0.4) and 15 % of its size without ever having risen by four; where the first points are the best, they are
-    the start, and 30 % must be lost. Not so where lessons go on or a rating of self-play climbs. A return that moves about and
-    ends no better is a note. Preference tuning is judged by its loss.
+    The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing says that
+    this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (with a metric below a quarter of its
+    scale, or below half of it that stands as still, with 98 %); or a bounded metric stays near chance (less than a tenth of the way to
+    perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives exactly the same
+    number, or the training loss is the same to four digits throughout while a bounded metric is less than half-way to perfect, so the
+    weights do not change at all; or the metric is the same to the last digit in every evaluation, so that one answer is given to
+    everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's do when it finds the mean; or, as a
+    warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half or more, and no metric with a known
+    scale was logged. Without such a sign a flat loss is a note, unless a metric climbs or the last quarter lies a fifth and four of its
+    own deviations below the start. Without any loss the metrics of both splits must stay below a tenth (a fifth, where guessing is not
+    known) of the way to perfect, without a trend. A return in reinforcement learning must show no trend over the whole run while the
+    policy's entropy stays where it began (or falls to less than two fifths: the policy has settled on actions that bring nothing), or
+    fall by more than six deviations (four, once it has settled; tau above 0.4) and 15 % of its size without ever having risen by four;
+    where the first points are the best, they are the start, and 30 % must be lost. Not so where lessons go on or a rating of self-play
+    climbs. A return that moves about and ends no better is a note. Preference tuning is judged by its loss.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -34,8 +34,7 @@ Success rule
     at all, in a full run once it is mended.
 
 Not to be confused with
-    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that
-    starts good.
+    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that starts good.
 
 Limits
     A flat loss alone cannot be told from a resumed, converged run.
@@ -67,6 +66,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._flat_levels import moved_on
 from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, say_still, short
@@ -93,7 +93,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     gain = gained(train)
     evidence: list[Evidence] = [
         say(
-            f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}.",
+            f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}{' beyond its noise' * (train.n >= 10)}.",
             (train,),
             first=train.first,
             best=train.best,
@@ -113,7 +113,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
         text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
         evidence.append(say(text, (other,), n=other.n, spread=spread))
-    if severity is Severity.NOTE and say_still(train) is None:
+    if severity is Severity.NOTE and (say_still(train) is None or moved_on(view, train)):
         return None
     return _finding(view, train, severity=severity, evidence=evidence, signs=signs, margins=margins, gain=gain)
 
