@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tbdiag.config import Config
 from tbdiag.detectors import _synth, epoch_sawtooth
