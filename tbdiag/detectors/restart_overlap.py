@@ -11,7 +11,8 @@ How it is told
     From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave, by more than two seconds,
     hold the same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely
     written twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too. Where no step
-    goes back, but some hold several points, one process logs more often than it counts: a note with words of its own.
+    goes back, but some hold several points, one process logs more often than it counts: a note with words of its own, but
+    where a framework does so by design: means at the ends of epochs under the name of the batch (Lightning), a final evaluation (Ultralytics).
     Of tags without steps a launch is known by its first values: those with which the first file began, where that had left them.
     Disorder by one or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play
     no part: they may repeat a step (a second of the clock holds two updates) in a log that was written once. So are series that
