@@ -68,6 +68,26 @@ def test_the_final_evaluation_of_ultralytics_is_no_repeat(at: int, told: bool) -
     assert (found is not None) is told
 
 
+@pytest.mark.parametrize(("agree", "severity"), [(None, Severity.NOTE), (False, Severity.WARNING)])
+def test_phases_whose_histograms_alone_go_back_are_no_restart(agree: bool | None, severity: Severity) -> None:
+    """One process logs the weights from step 0 on in each of its phases; a loss has two points a step of the last one."""
+    run = _synth.make_run({"train/loss": FALL, "gan/loss": FALL[:40] + 1})
+    again = _synth.make_series("gan/loss", FALL[:40] + 1.2, np.arange(40))
+    restarts = (Restart("step-regression", 20, 59, 1.7e9, 96, 16, agree), Restart("duplicate-step", 0, 39, 1.7e9, 40, 1, False))
+    found = find(replace(run, restarts=restarts, superseded={"gan/loss": again}), "restart-overlap")
+    assert found is not None
+    assert found.severity is severity
+
+
+def test_launches_without_steps_are_told() -> None:
+    run = _synth.make_run({"loss": FALL})
+    run = replace(run, series={"loss": replace(run.series["loss"], step=np.zeros(60, dtype=np.int64))})
+    again = _synth.make_series("loss", FALL, np.zeros(60))
+    found = find(replace(run, restarts=(Restart("step-regression", 0, 0, 1.7e9, 60, 1),), superseded={"loss": again}), "restart-overlap")
+    assert found is not None
+    assert "begins anew" in found.title
+
+
 def test_steps_that_go_back_still_are() -> None:
     found = repeated("step-regression")
     assert found.severity is Severity.WARNING

@@ -48,10 +48,13 @@ def find_seams(features: Features) -> tuple[Restart, ...]:
         if signal is not None and signal.role is Role.UNKNOWN and any(s.name not in run.superseded and _spans(s, series) for s in known):
             continue  # a training that was started again would have written its loss again
         if signal is None or (signal.role not in ASIDE and signal.axis is not Axis.SECOND):
-            lost.append(series.step)
+            kept = run.series.get(series.name)
+            lost.append((series.step, np.isin(series.step, kept.step) if kept is not None else np.zeros(len(series), dtype=bool)))
     out = []
     for seam in seams:
-        counts = [int(np.count_nonzero((step >= seam.first_step) & (step <= seam.last_step))) for step in lost]
+        # Where nothing could be compared, points of which the step was kept are repeats of their own: histograms went back, no scalar did.
+        free = seam.kind == "step-regression" and seam.agree is None and seam.first_step < seam.last_step
+        counts = [int(np.count_nonzero((s >= seam.first_step) & (s <= seam.last_step) & ~(again & free))) for s, again in lost]
         told = [c for c in counts if c]
         if told:
             out.append(replace(seam, points=min(seam.points, sum(told)), tags=min(seam.tags, len(told))))
