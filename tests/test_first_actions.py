@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tbdiag.config import Config
 from tbdiag.detectors import _synth, epoch_sawtooth
@@ -170,6 +171,15 @@ def test_a_run_that_ended_before_its_planned_epochs_is_resumed_before_its_rate_i
     assert limited.first_action.startswith("Raise the limit of 391 steps and resume from step 390")
     assert whole.first_action.startswith("Raise the learning rate from 1e-3 to 5e-3")
     assert not any(c.why for c in whole.causes)
+
+
+@pytest.mark.parametrize(
+    ("rate", "optimizer", "raised"), [(0.03, "ranger", False), (4e-3, "adam", False), (0.03, "sgd", True), (2e-3, "adam", True)]
+)
+def test_no_rate_is_raised_beyond_what_its_optimiser_bears(rate: float, optimizer: str, raised: bool):
+    """What lr-too-high would then call too high: the run goes on instead."""
+    action = find(cut_short(8, learning_rate=rate, optimizer=optimizer), "unconverged").first_action
+    assert action.startswith("Raise the learning rate" if raised else "Resume from step 390")
 
 
 def test_raising_the_rate_tests_the_rate():

@@ -43,6 +43,51 @@ def test_several_points_a_step_are_not_told_as_a_restart() -> None:
     assert "'train/loss'" in words
 
 
+@pytest.mark.parametrize(("at", "told"), [((290, 590), False), ((290, 400), True), ((290, 290), True)])
+def test_means_of_epochs_under_the_name_of_the_batch_are_what_lightning_writes(at: tuple[int, ...], told: bool) -> None:
+    """Six epochs: one point more than the batches' at the end of two of them, or elsewhere, or two more."""
+    ends = np.arange(90, 600, 100)
+    series = {"epoch": np.arange(60) // 10, "train_loss": FALL, "train/mae": FALL, "hp_metric": _synth.make_series("hp_metric", [-1.0])}
+    run = _synth.make_run({**series, "val_loss": _synth.make_series("val_loss", FALL[9::10] + 0.05, ends)}, every=10)
+    again = _synth.make_series("train/mae", [0.9, 0.8], at)
+    restart = Restart("duplicate-step", min(at), max(at), 1.7e9, points=2, tags=1, agree=False)
+    found = find(replace(run, restarts=(restart,), superseded={"train/mae": again}), "restart-overlap")
+    assert (found is not None) is told
+
+
+@pytest.mark.parametrize(("at", "told"), [(60, False), (30, True)])
+def test_the_final_evaluation_of_ultralytics_is_no_repeat(at: int, told: bool) -> None:
+    epochs = np.arange(1, 61)
+    losses = {f"{s}/{part}_loss": FALL for s in ("train", "val") for part in ("box", "cls", "dfl")}
+    scores = {f"metrics/{name}(B)": 0.9 - FALL / 3 for name in ("precision", "recall", "mAP50", "mAP50-95")}
+    rates = {f"lr/pg{i}": np.linspace(1e-2, 1e-4, 60) for i in range(3)}
+    run = _synth.make_run({t: _synth.make_series(t, v, epochs) for t, v in {**losses, **scores, **rates}.items()})
+    again = _synth.make_series("metrics/recall(B)", [0.5], [at])
+    restart = Restart("duplicate-step", at, at, 1.7e9, points=1, tags=1, agree=False)
+    found = find(replace(run, restarts=(restart,), superseded={"metrics/recall(B)": again}), "restart-overlap")
+    assert (found is not None) is told
+
+
+@pytest.mark.parametrize(("agree", "severity"), [(None, Severity.NOTE), (False, Severity.WARNING)])
+def test_phases_whose_histograms_alone_go_back_are_no_restart(agree: bool | None, severity: Severity) -> None:
+    """One process logs the weights from step 0 on in each of its phases; a loss has two points a step of the last one."""
+    run = _synth.make_run({"train/loss": FALL, "gan/loss": FALL[:40] + 1})
+    again = _synth.make_series("gan/loss", FALL[:40] + 1.2, np.arange(40))
+    restarts = (Restart("step-regression", 20, 59, 1.7e9, 96, 16, agree), Restart("duplicate-step", 0, 39, 1.7e9, 40, 1, False))
+    found = find(replace(run, restarts=restarts, superseded={"gan/loss": again}), "restart-overlap")
+    assert found is not None
+    assert found.severity is severity
+
+
+def test_launches_without_steps_are_told() -> None:
+    run = _synth.make_run({"loss": FALL})
+    run = replace(run, series={"loss": replace(run.series["loss"], step=np.zeros(60, dtype=np.int64))})
+    again = _synth.make_series("loss", FALL, np.zeros(60))
+    found = find(replace(run, restarts=(Restart("step-regression", 0, 0, 1.7e9, 60, 1),), superseded={"loss": again}), "restart-overlap")
+    assert found is not None
+    assert "begins anew" in found.title
+
+
 def test_steps_that_go_back_still_are() -> None:
     found = repeated("step-regression")
     assert found.severity is Severity.WARNING

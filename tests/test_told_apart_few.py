@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import neighbours_few
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from test_told_apart import said
 from tbdiag import diagnose
 from tbdiag.detectors import _synth
 from tbdiag.diagnosis import diagnose_run
-from tbdiag.model import Role, Run
+from tbdiag.model import EventFile, Role, Run
 from tbdiag.render import render
 from tbdiag.roles import resolve
 
@@ -89,3 +91,24 @@ def test_three_evaluations_tell_of_a_loss_that_only_rose(losses: tuple[float, ..
     assert report.verdict == verdict
     if verdict == "unclear":
         assert report.note.chosen_action.endswith("choose the checkpoint by the validation accuracy, which went on improving")
+
+
+@pytest.mark.parametrize(("precision", "loss", "words"), [(0.004, 1.6, ("0.004", "above all 40 points")), (0.6, 0.4, ())])
+def test_a_single_evaluation_at_guessing_is_told(precision: float, loss: float, words: tuple[str, ...]) -> None:
+    """As programs do that evaluate once, when training has ended."""
+    end = np.array([39])
+    series = {"val/loss": _synth.make_series("val/loss", [loss], end), "val/mAP": _synth.make_series("val/mAP", [precision], end)}
+    report = diagnose_run(_synth.make_run({"train/loss": _synth.decay(40, 1.2, 0.3), **series}))
+    assert report.verdict == "unclear"
+    assert all(word in report.headline for word in words)
+    assert ("at the end" in report.headline) is bool(words)
+
+
+def test_the_time_of_a_run_is_that_of_its_points_where_they_have_a_clock_of_their_own() -> None:
+    """Some writers give seconds since the start as the wall time of a point, below a version record with the real one."""
+    run = _synth.make_run({"train/loss": _synth.make_series("train/loss", _synth.decay(40, 1.2, 0.3), seconds=60.0)})
+    series = {n: replace(s, wall_time=s.wall_time - s.wall_time[0] + 60) for n, s in run.series.items()}
+    own = replace(run, series=series, files=(EventFile("events", 10, 10, 41, first_wall_time=1.7e9, last_wall_time=2400.0),))
+    same = replace(own, files=(EventFile("events", 10, 10, 41, first_wall_time=50.0, last_wall_time=2400.0),))
+    assert diagnose_run(own).span["seconds"] == 39 * 60
+    assert diagnose_run(same).span["seconds"] == 2350

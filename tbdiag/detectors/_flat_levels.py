@@ -6,6 +6,7 @@ import numpy as np
 
 from tbdiag.detectors._base import Evidence, NotApplicable, View
 from tbdiag.detectors._flatness import (
+    climbs,
     flat_part,
     longest_flat_part,
     share_gained,
@@ -161,3 +162,15 @@ def bad_level(
             ],
         )
     return "", [], []
+
+
+def moved_on(view: View, train: CurveFacts) -> bool:
+    """Whether a loss that gains nothing beyond the noise of the whole run moved after all: a metric says so, or its own calm end.
+
+    An explosion that came back makes the noise of the whole run larger than all that was gained; the last quarter has its own.
+    """
+    if any(m is not None and m.n >= 8 and climbs(m) for m in map(view.curve, ("train_metric", "val_metric"))):
+        return True
+    late = train.trace.cost[train.trace.n * 3 // 4 :]
+    gain = train.start_cost - train.end_cost
+    return late.size >= 8 and gain > max(0.2 * abs(train.start_cost), 4 * float(np.std(late)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tbdiag.detectors._base import View
-from tbdiag.detectors._words import about, learning_rate, scale_lr, schedule, unit
+from tbdiag.detectors._words import about, bears, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.planned import Planned
 from tbdiag.model import Role
@@ -15,9 +15,9 @@ STRAIGHT = 0.2
 
 
 def say_how_long(view: View, curve: CurveFacts, share: float, limit: float) -> str:
-    """First action: resume until the last quarter brings half of what is called unconverged; a nearly straight curve needs larger steps."""
+    """First action: resume until the last quarter brings half of what is called unconverged; a nearly straight curve needs larger steps, if it bears them."""
     plan, trace = schedule(view), curve.trace
-    if curve.signal.role is not Role.REWARD and share > STRAIGHT and learning_rate(view) is not None and (plan is None or plan.constant):
+    if curve.signal.role is not Role.REWARD and share > STRAIGHT and bears(view, 5) and (plan is None or plan.constant):
         return f"{scale_lr(view, 5)} and rerun otherwise unchanged."
     longer = LONGER[0]
     law = fit_power_law(trace.step - trace.step[0] + trace.step[-1] / trace.n, trace.cost) if trace.n >= 10 and trace.step[-1] > 0 else None

@@ -161,6 +161,12 @@ def unbearable_limit(view: View) -> float | None:
     return limit if rate is not None and limit is not None and rate > limit else None
 
 
+def bears(view: View, factor: float) -> bool:
+    """Whether the known learning rate times a factor stays within what its optimiser bears; of an unknown optimiser a twentieth."""
+    rate, optimizer = learning_rate(view), str(view.signals.config.get("optimizer", "")).lower()
+    return rate is not None and factor * rate <= next((limit for name, limit in BEARABLE.items() if name in optimizer), 0.05)
+
+
 def lower_unbearable_rate(view: View, limit: float | None, *, lost: bool = False) -> str:
     """Action against a rate beyond a limit: a tenth of the lower of both, since a rate that is still beyond it would be thrown about again.
 

@@ -16,7 +16,8 @@ How it is told
     than half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
     so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
     do when it finds the mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half
-    or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
+    or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note, unless a metric
+    climbs or the last quarter lies a fifth and four of its own deviations below the start. Without any loss the metrics of both splits must stay
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
     fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
@@ -35,8 +36,7 @@ Success rule
     at all, in a full run once it is mended.
 
 Not to be confused with
-    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that
-    starts good.
+    plateau (it did learn before), lr-zero, frozen-weights and vanishing-gradients (which name the cause), a fine-tuning that starts good.
 
 Limits
     A flat loss alone cannot be told from a resumed, converged run.
@@ -68,6 +68,7 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
+from tbdiag.detectors._flat_levels import moved_on
 from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
 from tbdiag.detectors._luck import AUC_ROLES, best_without_luck, ranks
 from tbdiag.detectors._returns import no_return
@@ -95,7 +96,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     gain = gained(train)
     evidence: list[Evidence] = [
         say(
-            f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}.",
+            f"The {label(train)} began at {{first:.4g}}, was {{best:.4g}} at best and ended at {{end:.4g}}, a gain of {{gain:.1%}}{' beyond its noise' * (train.n >= 10)}.",
             (train,),
             first=train.first,
             best=train.best,
@@ -115,7 +116,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
         text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
         evidence.append(say(text, (other,), n=other.n, spread=spread))
-    if severity is Severity.NOTE and say_still(train) is None:
+    if severity is Severity.NOTE and (say_still(train) is None or moved_on(view, train)):
         return None
     return _finding(view, train, severity=severity, evidence=evidence, signs=signs, margins=margins, gain=gain)
 

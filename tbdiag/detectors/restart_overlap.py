@@ -8,10 +8,12 @@ Why it matters
     TensorBoard draws both as one zigzag, and any reading of the curve mixes two trainings.
 
 How it is told
-    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave hold
-    the same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely
+    From the order of writing: within a tag a later record has a smaller step, or two files whose wall times interleave, by more than two seconds,
+    hold the same steps. Points that a later write replaced are set apart; if there are none, or the same points were merely
     written twice with the same values, it is a note. A SessionLog START that announces the restart makes it a note too. Where no step
-    goes back, but some hold several points, one process logs more often than it counts: a note with words of its own.
+    goes back, but some hold several points, one process logs more often than it counts: a note with words of its own, but
+    where a framework does so by design: means at the ends of epochs under the name of the batch (Lightning), a final evaluation (Ultralytics).
+    Of tags without steps a launch is known by its first values: those with which the first file began, where that had left them.
     Disorder by one or two steps is ignored, and so are counters, epochs, series on an axis of seconds and series that play
     no part: they may repeat a step (a second of the clock holds two updates) in a log that was written once. So are series that
     nothing is known of where a loss, a learning rate or a norm of gradients beside them was written once over the same steps.
@@ -84,12 +86,19 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence = [say(sentence, (), (), first=worst.first_step, last=worst.last_step, points=points, tags=worst.tags)]
     if len(shown) > 1:
         evidence.append(say("This happened {count} times.", count=len(shown)))
+    title = ("Two writers share this log" if writers else "Steps go backwards") + (
+        f": steps {worst.first_step:,} to {worst.last_step:,} were written more than once"
+    )
+    action = f"Give each launch its own directory, or pass purge_step={worst.first_step} to the writer when resuming."
+    if worst.kind == "step-regression" and worst.first_step == worst.last_step and worst.points > 2 * worst.tags:
+        title, action = "A later launch begins anew in this log, without steps", "Give each launch its own directory, and log the step."
+        sentence = "A later file begins anew, at the values of the first; {points:,} earlier points are set apart (tags concerned: {tags})."
+        evidence = [say(sentence, (), (), points=points, tags=worst.tags)]
     return Finding(
         id="restart-overlap",
         severity=Severity.WARNING if serious else Severity.NOTE,
         confidence=confidence(supports=int(bool(serious))),
-        title=("Two writers share this log" if writers else "Steps go backwards")
-        + f": steps {worst.first_step:,} to {worst.last_step:,} were written more than once",
+        title=title,
         onset=Interval(min(r.first_step for r in shown), max(r.last_step for r in shown)),
         extent=Interval(min(r.first_step for r in shown), max(r.last_step for r in shown)),
         evidence=tuple(evidence),
@@ -101,7 +110,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
             ),
         ),
         first_check="Do the values of the repeated steps agree (a resume), or not (another configuration, or two jobs)?",
-        first_action=f"Give each launch its own directory, or pass purge_step={worst.first_step} to the writer when resuming.",
+        first_action=action,
         fixes=("Name directories by time and job", "Delete or move the log of the abandoned attempt", "Log the resumed step"),
         success_rule=SuccessRule(
             all=(predicate("log", "step_regressions", "==", 0.0),), sentence="Steps never go backwards in the next run.", guards=()
@@ -163,6 +172,11 @@ def _announced() -> Run:
     return _run(Restart("session-start", 20, 20, 1.7e9, points=0, tags=0))
 
 
+def _bare() -> Run:
+    """Three launches without steps: the reader sets the first two aside."""
+    return _run(Restart("step-regression", 0, 0, 1.7e9, points=80, tags=1))
+
+
 def _single() -> Run:
     return _run()
 
@@ -188,6 +202,7 @@ def _unknown_repeats() -> Run:
 EXAMPLES = (
     Example("resumed from an older checkpoint", _rollback, fires=True, onset=(20, 31)),
     Example("two writers", _two_writers, fires=True, onset=(0, 49)),
+    Example("launches without steps", _bare, fires=True, onset=(0, 0)),
     Example("announced restart without overlap", _announced, fires=False),
     Example("written once", _single, fires=False),
     Example("only an epoch counter repeats its steps", _repeating_counter, fires=False),

@@ -215,7 +215,7 @@ def _expect_memorising(outcomes: tuple[Outcome, ...], features: Features) -> tup
 
 def _span(run: Run, features: Features) -> dict[str, Any]:
     first, last = features.steps
-    walls = [t for f in run.files for t in (f.first_wall_time, f.last_wall_time) if t is not None]
+    walls = _wall_times(run)
     return {
         "first_step": first,
         "last_step": last,
@@ -229,6 +229,21 @@ def _span(run: Run, features: Features) -> dict[str, Any]:
         "bytes_readable": sum(f.readable for f in run.files),
         "restarts": len(run.restarts),
     }
+
+
+_DAY = 86400.0
+"""Seconds by which no clock is set back; a file whose points lie further before its version record has two clocks."""
+
+
+def _wall_times(run: Run) -> list[float]:
+    """First and last wall times of the files, seconds; where the points have a clock of their own (seconds since the start), those of the points."""
+    walls = []
+    for f in run.files:
+        if f.first_wall_time is None or f.last_wall_time is None or f.first_wall_time - f.last_wall_time <= _DAY:
+            walls += [t for t in (f.first_wall_time, f.last_wall_time) if t is not None]
+    if walls or not run.files:
+        return walls
+    return [float(t) for s in run.series.values() if len(s) for t in (s.wall_time[0], s.wall_time[-1]) if math.isfinite(t)]
 
 
 def _config(features: Features) -> dict[str, Any]:

@@ -24,6 +24,11 @@ AT_GUESSING = 0.05
 """Of the way from guessing to perfect, that no evaluation passes; the best evaluation of every healthy labelled run passes 0.26."""
 FEW = 3
 """Evaluations from which on a course is told."""
+LEARNED = 0.5
+"""Share of its first value at which a training loss ends that has learned something: then the only evaluations must show it."""
+OTHER_SCALE = 10.0
+"""Times training's highest loss from which on a validation loss is rather a sum beside a mean."""
+RULE = "the next run logs at least 10 evaluations, of which the last is better than the first"
 
 USUAL = frozenset({"no-learning", "underfitting", "spikes", "low-confidence"})
 """Notes on curves and predictions that healthy runs carry too (a hard task, one spike); `no-learning` has its own words."""
@@ -51,7 +56,7 @@ def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | Non
         return Doubt(say_clause(told.title), told.first_action, told.success_rule.sentence)
     if features.signals.domain is Domain.REINFORCEMENT:
         return None
-    return _at_guessing(features) or _left_its_best(features)
+    return _at_guessing(features) or _ends_badly(features) or _left_its_best(features)
 
 
 def _at_guessing(features: Features) -> Doubt | None:
@@ -66,6 +71,30 @@ def _at_guessing(features: Features) -> Doubt | None:
         f"the {label(metric)} never got better than {best:.3g}, where guessing gives {level.chance:.3g}",
         "none that is sure: look at 20 validation samples with their labels and predictions first",
         f"the {label(metric)} leaves what guessing gives",
+    )
+
+
+def _ends_badly(features: Features) -> Doubt | None:
+    """One evaluation or two behind the middle of a training whose loss halved: a metric at guessing, or a loss above training's first."""
+    train = features.curve("train_loss")
+    if train is None or train.n < 5 or train.signed or train.end_cost > LEARNED * train.first or counts_words(features):
+        return None
+    middle = 0.5 * (float(train.step[0]) + float(train.step[-1]))
+    metric, val = (
+        c if c is not None and 0 < c.n < FEW and c.step[0] >= middle else None for c in map(features.curve, ("val_metric", "val_loss"))
+    )
+    level = metric_level(metric, features) if metric is not None else None
+    seen = []
+    if metric is not None and level is not None and level.quality(metric.sign * float(metric.cost.min())) < AT_GUESSING:
+        best = metric.sign * float(metric.cost.min())
+        seen.append(f"the {label(metric)} is {best:.3g} at the end, where guessing gives {level.chance:.3g}")
+    top = float(train.cost.max())
+    if val is not None and val.signal.stem == train.signal.stem and top < val.best_cost < OTHER_SCALE * top:
+        seen.append(f"the {label(val)} is {val.best:.4g} at the end, above all {train.n:,} points of the training loss")
+    if not seen:
+        return None
+    return Doubt(
+        ", and ".join(seen), "none that is sure: evaluate ten times in the next run, and look at 20 validation samples first", RULE
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tbdiag.model import Axis, Restart, Role, Series, Signal
+from tbdiag.model import Axis, Restart, Role, Series, Signal, Split
 from tbdiag.stats.overlap import same_values
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def find_seams(features: Features) -> tuple[Restart, ...]:
     if not seams or not run.superseded:
         return seams
     signals = {(s.series.subrun, s.series.tag): s for s in features.signals.all if s.series is not None}
+    if all(r.kind == "duplicate-step" for r in seams) and _repeats_by_design(features):
+        return ()
     lost = []
     known = [s for s in signals.values() if s.role in TELLING and s.series is not None and len(s.series) > 1]
     for series in run.superseded.values():
@@ -46,14 +48,40 @@ def find_seams(features: Features) -> tuple[Restart, ...]:
         if signal is not None and signal.role is Role.UNKNOWN and any(s.name not in run.superseded and _spans(s, series) for s in known):
             continue  # a training that was started again would have written its loss again
         if signal is None or (signal.role not in ASIDE and signal.axis is not Axis.SECOND):
-            lost.append(series.step)
+            kept = run.series.get(series.name)
+            lost.append((series.step, np.isin(series.step, kept.step) if kept is not None else np.zeros(len(series), dtype=bool)))
     out = []
     for seam in seams:
-        counts = [int(np.count_nonzero((step >= seam.first_step) & (step <= seam.last_step))) for step in lost]
+        # Where nothing could be compared, points of which the step was kept are repeats of their own: histograms went back, no scalar did.
+        free = seam.kind == "step-regression" and seam.agree is None and seam.first_step < seam.last_step
+        counts = [int(np.count_nonzero((s >= seam.first_step) & (s <= seam.last_step) & ~(again & free))) for s, again in lost]
         told = [c for c in counts if c]
         if told:
             out.append(replace(seam, points=min(seam.points, sum(told)), tags=min(seam.tags, len(told))))
     return tuple(out)
+
+
+_FORKS = frozenset({"PyTorch Lightning", "pytorch-forecasting"})
+"""Frameworks that log a batch and the mean over its epoch under one name, if they are told to: two points at the ends of epochs."""
+
+
+def _repeats_by_design(features: Features) -> bool:
+    """Whether repeated steps are what a framework writes: means at the ends of epochs, which have an evaluation; or the final evaluation.
+
+    Ultralytics evaluates the best weights once more when training has ended, and logs that at the last epoch.
+    """
+    run, framework = features.run, features.signals.framework
+    if framework not in _FORKS | {"Ultralytics"}:
+        return False
+    signals = {(s.series.subrun, s.series.tag): s for s in features.signals.all if s.series is not None}
+    told = [s for s in run.superseded.values() if (d := signals.get((s.subrun, s.tag))) is not None and d.role not in ASIDE]
+    if any(np.unique(s.step).size < len(s) for s in told):
+        return False
+    if framework == "Ultralytics":
+        last = max(int(s.step[-1]) for s in run.series.values() if len(s))
+        return all(np.all(s.step == last) for s in told)
+    judged = [run.series[d.name].step for d in features.signals.all if d.split in {Split.VAL, Split.TEST} and d.name in run.series]
+    return bool(judged) and all(np.all(np.isin(s.step, np.concatenate(judged))) for s in told)
 
 
 def list_differing(features: Features) -> tuple[str, ...]:

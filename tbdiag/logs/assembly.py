@@ -10,6 +10,7 @@ import numpy as np
 
 from tbdiag.events.columns import FileColumns, Histograms, Items, Points
 from tbdiag.logs.issues import issues_of_file
+from tbdiag.logs.launches import find_launch
 from tbdiag.logs.layers import split_layers
 from tbdiag.logs.names import printable, tag_text, unique
 from tbdiag.logs.restarts import Break, Resolution, Track, merge_breaks, resolve_track
@@ -82,7 +83,7 @@ def _event_file(file: ReadFile) -> EventFile:
 
 def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: Sequence[ReadFile]) -> None:
     starts = [(i, position, step) for i, part in enumerate(parts) for position, step, _ in part.session_starts]
-    spans = [_span(part) for part in parts]
+    spans, launch = [_span(part) for part in parts], find_launch(parts)
     plugins: dict[bytes, str] = {}
     for part in parts:
         for tag, plugin in part.plugins.items():
@@ -101,7 +102,7 @@ def _add_directory(draft: _Draft, subrun: str, parts: list[FileColumns], files: 
         if not starts and bool((step[1:] > step[:-1]).all()):
             return None
         track = make_track()
-        resolution = resolve_track(track, starts)
+        resolution = resolve_track(track, starts, launch)
         if resolution is not None:
             breaks.extend((track.name, part) for part in resolution.breaks)
             if resolution.repeats is not None:
@@ -173,6 +174,8 @@ def _restart_issue(home: str, restart: Restart, by_clock: bool) -> ReadIssue:
         "overlapping-writers": "two files whose times overlap wrote the same steps",
         "duplicate-step": "seconds of the clock hold several points" if by_clock else "steps were written more than once",
     }[restart.kind]
+    if restart.kind == "step-regression" and restart.first_step == restart.last_step and restart.points > 2 * restart.tags:
+        what = "a later file begins anew, without steps"
     agree = {True: "; both writes agree", False: "; the writes differ", None: ""}[restart.agree]
     message = (
         f"{what} (steps {restart.first_step:,} to {restart.last_step:,}): {restart.points:,} earlier point{'s' * (restart.points != 1)} of {restart.tags:,} "

@@ -10,7 +10,7 @@ holds event files):
 - it and others are named like a measure (``exp7/loss_train``, ``exp7/acc_val``), or so are directories above them (``loss_train/exp7``), and
   one process wrote them;
 - it and a single sibling that is named like a split were opened by one process within a minute, whatever it is named itself;
-- it lies below such an evaluation directory (T5X ``training_eval/<task>``);
+- it lies below such an evaluation directory (T5X ``training_eval/<task>``, TF-slim ``train/eval/val``);
 - it is named ``_base_log`` beside a training and an evaluation split (Catalyst: rate and momentum, which belong to no loader);
 - it is named ``rank_N`` (one writer a process);
 - it is a child that ``add_scalars`` made below H: its name begins with the only tag that it holds (PyTorch: ``/`` -> ``_``, then ``_``;
@@ -131,7 +131,9 @@ def _split_parents(parts: Mapping[str, tuple[str, str]], special: Set[str]) -> s
     alone = {
         parts[directory][0]
         for directory in special
-        if below[parts[directory][0]] == 1 and (_TRAIN.fullmatch(parts[directory][1]) or _EVALUATION.fullmatch(parts[directory][1]))
+        if below[parts[directory][0]] == 1
+        and (_TRAIN.fullmatch(parts[directory][1]) or _EVALUATION.fullmatch(parts[directory][1]))
+        and not (_judges(parts[directory][0]) and os.path.dirname(parts[directory][0]) in parts)  # train/eval/val is train's evaluation
     }
     return (train & evaluation) | alone
 

@@ -7,7 +7,8 @@ step. Four exceptions:
 
 - disorder: a step that goes back by at most two (or half a percent of the span) past at most two points, and repeats none of them, comes
   from a writer that hands in its points late; it is sorted, not resolved;
-- a tag whose points (three or more) all carry the same step was logged without a step; all points stay;
+- a tag whose points (three or more) all carry the same step was logged without a step; all points stay, or those of the last launch
+  where the values of a later file begin anew (`tbdiag.logs.launches`);
 - a tag of one file that goes back three times or more, each time to where it began and after as many points, was logged with the index of
   the batch in its epoch; all points stay, and the steps go on where the epoch before ended;
 - a tag of one file that goes back twenty times or more, at one point in fifty or more, never by 15 % of the span, was written by several
@@ -27,6 +28,9 @@ import numpy.typing as npt
 from tbdiag.model import Restart
 from tbdiag.model.runs import is_stepless
 from tbdiag.stats.overlap import same_values
+
+ROUNDED = 2.0
+"""Seconds by which files that follow one another may overlap: TensorFlow heads a file with the whole second before it opened it."""
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -78,17 +82,22 @@ class Resolution:
     """Steps of what is kept, where they are not those that were logged."""
 
 
-def resolve_track(track: Track, starts: list[tuple[int, int, int]]) -> Resolution | None:
+def resolve_track(track: Track, starts: list[tuple[int, int, int]], launch: int = 0) -> Resolution | None:
     """Apply the rule to one tag; None where nothing is to be resolved.
 
     Args:
         starts: ``(file, position, step)`` of SessionLog STARTs of the directory.
+        launch: index of the file with which the last launch begins, as the values of tags without steps tell it.
     """
     step = track.step
     n = step.size
     if n < 2 or (not starts and bool(np.all(step[1:] > step[:-1]))):
         return None
     if not starts and is_stepless(step):
+        if (cut := int(np.count_nonzero(track.file < launch))) and cut < n:
+            gone = np.zeros(n, dtype=bool)
+            again = _supersede(track, gone, cut, int(step[0]))
+            return Resolution(np.flatnonzero(~gone), np.flatnonzero(gone), [again], None, stepless=True)
         return Resolution(np.arange(n), np.zeros(0, dtype=np.int64), [], None, stepless=True)
     cuts = _find_cuts(step)
     if not starts and (going_on := _join_passes(track, cuts)) is not None:
@@ -295,7 +304,7 @@ def _restart(here: list[tuple[str, Break]], spans: list[tuple[float, float] | No
         kind = "session-start"
     elif before[0] != behind[0]:
         old, new = spans[before[0]], spans[behind[0]]
-        if old is not None and new is not None and new[0] < old[1]:
+        if old is not None and new is not None and old[1] - new[0] > ROUNDED:
             kind = "overlapping-writers"
     with_points = [p for p in parts if p.points] or parts
     return Restart(

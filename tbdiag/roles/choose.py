@@ -87,8 +87,9 @@ NEVER_A_NUMBER = "never a number, although the loss is"
 
 
 def settle_unusable(drafts: list[Draft], run: Run, forced: Collection[str] = ()) -> None:
-    """Set aside what no curve can be read from: a metric that was never a number, the single point that ``add_hparams`` repeats."""
+    """Set aside what no curve can be read from: a metric that was never a number, the single point that ``add_hparams`` repeats, the batches of an evaluation."""
     curves = [d for d in drafts if d.role in {Role.LOSS, Role.METRIC} and d.name in run.series and len(run.series[d.name]) > 1]
+    tags = {(d.subrun, d.tag) for d in drafts if not d.histogram and d.name in run.series}
     lives = any(d.role is Role.LOSS and np.isfinite(run.series[d.name].value).any() for d in curves)
     for d in drafts:
         series = run.series.get(d.name)
@@ -98,6 +99,8 @@ def settle_unusable(drafts: list[Draft], run: Run, forced: Collection[str] = ())
             d.role, d.why = Role.IGNORED, f"{d.why}; {NEVER_A_NUMBER}"
         elif len(series) == 1 and (_STUB.search(d.subrun) or d.tag.startswith("hparam/")):
             d.role, d.why = Role.IGNORED, f"{d.why}; the single point that add_hparams repeats"
+        elif d.split in {Split.VAL, Split.TEST} and d.tag.endswith("_step") and (d.subrun, f"{d.tag[:-5]}_epoch") in tags:
+            d.role, d.why = Role.IGNORED, f"{d.why}; batches of the evaluations of which {d.tag[:-5]}_epoch is the mean"
 
 
 _STUB = re.compile(r"(^|/)\d{9,}(\.\d+)?$")
@@ -276,6 +279,28 @@ def settle_counters(drafts: list[Draft], run: Run) -> None:
             value = run.series[d.name].value
             if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
                 d.role, d.why = Role.COUNTER, "whole numbers that only grow"
+            elif d.role is Role.STEP_TIME and _is_clock(d, run.series[d.name]):
+                d.role, d.direction, d.why = Role.COUNTER, Direction.NONE, f"{d.why}, which goes on from point to point as a clock does"
+
+
+_CLOCK_WORDS = frozenset({"total", "elapsed", "cumulative", "cum", "since"})
+"""Words of a time that is counted from the start: ``Timing/total_sec`` beside ``Timing/sec_per_tick``."""
+_UNITS = (1.0, 1e3, 1 / 60, 1 / 3600, 1 / 86400)
+"""Seconds, milliseconds, minutes, hours and days in a second."""
+
+
+def _is_clock(d: Draft, series: Series) -> bool:
+    """Whether times never go back and either are called a total, or grow as the clock of the log does (within a tenth, in any unit)."""
+    value, wall = series.value.astype(np.float64), series.wall_time
+    if value.size < 8 or not np.all(np.isfinite(value)) or np.any(np.diff(value) < 0) or value[-1] <= value[0]:
+        return False
+    if not _CLOCK_WORDS.isdisjoint(tokenize(d.tag)):
+        return True
+    if not np.all(np.isfinite(wall)) or wall[-1] <= wall[0]:
+        return False
+    pace = float(value[-1] - value[0]) / float(wall[-1] - wall[0])
+    apart = np.abs(value - value[0] - pace * (wall - wall[0]))
+    return min(abs(pace / u - 1) for u in _UNITS) < 0.1 and float(apart.max()) < 0.1 * float(value[-1] - value[0])
 
 
 def _counts(value: npt.NDArray[np.floating]) -> bool:

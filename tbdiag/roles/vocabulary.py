@@ -129,7 +129,7 @@ VOCABULARY: dict[str, Word] = {
         "samples, tokens, total samples, total tokens, global step, iter, iteration, iterations, num updates, consumed samples, num tokens, num input tokens seen, total flos, total flops, samples seen, "
         "tokens seen, eta seconds, eta, uptime, wall, train wall, elapsed, time elapsed, total timesteps, n updates, env step, "
         "patience, num zeros, steps, step, skipped train samples, num batches, num gen batches, total num tokens, time since start, total episodes, episodes, num episodes, "
-        "epsilon, exploration rate, exploration epsilon",
+        "epsilon, exploration rate, exploration epsilon, kimg, nimg",
         rank=-2,
     ),
     **_many(

@@ -53,6 +53,9 @@ def _write(root, *relative: str, tags=_LOSS, steps: int = 5) -> None:
         (["a_train", "a_val", "a"], {"a": (), "a_train": ("a_train", "a_val")}),
         (["m/addestramento", "m/verifica"], {"m": ("addestramento", "verifica")}),
         (["a_train", "b_val"], {"a_train": (), "b_val": ()}),
+        (["logs/train", "logs/train/eval/val"], {"logs/train": ("eval/val",)}),
+        (["exp", "exp/eval/test"], {"exp": ("eval/test",)}),
+        (["exp/eval/val"], {"exp/eval": ("val",)}),
         (["bert_dev", "bert_test"], {"bert_dev": (), "bert_test": ()}),
         ([".", "a_train", "a_val"], {".": (), "a_train": (), "a_val": ()}),
     ],
@@ -248,6 +251,12 @@ def test_two_writers_at_once_are_told_from_a_resume(tmp_path):
     assert [r.kind for r in run.restarts] == ["overlapping-writers"]
 
 
+def test_a_file_that_is_headed_with_the_whole_second_follows_the_one_before(tmp_path):
+    """The header says 1 s before the first file's last point, for it is rounded down."""
+    run = _second(tmp_path, first=0, steps=20, wall=1.7e9 + 18.7)
+    assert [r.kind for r in run.restarts] == ["step-regression"]
+
+
 def test_a_clean_resume_is_nothing(tmp_path):
     run = _second(tmp_path, first=20, steps=10, wall=1.7e9 + 5000)
     assert not run.restarts
@@ -301,6 +310,25 @@ def test_a_tag_without_steps_keeps_all_points(tmp_path):
     (run,) = logs.read_runs(tmp_path)
     assert len(run.series["loss"]) == 10
     assert [i.kind for i in run.issues] == ["duplicate-step"]
+
+
+def _bare(tmp_path, name: str, values, wall: float) -> None:
+    events = regular_events(len(values), _LOSS, wall=wall)
+    for event, value in zip(events, values, strict=True):
+        event.step = 0
+        event.summary.value[0].simple_value = value
+    write_run(tmp_path, events, f"events.out.tfevents.{name}.host")
+
+
+@pytest.mark.parametrize(("anew", "points"), [(True, 30), (False, 90)])
+def test_a_launch_that_begins_anew_without_steps_replaces_the_one_before(tmp_path, anew, points):
+    """Three files of a loss without steps: each begins where the first one began, or where the one before ended."""
+    fall = 0.02 + 0.2 * np.exp(-np.arange(90) / 8)
+    for i in range(3):
+        _bare(tmp_path, f"170000{i}000", fall[:30] if anew else fall[30 * i : 30 * i + 30], 1.7e9 + 1000 * i)
+    (run,) = logs.read_runs(tmp_path)
+    assert len(run.series["loss"]) == points
+    assert [r.points for r in run.restarts] == ([60] if anew else [])
 
 
 @pytest.mark.parametrize(("passes", "last"), [(6, 10), (4, 7)])

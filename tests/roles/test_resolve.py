@@ -326,3 +326,29 @@ def test_epochs_are_stretched_in_proportion_where_wall_times_say_nothing(wall: f
     moved = resolve(run).main("val_loss")
     assert moved.series.step.tolist() == [100 * i for i in range(1, 21)]
     assert moved.logged_step(700) == 7
+
+
+def test_a_time_since_the_start_is_no_time_of_a_step() -> None:
+    """StyleGAN logs both; a time without a telling name is a clock where it grows as the clock of the log does."""
+    wall = np.linspace(30, 1200, 40)
+    slower = np.linspace(0.2, 0.8, 40)
+    run = _synth.make_run(
+        {
+            "Timing/total_hours": series("Timing/total_hours", wall / 3600, np.arange(40), 1200.0),
+            "Timing/sec_per_tick": series("Timing/sec_per_tick", np.full(40, 30.0), np.arange(40), 1200.0),
+            "train_time": series("train_time", wall, np.arange(40), 1200.0),
+            "step_time": series("step_time", slower, np.arange(40), 1200.0),
+        }
+    )
+    roles = {s.name: s.role for s in resolve(run).all}
+    assert roles["Timing/total_hours"] is roles["train_time"] is Role.COUNTER
+    assert roles["Timing/sec_per_tick"] is roles["step_time"] is Role.STEP_TIME
+
+
+def test_batches_of_an_evaluation_are_no_evaluations() -> None:
+    """A test pass of Lightning: a value a batch, and their mean; without the mean beside them they are all there is."""
+    signals = read(test_loss_step=0.3 + 0.1 * np.sin(np.arange(200)), test_loss_epoch=np.array([0.3]))
+    assert signals.main("val_loss").name == "test_loss_epoch"
+    assert read(val_loss_step=FALL).main("val_loss").name == "val_loss_step"
+    both = read(train_loss=FALL, val_loss_step=np.tile(FALL, 5), val_loss_epoch=FALL)
+    assert both.main("val_loss").name == "val_loss_epoch"
