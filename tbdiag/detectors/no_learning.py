@@ -10,18 +10,18 @@ How it is told
     The training loss gains less than 3 % from its start to its smoothed best and shows no trend beyond its noise, and one thing
     says that this is not a run that had converged before: the loss stays within 5 % of the loss of guessing (with a metric
     below a quarter of its scale, or below half of it that stands as still, with 98 %); or a bounded metric stays near chance
-    (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every evaluation gives
-    exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
-    half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
-    so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
-    do when it finds the mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half
-    or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay
-    below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
+    (less than a tenth of the way to perfect, with a training loss that gained less than 10 %; an R2 below zero throughout); or every
+    evaluation gives exactly the same number, or the training loss is the same to four digits throughout while a bounded metric is less than
+    half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation, so that one
+    answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's do when it finds the
+    mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half or more, and no metric
+    with a known scale was logged. Without such a sign a flat loss is a note. Without any loss the metrics of both splits must stay below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
-    fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
+    fifths and the return ends below its first points: the policy has settled on actions that bring less), or fall by more than six deviations (four, once it has
     settled; tau above 0.4) and 15 % of its size without ever having risen by four; where the first points are the best, they are
-    the start, and 30 % must be lost. Not so where lessons go on or a rating of self-play climbs. A return that moves about and
-    ends no better is a note. Preference tuning is judged by its loss.
+    the start, and 30 % must be lost. Not so where lessons go on, or a rating of self-play or another return climbs. Or it is 0,
+    or a success rate that was never above 5 % is 0 and the return at its lowest, at all points of the last quarter. A return
+    that moves about and ends no better is a note. Preference tuning is judged by its loss.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -67,11 +67,23 @@ from tbdiag.detectors._base import (
     View,
     predicate,
 )
-from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
+from tbdiag.detectors._flatness import (
+    climbs,
+    evaluations_stand,
+    gained,
+    gains,
+    is_lifeless,
+    is_rounded,
+    is_steady,
+    moves,
+    never_changes,
+    settled,
+    still_falls,
+)
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, say_still, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guessing, is_determination, loss_left, metric_level, validates_below
+from tbdiag.features.levels import guessing, is_determination, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -108,7 +120,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not signs and (not flat or train.n < 10):
         return None
     severity = Severity.ERROR if signs else Severity.NOTE
-    spread = _evaluations_stand(view, other, metric) if not signs and other is not None else None
+    spread = evaluations_stand(view, other, metric) if not signs and other is not None else None
     if spread is not None and other is not None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
         text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
@@ -194,19 +206,6 @@ def _metrics_at_chance(view: View) -> Finding | NotApplicable | None:
     evidence = [say(text, (train, val), **numbers)]
     margins = [limit / max(*best, 0.02)]
     return _finding(view, train, severity=Severity.ERROR, evidence=evidence, signs=["metric"], margins=margins, gain=0.0)
-
-
-def _evaluations_stand(view: View, val: CurveFacts, metric: CurveFacts | None) -> float | None:
-    """Range of all evaluations as a share of their level, where that is too little for weights that were learned; None where it is not.
-
-    Training of weights that are any good moves its evaluations, however little it gains. A level below one half (of the variance, for targets
-    of a usual scale) and a metric with a known scale leave the question open.
-    """
-    known = metric is not None and metric.n >= 2 and metric_level(metric, view.features) is not None
-    if val.n < 8 or val.signed or known or view.signals.domain is not Domain.SUPERVISED or counts_words(view.features):
-        return None
-    spread = float(np.ptp(val.value)) / max(abs(val.end_cost), 1e-12)
-    return spread if spread < view["evaluations"] and val.end_cost >= 0.5 else None
 
 
 def _signs(
@@ -382,7 +381,8 @@ DETECTOR = Detector(
         "flat": Threshold(0.03, "the noise of a flat loss over a run; trainproof uses 5 %"),
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
         "never_met": Threshold(0.9, "share of the points at which a sparse reward is zero, and at all of the last quarter"),
-        "settled": Threshold(0.4, "of its first entropy: the policy has settled, on actions that bring no more than its first ones"),
+        "lucky": Threshold(0.05, "successes that an untrained policy meets by chance; two runs that learned nothing had 0.01 and 0.03"),
+        "settled": Threshold(0.4, "of its first entropy: the policy has settled, on actions that bring less than its first ones"),
         "unmoved": Threshold(0.03, "range of the policy's entropy, of its start: the policy does not change"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),
