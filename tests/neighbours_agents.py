@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -172,3 +174,20 @@ def partners_in_turn(*, learns: bool) -> Run:
         },
         every=12_800,
     )
+
+
+def evaluated(*, lasts: bool) -> Run:
+    """A training return that creeps up, and evaluations that rise to 120 at two fifths of the run and fall back, or stay."""
+    x, rng = np.linspace(0, 1, 140), np.random.default_rng(215)
+    run = _synth.make_run(
+        {
+            "rollout/ep_rew_mean": -115 + 105 * x + rng.normal(0, 2, 140),
+            "train/entropy_loss": -(5.7 - 0.2 * x),
+            "train/approx_kl": 0.01 * np.exp(rng.normal(0, 0.3, 140)),
+        },
+        every=2048,
+    )
+    at = np.linspace(0, 1, 28)
+    level = np.where(at < 0.4, -70, np.where((at < 0.66) | lasts, 120, -60))
+    evaluation = _synth.make_run({"eval/mean_reward": level + rng.normal(0, 20, 28)}, every=10_240)
+    return replace(run, series={**run.series, **evaluation.series})

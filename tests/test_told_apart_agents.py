@@ -43,6 +43,8 @@ NOTES = [
     (agents.kl_up(at=0.2, to=0.06), "kl-blow-up", False),
     (agents.partners_in_turn(learns=False), "no-learning", True),
     (agents.partners_in_turn(learns=True), "no-learning", False),
+    (agents.evaluated(lasts=False), "return-collapse", True),
+    (agents.evaluated(lasts=True), "return-collapse", False),
     (agents.last_point(kl=1.5, reward=250), "return-collapse", True),
     (agents.last_point(kl=0.03, reward=250), "return-collapse", False),
     (agents.last_point(kl=1.5, reward=800), "return-collapse", False),
