@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tbdiag.detectors import _synth
@@ -134,3 +136,58 @@ def episodes_by_one(*, longer: float, slower: float, logged: bool = True) -> Run
     for series in run.series.values():
         series.wall_time[:] = clock
     return run
+
+
+def sparse_goal(*, met: str) -> Run:
+    """Minus one a step until the goal is met, which is never, by chance at first, or more and more often from half of the run on."""
+    x, rng = np.linspace(0, 1, 400), np.random.default_rng(212)
+    chance = {"never": 0 * x, "at first": np.where(x < 0.2, 0.01, 0.0), "learned": np.clip(2 * x - 1, 0, 0.9)}[met]
+    share = rng.binomial(100, chance) / 100
+    return _synth.make_run({"rollout/ep_rew_mean": -100 + 60 * share, "rollout/success_rate": share}, every=400)
+
+
+def settles_at_once(*, on: float) -> Run:
+    """A discrete policy that returns -97 at first and settles, within a twentieth of the run, on what always returns `on`."""
+    n, rng = 1000, np.random.default_rng(213)
+    reward = np.where(np.arange(n) < 24, -97 + rng.choice([-3.0, -1.0, 1.0], n), on)
+    return _synth.make_run(
+        {
+            "rollout/ep_rew_mean": reward,
+            "train/entropy_loss": -(0.03 + 7.4 / (1 + np.exp((np.arange(n) - 14) / 2))),
+            "train/approx_kl": np.where(np.arange(n) < 40, 0.03, 0.0),
+        },
+        every=50,
+    )
+
+
+def partners_in_turn(*, learns: bool) -> Run:
+    """A return that swings between partners, one of them hopeless at the end; evaluation with all of them rises, or stays."""
+    n, rng = 84, np.random.default_rng(214)
+    risen = 1 / (1 + np.exp(-20 * (np.linspace(0, 1, n) - 0.4))) if learns else np.full(n, 0.5)
+    turn = np.tile([0.5, 0.8, 0.48, 0.97], n // 4)
+    turn[-20::4] = 0.1
+    return _synth.make_run(
+        {
+            "return_mean": 38 * risen * turn + rng.normal(0, 1, n),
+            "test_return_mean": 19 * risen + rng.normal(0, 0.6, n),
+            "td_error_abs": 0.1 * np.exp(rng.normal(0, 0.2, n)),
+        },
+        every=12_800,
+    )
+
+
+def evaluated(*, lasts: bool) -> Run:
+    """A training return that creeps up, and evaluations that rise to 120 at two fifths of the run and fall back, or stay."""
+    x, rng = np.linspace(0, 1, 140), np.random.default_rng(215)
+    run = _synth.make_run(
+        {
+            "rollout/ep_rew_mean": -115 + 105 * x + rng.normal(0, 2, 140),
+            "train/entropy_loss": -(5.7 - 0.2 * x),
+            "train/approx_kl": 0.01 * np.exp(rng.normal(0, 0.3, 140)),
+        },
+        every=2048,
+    )
+    at = np.linspace(0, 1, 28)
+    level = np.where(at < 0.4, -70, np.where((at < 0.66) | lasts, 120, -60))
+    evaluation = _synth.make_run({"eval/mean_reward": level + rng.normal(0, 20, 28)}, every=10_240)
+    return replace(run, series={**run.series, **evaluation.series})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbdiag.detectors._base import Evidence
+from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._tails import since
 from tbdiag.detectors._words import label, say
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import counts_words, metric_level
 from tbdiag.features.onsets import flat_since
+from tbdiag.model import Domain
 from tbdiag.stats.noise import median
 from tbdiag.stats.trend import find_trend
 
@@ -147,3 +149,16 @@ def climbs(metric: CurveFacts) -> bool:
     """Whether a metric improves throughout."""
     trend = find_trend(metric.trace.cost)
     return trend.falling and -trend.change > 3 * metric.trace.noise.sigma
+
+
+def evaluations_stand(view: View, val: CurveFacts, metric: CurveFacts | None) -> float | None:
+    """Range of all evaluations as a share of their level, where that is too little for weights that were learned; None where it is not.
+
+    Training of weights that are any good moves its evaluations, however little it gains. A level below one half (of the variance, for targets
+    of a usual scale) and a metric with a known scale leave the question open.
+    """
+    known = metric is not None and metric.n >= 2 and metric_level(metric, view.features) is not None
+    if val.n < 8 or val.signed or known or view.signals.domain is not Domain.SUPERVISED or counts_words(view.features):
+        return None
+    spread = float(np.ptp(val.value)) / max(abs(val.end_cost), 1e-12)
+    return spread if spread < view["evaluations"] and val.end_cost >= 0.5 else None

@@ -7,7 +7,7 @@ import numpy as np
 from tbdiag.detectors._descent import last_quarter
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import is_perplexity
-from tbdiag.model import Role
+from tbdiag.model import Role, Split
 from tbdiag.stats.noise import median
 from tbdiag.stats.spikes import largest_climb
 from tbdiag.stats.trend import find_trend
@@ -62,6 +62,14 @@ def just_begins(curve: CurveFacts) -> bool:
     stood = cost[cost.size // 8 : -max(4, cost.size // 4)]
     falls = bool(np.all(np.diff(cost[-4:]) < 0)) and float(cost[-3]) < float(cost[:-3].min())
     return falls and float(stood.min()) - float(cost[-1]) > max(3 * float(np.ptp(stood)), 0.1 * abs(float(cost[-1])))
+
+
+def tops_out(curve: CurveFacts, evaluated: CurveFacts | None, spread: CurveFacts | None) -> bool:
+    """Whether the episodes of the last evaluation, which had differed before, all returned the same, the most that training got too: there is no more."""
+    if evaluated is None or spread is None or evaluated is curve or spread.signal.split not in (Split.VAL, Split.TEST):
+        return False
+    same = float(spread.value[-1]) == 0 < float(spread.value.max()) and int(spread.step[-1]) == int(evaluated.step[-1])
+    return same and float(evaluated.value[-1]) == float(curve.value[-1]) == float(curve.value.max())
 
 
 def drowns(curve: CurveFacts) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tbdiag.detectors._base import CURVES, Cause, Evidence, Finding, Interval, NotApplicable, Severity, SuccessRule, View, predicate
-from tbdiag.detectors._words import say, unit
+from tbdiag.detectors._words import braced, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.curves import Trace
-from tbdiag.features.tasks import task_moves, trains_language_policy
+from tbdiag.features.tasks import logs_minus_entropy, never_succeeds, task_moves, trains_language_policy
 from tbdiag.model import Mark, Role
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import mad, median, running_median
@@ -73,28 +73,44 @@ def no_return(view: View) -> Finding | NotApplicable | None:
     trend = find_trend(trace.cost)
     first = median(trace.cost[: max(3, trace.n // 10)])
     opening = median(trace.cost[:3])
+    best = int(trace.smooth.argmin())
     gain = max(first, opening) - float(trace.smooth.min())  # some tasks are solved within the first tenth
+    lost_at_once = opening < first and best < max(3, trace.n // 10)  # what was lost within the first tenth was no gain of it
+    after = opening - float(trace.smooth[best]) if best >= 3 else 0.0
     # A sparse reward that is met once by chance and never again counts as never met.
     nothing = float(np.mean(reward.value == 0)) > view["never_met"] and not np.any(reward.value[-(reward.n // 4) :])
+    unsolved = never_succeeds(view.signals, view["lucky"])
+    lowest = float(reward.cost.max())
+    barren = unsolved is not None and reward.n >= 50 and bool(np.all(reward.cost[-(reward.n // 4) :] == lowest))
     entropy = view.curve("entropy")
-    # The policy has settled, on actions that bring no more than those of the beginning.
+    minus = -1.0 if entropy is not None and logs_minus_entropy(entropy) else 1.0
+    # The policy has settled, on actions that bring less than its first ones; where they bring as much, it may have begun with good ones.
     settled = (
         entropy is not None
         and entropy.n >= 10
-        and 0 < entropy.end < view["settled"] * entropy.first
-        and reward.end_cost > first - trace.noise.sigma
+        and 0 < minus * entropy.end < view["settled"] * minus * entropy.first
+        and reward.end_cost > max(opening, median(reward.cost[:3])) + trace.noise.sigma
     )
+    if settled and lost_at_once:
+        gain = after
     # Costs rise: the policy ends worse than the one it began with, and was never better.
     falls = trend.tau > 0.4 and trend.change > 0 and not task_moves(view.signals)  # lessons that get harder take returns down
     worse = falls and _is_below(trace, first, view["worse"], 4 if settled else 6)
     # Best at its first points and much worse from then on: within the first tenth it had fallen already, and nothing was gained.
-    best = int(trace.smooth.argmin())
-    if falls and opening < first and best < max(3, trace.n // 10) and _is_below(trace, opening, view["lost"], 6):
-        worse, first, gain = True, opening, opening - float(trace.smooth[best]) if best >= 3 else 0.0
-    if trend.falling or gain > 4 * trace.noise.sigma or (float(np.ptp(trace.cost)) == 0 and not nothing) or _rating_rises(view):
+    if falls and lost_at_once and _is_below(trace, opening, view["lost"], 6):
+        worse, first, gain = True, opening, after
+    if not barren and (
+        trend.falling
+        or gain > 4 * trace.noise.sigma
+        or (float(np.ptp(trace.cost)) == 0 and not nothing)
+        or _rating_rises(view)
+        or _another_rises(view, reward)
+    ):
         return None
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < view["unmoved"] * abs(entropy.first)
-    wide = not worse and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414)
+    wide = (
+        not worse and not barren and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414)
+    )
     if wide and not still and (trace.smooth[-1] <= first or task_moves(view.signals)):
         return None  # it moves about, slowly and widely, and may be on its way up
     numbers = {"first": -first if reward.sign < 0 else first, "end": reward.end}
@@ -105,23 +121,29 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         if wide and not still
         else "0 at {zero:.0%} of the points"
         if nothing
+        else "the lowest that it ever was, at all points of the last quarter"
+        if barren
         else "which is worse: it was never clearly above its start"
         if worse
         else "without a trend"
     )
     evidence = [say(f"The reward began at {{first:.4g}} and ended at {{end:.4g}}, {course}.", (reward,), **numbers)]
+    if barren and unsolved is not None:
+        most = float(unsolved.series.value.max()) if unsolved.series is not None else 0.0
+        text = f"{braced(unsolved.name)} is 0 in the last quarter and was {{most:.2g}} at most."
+        evidence.append(say(text, (unsolved.name,), most=most))
     if still and entropy is not None:
-        evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=entropy.first))
+        evidence.append(say("The policy's entropy stays at {start:.4g}.", (entropy,), start=minus * entropy.first))
     if settled and entropy is not None:
         evidence.append(
             say(
-                "The policy's entropy fell from {start:.4g} to {end:.4g}: it has settled, on actions that bring no more than its first ones.",
+                "The policy's entropy fell from {start:.4g} to {end:.4g}: it has settled, on actions that bring less than its first ones.",
                 (entropy,),
-                start=entropy.first,
-                end=entropy.end,
+                start=minus * entropy.first,
+                end=minus * entropy.end,
             )
         )
-    shown = (still or worse or nothing or settled) and not wide  # what moves about may be gaining something
+    shown = (still or worse or nothing or settled or barren) and not wide  # what moves about may be gaining something
     spread = view.features.curve("reward_std")
     equal = spread is not None and spread.n >= 3 and not np.any(spread.value)
     policy = trains_language_policy(view.signals)
@@ -142,7 +164,8 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         if worse
         else f"No learning: the reward ends at {reward.end:.4g}, no better than it began ({numbers['first']:.4g})"
         if wide and not still
-        else f"No learning: the reward stays at {reward.end:.4g}" + (" and the policy does not change" if still else ""),
+        else f"No learning: the reward stays at {reward.end:.4g}"
+        + (" and the policy does not change" if still else " and no episode succeeds" if barren else ""),
         onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
         extent=Interval(int(reward.step[0]), int(reward.step[-1])),
         evidence=tuple(evidence),
@@ -166,6 +189,12 @@ def _rating_rises(view: View) -> bool:
     """Whether a rating of self-play climbs: the reward against an equal opponent stays where it is, however much both learn."""
     rated = (s.series for s in view.signals.role(Role.METRIC) if s.stem == "elo" and s.series is not None)
     return any(len(x) >= 15 and find_trend(x.value.astype(np.float64)).rising for x in rated)
+
+
+def _another_rises(view: View, judged: CurveFacts) -> bool:
+    """Whether another return climbs: partners that take turns, or exploration, hide in one what evaluation shows in the other."""
+    others = (c for c in map(view.curve, RETURNS) if c is not None and c is not judged and c.n >= 15)
+    return any(find_trend(c.trace.cost).falling and c.first_cost - c.end_cost > 4 * c.sigma for c in others)
 
 
 def _of_an_agent(*, worse: bool, still: bool) -> dict[str, Any]:

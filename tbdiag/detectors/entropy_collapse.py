@@ -9,8 +9,9 @@ Why it matters
 How it is told
     The entropy over the last 30 % of the run is below 5 % of its first values, and the return has not risen above its start
     by more than four noise standard deviations at the end: it never rose, or it rose and was lost again; nor has it a
-    rising trend. A note with self-play or a curriculum. An entropy that fades while the return rises is a policy that got sure of
-    itself, and no finding.
+    rising trend. The first values are the first three where the return ends below its own first three. A note with
+    self-play or a curriculum. An entropy that fades while the return rises is a policy that got sure of itself, and no
+    finding.
 
 First check
     Print the action distribution of the policy on a few states.
@@ -69,8 +70,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     value = -entropy.value if negative else entropy.value
     if float(value.min()) < -1e-3 or value[: max(3, entropy.n // 20)].max() <= 0:
         return None
-    first, end = float(np.median(value[: max(3, entropy.n // 20)])), median(tail(entropy))
-    end = abs(end)
+    first, end = float(np.median(value[: max(3, entropy.n // 20)])), abs(median(tail(entropy)))
+    at_once = float(np.median(known.curve.value[:3]))
+    if end > view["share"] * first and at_once - known.end > max(4 * known.curve.sigma, view["less"] * abs(at_once)):
+        first = max(first, float(np.median(value[:3])))  # it had gone within the first twentieth, and the return with it
     if first <= 0 or end > view["share"] * first:
         return None
     index = since(value <= view["share"] * first)
@@ -158,6 +161,7 @@ DETECTOR = Detector(
     domains=frozenset({Domain.REINFORCEMENT}),
     thresholds={
         "share": Threshold(0.05, "literature 7.7: below 5 % of its start"),
+        "less": Threshold(0.01, "of its size, by which a return must end below its first points: solved tasks hardly scatter"),
         "rising": Threshold(
             -0.55, "Kendall's tau of six to eight means of the return turned into a cost; 2 % of noisy returns that rose alarmed"
         ),

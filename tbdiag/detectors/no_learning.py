@@ -20,10 +20,11 @@ How it is told
     climbs or the last quarter lies a fifth and four of its own deviations below the start. Without any loss the metrics of both splits must stay
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
-    fifths: the policy has settled on actions that bring nothing), or fall by more than six deviations (four, once it has
+    fifths and the return ends below its first points: the policy has settled on actions that bring less), or fall by more than six deviations (four, once it has
     settled; tau above 0.4) and 15 % of its size without ever having risen by four; where the first points are the best, they are
-    the start, and 30 % must be lost. Not so where lessons go on or a rating of self-play climbs. A return that moves about and
-    ends no better is a note. Preference tuning is judged by its loss.
+    the start, and 30 % must be lost. Not so where lessons go on, or a rating of self-play or another return climbs. Or it is 0,
+    or a success rate that was never above 5 % is 0 and the return at its lowest, at all points of the last quarter. A return
+    that moves about and ends no better is a note. Preference tuning is judged by its loss.
 
 First check
     Are the parameters in the optimiser and trainable, is the learning rate above zero, and are gradients above zero?
@@ -69,12 +70,24 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._flat_levels import moved_on
-from tbdiag.detectors._flatness import climbs, gained, gains, is_lifeless, is_rounded, is_steady, moves, never_changes, settled, still_falls
+from tbdiag.detectors._flatness import (
+    climbs,
+    evaluations_stand,
+    gained,
+    gains,
+    is_lifeless,
+    is_rounded,
+    is_steady,
+    moves,
+    never_changes,
+    settled,
+    still_falls,
+)
 from tbdiag.detectors._luck import AUC_ROLES, best_without_luck, ranks
 from tbdiag.detectors._returns import no_return
 from tbdiag.detectors._words import label, learning_rate, say, say_still, short
 from tbdiag.features import CurveFacts
-from tbdiag.features.levels import counts_words, guesses_text, guessing, is_determination, loss_left, metric_level, validates_below
+from tbdiag.features.levels import guesses_text, guessing, is_determination, loss_left, metric_level, validates_below
 from tbdiag.model import Domain, Run
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -111,7 +124,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     if not signs and (not flat or train.n < 10):
         return None
     severity = Severity.ERROR if signs else Severity.NOTE
-    spread = _evaluations_stand(view, other, metric) if not signs and other is not None else None
+    spread = evaluations_stand(view, other, metric) if not signs and other is not None else None
     if spread is not None and other is not None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
         text = f"In {{n}} evaluations the {label(other)} varies by {{spread:.2%}} of its level in all; weights that had been learned move it by more."
@@ -197,19 +210,6 @@ def _metrics_at_chance(view: View) -> Finding | NotApplicable | None:
     evidence = [say(text, (train, val), **numbers)]
     margins = [limit / max(*best, 0.02)]
     return _finding(view, train, severity=Severity.ERROR, evidence=evidence, signs=["metric"], margins=margins, gain=0.0)
-
-
-def _evaluations_stand(view: View, val: CurveFacts, metric: CurveFacts | None) -> float | None:
-    """Range of all evaluations as a share of their level, where that is too little for weights that were learned; None where it is not.
-
-    Training of weights that are any good moves its evaluations, however little it gains. A level below one half (of the variance, for targets
-    of a usual scale) and a metric with a known scale leave the question open.
-    """
-    known = metric is not None and metric.n >= 2 and metric_level(metric, view.features) is not None
-    if val.n < 8 or val.signed or known or view.signals.domain is not Domain.SUPERVISED or counts_words(view.features):
-        return None
-    spread = float(np.ptp(val.value)) / max(abs(val.end_cost), 1e-12)
-    return spread if spread < view["evaluations"] and val.end_cost >= 0.5 else None
 
 
 def _signs(
@@ -380,7 +380,8 @@ DETECTOR = Detector(
         "chance": Threshold(0.95, "within 5 % of the loss of guessing"),
         "text": Threshold(0.9, "the same among 10,000 pieces of text and more; their frequencies alone bring the loss to 60 or 70 % of it"),
         "never_met": Threshold(0.9, "share of the points at which a sparse reward is zero, and at all of the last quarter"),
-        "settled": Threshold(0.4, "of its first entropy: the policy has settled, on actions that bring no more than its first ones"),
+        "lucky": Threshold(0.05, "successes that an untrained policy meets by chance; two runs that learned nothing had 0.01 and 0.03"),
+        "settled": Threshold(0.4, "of its first entropy: the policy has settled, on actions that bring less than its first ones"),
         "unmoved": Threshold(0.03, "range of the policy's entropy, of its start: the policy does not change"),
         "transient": Threshold(2.5, "gradients of a converged, resumed run do not fall at its beginning"),
         "evaluations": Threshold(0.01, "of 8 healthy fine-tunings that gained nothing none moved its evaluations by less than 1.5 %"),

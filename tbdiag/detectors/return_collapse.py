@@ -12,7 +12,8 @@ How it is told
     and more than a third of the gain, and is still there at the end, over at least the last fifth of the run. A warning
     where seven tenths of the gain are gone at the end, a note below, and with self-play (an Elo rating is logged) or a
     curriculum (lessons, levels), where the opponent or the task gets harder. Also a note: the last point alone gives back
-    seven tenths of the gain, and the KL divergence there is twice as large as it ever was before.
+    seven tenths of the gain, and the KL divergence there is twice as large as it ever was before; or, while the return of training stands or
+    rises, five evaluations in a row or more (a sixth of all) all lay two fifths of the gain above every one of the first and of the last quarter.
 
 First check
     Look at KL divergence, entropy and the value loss at the step at which the return turns.
@@ -70,6 +71,9 @@ def detect(view: View) -> Finding | NotApplicable | None:
     kl = view.curve("approx_kl")
     if not known.fell and kl is not None and _breaks_off(view, known, kl):
         return _at_the_last_point(known, kl)
+    evaluated = view.curve("val_reward")
+    if not known.fell and evaluated is not None and evaluated is not curve and (stretch := _stood_above(view, evaluated)) is not None:
+        return _in_evaluation(view, evaluated, curve, stretch)
     if not known.fell or float(np.quantile(late, 0.25)) <= curve.best_cost + view["fell"] * known.gain:
         return None
     best, last = curve.best_step, int(curve.step[-1])
@@ -116,6 +120,63 @@ def detect(view: View) -> Finding | NotApplicable | None:
         ),
         phase=CURVES,
         roles=(curve.signal.key,),
+    )
+
+
+def _stood_above(view: View, curve: CurveFacts) -> slice | None:
+    """The longest stretch of evaluations that all lie above every one of the first and the last quarter, by a share of the gain.
+
+    Noise makes no such stretch, however few episodes an evaluation has: its luck would have to hold, and to fail throughout the end.
+    """
+    quarter = curve.n // 4
+    if quarter < 5:
+        return None
+    ends = min(float(curve.cost[:quarter].min()), float(curve.cost[-quarter:].min()))
+    above = np.concatenate(([False], curve.cost < ends - view["above"] * curve.gain, [False]))
+    first, stop = np.flatnonzero(~above[:-1] & above[1:]), np.flatnonzero(above[:-1] & ~above[1:])
+    longest = int(np.argmax(stop - first)) if first.size else 0
+    if not first.size or stop[longest] - first[longest] < max(view["stretch"], curve.n / 6):
+        return None
+    return slice(int(first[longest]), int(stop[longest]))
+
+
+def _in_evaluation(view: View, evaluated: CurveFacts, training: CurveFacts, stretch: slice) -> Finding:
+    """A note: what evaluation had reached is gone, though the mean of many training episodes hides it."""
+    after = int(evaluated.step[stretch.stop - 1])
+    numbers = {
+        "points": float(stretch.stop - stretch.start),
+        "since": float(evaluated.step[stretch.start]),
+        "after": float(after),
+        "least": evaluated.sign * float(evaluated.cost[stretch].max()),
+        "most": evaluated.sign * float(evaluated.cost[-(evaluated.n // 4) :].min()),
+    }
+    text = (
+        "From step {since:,.0f} to {after:,.0f} all {points:.0f} evaluations returned {least:.4g} or more; in the last quarter none returned "
+        "more than {most:.4g}."
+    )
+    best = int(evaluated.step[int(np.argmin(evaluated.cost))])
+    rule = predicate(evaluated.signal.key, "rise", "<=", view["fell"] * evaluated.gain, source="a third of this run's gain")
+    return Finding(
+        id="return-collapse",
+        severity=Severity.NOTE,
+        confidence=0.75,
+        title=f"Return collapse in evaluation: the return falls from {evaluated.best:.4g} to {evaluated.end:.4g} after step {after:,}",
+        onset=Interval(after, int(evaluated.step[stretch.stop])),
+        extent=Interval(after, int(evaluated.step[-1])),
+        evidence=(say(text, (evaluated, training), (Mark("event", "last good evaluation", after),), **numbers),),
+        causes=(
+            Cause("Policy updates that are too large (learning rate, epochs per batch, clip range)"),
+            Cause("A policy that relies on its exploration: without it, as evaluation acts, it fails"),
+            Cause("The environment of evaluation differs from that of training"),
+        ),
+        first_check="Evaluate the last checkpoint and the best one over 50 episodes, with and without exploration.",
+        first_action=f"Go back to the checkpoint at step {best:,} and continue with the learning rate divided by 3.",
+        fixes=("Lower the learning rate or anneal it to zero", "Set a target KL divergence", "Keep the checkpoint of the best evaluation"),
+        success_rule=SuccessRule(
+            all=(rule,), sentence=f"The evaluated return ends at most {view['fell'] * evaluated.gain:.4g} below its best."
+        ),
+        phase=CURVES,
+        roles=(evaluated.signal.key, training.signal.key),
     )
 
 
@@ -201,6 +262,11 @@ DETECTOR = Detector(
     thresholds={
         "stays": Threshold(0.2, "share of the run over which the loss of return must last"),
         "fell": Threshold(0.3, "of its gain, lost again throughout that time"),
+        "stretch": Threshold(
+            5,
+            "evaluations in a row, and a sixth of all, above every one of both ends; 2 of 12,000 simulated agents that learn have them, with noise half the gain",
+        ),
+        "above": Threshold(0.4, "of the gain, by which that stretch lies above both ends"),
         "leap": Threshold(2.0, "the last KL divergence over the largest before; in 12 public runs that did not break it was 0.94 at most"),
         "lost": Threshold(0.7, "with seven tenths of the gain gone the last policy is of no use"),
     },

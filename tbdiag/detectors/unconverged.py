@@ -18,7 +18,8 @@ How it is told
     less than 5 % of the level (a fine-tuning that had little to gain). A loss that stands in its last eighth or after one late drop, or had climbed by three fifths of what the
     last quarter brought, follows a schedule (the former two unless the rate is known to be constant; the last unless a metric less than
     0.7 of the way to perfect made 22 % of its gain there without having swung so). Without any loss the metrics are read, with 11 %
-    for 7 % and 15 % for 5 %. Of a perplexity the logarithm is read.
+    for 7 % and 15 % for 5 %. Of a perplexity the logarithm is read. Of agents 13 % count, unless the last evaluation's standard deviation,
+    which was not 0 before, is 0 and its return is the last and best of training: that is the most there is.
 
 First check
     Was the run stopped by a limit of time or epochs, or killed?
@@ -64,7 +65,7 @@ from tbdiag.detectors._base import (
 )
 from tbdiag.detectors._descent import drops_and_stands, falls_on, last_quarter, near, stands_at_end
 from tbdiag.detectors._going_on import go_on, go_to_end, say_end, say_how_long, why_short
-from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings
+from tbdiag.detectors._late import cannot_tell, drowns, just_begins, late_share, swings, tops_out
 from tbdiag.detectors._words import label, say, say_planned, schedule
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import counts_words, end_quality, rest_of_loss
@@ -86,6 +87,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     curve = curves[0]
     plan = schedule(view)
     if plan is not None and plan.annealed and not reinforcement:
+        return None
+    if reinforcement and tops_out(curve, view.curve("val_reward"), view.curve("reward_std")):
         return None
     if not reinforcement and float(curve.value.min()) > 0 and curve.start_cost - curve.end_cost < 0.03 * curve.start_cost:
         return None  # it has not begun to learn
@@ -332,7 +335,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "val_loss", "val_metric", "train_metric", "reward", "train_reward", "val_reward"),),
-    wants=("val_metric", "train_metric", "lr"),
+    wants=("val_metric", "train_metric", "lr", "reward_std"),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "share": Threshold(

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tbdiag.detectors._base import CURVES, PREDICTIONS
+from tbdiag.detectors._returns import RETURNS
 from tbdiag.detectors._words import label, unit
 from tbdiag.diagnosis.words import say_clause
 from tbdiag.features import CurveFacts, Features
 from tbdiag.features.disagreement import look_behind
 from tbdiag.features.levels import counts_words, metric_level
-from tbdiag.features.tasks import task_moves
+from tbdiag.features.tasks import never_succeeds, task_moves
 from tbdiag.model import Domain, Finding, Role
 
 LAST, SMOOTHED, OF_GAIN = 0.10, 0.05, 0.15
@@ -29,6 +30,8 @@ LEARNED = 0.5
 OTHER_SCALE = 10.0
 """Times training's highest loss from which on a validation loss is rather a sum beside a mean."""
 RULE = "the next run logs at least 10 evaluations, of which the last is better than the first"
+MANY, UNMOVED = 20, 0.05
+"""Points from which on losses of exactly 0 are no rounding; range of the entropy, of its first value, of a policy that hardly changed."""
 
 USUAL = frozenset({"no-learning", "underfitting", "spikes", "low-confidence"})
 """Notes on curves and predictions that healthy runs carry too (a hard task, one spike); `no-learning` has its own words."""
@@ -47,7 +50,10 @@ class Doubt:
 
 
 def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | None:
-    """The first of: a note on the curves or the predictions, validation that never left guessing, or that ended far above its best."""
+    """The first of: a note on the curves or the predictions, validation that never left guessing, or that ended far above its best.
+
+    Of an agent: successes that never came, losses that are nothing, a return of few points that never rose.
+    """
     # Where the opponent or the task changes, a return says little of what was learned.
     usual = USUAL | {"return-collapse"} if task_moves(features.signals) else USUAL
     notes = [f for f in findings if f.severity.rank == 2 and f.id not in usual]
@@ -55,7 +61,7 @@ def find_doubt(findings: tuple[Finding, ...], features: Features) -> Doubt | Non
     if told is not None:
         return Doubt(say_clause(told.title), told.first_action, told.success_rule.sentence)
     if features.signals.domain is Domain.REINFORCEMENT:
-        return None
+        return _never_solved(features) or _nothing_arrives(features) or _no_better(features)
     return _at_guessing(features) or _ends_badly(features) or _left_its_best(features)
 
 
@@ -95,6 +101,46 @@ def _ends_badly(features: Features) -> Doubt | None:
         return None
     return Doubt(
         ", and ".join(seen), "none that is sure: evaluate ten times in the next run, and look at 20 validation samples first", RULE
+    )
+
+
+def _never_solved(features: Features) -> Doubt | None:
+    unsolved = never_succeeds(features.signals)
+    if unsolved is None or unsolved.series is None:
+        return None
+    return Doubt(
+        f"{unsolved.name} is 0 at all {len(unsolved.series)} points",
+        "none that is sure: watch ten episodes first, and see what keeps them from success, or whether it is counted at all",
+        f"{unsolved.name} leaves 0",
+    )
+
+
+def _nothing_arrives(features: Features) -> Doubt | None:
+    """Both losses of an actor and its critic at exactly 0: no reward and no advantage ever differs from nothing."""
+    losses = [features.curve(key) for key in ("policy_loss", "value_loss")]
+    if any(c is None or c.n < MANY or np.any(c.value) for c in losses):
+        return None
+    return Doubt(
+        f"policy loss and value loss are exactly 0 at all {min(c.n for c in losses if c is not None)} points: no reward reaches this policy",
+        "none that is sure: check first that its agents get rewards and are trained at all",
+        "policy loss and value loss leave 0",
+    )
+
+
+def _no_better(features: Features) -> Doubt | None:
+    """A return of few points that ended no higher than it began, beside a policy whose entropy stayed where it was."""
+    curve = next((c for c in map(features.curve, RETURNS) if c is not None and c.n), None)
+    entropy = features.curve("entropy")
+    if curve is None or not FEW + 2 <= curve.n < 15 or entropy is None or entropy.n < FEW or task_moves(features.signals):
+        return None
+    gain, size = curve.first_cost - curve.end_cost, max(abs(curve.first), abs(curve.end))
+    late = int(np.argmin(curve.cost)) >= 0.8 * (curve.n - 1)
+    if late or gain > max(2 * curve.sigma, 0.02 * size) or float(np.ptp(entropy.value)) > UNMOVED * abs(entropy.first):
+        return None
+    return Doubt(
+        f"the {label(curve)} ended at {curve.end:.4g}, no better than it began ({curve.first:.4g}), and the policy's entropy stayed where it was",
+        "none that is sure: let it run on, with ten times as many points of the return, until it moves",
+        f"the {label(curve)} ends above {curve.first:.4g} by more than its noise",
     )
 
 

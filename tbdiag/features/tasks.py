@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tbdiag.features import CurveFacts, Features
-from tbdiag.model import Domain, Signals
+from tbdiag.model import Domain, Role, Signal, Signals
 
 LANGUAGE_POLICIES = frozenset({"TRL GRPO", "TRL PPO", "OpenRLHF", "verl"})
 """Frameworks that train language models by reinforcement learning."""
@@ -48,6 +48,30 @@ def task_moves(signals: Signals) -> bool:
     """
     named = (s.series for s in signals.all if MOVING.search(s.name.lower()))
     return any(x is None or bool(np.any(x.value != x.value[:1])) for x in named)
+
+
+SUCCESS = re.compile(r"(^|[^a-z])(success(es)?|successrate|solved|won|win[-_ ]?rate|winrate)([^a-z]|$)")
+"""Names of a share of episodes that succeeded; not of a window, a twin or a reward."""
+NOT_OWN = re.compile(r"oppon|enem|adversar|fail|lost|loss|reward|penalty|bonus|time")
+"""Success of somebody else, or something else than a share of episodes."""
+
+
+def find_successes(signals: Signals) -> tuple[Signal, ...]:
+    """Series of ten finite points and more that count an agent's successes (a success rate, battles won)."""
+
+    def counts(s: Signal) -> bool:
+        name, x = s.name.lower(), s.series
+        own = x is not None and len(x) >= 10 and bool(np.all(np.isfinite(x.value)))
+        return own and s.role in (Role.METRIC, Role.UNKNOWN) and SUCCESS.search(name) is not None and NOT_OWN.search(name) is None
+
+    return tuple(s for s in signals.all if counts(s)) if signals.domain is Domain.REINFORCEMENT else ()
+
+
+def never_succeeds(signals: Signals, most: float = 0.0) -> Signal | None:
+    """A success rate, where none was ever above `most` and all were 0 in their last quarter; None where one was, or none was logged."""
+    found = find_successes(signals)
+    barren = all(float(s.series.value.max()) <= most and not np.any(s.series.value[-(len(s.series) // 4) :]) for s in found if s.series)
+    return found[0] if found and barren else None
 
 
 def uses_tensorflow(features: Features) -> bool:
