@@ -100,7 +100,8 @@ def _by_rate(view: View, curve: CurveFacts, rate: float) -> Finding | None:
     rate = min(rate, median(lr.value)) if lr is not None and median(lr.value) > 0 else rate
     # Batches may drown what a fixed validation set shows.
     fixed = view.curve("val_loss") if curve.signal.key == "train_loss" else None
-    flat = _flat(curve) and (fixed is None or fixed.n < 6 or _flat(fixed))
+    flat = _flat(curve)
+    moves = _moves(curve) or (fixed is not None and fixed.n >= 6 and (not _flat(fixed) or _moves(fixed)))
     tiny = rate < view["tiny"]
     plan = schedule(view)
     steady = plan is None or plan.constant
@@ -117,7 +118,7 @@ def _by_rate(view: View, curve: CurveFacts, rate: float) -> Finding | None:
         None,
     )
     crawling = crawls if steady or (crawls is not None and _untrained(view, crawls)) else None
-    if tiny and flat:
+    if tiny and flat and not moves:
         return _finding(view, curve, rate, severity=Severity.ERROR, margin=view["tiny"] / rate)
     if tiny and crawling is not None and view.signals.domain in (Domain.SUPERVISED, Domain.LANGUAGE_MODEL):
         return _finding(view, crawling, rate, severity=Severity.WARNING, margin=view["tiny"] / rate)
@@ -148,9 +149,15 @@ def _flat(curve: CurveFacts) -> bool:
     start = abs(curve.first_cost)
     k = max(1, trace.n // 10)
     moved = median(trace.cost[:k]) - median(trace.cost[-k:])
-    # Three standard errors of the difference of two medians of a tenth of the points each; of few or correlated ones three deviations.
+    return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * trace.noise.sigma)
+
+
+def _moves(curve: CurveFacts) -> bool:
+    """Whether the last tenth lies below the first by 3 % and three standard errors of the difference of the two medians."""
+    trace = curve.trace
+    k = max(1, trace.n // 10)
     error = trace.noise.sigma * min(float(np.sqrt(np.pi / max(0.1 * trace.noise.n_eff, 1.0))), 1.0)
-    return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * error)
+    return median(trace.cost[:k]) - median(trace.cost[-k:]) > max(0.03 * abs(curve.first_cost), 3 * error)
 
 
 def _falls_throughout(curve: CurveFacts) -> bool:
