@@ -10,6 +10,7 @@ from tbdiag.features import CurveFacts
 from tbdiag.features.disagreement import Behind, is_one_sided
 from tbdiag.features.levels import metric_level
 from tbdiag.model import Scale
+from tbdiag.stats.confidence import HIGHEST
 from tbdiag.stats.noise import median
 from tbdiag.stats.rise import Rise, measure_rise
 
@@ -35,6 +36,26 @@ def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) ->
     share = (metric.trace.step[rise.best_index] - metric.trace.step[0]) / max(metric.trace.step[-1] - metric.trace.step[0], 1.0)
     then = train.trace.cost[train.trace.within(max(share - 0.05, 0.0), min(share + 0.05, 1.0))]
     return then.size == 0 or train.end_cost - median(then) < 0.3 * rise.amount
+
+
+def metric_change(metric: CurveFacts | None) -> tuple[bool, bool]:
+    """Whether the metric fell back from its best, and whether it is still at its best and improved late."""
+    if metric is None or metric.n < 4:
+        return False, False
+    rise = measure_rise(metric.trace.cost, metric.trace.noise.sigma)
+    gain = metric.first_cost - rise.best
+    if gain <= 0:
+        return metric.n >= 10 and rise.sigmas > 4, False
+    worse = rise.amount > 0.05 * gain and (rise.sigmas > 3 or metric.n < 10) and rise.best_index < metric.trace.n - 2
+    return worse, not worse and rise.best_index >= 0.85 * (metric.trace.n - 1) and metric.n >= 6
+
+
+def cap_doubted(view: View, metric: CurveFacts | None, behind: Behind | None) -> float:
+    """Highest confidence of a rise of the loss behind which the metric made much of its whole gain: the metric may be what counts."""
+    if metric is None or behind is None:
+        return HIGHEST
+    share = metric.sign * (behind.then - behind.end) / max(metric.start_cost - metric.end_cost, 1e-12)
+    return view["doubted"] if share > view["gained_behind"] else HIGHEST
 
 
 def say_metric(metric: CurveFacts, behind: Behind, worse: bool) -> Evidence:
