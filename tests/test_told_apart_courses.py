@@ -15,6 +15,18 @@ CASES = [
     (courses.rate_decays(calms=True), "noisy-validation", False),
     (courses.validation_jumps(training=0.3), "lr-too-high", True),
     (courses.validation_jumps(training=0.01), "lr-too-high", False),
+    (courses.batches_differ(by_epoch=False), "instability", True),
+    (courses.batches_differ(by_epoch=True), "instability", False),
+    (courses.swings_late(level=0.1), "instability", True),
+    (courses.swings_late(level=2e-4), "instability", False),
+    (courses.one_spike(at=200), "spikes", True),
+    (courses.one_spike(at=20), "spikes", False),
+    (courses.one_spike(at=200, peak=4.5, scatter=0.005, falls=0.4), "spikes", True),
+    (courses.one_spike(at=200, peak=3.3, scatter=0.005, falls=0.4), "spikes", False),
+    (courses.falls_to_nothing(best=50), "divergence", True),
+    (courses.falls_to_nothing(best=5), "divergence", False),
+    (courses.warms_up(8), "no-learning", True),
+    (courses.warms_up(3), "no-learning", False),
 ]
 
 
