@@ -105,7 +105,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     trace = train.trace
     onset = Interval(int(trace.last_step[max(begin - 1, 0)]), int(trace.last_step[min(begin + max(1, trace.n // 20), trace.n - 1)]))
     told = train.value[train.step >= onset.first_step]  # as far as it swings
-    if next_to_nothing(train, float(np.quantile(told, 0.9)), view.curve("train_accuracy")):
+    if next_to_nothing(train, min(float(np.quantile(v, 0.9)) for v in (train.cost, told)), view.curve("train_accuracy")):
         return None
     name = label(train)
     return Finding(
