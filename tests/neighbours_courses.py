@@ -82,3 +82,12 @@ def warms_up(n: int) -> Run:
             "val/precision": np.abs(rng.normal(0, 1e-4, n)),
         }
     )
+
+
+def loss_rises(metric: str, *, behind: float) -> Run:
+    """A validation loss that rises from the tenth of a hundred epochs on, beside a metric that gains a share `behind` of all it gains after that."""
+    x, rng = np.arange(100), np.random.default_rng(309)
+    val = 0.22 + 0.2 * np.exp(-x / 2) + 0.0008 * np.clip(x - 10, 0, None) + rng.normal(0, 0.001, 100)
+    gained = (1 - behind) * np.clip(x / 10, 0, 1) + behind * (1 - np.exp(-np.clip(x - 10, 0, None) / 20))
+    series = {"train/loss": 0.04 + 0.1 * np.exp(-x / 30) + rng.normal(0, 0.0005, 100), "val/loss": val}
+    return _synth.make_run({**series, metric: 0.03 + 0.42 * gained + rng.normal(0, 0.003, 100)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Run
 from tests import neighbours_courses as courses
 from tests.test_told_apart import said
@@ -25,6 +26,9 @@ CASES = [
     (courses.one_spike(at=200, peak=3.3, scatter=0.005, falls=0.4), "spikes", False),
     (courses.falls_to_nothing(best=50), "divergence", True),
     (courses.falls_to_nothing(best=5), "divergence", False),
+    (courses.loss_rises("val/mAP_0.5:0.95", behind=0.1), "overfitting", True),
+    (courses.loss_rises("val/mAP_0.5:0.95", behind=0.5), "overfitting", False),
+    (courses.loss_rises("val/accuracy", behind=0.5), "overfitting", True),
     (courses.warms_up(8), "no-learning", True),
     (courses.warms_up(3), "no-learning", False),
 ]
@@ -33,3 +37,16 @@ CASES = [
 @pytest.mark.parametrize(("run", "finding", "named"), CASES, ids=lambda x: x if isinstance(x, str) else "")
 def test_neighbours_are_told_apart(run: Run, finding: str, named: bool) -> None:
     assert (finding in said(run)) == named
+
+
+def test_a_loss_that_rises_beside_a_metric_that_gains_is_doubted() -> None:
+    half, tenth = (
+        next(f for f in diagnose_run(courses.loss_rises("val/accuracy", behind=b)).findings if f.id == "overfitting") for b in (0.5, 0.1)
+    )
+    assert half.confidence <= 0.8 < tenth.confidence
+
+
+def test_the_average_precision_of_a_detector_is_what_its_checkpoint_is_chosen_by() -> None:
+    found = next(f for f in diagnose_run(courses.loss_rises("val/mAP_0.5:0.95", behind=0.5)).findings if f.id == "overfitting")
+    assert "go on choosing by that" in found.first_action
+    assert "weight decay" not in found.first_action

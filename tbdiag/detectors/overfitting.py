@@ -44,7 +44,7 @@ Limits
     With fewer than ten points and training falling, a validation loss that stays where it was is called rising in up to 0.6 % of runs where
     it scatters by 3 % of its level, in up to 1.5 % at 5 % (simulated, 4 to 9 points). Double descent and grokking look like overfitting until
     they end. A validation loss that rises while the metric still improves is reported with less confidence (0.8 at most where a third of all that
-    the metric gained came behind the loss's best); keep the metric's best checkpoint.
+    the metric gained came behind the loss's best, and as a note where it is a mean average precision: detectors are chosen by that); keep the metric's best checkpoint.
 
 Sources
     Prechelt, "Early stopping - but when?" (generalisation loss, strips). The rise test alone, simulated on flat curves of 10 to 300 points:
@@ -73,7 +73,7 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import goes_on_falling
-from tbdiag.detectors._disagreement import allow_for_metric, cap_doubted, falls_alone, keep_metric, metric_change, regularise, say_metric
+from tbdiag.detectors._disagreement import allow_for_metric, doubt_rise, falls_alone, keep_metric, metric_change, regularise, say_metric
 from tbdiag.detectors._no_labels import LABEL_ROLES, no_labels
 from tbdiag.detectors._rises import has_jumped, is_small, measure_strength, stays_up
 from tbdiag.detectors._several import other_sets
@@ -185,17 +185,18 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
             )
         )
     evidence += other_sets(view, val)
+    cap, severity = doubt_rise(view, metric, behind) if gains else (HIGHEST, Severity.WARNING)
     return Finding(
         id="overfitting",
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=confidence(
             strength,
             supports=int(falls) + int(worse) + int(val.n >= 10),
             doubts=max(int(better), 2 * int(gains), int(beside is not None))
             + int(best_step > val.step[0] + 0.7 * (val.step[-1] - val.step[0])),
-            cap=cap_doubted(view, metric, behind) if gains else HIGHEST,
+            cap=cap,
         ),
-        title=f"Overfitting: the {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {told:,} while training "
+        title=f"{'The' if severity is Severity.NOTE else 'Overfitting: the'} {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {told:,} while training "
         + ("improves" if falls else "stays")
         + (f", but the {label(metric)} still improves" if gains and metric is not None else "")
         + (f", but the {label(beside)} does not" if beside is not None else ""),
