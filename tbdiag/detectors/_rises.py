@@ -85,11 +85,12 @@ def climbs_to_the_end(cost: Float64, amount: float) -> bool:
 
 
 def stays_up(view: View, val: CurveFacts, rise: Rise) -> bool:
-    """Whether a positive loss of twenty evaluations ends far above its best, and none of the last quarter comes half-way back.
+    """Whether a positive loss of twenty evaluations ends far above its best, by a part of its gain too, and none of the last quarter comes half-way back.
 
     Its noise may be that of the middle of the run, which says nothing of an end that is calm.
     """
-    if val.n < 20 or rise.best <= 0 or rise.amount < view["stays_up"] * rise.best:
+    least = max(view["stays_up"] * rise.best, view["range_share"] * (val.start_cost - rise.best))
+    if val.n < 20 or rise.best <= 0 or rise.amount < least:
         return False
     return float(val.trace.cost[-(val.trace.n // 4) :].min()) > rise.best + 0.5 * rise.amount
 

@@ -11,7 +11,7 @@ How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best
     and by more than 5 % of its best (or 7 % of its range), the best lies in the first 85 % of the run, and the training
     loss does not rise over the same steps (it falls where its trend falls by a sixth, too; where it stands, the rise must be twice as plain,
-    or, at twenty evaluations, half of its best with none of the last quarter half-way back). A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
+    or, at twenty evaluations, half of its best and 7 % of its range, with none of the last quarter half-way back). A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
