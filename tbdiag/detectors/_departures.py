@@ -8,6 +8,7 @@ from tbdiag.detectors._base import Evidence, View
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
+from tbdiag.model import Role
 from tbdiag.stats.noise import Float64, estimate_noise, mad, median, running_median
 from tbdiag.stats.rise import measure_rise
 from tbdiag.stats.trend import find_trend
@@ -38,6 +39,12 @@ def forgets(view: View, train: CurveFacts, val: CurveFacts) -> float:
             return 0.0
         margins.append((1 - view["forgotten"]) * best / max(median(late), 1e-3))
     return float(min(margins))
+
+
+def knew_nothing(view: View, curve: CurveFacts) -> bool:
+    """Whether a curve is a bounded metric that never got far from guessing: what it loses again it had by luck."""
+    level = metric_level(curve, view.features) if curve.signal.role is Role.METRIC else None
+    return level is not None and level.quality(curve.best) < view["metric_learned"]
 
 
 def both_climb(view: View, train: CurveFacts, val: CurveFacts) -> float:

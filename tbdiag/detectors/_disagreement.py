@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from tbdiag.detectors._base import Evidence, SuccessRule, View, predicate
+from tbdiag.detectors._base import Evidence, Severity, SuccessRule, View, predicate
 from tbdiag.detectors._words import label, say, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.disagreement import Behind, is_one_sided
 from tbdiag.features.levels import metric_level
 from tbdiag.model import Scale
+from tbdiag.stats.confidence import HIGHEST
 from tbdiag.stats.noise import median
 from tbdiag.stats.rise import Rise, measure_rise
+
+_AVERAGE_PRECISION = re.compile(r"(^|[^a-z])map([^a-z]|$)")
 
 
 def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) -> bool:
@@ -37,6 +41,32 @@ def falls_alone(view: View, metric: CurveFacts, loss: CurveFacts, rise: Rise) ->
     return then.size == 0 or train.end_cost - median(then) < 0.3 * rise.amount
 
 
+def metric_change(metric: CurveFacts | None) -> tuple[bool, bool]:
+    """Whether the metric fell back from its best, and whether it is still at its best and improved late."""
+    if metric is None or metric.n < 4:
+        return False, False
+    rise = measure_rise(metric.trace.cost, metric.trace.noise.sigma)
+    gain = metric.first_cost - rise.best
+    if gain <= 0:
+        return metric.n >= 10 and rise.sigmas > 4, False
+    worse = rise.amount > 0.05 * gain and (rise.sigmas > 3 or metric.n < 10) and rise.best_index < metric.trace.n - 2
+    return worse, not worse and rise.best_index >= 0.85 * (metric.trace.n - 1) and metric.n >= 6
+
+
+def doubt_rise(view: View, metric: CurveFacts | None, behind: Behind | None) -> tuple[float, Severity]:
+    """Highest confidence and severity of a rise of the loss behind which the metric still improves: where much of its whole gain came there, it may be what counts.
+
+    A mean average precision is: by that detectors are chosen, and the losses of their parts rise long before it does its best.
+    """
+    if metric is None or behind is None:
+        return HIGHEST, Severity.WARNING
+    share = metric.sign * (behind.then - behind.end) / max(metric.start_cost - metric.end_cost, 1e-12)
+    if share <= view["gained_behind"]:
+        return HIGHEST, Severity.WARNING
+    detects = _AVERAGE_PRECISION.search((metric.signal.stem or metric.signal.name).lower())
+    return view["doubted"], Severity.NOTE if detects else Severity.WARNING
+
+
 def say_metric(metric: CurveFacts, behind: Behind, worse: bool) -> Evidence:
     """What the metric did behind the best of the loss (it is a median of three points there), or that it fell back from its own best."""
     if worse:
@@ -53,8 +83,12 @@ def say_metric(metric: CurveFacts, behind: Behind, worse: bool) -> Evidence:
 
 def keep_metric(view: View, metric: CurveFacts, behind: Behind) -> str:
     """Action where only the loss gets worse: its answers grow too certain, and stopping at its best would give up right ones."""
+    kept = f"Keep the checkpoint that is best by {label(metric)} (in this run {unit(metric)} {behind.best_step:,} with {behind.best:.4g}), and "
+    if doubt_rise(view, metric, behind)[1] is Severity.NOTE:
+        return kept + "go on choosing by that, not by the loss."
     return (
-        f"Keep the checkpoint that is best by {label(metric)} (in this run {unit(metric)} {behind.best_step:,} with {behind.best:.4g}), and rerun with "
+        kept
+        + "rerun with "
         + ("label smoothing of 0.1." if _counts_answers(metric) and not _smooths(view) else f"more regularisation: {_stronger(view)}.")
     )
 

@@ -9,11 +9,12 @@ from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import stays_at_guessing
 from tbdiag.features.pairs import measure_restlessness, pair_up, progress
-from tbdiag.model import Role
+from tbdiag.model import Role, Split
 from tbdiag.stats.change import locate_step
 from tbdiag.stats.dispersion import find_scatter_rise
 from tbdiag.stats.noise import median
 from tbdiag.stats.oscillation import detrended, scatter
+from tbdiag.stats.trend import find_trend
 
 Sign = tuple[float, Evidence, int]
 """Margin over the threshold, evidence, and the block of the trace at which it begins."""
@@ -105,6 +106,21 @@ def rouses(view: View, train: CurveFacts) -> Sign | None:
         ),
         int(np.clip(np.searchsorted(train.trace.last_step, step[begin]), 0, train.trace.n - 1)),
     )
+
+
+def descends_by_epoch(view: View, train: CurveFacts) -> bool:
+    """Whether a loss of single batches has a mean by the epoch, or a metric of training beside it, that gets better throughout and hardly scatters.
+
+    Then it is the batches that differ. Of the labelled runs whose weights jump none has one that falls so, and it scatters by 0.16 of its gain at least.
+    """
+    metric = view.curve("train_metric")
+    means = [c for c in view.group(Role.LOSS, Split.TRAIN) if c.signal.stem == train.signal.stem]
+    for curve in (*means, *((metric,) if metric is not None else ())):
+        if 6 <= curve.n <= train.n / 3 and find_trend(curve.cost).falling:
+            gain = curve.first_cost - curve.best_cost
+            if scatter(curve.cost[curve.n // 4 :]) < view["by_epoch"] * gain:
+                return True
+    return False
 
 
 def _first_jump(train: CurveFacts, val: CurveFacts) -> int:

@@ -84,6 +84,17 @@ def climbs_to_the_end(cost: Float64, amount: float) -> bool:
     return 2 * score == k * (k - 1) or (score > 0 and kendall_p(score, k) < 0.005)
 
 
+def stays_up(view: View, val: CurveFacts, rise: Rise) -> bool:
+    """Whether a positive loss of twenty evaluations ends far above its best, by a part of its gain too, and none of the last quarter comes half-way back.
+
+    Its noise may be that of the middle of the run, which says nothing of an end that is calm.
+    """
+    least = max(view["stays_up"] * rise.best, view["range_share"] * (val.start_cost - rise.best))
+    if val.n < 20 or rise.best <= 0 or rise.amount < least:
+        return False
+    return float(val.trace.cost[-(val.trace.n // 4) :].min()) > rise.best + 0.5 * rise.amount
+
+
 def has_jumped(val: CurveFacts, rise: Rise) -> bool:
     """Whether the rise is one single step between two levels, or the last point before NaN and no other."""
     after = val.trace.cost[rise.best_index :]

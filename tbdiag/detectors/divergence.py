@@ -17,7 +17,7 @@ How it is told
     losses rise; or both step up for good at one place by 12 % of their level and 15 standard deviations of the noise just before. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
     point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
     twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow
-    a thousandfold, beyond any error that the returns allow. A training loss below half of its start is no divergence while
+    a thousandfold, beyond any error that the returns allow. A bounded metric that never was a tenth of the way to perfect has nothing to lose. A training loss below half of its start is no divergence while
     validation is at its best, and one that ends below a hundredth of it never is.
 
 First check
@@ -70,6 +70,7 @@ from tbdiag.detectors._departures import (
     both_jump,
     both_rise,
     forgets,
+    knew_nothing,
     quiet_sigma,
     runs_away,
     step_up_together,
@@ -185,7 +186,7 @@ def _strongest(view: View) -> tuple[CurveFacts | None, float]:
         curve = view.curve("train_loss") or (view.curve("train_metric") if view.curve("val_loss") is None else None)
         strength = max(_rise(view, curve), worse_than_guessing(view, curve), both_rise(view, curve)) if curve is not None else 0.0
         val = view.curve("val_loss")
-        if curve is not None and next_to_nothing(curve, curve.end_cost):
+        if curve is not None and (next_to_nothing(curve, curve.end_cost) or knew_nothing(view, curve)):
             return curve, 0.0
         if strength < 1 and curve is not None and val is not None:
             strength = both_climb(view, curve, val) or forgets(view, curve, val) or step_up_together(view, curve, val)
@@ -375,6 +376,7 @@ DETECTOR = Detector(
         "range_share": Threshold(0.3, "three tenths of what had been learned are lost"),
         "few_points_start": Threshold(1.5, "times the start: where noise cannot be estimated the size of the rise must tell"),
         "few_points_best": Threshold(2.0, "times the best, for the same reason; alone or with a validation loss that steps up as well"),
+        "metric_learned": Threshold(0.1, "of the way from guessing (or nothing) to perfect: less may be luck"),
         "both_jump": Threshold(1.05, "times their starts, for the last three of few points of both splits"),
         "both_rise": Threshold(1.5, "times its start for validation, while a noisy training loss rises throughout"),
         "both_climb": Threshold(1.25, "times the starts (or 1.1 times the bests) of losses that climb block by block"),

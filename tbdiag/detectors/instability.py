@@ -17,8 +17,9 @@ How it is told
     through them 4.5 times as much as in the three pieces before, at no lower a level, to the end of the run, and by 7 % of its level and a
     twentieth of its start; swings of periods up to a twelfth of the run are seen so. Early explosion: the loss rose more than tenfold above its best and above its start, and
     took long to come back. Few points (four to nine): at least two changes of direction with a typical change of more than a third of
-    the level, in training and in validation. A cyclic learning rate that the swings follow explains them, and a loss that is next to
-    nothing (a hundredth of its start, or of a nat where training makes no errors) may jump as it likes.
+    the level, in training and in validation. A cyclic learning rate that the swings follow explains them, and a loss that from there on is next
+    to nothing (a hundredth of its start, or of a nat where training makes no errors) may jump as it likes. Restlessness and relapses
+    are not told where the epoch means of the same loss, or a metric of training by the epoch, get better throughout and scatter by less than an eighth of their gain.
 
 First check
     Do the swings follow the learning rate, the batch size, or single batches; what does the gradient norm do?
@@ -63,10 +64,10 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import next_to_nothing
-from tbdiag.detectors._jumping import Sign, jump_together, relapses, rouses
+from tbdiag.detectors._jumping import Sign, descends_by_epoch, jump_together, relapses, rouses
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
-from tbdiag.model import Domain, Run
+from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import mad, median, running_median
@@ -92,21 +93,26 @@ def detect(view: View) -> Finding | NotApplicable | None:
         signs += [few] if few else []
     else:
         roused = rouses(view, train)
-        found = (_swings(view, train), jump_together(view, train, val), relapses(view, train, val), roused, _exploded(view, train))
-        signs += [sign for sign in found if sign]
-    if not signs or next_to_nothing(train, float(np.quantile(train.cost, 0.9)), view.curve("train_accuracy")):
+        together = (jump_together(view, train, val), relapses(view, train, val))
+        if any(together) and descends_by_epoch(view, train):
+            together = (None, None)  # it is the batches that differ, not the weights that jump
+        signs += [sign for sign in (_swings(view, train), *together, roused, _exploded(view, train)) if sign]
+    if not signs:
         return None
     signs.sort(key=lambda s: -s[0])
     margin = signs[0][0]
     begin = roused[2] if roused else min(s[2] for s in signs)
     trace = train.trace
     onset = Interval(int(trace.last_step[max(begin - 1, 0)]), int(trace.last_step[min(begin + max(1, trace.n // 20), trace.n - 1)]))
+    told = train.value[train.step >= onset.first_step]  # as far as it swings
+    if next_to_nothing(train, min(float(np.quantile(v, 0.9)) for v in (train.cost, told)), view.curve("train_accuracy")):
+        return None
     name = label(train)
     return Finding(
         id="instability",
         severity=Severity.WARNING,
         confidence=confidence(margin, supports=len(signs) - 1 + int(val is not None and val.n >= 4), doubts=int(reinforcement)),
-        title=f"Instability: the {name} swings between {float(np.quantile(train.value, 0.1)):.4g} and {float(np.quantile(train.value, 0.9)):.4g}",
+        title=f"Instability: the {name} swings between {float(np.quantile(told, 0.1)):.4g} and {float(np.quantile(told, 0.9)):.4g}",
         onset=onset,
         extent=Interval(onset.first_step, int(train.step[-1])),
         evidence=tuple(s[1] for s in signs),
@@ -318,7 +324,7 @@ DETECTOR = Detector(
     detect=detect,
     doc=__doc__ or "",
     needs=(("train_loss", "reward", "train_reward"),),
-    wants=("val_loss", "lr", "train_accuracy"),
+    wants=("val_loss", "lr", "train_accuracy", "train_metric", Role.LOSS.value),
     domains=DIRECTED | {Domain.REINFORCEMENT},
     thresholds={
         "swings": Threshold(3, "one or two may be a warm-up or a change of schedule"),
@@ -337,6 +343,9 @@ DETECTOR = Detector(
         "rouse": Threshold(4.5, "times the scatter before; healthy trainings that scatter by a twentieth of their start reach 2.8"),
         "rouse_level": Threshold(0.07, "of the level; minibatch noise of a loss that is not small is 1 to 5 % of it"),
         "rouse_start": Threshold(0.05, "of the start: of what little is left any share is nothing"),
+        "by_epoch": Threshold(
+            0.125, "of its gain: by so little the means of epochs that fall throughout scatter, where it is the batches that differ"
+        ),
         "explosion": Threshold(10.0, "a factor that no warm-up bump reaches"),
         "few_points_swing": Threshold(0.33, "a third of the level; the seed texts' history alternates by 80 %"),
     },

@@ -152,7 +152,8 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
     if train.best_cost < 0.3 * min(begins):
         return out
     # A slow, steady descent is the opposite: too little moves.
-    stands = early - end < view["gain"] * abs(early) and not any(_descends(c) for c in (train, val) if c is not None)
+    falls = _descends(train)
+    stands = early - end < view["gain"] * abs(early) and not falls and not (val is not None and _descends(val))
     high = end > view["of_guessing"] * chance if chance is not None else end > view["of_start"] * start or start > 8 * early > 0
     # It must have moved at first, or be jumping: a model that never moved says nothing about its rate.
     if stands and high and end > 0 and start - early > 0.05 * abs(start):
@@ -164,7 +165,9 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
                 end=end,
             )
         )
+    restless = train.sigma / abs(end) if end else 0.0
     thrown = start > 2 * max(usual, end) if chance is not None else 2 * end < start < end / 0.3
+    thrown = thrown and not (falls and restless <= view["restless"])  # what falls on calmly is not thrown about, whatever validation does
     if val is not None and val.n >= 6 and end > 0 and (thrown or stands):
         late = val.trace.cost[val.trace.n // 3 :]
         # Uncapped: single wild evaluations are the symptom.
@@ -173,7 +176,6 @@ def _symptoms(view: View, train: CurveFacts) -> list[Evidence]:
             out.append(
                 say(f"From one evaluation to the next the {label(val)} jumps by {{jump:.1%}} of its level.", (val,), jump=jump),
             )
-    restless = train.sigma / abs(end) if end else 0.0
     if thrown and end > 0 and (out or restless > view["restless"]):
         out.append(
             say(

@@ -16,8 +16,8 @@ How it is told
     than half-way to perfect, so the weights do not change at all; or the metric is the same to the last digit in every evaluation,
     so that one answer is given to everything; or the gradients fell at the beginning to less than 40 %, as an untrained model's
     do when it finds the mean; or, as a warning, eight evaluations or more vary by less than 1 % of their level in all, which is one half
-    or more, and no metric with a known scale was logged. Without such a sign a flat loss is a note, unless a metric
-    climbs or the last quarter lies a fifth and four of its own deviations below the start. Without any loss the metrics of both splits must stay
+    or more, and no metric with a known scale was logged. Without such a sign, or with a metric alone over fewer than five points, a flat
+    loss is a note, unless a metric climbs or the last quarter lies a fifth and four of its own deviations below the start. Without any loss the metrics of both splits must stay
     below a tenth (a fifth, where guessing is not known) of the way to perfect, without a trend. A return in reinforcement
     learning must show no trend over the whole run while the policy's entropy stays where it began (or falls to less than two
     fifths and the return ends below its first points: the policy has settled on actions that bring less), or fall by more than six deviations (four, once it has
@@ -123,7 +123,7 @@ def detect(view: View) -> Finding | NotApplicable | None:
     margins, signs = _signs(view, train, val, metric, gain=gain, flat=flat, evidence=evidence)
     if not signs and (not flat or train.n < 10):
         return None
-    severity = Severity.ERROR if signs else Severity.NOTE
+    severity = Severity.ERROR if signs and (train.n >= 5 or not {"metric", "moves"}.issuperset(signs)) else Severity.NOTE
     spread = evaluations_stand(view, other, metric) if not signs and other is not None else None
     if spread is not None and other is not None:
         severity, signs, margins = Severity.WARNING, ["evaluations"], [min(view["evaluations"] / max(spread, 1e-9), 1.5)]
@@ -157,7 +157,7 @@ def _finding(
     return Finding(
         id="no-learning",
         severity=severity,
-        confidence=confidence(*margins, supports=len(signs) - 1) if signs else 0.5,
+        confidence=confidence(*margins, supports=len(signs) - 1) if severity is not Severity.NOTE else 0.5,
         title=f"No learning: the {label(train)} {'stays' if gain < 0.2 else 'stands'} at {train.end:.4g} (it began at {train.first:.4g})"
         if signs
         else say_still(train) or "",

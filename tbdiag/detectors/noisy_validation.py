@@ -15,7 +15,8 @@ How it is told
     at least, lies at twice the level around it and comes back, beside a calm training loss. Without a validation loss a
     metric must scatter by more than a quarter of what it gained and by 0.04 of its scale, and have gained more than that; beside a
     loss that scatters by less than 7 % of its level, a bounded metric of twelve evaluations that gained a tenth of its scale must
-    scatter by 0.08 of it. What scatters below a hundredth of the first training loss is next to nothing.
+    scatter by 0.08 of it. What scatters below a hundredth of the first training loss is next to nothing. A loss whose last quarter (five
+    evaluations at least) spans less than 5 % has calmed down, as one does under a learning rate that decays.
 
 First check
     How many samples does one evaluation use, and are they the same each time?
@@ -115,7 +116,7 @@ def _scatters(view: View, val: CurveFacts, beside: CurveFacts | None = None) -> 
     if by_loss and not signed and level > 0 and spread / (view["of_level"] * level) / unsure < 1:
         return None
     train = view.curve("train_loss")
-    if by_loss and train is not None and next_to_nothing(train, level):
+    if by_loss and ((train is not None and next_to_nothing(train, level)) or (not signed and _calms_down(view, val))):
         return None
     early = median(val.trace.cost[: max(1, val.trace.n // 10)])
     if train is not None and by_loss:
@@ -286,6 +287,12 @@ def _causes(rate: float | None, *, stays: bool = False) -> tuple[Cause, ...]:
 def _relative(values: Float64) -> float:
     level = abs(median(values))
     return scatter(values) / level if level > 0 and values.size >= 5 else 0.0
+
+
+def _calms_down(view: View, val: CurveFacts) -> bool:
+    """Whether the last quarter, five evaluations at least, spans less than a third of the limit: whatever threw it about, a checkpoint can be chosen."""
+    last = val.trace.cost[-(val.trace.n // 4) :]
+    return last.size >= 5 and float(np.ptp(last)) < view["of_level"] / 3 * abs(median(last))
 
 
 def _near_best(val: CurveFacts, spread: float) -> int:

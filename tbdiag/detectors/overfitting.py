@@ -10,7 +10,8 @@ Why it matters
 How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best
     and by more than 5 % of its best (or 7 % of its range), the best lies in the first 85 % of the run, and the training
-    loss does not rise over the same steps (it falls where its trend falls by a sixth, too). A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
+    loss does not rise over the same steps (it falls where its trend falls by a sixth, too; where it stands, the rise must be twice as plain,
+    or, at twenty evaluations, half of its best and 7 % of its range, with none of the last quarter half-way back). A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
     needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
@@ -42,7 +43,8 @@ Not to be confused with
 Limits
     With fewer than ten points and training falling, a validation loss that stays where it was is called rising in up to 0.6 % of runs where
     it scatters by 3 % of its level, in up to 1.5 % at 5 % (simulated, 4 to 9 points). Double descent and grokking look like overfitting until
-    they end. A validation loss that rises while the metric still improves is reported with less confidence; keep the metric's best checkpoint.
+    they end. A validation loss that rises while the metric still improves is reported with less confidence (0.8 at most where a third of all that
+    the metric gained came behind the loss's best, and as a note where it is a mean average precision: detectors are chosen by that); keep the metric's best checkpoint.
 
 Sources
     Prechelt, "Early stopping - but when?" (generalisation loss, strips). The rise test alone, simulated on flat curves of 10 to 300 points:
@@ -71,9 +73,9 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import goes_on_falling
-from tbdiag.detectors._disagreement import allow_for_metric, falls_alone, keep_metric, regularise, say_metric
+from tbdiag.detectors._disagreement import allow_for_metric, doubt_rise, falls_alone, keep_metric, metric_change, regularise, say_metric
 from tbdiag.detectors._no_labels import LABEL_ROLES, no_labels
-from tbdiag.detectors._rises import has_jumped, is_small, measure_strength
+from tbdiag.detectors._rises import has_jumped, is_small, measure_strength, stays_up
 from tbdiag.detectors._several import other_sets
 from tbdiag.detectors._words import label, say, stop_early, unit
 from tbdiag.features import CurveFacts
@@ -82,7 +84,7 @@ from tbdiag.features.levels import loss_left, stays_at_guessing
 from tbdiag.features.onsets import rise_onset
 from tbdiag.features.pairs import Pair, pair_up
 from tbdiag.model import Mark, Role, Run
-from tbdiag.stats.confidence import confidence
+from tbdiag.stats.confidence import HIGHEST, confidence
 from tbdiag.stats.monotone import FEWEST
 from tbdiag.stats.noise import estimate_noise, median
 from tbdiag.stats.rise import Rise, measure_rise
@@ -124,32 +126,30 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
         return None
     falls = now < then - 2 * noise or goes_on_falling(pair.train_at[rise.best_index :])
     learned = train.start_cost - min(then, now)
-    if not falls and strength < 2:
+    if not falls and strength < 2 and not (by_loss and now <= then and stays_up(view, val, rise)):
         return None  # a training loss that only stays where it is needs a plainer rise
     if not falls and (learned < 3 * train.sigma or learned < 0.05 * abs(train.start_cost)):
         return None  # training never moved: there is nothing to overfit with
     metric = view.curve("val_metric") if by_loss else None
-    worse, better = _metric_change(metric)
+    worse, better = metric_change(metric)
     behind = look_behind(val, metric) if metric is not None else None
     gains = behind is not None and behind.gains and not worse
     best_step = int(val.trace.last_step[rise.best_index])
     from_start = _from_start(view, val, rise)
     onset = rise_onset(val)
-    if val.n < FEWEST:  # of so few points the bend is known to several of them; it does not lie before the best one
+    if val.n < FEWEST:  # the bend is known to several points only; it does not lie before the best one
         at = int(val.trace.last_step[int(np.argmin(val.trace.cost))])
         onset = Interval(max(onset.first_step, at), max(onset.last_step, at))
     name = label(val)
     smoothed, end = val.sign * rise.best, val.sign * rise.end
-    # Told is the point that a checkpoint was saved at, as the report's best checkpoint names it; smoothing only decides.
-    lowest = int(np.argmin(val.cost))
+    lowest = int(np.argmin(val.cost))  # told is the point that a checkpoint was saved at; smoothing only decides
     told, best = int(val.step[lowest]), float(val.value[lowest])
-    exact = bool(np.isclose(best, smoothed))
-    climbs = np.diff(val.cost[lowest:])
+    exact, climbs = bool(np.isclose(best, smoothed)), np.diff(val.cost[lowest:])
     by_order = val.n < FEWEST and 0 < rise.sigmas < view["sigmas"]  # a noise that the steep descent makes up says nothing
     of_this = "" if exact else " (this run's, smoothed)"
     evidence = [
         say(
-            f"The {name} was best at {unit(val)} {{best_step:,}} with {{best:.4g}} and ended at {{end:.4g}}, "
+            f"The {name} was best at {unit(val)} {{best_step:,}} with {{best:.4g}} and {'ended at' if val.n < 10 else 'lies, over the last tenth, at'} {{end:.4g}}, "
             + ("worse by {rise:.3g}" if exact else "smoothed worse by {rise:.3g}")
             + (
                 ", and up at {ups} of {steps} evaluations."
@@ -185,16 +185,18 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
             )
         )
     evidence += other_sets(view, val)
+    cap, severity = doubt_rise(view, metric, behind) if gains else (HIGHEST, Severity.WARNING)
     return Finding(
         id="overfitting",
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=confidence(
             strength,
             supports=int(falls) + int(worse) + int(val.n >= 10),
             doubts=max(int(better), 2 * int(gains), int(beside is not None))
             + int(best_step > val.step[0] + 0.7 * (val.step[-1] - val.step[0])),
+            cap=cap,
         ),
-        title=f"Overfitting: the {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {told:,} while training "
+        title=f"{'The' if severity is Severity.NOTE else 'Overfitting: the'} {name} worsens from {best:.4g} to {end:.4g} after {unit(val)} {told:,} while training "
         + ("improves" if falls else "stays")
         + (f", but the {label(metric)} still improves" if gains and metric is not None else "")
         + (f", but the {label(beside)} does not" if beside is not None else ""),
@@ -231,23 +233,13 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
 def _training(pair: Pair, best: int) -> tuple[float, float, float]:
     """Training cost around the best validation point, at the end, and the noise of their difference."""
     at = pair.train_at
+    if pair.train.n < pair.val.trace.n:  # the first value that was logged behind the best point; the one at it dates from before
+        best += int(np.argmax(at[best:] != at[best]))
     # Behind the best point: before it training was still falling fast.
     then = median(at[best : best + 3]) if at.size >= 10 else median(at[max(best - 1, 0) : best + 2])
     now = median(at[-max(1, at.size // 10) :])
     # A median of several points is no noisier than one of them; of few intervals the steep descent makes up the rest.
     return then, now, min(estimate_noise(at).sigma, pair.train.sigma) if at.size >= 10 else 0.0
-
-
-def _metric_change(metric: CurveFacts | None) -> tuple[bool, bool]:
-    """Whether the metric fell back from its best, and whether it is still at its best and improved late."""
-    if metric is None or metric.n < 4:
-        return False, False
-    rise = measure_rise(metric.trace.cost, metric.trace.noise.sigma)
-    gain = metric.first_cost - rise.best
-    if gain <= 0:
-        return metric.n >= 10 and rise.sigmas > 4, False
-    worse = rise.amount > 0.05 * gain and (rise.sigmas > 3 or metric.n < 10) and rise.best_index < metric.trace.n - 2
-    return worse, not worse and rise.best_index >= 0.85 * (metric.trace.n - 1) and metric.n >= 6
 
 
 def _causes(from_start: bool, val: CurveFacts, beside: CurveFacts | None) -> tuple[Cause, ...]:
@@ -380,8 +372,7 @@ DETECTOR = Detector(
         "trend_sigmas": Threshold(2.0, "together with Kendall's test on six blocks, one-sided p < 0.01"),
         "relative_rise": Threshold(0.05, "generalisation loss of 5 %: Prechelt's largest criterion; less does not matter"),
         "range_share": Threshold(
-            0.07,
-            "of what validation had gained: none of 384 healthy labelled and 15,000 simulated runs lost as much for good",
+            0.07, "of what validation had gained: none of 384 healthy labelled and 15,000 simulated runs lost that for good"
         ),
         "few_points_rise": Threshold(
             0.10, "generalisation loss of 10 % where noise cannot be estimated; twice that where it rises only twice"
@@ -393,6 +384,9 @@ DETECTOR = Detector(
         "metric_learned": Threshold(0.1, "of the way from guessing to perfect, gained by a metric that falls beside a calm loss"),
         "metric_lost": Threshold(0.05, "of that way, lost again; no healthy labelled run of 690 loses more than 0.015 of it"),
         "metric_lost_of_gain": Threshold(0.15, "of what that metric had gained, lost again"),
+        "stays_up": Threshold(0.5, "of its best, beside training that stands; healthy labelled runs rise by 0.25 at most"),
+        "gained_behind": Threshold(0.33, "of all that the metric gained, behind the loss's best: then the aim decides what is a fault"),
+        "doubted": Threshold(0.8, "highest confidence then"),
         "latest_best": Threshold(0.85, "a later best is the end of the run"),
     },
     examples=EXAMPLES,

@@ -12,8 +12,8 @@ How it is told
     peaks at least that are two and a half times as high as all others), and higher than a tenth of the range of the whole
     curve, that returns within eight points; or, in plain values, a point at six times its level that loses half of all that
     was learned, by more than 20 deviations. With ten to thirty points it must be three times as high as its neighbours.
-    Three such spikes, or one higher than three quarters of the range and three times its level, are a warning; otherwise a
-    note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less than
+    Three such spikes, or one higher than three quarters of the range and three times its level (or, at 40 deviations, one and a half times it)
+    and behind the first tenth of the run, are a warning; otherwise a note. In reinforcement learning: a return that was calm (within 3 % of its gain) loses a third of its gain for less than
     a tenth of the run and comes back.
     What is below a hundredth of the first loss even at its peak is no trouble.
 
@@ -105,13 +105,18 @@ def detect(view: View) -> Finding | NotApplicable | None:
         return None  # a mean that begins anew steps by itself; what the gradients do at the same time is no matter of means
     span = max(min(float(np.quantile(train.trace.cost, 0.98) - np.quantile(train.trace.cost, 0.02)), max(_learned(train), 1e-12)), 1e-12)
     heights = [float(train.value[s.peak] - median(train.value[max(s.first - 10, 0) : s.first])) for s in spikes]
+    levels = [abs(float(train.value[s.peak]) - h) for h, s in zip(heights, spikes, strict=True)]
     # The extremes of a heavy tail reach twice the level once in a thousand runs; one or two spikes must be plainer than that.
     plain = [
         h > view["tall"] * span
-        and (float(train.value[s.peak]) > view["tall_times"] * abs(float(train.value[s.peak]) - h) or s.sigmas > view["tall_sigmas"])
-        for h, s in zip(heights, spikes, strict=True)
+        and (
+            float(train.value[s.peak]) > view["tall_times"] * level
+            or (s.sigmas > view["tall_sigmas"] and (train.signed or float(train.value[s.peak]) > view["calm_times"] * level))
+        )
+        for h, s, level in zip(heights, spikes, levels, strict=True)
     ]
-    tall = any(plain)
+    # One or two that a run threw off in its first tenth cost it nothing.
+    tall = any(plain) and int(train.step[spikes[-1].peak] - train.step[0]) > view["early"] * int(train.step[-1] - train.step[0])
     if len(spikes) > (0.15 if train.n >= view["points"] else 0.35) * train.n:
         return None
     steps = [int(train.step[s.peak]) for s in spikes]
@@ -376,6 +381,8 @@ DETECTOR = Detector(
         "tall": Threshold(0.75, "of the range: one or two spikes must be plainer than the extremes of a heavy tail"),
         "tall_times": Threshold(3.0, "times the level around it; heavy tails reach twice the level once in a thousand runs"),
         "tall_sigmas": Threshold(40.0, "noise standard deviations, in place of that"),
+        "calm_times": Threshold(1.5, "times the level even then: of a loss that hardly scatters anything stands out"),
+        "early": Threshold(0.1, "of the run, within which one or two spikes are a note; where they are the fault they come from 0.18 on"),
         "few_points_times": Threshold(3.0, "times the neighbours, below thirty points"),
         "dip": Threshold(0.3, "of what a return had gained: it breaks down by so much and comes back"),
         "points": Threshold(30, "the running median of 21 points needs a neighbourhood"),
