@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from tbdiag import diagnose
+from tbdiag.detectors import _synth
 from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Role, Run, Severity
+from tbdiag.render.words import what_was_read
 from tbdiag.roles.resolve import resolve
 from tests import neighbours_agents as agents
 from tests.test_told_apart import said
@@ -90,3 +96,10 @@ def test_series_of_agents_have_roles() -> None:
     roles = {s.name: s.role for s in resolve(agents.episodes_by_one(longer=1, slower=1)).all}
     assert roles["episode_duration_1"] is Role.EPISODE_LENGTH
     assert roles["epsilon_1"] is Role.COUNTER
+
+
+def test_steps_of_the_header_are_those_of_all_series() -> None:
+    x = np.linspace(0, 1, 140)
+    longer = _synth.make_run({"train/entropy_loss": -(1.4 - x), "train/approx_kl": np.full(140, 0.01)}, every=2048)
+    run = replace(longer, series={**longer.series, **_synth.make_run({"rollout/ep_rew_mean": 100 * x[:100]}, every=2048).series})
+    assert f"–{int(longer.series['train/entropy_loss'].step[-1]):,}" in what_was_read(diagnose(run).to_dict()["runs"][0])
