@@ -191,3 +191,18 @@ def evaluated(*, lasts: bool) -> Run:
     level = np.where(at < 0.4, -70, np.where((at < 0.66) | lasts, 120, -60))
     evaluation = _synth.make_run({"eval/mean_reward": level + rng.normal(0, 20, 28)}, every=10_240)
     return replace(run, series={**run.series, **evaluation.series})
+
+
+def falls_from(share: float) -> Run:
+    """A return that stays at 4 for a share of the run and then falls to -50, where it swings."""
+    x, rng = np.linspace(0, 1, 190), np.random.default_rng(216)
+    fall = np.clip((x - share) / 0.12, 0, 1)
+    return _synth.make_run(
+        {
+            "Environment/Cumulative Reward": 4 - 54 * fall + rng.normal(0, 0.4 + 6 * fall, 190),
+            "Policy/Entropy": 1.0 + rng.normal(0, 0.3, 190),
+            "Losses/Policy Loss": -4 + 64 * fall + rng.normal(0, 1, 190),
+            "Losses/Value Loss": np.exp(rng.normal(0, 0.5, 190)),
+        },
+        every=10_000,
+    )

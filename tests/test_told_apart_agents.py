@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from tbdiag import diagnose
+from tbdiag.detectors import _synth
 from tbdiag.diagnosis import diagnose_run
 from tbdiag.model import Role, Run, Severity
+from tbdiag.render.words import what_was_read
 from tbdiag.roles.resolve import resolve
 from tests import neighbours_agents as agents
 from tests.test_told_apart import said
@@ -90,3 +96,21 @@ def test_series_of_agents_have_roles() -> None:
     roles = {s.name: s.role for s in resolve(agents.episodes_by_one(longer=1, slower=1)).all}
     assert roles["episode_duration_1"] is Role.EPISODE_LENGTH
     assert roles["epsilon_1"] is Role.COUNTER
+
+
+def test_steps_of_the_header_are_those_of_all_series() -> None:
+    x = np.linspace(0, 1, 140)
+    longer = _synth.make_run({"train/entropy_loss": -(1.4 - x), "train/approx_kl": np.full(140, 0.01)}, every=2048)
+    run = replace(longer, series={**longer.series, **_synth.make_run({"rollout/ep_rew_mean": 100 * x[:100]}, every=2048).series})
+    assert f"–{int(longer.series['train/entropy_loss'].step[-1]):,}" in what_was_read(diagnose(run).to_dict()["runs"][0])
+
+
+def test_a_return_that_was_kept_for_a_while_was_lost_where_it_left() -> None:
+    runs = agents.falls_from(0.25), agents.best_at_first()
+    kept, never = (next(f for f in diagnose_run(run).findings if f.id == "no-learning") for run in runs)
+    assert kept.onset is not None
+    assert never.onset is not None
+    assert 0.2 < kept.onset.middle / 1_900_000 < 0.4
+    assert "checkpoint" in kept.first_action
+    assert never.onset.middle < 100
+    assert "signs" in never.first_action

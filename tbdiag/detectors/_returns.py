@@ -107,6 +107,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         or _another_rises(view, reward)
     ):
         return None
+    kept = _kept_until(trace, first) if worse else None
     still = entropy is not None and entropy.n >= 5 and float(np.ptp(entropy.trace.cost)) < view["unmoved"] * abs(entropy.first)
     wide = (
         not worse and not barren and float(np.ptp(trace.smooth)) > max(0.3 * abs(median(trace.cost)), 6 * mad(np.diff(trace.cost)) / 1.414)
@@ -160,16 +161,26 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         id="no-learning",
         severity=Severity.WARNING if shown else Severity.NOTE,
         confidence=confidence(1.5, supports=int(still)) if shown else 0.55,
-        title=f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
+        title=f"No learning: the reward stays at {numbers['first']:.4g}, falls to {reward.end:.4g} after step {int(trace.step[kept]):,} and never rose"
+        if kept is not None
+        else f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
         if worse
         else f"No learning: the reward ends at {reward.end:.4g}, no better than it began ({numbers['first']:.4g})"
         if wide and not still
         else f"No learning: the reward stays at {reward.end:.4g}"
         + (" and the policy does not change" if still else " and no episode succeeds" if barren else ""),
-        onset=Interval(int(reward.step[0]), int(trace.last_step[1])),
-        extent=Interval(int(reward.step[0]), int(reward.step[-1])),
+        onset=Interval(int(reward.step[0]), int(trace.last_step[1]))
+        if kept is None
+        else Interval(*trace.last_step[kept : kept + 3 : 2].tolist()),
+        extent=Interval(int(reward.step[0] if kept is None else trace.last_step[kept]), int(reward.step[-1])),
         evidence=tuple(evidence),
-        **(_of_a_policy(equal=equal) if policy else _of_an_agent(worse=worse, still=still)),
+        **(
+            _of_a_policy(equal=equal)
+            if policy
+            else _of_an_agent(worse=worse, still=still)
+            if kept is None
+            else _of_a_loss(int(trace.last_step[kept]))
+        ),
         success_rule=SuccessRule(
             all=(predicate(reward.signal.key, "end", ">", level, sd_times=4.0, source=f"{'start' if worse else 'end'} of this run"),),
             sentence=f"The reward ends above {level:.4g}{', where it began,' if worse else ''} by more than 4 sd of its noise.",
@@ -183,6 +194,16 @@ def _is_below(trace: Trace, level: float, share: float, sigmas: float) -> bool:
     """Whether the return ends below a level (a cost), by a share of its size and by more than its noise."""
     end = float(trace.smooth[-1])
     return end - level > share * max(abs(end), abs(level)) and trace.beyond_noise(end - level, sigmas)
+
+
+def _kept_until(trace: Trace, level: float) -> int | None:
+    """Block until which a return that ends below a level (a cost) kept it within 15 % of that fall; None where that was less than 15 % of the run.
+
+    What a wrong sign does begins with the first update.
+    """
+    near = np.flatnonzero(trace.smooth <= level + 0.15 * (float(trace.smooth[-1]) - level))
+    last = int(near[-1]) if near.size else 0
+    return last if 0.15 * trace.n <= last < trace.n - 3 else None
 
 
 def _rating_rises(view: View) -> bool:
@@ -218,6 +239,16 @@ def _of_an_agent(*, worse: bool, still: bool) -> dict[str, Any]:
             "Shape the reward or start from easier states",
             "Normalise observations and rewards",
         ),
+    }
+
+
+def _of_a_loss(step: int) -> dict[str, Any]:
+    """Causes and actions for an agent that kept what it began with for a while."""
+    return {
+        "causes": LOST_RETURN,
+        "first_check": f"Compare value loss, value estimate, entropy and policy loss before and after step {step:,}.",
+        "first_action": f"Go back to the checkpoint at step {step:,} and continue with the learning rate divided by 3.",
+        "fixes": (*MEND_RETURN, MEND_CRITIC),
     }
 
 

@@ -295,6 +295,15 @@ def counted_runs(runs: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{kinds.count(k):,} {said.get(k, k)}" for k in order if k in kinds)
 
 
+def _logged_steps(run: Mapping[str, Any]) -> tuple[int, int]:
+    """First and last step of all series with a role that were logged on the axis of the main one, whose range the span is."""
+    first, last = run["span"]["first_step"], run["span"]["last_step"]
+    curves = [c for c in run["curves"] if c["steps"] and c["role"] not in ("unknown", "counter", "step_time")]
+    axes = {c["axis"] for c in curves if c["main"] and (c["steps"][0], c["steps"][-1]) == (first, last)}
+    alike = [c["steps"] for c in curves if len(axes) == 1 and c["axis"] in axes]
+    return min([first, *(s[0] for s in alike)]), max([last, *(s[-1] for s in alike)])
+
+
 def what_was_read(run: Mapping[str, Any]) -> str:
     """What the verdict rests on: points, series, steps, time, files, and what was lost."""
     span = run["span"]
@@ -302,7 +311,8 @@ def what_was_read(run: Mapping[str, Any]) -> str:
     if span.get("points"):
         parts.append(f"{plural(int(span['points']), 'point')} in {plural(len(run['signals']), 'series')}")
     if span.get("first_step") is not None:
-        parts.append(f"{axis_word(run)}s {step(span['first_step'])}\u2013{step(span['last_step'])}")
+        first, last = _logged_steps(run)
+        parts.append(f"{axis_word(run)}s {step(first)}\u2013{step(last)}")
     if (span.get("seconds") or 0) >= 1:
         parts.append(duration(span["seconds"]))
     if span.get("files"):
