@@ -279,7 +279,7 @@ def settle_counters(drafts: list[Draft], run: Run) -> None:
             value = run.series[d.name].value
             if value.size >= 5 and np.all(np.isfinite(value)) and np.all(np.diff(value) > 0) and np.all(value == np.round(value)):
                 d.role, d.why = Role.COUNTER, "whole numbers that only grow"
-            elif d.role is Role.STEP_TIME and _is_clock(d, run.series[d.name]):
+            elif d.role is Role.STEP_TIME and d.why != "set by the user" and _is_clock(d, run.series[d.name]):
                 d.role, d.direction, d.why = Role.COUNTER, Direction.NONE, f"{d.why}, which goes on from point to point as a clock does"
 
 
