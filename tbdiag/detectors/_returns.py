@@ -161,7 +161,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         id="no-learning",
         severity=Severity.WARNING if shown else Severity.NOTE,
         confidence=confidence(1.5, supports=int(still)) if shown else 0.55,
-        title=f"No learning: the reward stays at {numbers['first']:.4g}, falls to {reward.end:.4g} after step {int(trace.step[kept]):,} and never rose"
+        title=f"No learning: the reward never rises above its first level of {numbers['first']:.4g}, and falls to {reward.end:.4g} after step {int(trace.step[kept]):,}"
         if kept is not None
         else f"No learning: the reward falls from {numbers['first']:.4g} to {reward.end:.4g} and never rose"
         if worse

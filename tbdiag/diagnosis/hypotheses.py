@@ -231,6 +231,8 @@ RIVALS: dict[str, tuple[Rival, ...]] = {
 def head_kind(case: Case) -> str:
     """Key of a head in the tables: its id, with what is trained where the same symptom has other causes there."""
     if case.head.id == "no-learning" and case.features.signals.domain is Domain.REINFORCEMENT:
+        if any("left what had been learned" in c.text for c in case.head.causes):  # a return that was kept for a while, and lost
+            return "divergence/agent"
         return "no-learning/completions" if trains_language_policy(case.features.signals) else "no-learning/agent"
     if case.head.id == "divergence" and case.head.roles and case.head.roles[0].endswith("reward"):
         return "divergence/agent"

@@ -26,7 +26,7 @@ CONVENTION = Convention(
         Tag("train/reward", Role.REWARD, Split.TRAIN, stem="reward", main=True),
         Tag("test/returns_stat/mean", Role.REWARD, Split.VAL, stem="reward", main=True),
         Tag("test/reward", Role.REWARD, Split.VAL, stem="reward", main=True),
-        Tag("test/reward_std", Role.REWARD_STD, main=False),
+        Tag("test/reward_std", Role.REWARD_STD),
         Tag("*returns_stat/*", Role.UNKNOWN, direction=Direction.NONE, why="spread of the returns"),
         Tag("training/lens_stat/mean", Role.EPISODE_LENGTH, main=True),
         Tag("*lens_stat/*", Role.EPISODE_LENGTH, main=False),
