@@ -71,7 +71,11 @@ def find_guess(features: Features) -> Guess:
         # Of two classes three in four right is no guessing any more; of many the first batches scatter more than that.
         most = min(2.0, 1.1 + 0.13 * classes)
         near = 0.6 < first < 9 and 0.5 < accuracy * exp(first) < most and first < 1.2 * log(classes)
-        if near and not _below_guessing(features, exp(-first)) and not (split == "val" and _learned_before(features, first)):
+        if (
+            near
+            and not _below_guessing(features, exp(-first))
+            and not (split == "val" and _learned_before(features, first, accuracy * exp(first)))
+        ):
             return Guess(classes, log(classes), f"the first point's loss and accuracy are those of guessing among about {classes} classes")
         among = _stands_at_guessing(loss, metric, unit)
         if among:
@@ -79,13 +83,15 @@ def find_guess(features: Features) -> Guess:
     return Guess(None, None, "")
 
 
-def _learned_before(features: Features, first: float) -> bool:
+def _learned_before(features: Features, first: float, ahead: float) -> bool:
     """Whether training had begun clearly above the first validation loss: validation came when something had been learned.
 
-    A loss four times as high was thrown up by the first updates; coming down from there is not learning yet.
+    A loss four times as high was thrown up by the first updates; coming down from there is not learning yet. `ahead`: how many times as
+    often as by guessing the first evaluation is right; at 1.6 times less of a fall says it.
     """
     train = features.curve("train_loss")
-    return train is not None and train.n > 0 and 1.2 * first < float(train.value[0]) < 4 * first
+    least = 1.2 if ahead > 1.6 else 1.25
+    return train is not None and train.n > 0 and least * first < float(train.value[0]) < 4 * first
 
 
 def _below_guessing(features: Features, chance: float) -> bool:
