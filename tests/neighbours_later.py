@@ -68,9 +68,9 @@ def below_the_mean(fits: bool) -> Run:
     )
 
 
-def settles(*, gains: bool) -> Run:
-    """An agent whose policy settles, on what brings more or on nothing."""
-    reward = 4 - decay(70, 10, 0, 5.0) if gains else np.full(70, -6.0)
+def settles(*, gains: float) -> Run:
+    """An agent whose policy settles, on what brings so much more (or less) than its first actions."""
+    reward = gains - 6 - decay(70, gains, 0, 5.0)
     return _synth.make_run(
         {
             "rollout/ep_rew_mean": reward + noise(70, 0.6, 15),
