@@ -6,8 +6,11 @@ import numpy as np
 
 from tbdiag.detectors._base import View
 from tbdiag.features import CurveFacts
+from tbdiag.features.levels import loss_left
+from tbdiag.features.pairs import Pair
+from tbdiag.model import Role
 from tbdiag.stats.monotone import FEWEST, find_turn
-from tbdiag.stats.noise import Float64, median
+from tbdiag.stats.noise import Float64, estimate_noise, median
 from tbdiag.stats.rise import Rise
 from tbdiag.stats.spikes import largest_climb
 from tbdiag.stats.trend import find_trend, kendall_p, order_score
@@ -65,6 +68,10 @@ def measure_strength(view: View, val: CurveFacts, rise: Rise, by_loss: bool) -> 
     clear = not positive or rise.end - float(val.cost.min()) > 2 * view["few_points_rise"] * float(val.cost.min())
     if sure < 1 and val.n < FEWEST and plain and clear and climbs_to_the_end(val.trace.cost, rise.amount):
         sure = 1.5
+    if sure < 1 and positive and relative > view["doubled"] and rise.sigmas > view["trend_sigmas"]:
+        # What doubled and scatters there: none of the last third comes half-way back.
+        late = float(val.trace.cost[-max(val.trace.n // 3, 3) :].min())
+        sure = 1.2 if late > rise.best + 0.5 * rise.amount else sure
     return float(min(sure, size))
 
 
@@ -114,3 +121,24 @@ def has_jumped(val: CurveFacts, rise: Rise) -> bool:
         and behind[-1] - behind[0] < 0.4 * rise.amount
         and behind.min() - rise.best > 0.5 * rise.amount
     )
+
+
+def training_since(pair: Pair, best: int) -> tuple[float, float, float]:
+    """Training cost around the best validation point, at the end, and the noise of their difference."""
+    at = pair.train_at
+    if pair.train.n < pair.val.trace.n:  # the first value that was logged behind the best point; the one at it dates from before
+        best += int(np.argmax(at[best:] != at[best]))
+    # Behind the best point: before it training was still falling fast.
+    then = median(at[best : best + 3]) if at.size >= 10 else median(at[max(best - 1, 0) : best + 2])
+    now = median(at[-max(1, at.size // 10) :])
+    # A median of several points is no noisier than one of them; of few intervals the steep descent makes up the rest.
+    return then, now, min(estimate_noise(at).sigma, pair.train.sigma) if at.size >= 10 else 0.0
+
+
+def best_at_once(view: View, val: CurveFacts, rise: Rise) -> bool:
+    """Whether validation was at its best at once, and nothing says that it had learned anything until then."""
+    if rise.best_index > 0 and not (val.n >= 20 and rise.best_index <= val.trace.n // 25):
+        return False
+    left = loss_left(val, view.features, val.best) if val.signal.role is Role.LOSS else None
+    gained = float(val.cost[0]) - rise.best
+    return not ((left is not None and left < 0.9) or gained > max(4 * val.sigma, rise.amount))

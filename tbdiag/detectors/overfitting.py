@@ -10,9 +10,10 @@ Why it matters
 How it is told
     The validation loss ends more than 4 noise standard deviations (corrected for autocorrelation) above its smoothed best
     and by more than 5 % of its best (or 7 % of its range), the best lies in the first 85 % of the run, and the training
-    loss does not rise over the same steps (it falls where its trend falls by a sixth, too; where it stands, the rise must be twice as plain,
-    or, at twenty evaluations, half of its best and 7 % of its range, with none of the last quarter half-way back). A rise of more than 10 % which goes on in every block (Kendall's test, p < 0.02)
-    needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
+    loss does not rise over the same steps (it falls where its trend falls by a sixth, too; where it stands, the rise must be twice as
+    plain, or, at twenty evaluations, half of its best and 7 % of its range, with none of the last quarter half-way back). A rise of more
+    than 10 % which goes on in every block (Kendall's test, p < 0.02), or a loss that doubled and of which none of the last third comes
+    half-way back, needs 2 sigmas only; one that a curve falling throughout does not explain (isotonic regression with and without a turn)
     needs none, while training falls. A rise that is one single step, twice any other, is sudden-shift. With fewer than ten points noise
     cannot be estimated; then validation must end at least 10 % above its best, and by 15 % of what it had gained, after
     rising in at least three successive intervals to the end (20 % after two; or by 20 % alone, after four, or in an order of the points
@@ -73,20 +74,27 @@ from tbdiag.detectors._base import (
     predicate,
 )
 from tbdiag.detectors._descent import goes_on_falling
-from tbdiag.detectors._disagreement import allow_for_metric, doubt_rise, falls_alone, keep_metric, metric_change, regularise, say_metric
+from tbdiag.detectors._disagreement import (
+    allow_for_metric,
+    doubt_rise,
+    falls_alone,
+    keep_metric,
+    metric_change,
+    regularise,
+    say_metric,
+)
 from tbdiag.detectors._no_labels import LABEL_ROLES, no_labels
-from tbdiag.detectors._rises import has_jumped, is_small, measure_strength, stays_up
+from tbdiag.detectors._rises import best_at_once, has_jumped, is_small, measure_strength, stays_up, training_since
 from tbdiag.detectors._several import other_sets
 from tbdiag.detectors._words import label, say, stop_early, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.disagreement import look_behind
-from tbdiag.features.levels import loss_left, stays_at_guessing
+from tbdiag.features.levels import stays_at_guessing
 from tbdiag.features.onsets import rise_onset
-from tbdiag.features.pairs import Pair, pair_up
+from tbdiag.features.pairs import pair_up
 from tbdiag.model import Mark, Role, Run
 from tbdiag.stats.confidence import HIGHEST, confidence
 from tbdiag.stats.monotone import FEWEST
-from tbdiag.stats.noise import estimate_noise, median
 from tbdiag.stats.rise import Rise, measure_rise
 
 
@@ -120,7 +128,7 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
     if beside is not None and not falls_alone(view, val, beside, rise):
         return None
     pair = pair_up(train, val)
-    then, now, noise = _training(pair, rise.best_index)
+    then, now, noise = training_since(pair, rise.best_index)
     # Five per cent up is up, however noisy: then both get worse, and that is no overfitting.
     if now > then + min(2 * noise, 0.05 * abs(then)) or (val.n < 10 and now >= then):
         return None
@@ -135,7 +143,7 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
     behind = look_behind(val, metric) if metric is not None else None
     gains = behind is not None and behind.gains and not worse
     best_step = int(val.trace.last_step[rise.best_index])
-    from_start = _from_start(view, val, rise)
+    from_start = best_at_once(view, val, rise)
     onset = rise_onset(val)
     if val.n < FEWEST:  # the bend is known to several points only; it does not lie before the best one
         at = int(val.trace.last_step[int(np.argmin(val.trace.cost))])
@@ -230,18 +238,6 @@ def _judge(view: View, val: CurveFacts, train: CurveFacts, by_loss: bool, beside
     )
 
 
-def _training(pair: Pair, best: int) -> tuple[float, float, float]:
-    """Training cost around the best validation point, at the end, and the noise of their difference."""
-    at = pair.train_at
-    if pair.train.n < pair.val.trace.n:  # the first value that was logged behind the best point; the one at it dates from before
-        best += int(np.argmax(at[best:] != at[best]))
-    # Behind the best point: before it training was still falling fast.
-    then = median(at[best : best + 3]) if at.size >= 10 else median(at[max(best - 1, 0) : best + 2])
-    now = median(at[-max(1, at.size // 10) :])
-    # A median of several points is no noisier than one of them; of few intervals the steep descent makes up the rest.
-    return then, now, min(estimate_noise(at).sigma, pair.train.sigma) if at.size >= 10 else 0.0
-
-
 def _causes(from_start: bool, val: CurveFacts, beside: CurveFacts | None) -> tuple[Cause, ...]:
     many = Cause("Too many epochs or too much capacity for the amount of data")
     differs = Cause(
@@ -256,15 +252,6 @@ def _causes(from_start: bool, val: CurveFacts, beside: CurveFacts | None) -> tup
         )
         return (many, weighs, differs, *rest)
     return (differs, many, *rest) if from_start else (many, differs, *rest)
-
-
-def _from_start(view: View, val: CurveFacts, rise: Rise) -> bool:
-    """Whether validation was at its best at once, and nothing says that it had learned anything until then."""
-    if rise.best_index > 0 and not (val.n >= 20 and rise.best_index <= val.trace.n // 25):
-        return False
-    left = loss_left(val, view.features, val.best) if val.signal.role is Role.LOSS else None
-    gained = float(val.cost[0]) - rise.best
-    return not ((left is not None and left < 0.9) or gained > max(4 * val.sigma, rise.amount))
 
 
 def _rule(view: View, val: CurveFacts, rise: Rise, of_this: str) -> SuccessRule:
@@ -307,6 +294,12 @@ def _up_and_down() -> Run:
     return _synth.make_run({"train/loss": [2.46, 1.72, 1.60, 1.49, 1.37, 1.31, 1.21, 1.18], "val/loss": val})
 
 
+def _tripled(stays: float) -> Run:
+    val = np.array([0.126, 0.628, 0.518, 0.515, 0.469, 0.52, 0.355, 0.454, 0.378, 0.459, 0.444, 0.402, 0.353, 0.357])
+    val[9:] = val[0] + stays * (val[9:] - val[0])
+    return _synth.make_run({"train/loss": _synth.decay(14, 0.2, 0.05, 12.0), "val/loss": val})
+
+
 def _dense() -> Run:
     rng = np.random.default_rng(17)
     n = 3000
@@ -343,6 +336,8 @@ EXAMPLES = (
         onset=(1, 2),
     ),
     Example("eight epochs, one of which did not rise", _all_but_one, fires=True, onset=(1, 2)),
+    Example("fourteen evaluations that scatter at three times the first", lambda: _tripled(1.0), fires=True),
+    Example("fourteen evaluations that scatter, and come back", lambda: _tripled(0.2), fires=False),
     Example("eight epochs, up and down", _up_and_down, fires=False),
     Example("3,000 training steps, validation every 50", _dense, fires=True, onset=(1000, 2000)),
     Example("a rise that no single point shows", _hidden_in_noise, fires=True),
@@ -384,6 +379,9 @@ DETECTOR = Detector(
         "metric_learned": Threshold(0.1, "of the way from guessing to perfect, gained by a metric that falls beside a calm loss"),
         "metric_lost": Threshold(0.05, "of that way, lost again; no healthy labelled run of 690 loses more than 0.015 of it"),
         "metric_lost_of_gain": Threshold(0.15, "of what that metric had gained, lost again"),
+        "doubled": Threshold(
+            1.0, "of its best, where the noise of what scatters there hides 4 deviations; healthy labelled runs rise by 0.44 at most"
+        ),
         "stays_up": Threshold(0.5, "of its best, beside training that stands; healthy labelled runs rise by 0.25 at most"),
         "gained_behind": Threshold(0.33, "of all that the metric gained, behind the loss's best: then the aim decides what is a fault"),
         "doubted": Threshold(0.8, "highest confidence then"),
