@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tbdiag.detectors._base import Evidence, View
+from tbdiag.detectors._returns import is_slight
 from tbdiag.detectors._words import label, say, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.levels import guessing, metric_level
@@ -175,3 +176,28 @@ def tell_validation(val: CurveFacts, *, follows: bool) -> Evidence:
         return say(text, (val,), best=val.best, last=float(val.value[-1]))
     text = f"The {label(val)} {'followed' if follows else 'did not follow'}: from {{best:.4g}} to {{end:.4g}}."
     return say(text, (val,), best=val.best, end=val.end)
+
+
+def gives_up(view: View, curve: CurveFacts) -> float:
+    """How far beyond the thresholds a reward fell for good."""
+    trace = curve.trace
+    if trace.n < 20:
+        return 0.0
+    smooth = trace.smooth
+    b = int(np.argmin(smooth))
+    # As no-learning has it: above the first tenth of the run, or it never rose.
+    gain = min(curve.first_cost, median(trace.cost[: max(3, trace.n // 10)])) - float(smooth[b])
+    tail = trace.cost[-max(4, trace.n // 5) :]
+    fall = median(tail) - float(smooth[b])
+    if gain <= 0 or b > 0.8 * trace.n or float(tail.min()) < smooth[b] + 0.4 * gain:
+        return 0.0
+    if curve.signal.role is Role.REWARD and is_slight(gain, fall, abs(float(smooth[b]))):
+        return 0.0
+    sigma = trace.noise.sigma
+    return float(
+        min(
+            fall / (view["reward_lost"] * gain),
+            fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"),
+            gain / (view["reward_sigmas"] * sigma) if sigma > 0 else 2.0,
+        )
+    )

@@ -42,6 +42,8 @@ def late_share(curve: CurveFacts, late_best: float = 0.9, top: float = float("in
     tail = trace.cost[trace.within(0.6, 1.0)]
     if trace.n < 10:
         steps = np.diff(trace.cost[-3:])
+        if late_best < 0.9 and gain < 0.2 * max(abs(float(trace.cost[0])), abs(stop)):
+            return share, False  # of a return that hardly rose in all, a few points say nothing of the end
         # A last evaluation that is better by one per cent is no reason to go on.
         matters = curve.signed or curve.signal.role is not Role.LOSS or late > 0.01 * abs(stop)
         return share, matters and bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))

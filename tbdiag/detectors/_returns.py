@@ -90,6 +90,7 @@ def no_return(view: View) -> Finding | NotApplicable | None:
         and entropy.n >= 10
         and 0 < minus * entropy.end < view["settled"] * minus * entropy.first
         and reward.end_cost > max(opening, median(reward.cost[:3])) + trace.noise.sigma
+        and not task_moves(view.signals)
     )
     if settled and lost_at_once:
         gain = after

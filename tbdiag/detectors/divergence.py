@@ -7,18 +7,19 @@ Why it matters
     The last checkpoint is far worse than an earlier one, and going on makes nothing better.
 
 How it is told
-    The training loss (in logarithms where it spans more than a factor of three) rises more than 6 noise standard deviations
-    above its smoothed best, ends above it by more than a factor of 1.4 and by more than 0.3 of its range (or above where it
-    began), over at least three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard
-    deviations above the best. With five to nine points also where both losses step above their start, to twice their best,
-    for the last three. Or validation ends half as high again as it began while a noisy training loss rises in every block,
-    or twice as high, rising throughout, while training gains nothing; or both climb block by block to a quarter above their
-    starts, or three eighths above their best; or the accuracies of both lose half of what they had above guessing while both
-    losses rise; or both step up for good at one place by 12 % of their level and 15 standard deviations of the noise just before. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of the run. A rise that ends in non-finite values may be as short as one
-    point. With fewer than ten points the loss must end above 1.5 times its start and twice its best after rising at least
-    twice in a row. A reward must lose more than 60 % of its gain, for the last fifth of the run; or a value loss must grow
-    a thousandfold, beyond any error that the returns allow. A bounded metric that never was a tenth of the way to perfect has nothing to lose. A training loss below half of its start is no divergence while
-    validation is at its best, and one that ends below a hundredth of it never is.
+    The training loss (in logarithms where it spans more than a factor of three) rises more than 6 noise standard deviations above its
+    smoothed best, ends above it by more than a factor of 1.4 and by more than 0.3 of its range (or above where it began), over at least
+    three blocks and 2 % of the run, and the last twentieth of the run stays more than 4 standard deviations above the best. With five to
+    nine points also where both losses step above their start, to twice their best, for the last three. Or validation ends half as high
+    again as it began while a noisy training loss rises in every block, or twice as high, rising throughout, while training gains nothing;
+    or both climb block by block to a quarter above their starts, or three eighths above their best; or the accuracies of both lose half of
+    what they had above guessing while both losses rise; or both step up for good at one place by 12 % of their level and 15 standard
+    deviations of the noise just before. Or a classifier that began near the loss of guessing stays a quarter above it for the last 60 % of
+    the run. A rise that ends in non-finite values may be as short as one point. With fewer than ten points the loss must end above 1.5
+    times its start and twice its best after rising at least twice in a row. A reward must lose more than 60 % of its gain, for the last
+    fifth of the run (no lesson, no opponent getting harder); or a value loss must grow a thousandfold, beyond any error that the returns
+    allow. A bounded metric that never was a tenth of the way to perfect has nothing to lose. A training loss below half of its start is no
+    divergence while validation is at its best, and one that ends below a hundredth of it never is.
 
 First check
     Compare the step of the onset with the learning-rate schedule, a change of data, and the gradient norm.
@@ -70,6 +71,7 @@ from tbdiag.detectors._departures import (
     both_jump,
     both_rise,
     forgets,
+    gives_up,
     knew_nothing,
     quiet_sigma,
     runs_away,
@@ -79,10 +81,11 @@ from tbdiag.detectors._departures import (
 )
 from tbdiag.detectors._descent import harmless, next_to_nothing
 from tbdiag.detectors._jumps import MEND_LOSS, grad_jump, lower_and_restart, lr_jump
-from tbdiag.detectors._returns import DIVERGING_CRITIC, LOST_RETURN, MEND_CRITIC, MEND_RETURN, critic_grows, is_slight, value_explodes
+from tbdiag.detectors._returns import DIVERGING_CRITIC, LOST_RETURN, MEND_CRITIC, MEND_RETURN, critic_grows, value_explodes
 from tbdiag.detectors._words import breaks_soon, label, say, scale_lr, short, unit
 from tbdiag.features import CurveFacts
 from tbdiag.features.onsets import rise_onset
+from tbdiag.features.tasks import task_moves
 from tbdiag.model import Direction, Domain, Mark, Role, Run, Split
 from tbdiag.stats.confidence import confidence
 from tbdiag.stats.noise import median
@@ -175,7 +178,7 @@ def _strongest(view: View) -> tuple[CurveFacts | None, float]:
     """The curve that is judged in this kind of training, and how far beyond the thresholds it left for good; below 1 it did not."""
     if view.signals.domain is Domain.REINFORCEMENT:
         curve = view.curve("reward") or view.curve("train_reward") or view.curve("val_reward")
-        strength = _collapse(view, curve) if curve is not None else 0.0
+        strength = gives_up(view, curve) if curve is not None and not task_moves(view.signals) else 0.0  # a harder lesson costs return
         if strength < 1:
             curve, strength = value_explodes(view) or (curve, strength)
     elif view.signals.domain is Domain.GAN:
@@ -274,31 +277,6 @@ def _rise(view: View, curve: CurveFacts) -> float:
     # That it rose is as sure as its peak; that it stays is the tail's matter, above.
     peak = max(float(smooth[b:].max()) - float(smooth[b]), rise)
     return float(min(peak / (view["sigmas"] * before) if before > 0 else float("inf"), enough, max(of_range, above_start)))
-
-
-def _collapse(view: View, curve: CurveFacts) -> float:
-    """How far beyond the thresholds a reward fell for good."""
-    trace = curve.trace
-    if trace.n < 20:
-        return 0.0
-    smooth = trace.smooth
-    b = int(np.argmin(smooth))
-    # As no-learning has it: above the first tenth of the run, or it never rose.
-    gain = min(curve.first_cost, median(trace.cost[: max(3, trace.n // 10)])) - float(smooth[b])
-    tail = trace.cost[-max(4, trace.n // 5) :]
-    fall = median(tail) - float(smooth[b])
-    if gain <= 0 or b > 0.8 * trace.n or float(tail.min()) < smooth[b] + 0.4 * gain:
-        return 0.0
-    if curve.signal.role is Role.REWARD and is_slight(gain, fall, abs(float(smooth[b]))):
-        return 0.0
-    sigma = trace.noise.sigma
-    return float(
-        min(
-            fall / (view["reward_lost"] * gain),
-            fall / (view["sigmas"] * sigma) if sigma > 0 else float("inf"),
-            gain / (view["reward_sigmas"] * sigma) if sigma > 0 else 2.0,
-        )
-    )
 
 
 def _diverged() -> Run:

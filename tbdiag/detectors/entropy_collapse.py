@@ -118,8 +118,14 @@ def detect(view: View) -> Finding | NotApplicable | None:
 
 
 def _rises(view: View, known: Return) -> bool:
-    """Whether the return has a rising trend, or most of one and two noise standard deviations above its start: few points, much noise."""
-    trend = find_trend(known.curve.trace.cost)
+    """Whether the return has a rising trend, or most of one and two noise standard deviations above its start: few points, much noise.
+
+    Or it rose at once: it ends four of them above its very first point, and hardly below its best.
+    """
+    curve, trend = known.curve, find_trend(known.curve.trace.cost)
+    began = float(curve.value[0])
+    if known.end - began > max(4 * curve.sigma, 0.8 * (known.best - began)) > 0:
+        return True
     return trend.falling or (trend.tau < view["rising"] and known.end - known.first > 2 * known.curve.sigma)
 
 
@@ -128,6 +134,14 @@ def _stuck() -> object:
     n = 60
     return _synth.make_run(
         {"rollout/ep_rew_mean": 20 + rng.normal(0, 1, n), "train/entropy_loss": -(0.69 * np.exp(-np.arange(n) / 5.0) + 0.001)}, every=2048
+    )
+
+
+def _solved_at_once() -> object:
+    rng = np.random.default_rng(123)
+    reward = np.r_[-40.0, 131 + rng.normal(0, 0.6, 59)]
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": reward, "train/entropy_loss": -(0.69 * np.exp(-np.arange(60) / 12.0) + 0.009)}, every=2048
     )
 
 
@@ -146,6 +160,7 @@ def _sure() -> object:
 EXAMPLES = (
     Example("entropy gone while the return is flat", _stuck, fires=True),
     Example("entropy gone because the task is solved", _sure, fires=False),
+    Example("a task that is solved by the second point", _solved_at_once, fires=False),
 )
 
 DETECTOR = Detector(

@@ -67,6 +67,7 @@ from tbdiag.detectors._descent import next_to_nothing
 from tbdiag.detectors._jumping import Sign, descends_by_epoch, jump_together, relapses, rouses
 from tbdiag.detectors._words import label, say, scale_lr, schedule, unit
 from tbdiag.features import CurveFacts
+from tbdiag.features.tasks import task_moves
 from tbdiag.model import Domain, Role, Run
 from tbdiag.stats.blocks import block_medians
 from tbdiag.stats.confidence import confidence
@@ -80,8 +81,10 @@ def detect(view: View) -> Finding | NotApplicable | None:
     train = (view.curve("reward") or view.curve("train_reward")) if reinforcement else view.curve("train_loss")
     if train is None:
         return NotApplicable("no training loss or reward", ("train_loss",))
-    if train.n < 4:
+    if train.n < (10 if reinforcement else 4):  # a return has no level of which a third could be a swing
         return NotApplicable(f"only {train.n} points")
+    if reinforcement and task_moves(view.signals):
+        return NotApplicable("the task or the opponent changes, and the return with it")
     val = None if reinforcement else view.curve("val_loss")
     plan = schedule(view)
     if plan is not None and plan.cyclic:
