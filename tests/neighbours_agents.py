@@ -206,3 +206,28 @@ def falls_from(share: float) -> Run:
         },
         every=10_000,
     )
+
+
+def harder_each_time(*, lessons: bool) -> Run:
+    """A return that falls with each of four harder lessons and is learned again in each, with or without their number."""
+    x, rng = np.linspace(0, 1, 400), np.random.default_rng(213)
+    lesson = np.minimum(np.floor(4 * x), 3)
+    reward = 1 - np.exp(-4 * (4 * x - lesson)) - 0.45 * lesson + rng.normal(0, 0.06, 400)
+    series = {"Environment/Cumulative Reward": reward, "Policy/Entropy": 2.0 - x}
+    return _synth.make_run(series | ({"Environment/Lesson Number": lesson} if lessons else {}), every=10_000)
+
+
+def second_lesson(*, lessons: bool) -> Run:
+    """A return that was learned over three fifths of the run and is lost for good with the second lesson, whose number is logged or not."""
+    x, rng = np.linspace(0, 1, 400), np.random.default_rng(214)
+    lesson = (x >= 0.6).astype(float)
+    reward = np.where(x < 0.6, 1 - np.exp(-6 * x), 0.05) + rng.normal(0, 0.04, 400)
+    series = {"Environment/Cumulative Reward": reward, "Policy/Entropy": 2.0 - x}
+    return _synth.make_run(series | ({"Environment/Lesson Number": lesson} if lessons else {}), every=10_000)
+
+
+def few_returns(*values: float) -> Run:
+    """What ML-Agents logs of a short run: a handful of returns."""
+    return _synth.make_run(
+        {"Environment/Cumulative Reward": np.array(values), "Policy/Entropy": np.linspace(1.6, 0.6, len(values))}, every=50_000
+    )
