@@ -10,7 +10,7 @@ How it is told
     The entropy over the last 30 % of the run is below 5 % of its first values, and the return has not risen above its start
     by more than four noise standard deviations at the end: it never rose, or it rose and was lost again; nor has it a
     rising trend. The first values are the first three where the return ends below its own first three. A note with
-    self-play or a curriculum. An entropy that fades while the return rises is a policy that got sure of itself, and no
+    self-play or a curriculum, or where the return ends 1.5 deviations above its start. An entropy that fades while the return rises is a policy that got sure of itself, and no
     finding.
 
 First check
@@ -93,8 +93,8 @@ def detect(view: View) -> Finding | NotApplicable | None:
     evidence = say(text, (entropy, known.curve), **numbers)
     return Finding(
         id="entropy-collapse",
-        # Against an opponent or a task that gets harder a policy may learn much while its return stays.
-        severity=Severity.NOTE if task_moves(view.signals) else Severity.WARNING,
+        # Against an opponent or a task that gets harder a policy may learn much while its return stays; or its noise hides what it gained.
+        severity=Severity.NOTE if task_moves(view.signals) or _may_rise(view, known) else Severity.WARNING,
         confidence=confidence(view["share"] * first / max(end, 1e-12), doubts=1),
         title=f"Entropy collapse: the policy's entropy falls from {first:.3g} to {end:.3g} {then}",
         onset=begins(entropy.step, index),
@@ -129,6 +129,13 @@ def _rises(view: View, known: Return) -> bool:
     return trend.falling or (trend.tau < view["rising"] and known.end - known.first > 2 * known.curve.sigma)
 
 
+def _may_rise(view: View, known: Return) -> bool:
+    """Whether the end lies above the start by more than two medians of noise do in one run of fifty, or the course leans that way."""
+    above = known.end - known.first
+    leans = find_trend(known.curve.trace.cost).tau < view["rising"]
+    return not known.fell and (above > view["above"] * known.curve.sigma or (above > 0 and leans))
+
+
 def _stuck() -> object:
     rng = np.random.default_rng(121)
     n = 60
@@ -142,6 +149,14 @@ def _solved_at_once() -> object:
     reward = np.r_[-40.0, 131 + rng.normal(0, 0.6, 59)]
     return _synth.make_run(
         {"rollout/ep_rew_mean": reward, "train/entropy_loss": -(0.69 * np.exp(-np.arange(60) / 12.0) + 0.009)}, every=2048
+    )
+
+
+def _noisy(rises: float) -> object:
+    rng = np.random.default_rng(124)
+    reward = np.linspace(0, rises, 40) + rng.normal(0, 1, 40)
+    return _synth.make_run(
+        {"rollout/ep_rew_mean": reward, "train/entropy_loss": -(0.69 * np.exp(-np.arange(40) / 5.0) + 0.001)}, every=2048
     )
 
 
@@ -160,6 +175,8 @@ def _sure() -> object:
 EXAMPLES = (
     Example("entropy gone while the return is flat", _stuck, fires=True),
     Example("entropy gone because the task is solved", _sure, fires=False),
+    Example("entropy gone, and the return scatters where it was", lambda: _noisy(0.0), fires=True),
+    Example("entropy gone, and the return scatters as much as it rose", lambda: _noisy(2.2), fires=False),
     Example("a task that is solved by the second point", _solved_at_once, fires=False),
 )
 
@@ -177,6 +194,7 @@ DETECTOR = Detector(
     thresholds={
         "share": Threshold(0.05, "literature 7.7: below 5 % of its start"),
         "less": Threshold(0.01, "of its size, by which a return must end below its first points: solved tasks hardly scatter"),
+        "above": Threshold(1.5, "noise standard deviations by which the return ends above its start: then a note"),
         "rising": Threshold(
             -0.55, "Kendall's tau of six to eight means of the return turned into a cost; 2 % of noisy returns that rose alarmed"
         ),
