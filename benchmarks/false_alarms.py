@@ -24,7 +24,7 @@ from tbdiag.engine import run_detectors
 from tbdiag.features import Features
 from tbdiag.model import Severity
 from tbdiag.roles import resolve
-from tests import healthy_groups, healthy_shapes  # noqa: F401 - register their families
+from tests import healthy_groups, healthy_shapes, healthy_short  # noqa: F401 - register their families
 from tests.healthy import FAMILIES
 
 BASE = 20261122

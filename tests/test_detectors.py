@@ -15,7 +15,7 @@ from tbdiag.features import Features
 from tbdiag.features.statistics import LOG_STATISTICS, STATISTICS
 from tbdiag.model import Finding, Outcome, OutcomeKind, Run, Severity
 from tbdiag.roles import resolve
-from tests import healthy_groups, healthy_shapes  # noqa: F401 - register their families
+from tests import healthy_groups, healthy_shapes, healthy_short  # noqa: F401 - register their families
 from tests.healthy import FAMILIES
 
 DETECTORS = load_detectors()

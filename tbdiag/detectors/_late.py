@@ -40,10 +40,12 @@ def late_share(curve: CurveFacts, late_best: float = 0.9, top: float = float("in
         share = float(np.log(start / stop) / np.log1p(gain / stop))
     sigma = trace.noise.sigma
     tail = trace.cost[trace.within(0.6, 1.0)]
+    if late_best < 0.9 and trace.n < 15:
+        # A few noisy returns say nothing of their end unless it brought a third of a clear rise, without a step back.
+        clear = trace.n >= 8 and share >= 0.3 and gain > 0.2 * max(abs(float(trace.cost[0])), abs(stop))
+        return share, clear and bool(np.all(np.diff(trace.cost[-4:]) < 0))
     if trace.n < 10:
         steps = np.diff(trace.cost[-3:])
-        if late_best < 0.9 and gain < 0.2 * max(abs(float(trace.cost[0])), abs(stop)):
-            return share, False  # of a return that hardly rose in all, a few points say nothing of the end
         # A last evaluation that is better by one per cent is no reason to go on.
         matters = curve.signed or curve.signal.role is not Role.LOSS or late > 0.01 * abs(stop)
         return share, matters and bool(np.all(steps < 0)) and gain > 0.03 * abs(float(trace.cost[0]))

@@ -14,7 +14,7 @@ from tbdiag.features.curves import Trace
 from tbdiag.features.tasks import logs_minus_entropy, never_succeeds, task_moves, trains_language_policy
 from tbdiag.model import Mark, Role
 from tbdiag.stats.confidence import confidence
-from tbdiag.stats.noise import mad, median, running_median
+from tbdiag.stats.noise import Float64, mad, median, running_median
 from tbdiag.stats.trend import find_trend
 
 RETURNS = ("train_reward", "reward", "val_reward")
@@ -210,7 +210,14 @@ def _kept_until(trace: Trace, level: float) -> int | None:
 def _rating_rises(view: View) -> bool:
     """Whether a rating of self-play climbs: the reward against an equal opponent stays where it is, however much both learn."""
     rated = (s.series for s in view.signals.role(Role.METRIC) if s.stem == "elo" and s.series is not None)
-    return any(len(x) >= 15 and find_trend(x.value.astype(np.float64)).rising for x in rated)
+    return any(len(x) >= 15 and _climbs(x.value.astype(np.float64)) for x in rated)
+
+
+def _climbs(value: Float64) -> bool:
+    """Whether a rating has a rising trend, or ends five times above its start of what it moves from point to point: of twenty points no trend is sure."""
+    k = max(3, value.size // 6)
+    moves = 1.5 * median(np.abs(np.diff(value)))
+    return bool(find_trend(value).rising or median(value[-k:]) - median(value[:k]) > 5 * moves > 0)
 
 
 def _another_rises(view: View, judged: CurveFacts) -> bool:
