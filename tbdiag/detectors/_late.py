@@ -41,9 +41,12 @@ def late_share(curve: CurveFacts, late_best: float = 0.9, top: float = float("in
     sigma = trace.noise.sigma
     tail = trace.cost[trace.within(0.6, 1.0)]
     if late_best < 0.9 and trace.n < 15:
-        # A few noisy returns say nothing of their end unless it brought a third of a clear rise, without a step back.
-        clear = trace.n >= 8 and share >= 0.3 and gain > 0.2 * max(abs(float(trace.cost[0])), abs(stop))
-        return share, clear and bool(np.all(np.diff(trace.cost[-4:]) < 0))
+        # A few noisy returns say nothing of their end unless it brought a third of a clear rise, without a step back; fewer than eight
+        # must have risen throughout, by a tenth of the rise at least each time.
+        clear = gain > 0.2 * max(abs(float(trace.cost[0])), abs(stop))
+        if trace.n < 8:
+            return share, clear and share >= 0.2 and float(np.max(np.diff(trace.cost))) < -0.1 * gain
+        return share, clear and share >= 0.3 and bool(np.all(np.diff(trace.cost[-4:]) < 0))
     if trace.n < 10:
         steps = np.diff(trace.cost[-3:])
         # A last evaluation that is better by one per cent is no reason to go on.
