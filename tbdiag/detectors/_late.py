@@ -45,7 +45,7 @@ def late_share(curve: CurveFacts, late_best: float = 0.9, top: float = float("in
         # must have risen throughout, by a tenth of the rise at least each time.
         clear = gain > 0.2 * max(abs(float(trace.cost[0])), abs(stop))
         if trace.n < 8:
-            return share, clear and share >= 0.2 and float(np.max(np.diff(trace.cost))) < -0.1 * gain
+            return share, clear and float(np.max(np.diff(trace.cost))) < -0.1 * gain
         return share, clear and share >= 0.3 and bool(np.all(np.diff(trace.cost[-4:]) < 0))
     if trace.n < 10:
         steps = np.diff(trace.cost[-3:])
