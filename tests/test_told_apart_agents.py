@@ -27,6 +27,7 @@ CASES = [
     (agents.harder_each_time(lessons=True), "instability", False),
     (agents.few_returns(-0.5, -0.31, -0.14, -0.28, -0.1), "instability", False),
     (agents.few_returns(0.98, 0.99, 0.98, 1.0, 1.03), "unconverged", False),
+    (agents.few_returns(0.01, 0.35, 0.55, 0.71), "unconverged", True),
     (agents.few_returns(0.1, 0.11, 0.12, 0.1, 0.13, 0.2, 0.38, 0.6, 0.9), "unconverged", True),
     (agents.solved_and(loses=0.5), "no-learning", True),
     (agents.solved_and(loses=0.1), "no-learning", False),
