@@ -145,19 +145,21 @@ def _untrained(view: View, loss: CurveFacts) -> bool:
 
 def _flat(curve: CurveFacts) -> bool:
     trace = curve.trace
-    trend = find_trend(trace.cost)
-    start = abs(curve.first_cost)
-    k = max(1, trace.n // 10)
-    moved = median(trace.cost[:k]) - median(trace.cost[-k:])
+    trend, start, moved = find_trend(trace.cost), abs(curve.first_cost), _gained(curve)
     return not (trend.falling and moved > max(0.01 * start, 1.5 * trace.noise.sigma)) and moved < max(0.03 * start, 3 * trace.noise.sigma)
 
 
 def _moves(curve: CurveFacts) -> bool:
     """Whether the last tenth lies below the first by 3 % and three standard errors of the difference of the two medians."""
-    trace = curve.trace
-    k = max(1, trace.n // 10)
-    error = trace.noise.sigma * min(float(np.sqrt(np.pi / max(0.1 * trace.noise.n_eff, 1.0))), 1.0)
-    return median(trace.cost[:k]) - median(trace.cost[-k:]) > max(0.03 * abs(curve.first_cost), 3 * error)
+    noise = curve.trace.noise
+    error = noise.sigma * min(float(np.sqrt(np.pi / max(0.1 * noise.n_eff, 1.0))), 1.0)
+    return _gained(curve) > max(0.03 * abs(curve.first_cost), 3 * error)
+
+
+def _gained(curve: CurveFacts) -> float:
+    """How far the median of the last tenth of the points lies below that of the first."""
+    k = max(1, curve.trace.n // 10)
+    return median(curve.trace.cost[:k]) - median(curve.trace.cost[-k:])
 
 
 def _falls_throughout(curve: CurveFacts) -> bool:

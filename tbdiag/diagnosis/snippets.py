@@ -7,6 +7,7 @@ framework does it by a setting, that setting stands in `OWN`. Every snippet pars
 from __future__ import annotations
 
 from tbdiag.features import Features
+from tbdiag.features.tasks import uses_tensorflow
 
 FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lightning", ("lightning", "nemo speech", "pytorch-forecasting")),
@@ -144,12 +145,10 @@ OWN: dict[tuple[str, str], str] = {
 
 
 def find_family(features: Features) -> str:
-    """The family of frameworks that wrote a log, ``"writer"`` where none is known; ``.v2`` is the suffix of TensorFlow 2's files."""
+    """The family of frameworks that wrote a log, ``"writer"`` where none is known."""
     name = features.signals.framework.lower()
     known = next((family for family, words in FAMILIES if any(word in f"{name} " for word in words)), None)
-    if known is None and not name and any(f.path.endswith(".v2") for f in features.run.files):
-        return "tf"
-    return known or "writer"
+    return known or ("tf" if uses_tensorflow(features) else "writer")
 
 
 def choose_snippet(artefact: str, family: str) -> str:
